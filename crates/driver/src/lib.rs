@@ -1,0 +1,125 @@
+//! What a hypervisor must do.
+//!
+//! The engine owns the phases that every hypervisor shares: admission, volumes, networks, queues,
+//! waiting. A driver contributes its own part of each plan as [`Step`]s, which the engine stores,
+//! orders, times and cancels without reading them. So one driver can have thirty steps where
+//! another has two.
+//!
+//! A driver tells of changes by itself, through an [`Observer`]; it is asked only to act.
+
+mod plan;
+mod step;
+
+pub use plan::{Launch, Operation, PlanContext};
+pub use step::{Crash, Step, StepContext, StepError};
+
+use async_trait::async_trait;
+use innkeeper_model::{
+    Assigned, Facts, HypervisorEvent, Incarnation, Refusal, VmConfig, VmId, host::Hypervisor,
+    host::Safeguard,
+};
+use std::sync::Arc;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+/// Who is told what a driver notices. No call ever waits.
+pub trait Observer: Send + Sync + 'static {
+    /// The facts of a machine changed.
+    fn facts(&self, vm: VmId, facts: Facts);
+    /// A machine came to be, or is gone.
+    fn incarnation(&self, vm: VmId, incarnation: Option<Arc<Incarnation>>);
+    /// The hypervisor reported something.
+    fn event(&self, vm: VmId, event: HypervisorEvent);
+}
+
+/// A two-way stream of bytes to something in a machine.
+pub trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> ByteStream for T {}
+
+/// A machine that was found running when the daemon started.
+#[derive(Debug, Clone)]
+pub struct Found {
+    /// Whose machine it is.
+    pub vm: VmId,
+    /// What it was built from.
+    pub incarnation: Arc<Incarnation>,
+    /// What it says now.
+    pub facts: Facts,
+}
+
+/// A hypervisor.
+#[async_trait]
+pub trait Driver: Send + Sync + 'static {
+    /// The driver's name, such as `qemu`: the first part of its steps' names.
+    fn name(&self) -> &'static str;
+
+    /// What the hypervisor is and can do here. Asked once and remembered; the first call may take
+    /// seconds.
+    ///
+    /// # Errors
+    /// The hypervisor is not installed, or is unusable; the refusal names the package.
+    async fn hypervisor(&self) -> Result<Arc<Hypervisor>, Refusal>;
+
+    /// What stands between this driver's guests and the host.
+    fn safeguards(&self) -> Vec<Safeguard>;
+
+    /// Chooses addresses for the devices of a VM, keeping those that it had before. Pure.
+    ///
+    /// # Errors
+    /// Something in the configuration is beyond this hypervisor, named by its field.
+    fn assign(
+        &self,
+        config: &VmConfig,
+        before: Option<&Assigned>,
+        hypervisor: &Hypervisor,
+    ) -> Result<Assigned, Refusal>;
+
+    /// This driver's part of an operation. Pure: everything it depends on is in its arguments.
+    ///
+    /// # Errors
+    /// The operation is beyond this driver, or something it needs is missing.
+    fn plan(&self, operation: Operation, context: &PlanContext<'_>) -> Result<Vec<Step>, Refusal>;
+
+    /// Does one step. Must stop within two seconds of `context.cancelled`, leaving what
+    /// [`Driver::undo`] can take back.
+    ///
+    /// # Errors
+    /// What failed; the engine then undoes the step and those before it.
+    async fn perform(&self, vm: VmId, step: &Step, context: &StepContext) -> Result<(), StepError>;
+
+    /// Takes back one step, done or half done. Idempotent; does nothing where nothing was done.
+    ///
+    /// # Errors
+    /// What could not be taken back.
+    async fn undo(&self, vm: VmId, step: &Step) -> Result<(), StepError>;
+
+    /// Finds the machines that an earlier daemon left running, by their incarnations, and watches
+    /// them from now on. Nothing else is touched. Calls back `known` for each as soon as it is
+    /// recognised, in any order.
+    async fn recover(&self) -> Vec<Found>;
+
+    /// Opens a machine's serial console.
+    ///
+    /// # Errors
+    /// The machine does not run, or the console is taken.
+    async fn open_console(&self, vm: VmId) -> Result<Box<dyn ByteStream>, Refusal>;
+
+    /// The last of what the guest wrote to its serial console, at most 64 KiB, from the running
+    /// machine or from the last one.
+    ///
+    /// # Errors
+    /// The host refused to read it.
+    async fn serial_log(&self, vm: VmId) -> Result<Vec<u8>, Refusal>;
+
+    /// The last of what the hypervisor itself wrote, at most 64 KiB.
+    ///
+    /// # Errors
+    /// The host refused to read it.
+    async fn hypervisor_log(&self, vm: VmId) -> Result<Vec<u8>, Refusal>;
+
+    /// Forgets what is kept of a deleted VM: logs and its run folder.
+    ///
+    /// # Errors
+    /// The host refused to remove it.
+    async fn forget(&self, vm: VmId) -> Result<(), Refusal>;
+}

@@ -1,0 +1,54 @@
+//! What a driver is asked to plan, and everything that its plan may depend on.
+
+use innkeeper_model::{
+    Facts, Incarnation, IncarnationId, MachineFiles, Spec, Timestamp, host::Hypervisor,
+};
+use std::time::Duration;
+
+/// What can be done to a machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operation {
+    /// Make the machine and let it run.
+    Start,
+    /// Ask the guest to power itself off, wait for it, and put the machine away.
+    Stop {
+        /// How long the guest may take.
+        timeout: Duration,
+    },
+    /// End the machine at once, and put it away.
+    Kill,
+    /// Put away a machine whose guest has ended, or whose process has died.
+    PutAway,
+    /// Reset it in place, as its reset button would.
+    Reset,
+    /// Hold its CPUs.
+    Pause,
+    /// Let them go on.
+    Resume,
+}
+
+/// The identity of a machine that is about to be made.
+#[derive(Debug, Clone)]
+pub struct Launch {
+    /// The new incarnation's id.
+    pub incarnation: IncarnationId,
+    /// When it is planned.
+    pub now: Timestamp,
+}
+
+/// All that a plan depends on.
+#[derive(Debug, Clone, Copy)]
+pub struct PlanContext<'a> {
+    /// The wish.
+    pub spec: &'a Spec,
+    /// What the running machine was built from.
+    pub incarnation: Option<&'a Incarnation>,
+    /// What the hypervisor last said.
+    pub facts: &'a Facts,
+    /// The files that a new machine is made of.
+    pub files: &'a MachineFiles,
+    /// The hypervisor of this host.
+    pub hypervisor: &'a Hypervisor,
+    /// The identity of a new machine.
+    pub launch: &'a Launch,
+}

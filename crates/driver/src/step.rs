@@ -1,0 +1,75 @@
+//! Steps: a driver's part of a plan, as data that only the driver reads.
+
+use innkeeper_model::{Code, Refusal};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+/// What can be known about a step after a crash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Crash {
+    /// It can be asked whether it happened.
+    Probe,
+    /// It may be done again.
+    Repeat,
+    /// It must not be done again, and nothing tells whether it happened.
+    Once,
+}
+
+/// One step of a driver's plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// What it does, such as `qemu/launch`.
+    pub name: String,
+    /// The version of the shape of `arguments`.
+    pub schema: u32,
+    /// What can be known about it after a crash.
+    pub crash: Crash,
+    /// What it is done with; the driver's own.
+    pub arguments: Value,
+}
+
+impl Step {
+    /// A step of this name with these arguments.
+    pub fn new(name: &str, schema: u32, crash: Crash, arguments: &impl Serialize) -> Self {
+        let arguments = serde_json::to_value(arguments)
+            .expect("a step's arguments are plain data with text keys, which JSON can hold");
+        Self { name: name.into(), schema, crash, arguments }
+    }
+
+    /// The arguments as the driver's own type.
+    ///
+    /// # Errors
+    /// The step was written by another version of the driver.
+    pub fn arguments<T: DeserializeOwned>(&self) -> Result<T, StepError> {
+        T::deserialize(&self.arguments).map_err(|error| {
+            let message = format!("step {} version {} is not known here", self.name, self.schema);
+            StepError::Failed(Box::new(Refusal::new(Code::Internal, message).caused_by(&error)))
+        })
+    }
+}
+
+/// What a step is performed under.
+#[derive(Debug, Clone, Default)]
+pub struct StepContext {
+    /// Cancelled when the step should stop.
+    pub cancelled: CancellationToken,
+}
+
+/// Why a step was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum StepError {
+    /// It was cancelled.
+    #[error("cancelled")]
+    Cancelled,
+    /// It failed.
+    #[error(transparent)]
+    Failed(Box<Refusal>),
+}
+
+impl From<Refusal> for StepError {
+    fn from(refusal: Refusal) -> Self {
+        Self::Failed(Box::new(refusal))
+    }
+}

@@ -1,0 +1,81 @@
+//! The host: what it has, what its hypervisor can do, and how its guests are confined.
+
+use crate::{Timestamp, ids::Revision, units::Mebibytes};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+use utoipa::ToSchema;
+
+/// One host.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Host {
+    /// Its name.
+    pub name: String,
+    /// Innkeeper's version.
+    pub version: String,
+    /// When the daemon started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub started: Option<Timestamp>,
+    /// The daemon's process id.
+    pub pid: u32,
+    /// CPUs.
+    pub cpus: u16,
+    /// Memory.
+    pub memory: Mebibytes,
+    /// The host's kernel.
+    pub kernel: String,
+    /// The hypervisor; absent until it has been asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hypervisor: Option<Hypervisor>,
+    /// What stands between a guest and this host.
+    pub confinement: Vec<Safeguard>,
+    /// The view's revision at its last change.
+    #[serde(default)]
+    pub revision: Revision,
+}
+
+/// A hypervisor, as its driver found it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Hypervisor {
+    /// The driver's name.
+    pub driver: String,
+    /// The hypervisor's version.
+    pub version: String,
+    /// The program.
+    pub program: String,
+    /// What runs guests' instructions: `kvm` or `tcg`.
+    pub accelerator: String,
+    /// Why it is that one.
+    pub accelerator_reason: String,
+    /// The machine type that a new VM gets.
+    pub default_machine: String,
+    /// The CPU model that a new VM gets.
+    pub default_cpu_model: String,
+    /// The machine types it knows, newest first.
+    pub machines: Vec<String>,
+    /// The UEFI firmware, where it is installed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uefi: Option<UefiFirmware>,
+}
+
+/// The files of a UEFI firmware.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct UefiFirmware {
+    /// Its code, which machines share.
+    #[schema(value_type = String)]
+    pub code: PathBuf,
+    /// What each machine's own variables begin as.
+    #[schema(value_type = String)]
+    pub variables: PathBuf,
+}
+
+/// One thing that stands between a guest and its host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Safeguard {
+    /// What it is: `uid`, `sandbox`, `cgroup`, `loopback`.
+    pub name: String,
+    /// Whether it is in force.
+    pub active: bool,
+    /// How it works here, or why it does not and what would mend that.
+    pub detail: String,
+}

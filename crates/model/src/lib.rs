@@ -1,0 +1,44 @@
+//! The nouns of Innkeeper.
+//!
+//! A *wish* is what somebody asked for ([`Spec`]), an *incarnation* is what one running machine was
+//! built from ([`Incarnation`]), a *fact* is what the hypervisor says now ([`Facts`]), and a *deed*
+//! is what Innkeeper is doing about it ([`Task`]). [`Vm`] is the four of them side by side, as the
+//! view holds and the API shows it.
+//!
+//! Nothing here reads a clock, a file or a socket; everything here can be written as JSON and read
+//! back unchanged.
+
+pub mod change;
+pub mod config;
+pub mod facts;
+pub mod files;
+pub mod host;
+pub mod ids;
+pub mod image;
+pub mod incarnation;
+pub mod names;
+pub mod refusal;
+pub mod secret;
+pub mod spec;
+pub mod task;
+pub mod units;
+pub mod vm;
+
+pub use change::{Action, Change, FieldChange, HypervisorEvent, Position, ResourceKind};
+pub use config::VmConfig;
+pub use facts::{EndReason, Facts, MachineState};
+pub use files::{DiskLayers, KernelFiles, Layer, MachineFiles};
+pub use host::Host;
+pub use ids::{IncarnationId, Revision, TaskId, VmId};
+pub use image::{DiskFormat, Image, ImageKind};
+pub use incarnation::{Incarnation, ProcessIdentity};
+pub use names::{DeviceName, ImageName, ProjectName, VmName};
+pub use refusal::{Code, Refusal};
+pub use secret::Secret;
+pub use spec::{Assigned, Placement, Spec, Want};
+pub use task::{Task, TaskState, TaskStep};
+pub use units::{ByteSize, Mebibytes};
+pub use vm::{Vm, VmState};
+
+/// The time of something, in UTC; written as RFC 3339.
+pub type Timestamp = jiff::Timestamp;

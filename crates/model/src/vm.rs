@@ -1,0 +1,100 @@
+//! A VM as the view holds and the API shows it: wish, incarnation, facts and deed side by side.
+
+use crate::{
+    facts::{Facts, MachineState},
+    ids::{Revision, TaskId, VmId},
+    incarnation::Incarnation,
+    names::{ProjectName, VmName},
+    spec::{Spec, Want},
+};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use utoipa::ToSchema;
+
+/// The state of a VM in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum VmState {
+    /// There is no machine.
+    Stopped,
+    /// A machine is being made.
+    Starting,
+    /// The guest runs.
+    Running,
+    /// The guest's CPUs are held.
+    Paused,
+    /// The guest has ended, and its machine is being put away.
+    Ended,
+    /// The hypervisor does not answer.
+    Unresponsive,
+    /// The stored spec is damaged; the VM is shown and left alone.
+    Quarantined,
+}
+
+impl VmState {
+    /// The state's name, as it is written in JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Stopped => "stopped",
+            Self::Starting => "starting",
+            Self::Running => "running",
+            Self::Paused => "paused",
+            Self::Ended => "ended",
+            Self::Unresponsive => "unresponsive",
+            Self::Quarantined => "quarantined",
+        }
+    }
+}
+
+impl std::fmt::Display for VmState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl From<MachineState> for VmState {
+    fn from(machine: MachineState) -> Self {
+        match machine {
+            MachineState::Absent => Self::Stopped,
+            MachineState::Created => Self::Starting,
+            MachineState::Running => Self::Running,
+            MachineState::Paused => Self::Paused,
+            MachineState::Ended => Self::Ended,
+            MachineState::Unresponsive => Self::Unresponsive,
+        }
+    }
+}
+
+/// One VM.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Vm {
+    /// Its id.
+    pub id: VmId,
+    /// Its name.
+    pub name: VmName,
+    /// Its project.
+    pub project: ProjectName,
+    /// Its state in one word.
+    pub state: VmState,
+    /// What it should be doing; absent while its spec cannot be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub want: Option<Want>,
+    /// The view's revision at its last change.
+    pub revision: Revision,
+    /// The task that is being done to it, or the first in its queue.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<TaskId>,
+    /// What is wrong with it: why it is quarantined, or how it differs from what was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+    /// What the hypervisor says.
+    pub facts: Facts,
+    /// What somebody asked for; absent while it cannot be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Spec>)]
+    pub spec: Option<Arc<Spec>>,
+    /// What the running machine was built from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Incarnation>)]
+    pub incarnation: Option<Arc<Incarnation>>,
+}
