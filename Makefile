@@ -1,0 +1,44 @@
+# Every target first installs what this machine lacks for it (scripts/setup).
+
+# Also where a new toolchain is not in PATH yet.
+export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
+
+.PHONY: help run test check bench guest setup fmt clean
+.NOTPARALLEL:
+MAKEFLAGS += --no-print-directory
+
+help: ## show this help
+	@echo 'make TARGET, with TARGET one of:'
+	@sed -n 's/^\([a-z]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 10
+
+run: guest ## start the daemon with a sample guest (Ctrl-C stops both)
+	@cargo build --release --quiet -p inn
+	@scripts/run
+
+test: guest ## run every test, real guests included
+	@cargo test --workspace --quiet
+
+check: ## format, lints, docs and the direction of dependencies
+	@scripts/setup --build
+	@cargo fmt --all --check
+	@cargo clippy --workspace --all-targets --quiet -- -D warnings
+	@RUSTDOCFLAGS=-Dwarnings cargo doc --workspace --no-deps --quiet
+	@cargo test --quiet -p inn --test dependencies
+
+bench: ## measure, print a table and write target/bench.json
+	@scripts/setup --bench
+	@scripts/guest
+	@cargo build --release --workspace --quiet
+	@cargo run --release --quiet -p inn-bench
+
+guest: setup ## make the sample guests in target/guests
+	@scripts/guest
+
+setup: ## install what is missing on this machine
+	@scripts/setup
+
+fmt: ## format the sources
+	@cargo fmt --all
+
+clean: ## remove everything that was built
+	@cargo clean
