@@ -1,0 +1,76 @@
+//! What the engine and the drivers tell the view.
+
+use innkeeper_model::{
+    Facts, Host, HypervisorEvent, Image, ImageName, Incarnation, ProjectName, Spec, Task, TaskId,
+    VmId, VmName,
+};
+use std::sync::Arc;
+
+/// One thing to apply. One that changes nothing makes no revision and no change in the feed.
+///
+/// The revisions in what is posted do not matter: the writer sets them. What is said of a VM that
+/// the view does not know is dropped, since it was removed meanwhile.
+#[derive(Debug, Clone)]
+pub enum Update {
+    /// A wish: a VM as it is stored now. The view forgets the texts of its secrets.
+    VmSpec(Arc<Spec>),
+    /// A VM whose stored spec cannot be read. Its facts are kept: its guest may well be running.
+    VmQuarantined {
+        /// The VM.
+        id: VmId,
+        /// Its name, as far as it could be found out.
+        name: VmName,
+        /// Its project, as far as it could be found out.
+        project: ProjectName,
+        /// What is wrong with the spec.
+        problem: String,
+    },
+    /// A VM is gone.
+    VmRemoved(VmId),
+    /// What the hypervisor says of a VM now.
+    VmFacts {
+        /// The VM.
+        id: VmId,
+        /// All that is known.
+        facts: Facts,
+    },
+    /// What a VM's machine was built from; `None` when there is no machine any more.
+    VmIncarnation {
+        /// The VM.
+        id: VmId,
+        /// The record.
+        incarnation: Option<Arc<Incarnation>>,
+    },
+    /// How a VM differs from what was asked for. Dropped for a quarantined VM, which keeps the reason
+    /// of its quarantine.
+    VmProblem {
+        /// The VM.
+        id: VmId,
+        /// The difference in words; `None` when there is none any more.
+        problem: Option<String>,
+    },
+    /// Something that a hypervisor reported about a VM. It is a change in the feed and nowhere else.
+    VmEvent {
+        /// The VM.
+        id: VmId,
+        /// The hypervisor's own words.
+        event: HypervisorEvent,
+    },
+    /// Which task is being done to a VM, or comes first in its queue.
+    VmTask {
+        /// The VM.
+        id: VmId,
+        /// The task.
+        task: Option<TaskId>,
+    },
+    /// A task as it is now.
+    Task(Task),
+    /// A task is not remembered any longer.
+    TaskForgotten(TaskId),
+    /// An image as it is now.
+    Image(Image),
+    /// An image is gone.
+    ImageRemoved(ImageName),
+    /// The host as it is now.
+    Host(Host),
+}
