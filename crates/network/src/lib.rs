@@ -1,0 +1,5 @@
+//! What guests may reach.
+
+mod loopback;
+
+pub use loopback::{LoopbackGuard, UidRange};

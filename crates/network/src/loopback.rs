@@ -1,0 +1,200 @@
+//! Keeps guests from their host's own services.
+//!
+//! A guest on a user-mode network is its hypervisor's process to the host: when it connects to
+//! 10.0.2.2, that process connects to the host's 127.0.0.1. So the processes of VMs run as users of
+//! their own, and one rule refuses those users everything that is delivered on this host, whatever
+//! address it is under, and the link-local addresses at which clouds keep their credentials.
+//!
+//! The rule stays when the daemon ends, since guests do not end with it.
+
+use innkeeper_model::{Code, Refusal, host::Safeguard};
+use std::{fmt, net::IpAddr, ops::RangeInclusive, process::Stdio, str::FromStr};
+use tokio::{io::AsyncWriteExt, process::Command, sync::OnceCell};
+use tracing::debug;
+
+/// The user ids that VMs run as: a range that nobody else on the host uses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UidRange(RangeInclusive<u32>);
+
+impl UidRange {
+    /// The range from its first to its last user id.
+    ///
+    /// # Errors
+    /// The range is empty, or has root or the kernel's "nobody" in it.
+    pub fn new(first: u32, last: u32) -> Result<Self, Refusal> {
+        let allowed = 1000..=0x7fff_fffe;
+        if first > last || !allowed.contains(&first) || !allowed.contains(&last) {
+            let value = format!("{first}-{last}");
+            let problem = "is not a range of user ids that guests could have";
+            return Err(Refusal::invalid("vm_uids", value, problem).with_limit(format!(
+                "{}-{}",
+                allowed.start(),
+                allowed.end()
+            )));
+        }
+        Ok(Self(first..=last))
+    }
+
+    /// The user ids, lowest first.
+    pub fn ids(&self) -> RangeInclusive<u32> {
+        self.0.clone()
+    }
+}
+
+impl Default for UidRange {
+    /// 65,536 ids below 2^31, away from those that distributions, containers and systemd give out
+    /// (systemd's documentation of user id ranges ends at 1,879,048,191).
+    fn default() -> Self {
+        Self(2_000_000_000..=2_000_065_535)
+    }
+}
+
+impl fmt::Display for UidRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.0.start(), self.0.end())
+    }
+}
+
+impl FromStr for UidRange {
+    type Err = Refusal;
+
+    fn from_str(text: &str) -> Result<Self, Refusal> {
+        let unreadable =
+            || Refusal::invalid("vm_uids", text, "is not a range such as 2000000000-2000065535");
+        let (first, last) = text.split_once('-').ok_or_else(unreadable)?;
+        let parse = |part: &str| part.trim().parse::<u32>().map_err(|_| unreadable());
+        Self::new(parse(first)?, parse(last)?)
+    }
+}
+
+/// The firewall rule, set once for each run of the daemon.
+#[derive(Debug)]
+pub struct LoopbackGuard {
+    uids: UidRange,
+    root: bool,
+    set: OnceCell<()>,
+}
+
+impl LoopbackGuard {
+    /// A guard for guests of these users. Nothing is changed yet. Without root it never acts: then
+    /// drivers give private networks no way out.
+    pub fn new(uids: UidRange, root: bool) -> Self {
+        Self { uids, root, set: OnceCell::new() }
+    }
+
+    /// Sets the rule, if that has not been done. When the future is dropped the rule is set or not.
+    ///
+    /// # Errors
+    /// `nft` is missing or refuses; no guest may then be given a way out.
+    pub async fn ensure(&self) -> Result<(), Refusal> {
+        if !self.root {
+            return Ok(());
+        }
+        let set = || async {
+            let resolvers =
+                resolvers(&std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default());
+            apply(&ruleset(&self.uids, &resolvers)).await
+        };
+        self.set.get_or_try_init(set).await.copied()
+    }
+
+    /// What `inn host` shows.
+    pub fn safeguard(&self) -> Safeguard {
+        let (active, detail) = if self.root {
+            (
+                true,
+                format!("a firewall rule keeps the users {} from this host's services", self.uids),
+            )
+        } else {
+            let detail = "private networks have no way out, since only root can set a firewall rule; \
+                          run the daemon as root for guests that reach the outside";
+            (false, detail.to_owned())
+        };
+        Safeguard { name: "loopback".into(), active, detail }
+    }
+}
+
+/// The name servers of the host that are on its own loopback. QEMU relays its guests' questions to
+/// them. 127.0.0.1 is left out: it is where 10.0.2.2 leads, with whatever else listens there.
+fn resolvers(resolv_conf: &str) -> Vec<IpAddr> {
+    let address = |line: &str| line.strip_prefix("nameserver")?.trim().parse::<IpAddr>().ok();
+    let first = IpAddr::from([127, 0, 0, 1]);
+    resolv_conf
+        .lines()
+        .filter_map(address)
+        .filter(|address| address.is_loopback() && address.is_ipv4() && *address != first)
+        .collect()
+}
+
+/// The table as one transaction that replaces what an earlier daemon set.
+fn ruleset(uids: &UidRange, resolvers: &[IpAddr]) -> String {
+    let table = format!("innkeeper_guests_{}", uids.ids().start());
+    let mut rules = vec![
+        // Answers to those who were let in by a published port.
+        format!("meta skuid {uids} ct state established,related accept"),
+    ];
+    for address in resolvers {
+        for protocol in ["udp", "tcp"] {
+            rules.push(format!("meta skuid {uids} ip daddr {address} {protocol} dport 53 accept"));
+        }
+    }
+    rules.push(format!("meta skuid {uids} oifname lo reject"));
+    rules.push(format!("meta skuid {uids} ip daddr 169.254.0.0/16 reject"));
+    rules.push(format!("meta skuid {uids} ip6 daddr fe80::/10 reject"));
+    let rules: String = rules.iter().map(|rule| format!("    {rule}\n")).collect();
+    format!(
+        "table inet {table}\ndelete table inet {table}\ntable inet {table} {{\n  chain output {{\n    \
+         type filter hook output priority 0;\n{rules}  }}\n}}\n"
+    )
+}
+
+async fn apply(ruleset: &str) -> Result<(), Refusal> {
+    let failed = |message: String| {
+        Refusal::new(Code::MissingProgram, message).with_hint(
+            "install the package nftables; until then only VMs without a user-mode NIC can start",
+        )
+    };
+    let mut nft = Command::new("nft")
+        .args(["-f", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(|error| failed(format!("nft cannot be started: {error}")))?;
+    if let Some(mut stdin) = nft.stdin.take() {
+        // An nft that ends early says why on its standard error.
+        let _ = stdin.write_all(ruleset.as_bytes()).await;
+    }
+    let output = nft.wait_with_output().await?;
+    if output.status.success() {
+        debug!("the loopback guard is set");
+        return Ok(());
+    }
+    let words = String::from_utf8_lossy(&output.stderr);
+    Err(failed(format!("nft refused the rule that keeps guests from this host: {}", words.trim())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_word_on_the_loopback_is_no() {
+        let resolvers =
+            resolvers("nameserver 127.0.0.53\nnameserver 127.0.0.1\nnameserver 9.9.9.9\n");
+        let rules = ruleset(&UidRange::default(), &resolvers);
+        let accept = rules.find("127.0.0.53 udp dport 53 accept").unwrap();
+        let reject = rules.find("oifname lo reject").unwrap();
+        assert!(accept < reject);
+        assert!(!rules.contains("127.0.0.1") && !rules.contains("9.9.9.9"), "{rules}");
+    }
+
+    #[test]
+    fn ranges_with_root_or_people_in_them_are_refused() {
+        for text in ["0-10", "500-2000", "2000-1000", "4294967295-4294967295", "abc", "1000"] {
+            assert!(text.parse::<UidRange>().is_err(), "{text}");
+        }
+        assert_eq!("2000000000-2000065535".parse(), Ok(UidRange::default()));
+    }
+}
