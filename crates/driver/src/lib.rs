@@ -36,7 +36,7 @@ pub trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> ByteStream for T {}
 
-/// A machine that was found running when the daemon started.
+/// A machine that an earlier daemon made, found when this one started.
 #[derive(Debug, Clone)]
 pub struct Found {
     /// Whose machine it is.
@@ -93,9 +93,9 @@ pub trait Driver: Send + Sync + 'static {
     /// What could not be taken back.
     async fn undo(&self, vm: VmId, step: &Step) -> Result<(), StepError>;
 
-    /// Finds the machines that an earlier daemon left running, by their incarnations, and watches
-    /// them from now on. Nothing else is touched. Calls back `known` for each as soon as it is
-    /// recognised, in any order.
+    /// Finds the machines that an earlier daemon left, by their incarnations, and watches those that
+    /// run from now on. One that died meanwhile is found with the facts of its end. Nothing else is
+    /// touched.
     async fn recover(&self) -> Vec<Found>;
 
     /// Opens a machine's serial console.

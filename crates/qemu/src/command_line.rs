@@ -1,0 +1,338 @@
+//! From a spec to the machine it makes: the command line, the descriptors, the incarnation. Pure.
+//!
+//! What a caller wrote reaches QEMU as JSON, or as a whole argument that QEMU does not parse
+//! (`-append`). The VM's name is not in the command line at all; its id is, so that a process can be
+//! recognised from outside.
+
+use crate::{
+    assign::{
+        BALLOON_SLOT, DISPLAY_SLOT, PANIC_SLOT, PORTS_SLOT, RNG_SLOT, SCSI_SLOT, SEED, USB_SLOT,
+        disk_key, nic_key,
+    },
+    block::{disk_node, firmware_code_node, firmware_variables_node},
+    confine::SANDBOX,
+    descriptors::{Descriptors, Open},
+    option::QemuOption,
+    run_folder::{QMP_SOCKET, SERIAL_SOCKET, VNC_SOCKET},
+};
+use innkeeper_driver::PlanContext;
+use innkeeper_model::{
+    Code, Incarnation, Placement, Refusal, Spec,
+    config::{Boot, Disk, DiskBus, DiskKind, Display, Firmware, Network, Nic},
+    incarnation,
+};
+use serde_json::{Value, json};
+use std::{collections::BTreeMap, path::Path};
+
+/// How much of the guest's serial output QEMU keeps while nobody reads it, in bytes.
+pub(crate) const SERIAL_RING: u64 = 64 << 10;
+/// The name of the chardev that keeps it.
+pub(crate) const SERIAL_RING_ID: &str = "serial-ring";
+
+/// What a machine is made of and from, beside what the plan's context says.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place<'a> {
+    /// Its run folder.
+    pub(crate) run_folder: &'a Path,
+    /// Its control group, if it gets one.
+    pub(crate) cgroup: Option<&'a Path>,
+    /// The host's boot.
+    pub(crate) boot_id: &'a str,
+}
+
+/// Builds the machine's incarnation and what must be opened for it.
+///
+/// # Errors
+/// Something that the spec needs is not there.
+pub(crate) fn build(
+    context: &PlanContext<'_>,
+    place: Place<'_>,
+) -> Result<(Incarnation, Vec<Open>), Refusal> {
+    let PlanContext { spec, hypervisor, .. } = *context;
+    let mut builder = Builder {
+        context,
+        spec,
+        descriptors: Descriptors::default(),
+        arguments: Vec::new(),
+        block_nodes: BTreeMap::new(),
+    };
+    builder.machine()?;
+    builder.monitor_and_serial();
+    builder.ports();
+    builder.fixed_devices();
+    builder.disks()?;
+    builder.nics();
+    builder.boot()?;
+
+    let (opens, sets) = builder.descriptors.finish();
+    let mut argv = vec![hypervisor.program.clone()];
+    argv.extend(sets);
+    argv.extend(builder.arguments);
+    let incarnation = Incarnation {
+        schema: incarnation::SCHEMA,
+        id: context.launch.incarnation,
+        vm: spec.id,
+        spec_revision: spec.revision,
+        boot_id: place.boot_id.into(),
+        created: context.launch.now,
+        driver: crate::driver::NAME.into(),
+        hypervisor_version: hypervisor.version.clone(),
+        machine: spec.assigned.machine.clone(),
+        cpu_model: spec.assigned.cpu_model.clone(),
+        accelerator: hypervisor.accelerator.clone(),
+        cpus: spec.config.cpus,
+        memory: spec.config.memory,
+        uid: spec.assigned.uid,
+        cgroup: place.cgroup.map(Path::to_owned),
+        run_folder: place.run_folder.into(),
+        argv,
+        block_nodes: builder.block_nodes,
+        process: None,
+    };
+    Ok((incarnation, opens))
+}
+
+struct Builder<'a> {
+    context: &'a PlanContext<'a>,
+    spec: &'a Spec,
+    descriptors: Descriptors,
+    arguments: Vec<String>,
+    block_nodes: BTreeMap<String, String>,
+}
+
+impl Builder<'_> {
+    fn option(&mut self, name: &str, value: impl Into<String>) {
+        self.arguments.push(name.into());
+        self.arguments.push(value.into());
+    }
+
+    fn json(&mut self, name: &str, value: &Value) {
+        self.option(name, value.to_string());
+    }
+
+    fn device(&mut self, device: &Value) {
+        self.json("-device", device);
+    }
+
+    fn machine(&mut self) -> Result<(), Refusal> {
+        let Spec { id, config, assigned, .. } = self.spec;
+        self.arguments.extend(["-nodefaults".into(), "-no-user-config".into(), "-S".into()]);
+        let name = QemuOption::default()
+            .with("guest", format_args!("innkeeper-{id}"))
+            .with("debug-threads", "on");
+        self.option("-name", name);
+        self.option("-uuid", id.to_string());
+        let mut machine = QemuOption::default()
+            .with("type", &assigned.machine)
+            .with("accel", &self.context.hypervisor.accelerator)
+            // A crash dump of QEMU need not hold the guest's memory.
+            .with("dump-guest-core", "off");
+        if config.boot == Boot::Firmware(Firmware::Uefi) {
+            machine =
+                machine.with("pflash0", "firmware-code").with("pflash1", "firmware-variables");
+            self.uefi()?;
+        }
+        self.option("-machine", machine);
+        self.option("-cpu", QemuOption::word(&assigned.cpu_model));
+        self.option("-smp", QemuOption::default().with("cpus", config.cpus));
+        self.option("-m", QemuOption::default().with("size", format_args!("{}M", config.memory.0)));
+        self.option("-rtc", QemuOption::default().with("base", "utc"));
+        self.option("-sandbox", SANDBOX);
+        // A guest that has ended leaves a machine that can be asked why.
+        let action = QemuOption::default()
+            .with("reboot", "reset")
+            .with("shutdown", "pause")
+            .with("panic", "pause");
+        self.option("-action", action);
+        self.option("-display", "none");
+        Ok(())
+    }
+
+    fn uefi(&mut self) -> Result<(), Refusal> {
+        let code = self.context.hypervisor.uefi.as_ref().ok_or_else(|| {
+            Refusal::new(Code::MissingProgram, "UEFI firmware is not installed on this host")
+                .at("boot.firmware")
+                .with_hint("install the package ovmf, or boot with firmware: bios")
+        })?;
+        let variables = self.context.files.nvram.clone().ok_or_else(|| {
+            Refusal::new(Code::Internal, "the VM has no file for its UEFI variables")
+        })?;
+        let node = firmware_code_node("firmware-code", &code.code, &mut self.descriptors);
+        self.json("-blockdev", &node);
+        let node = firmware_variables_node("firmware-variables", &variables, &mut self.descriptors);
+        self.json("-blockdev", &node);
+        Ok(())
+    }
+
+    fn monitor_and_serial(&mut self) {
+        let socket = |id: &str, number: i32| {
+            QemuOption::word("socket")
+                .with("id", id)
+                .with("fd", number)
+                .with("server", "on")
+                .with("wait", "off")
+        };
+        let qmp = self.descriptors.add(Open::Listener(QMP_SOCKET.into()));
+        self.option("-chardev", socket("qmp", qmp));
+        self.option("-mon", QemuOption::default().with("chardev", "qmp").with("mode", "control"));
+
+        let serial = self.descriptors.add(Open::Listener(SERIAL_SOCKET.into()));
+        self.option("-chardev", socket("serial-socket", serial));
+        let ring = QemuOption::word("ringbuf").with("id", SERIAL_RING_ID).with("size", SERIAL_RING);
+        self.option("-chardev", ring);
+        let hub = QemuOption::word("hub")
+            .with("id", "serial")
+            .with("chardevs.0", "serial-socket")
+            .with("chardevs.1", SERIAL_RING_ID);
+        self.option("-chardev", hub);
+        self.option("-serial", "chardev:serial");
+    }
+
+    fn ports(&mut self) {
+        for port in 0..self.spec.assigned.ports {
+            self.device(&json!({
+                "driver": "pcie-root-port",
+                "id": port_id(port),
+                "bus": "pcie.0",
+                "chassis": port + 1,
+                "addr": format!("{:02x}.{}", PORTS_SLOT + port / 8, port % 8),
+                "multifunction": true,
+            }));
+        }
+    }
+
+    fn fixed_devices(&mut self) {
+        let fixed = |driver: &str, slot: u8| json!({ "driver": driver, "id": driver, "bus": "pcie.0", "addr": format!("{slot:02x}.0") });
+        self.json("-object", &json!({ "qom-type": "rng-builtin", "id": "rng" }));
+        let mut rng = fixed("virtio-rng-pci", RNG_SLOT);
+        rng["rng"] = "rng".into();
+        self.device(&rng);
+        let mut balloon = fixed("virtio-balloon-pci", BALLOON_SLOT);
+        // What the guest frees is given back to the host without anybody asking.
+        balloon["free-page-reporting"] = true.into();
+        self.device(&balloon);
+        self.device(&fixed("pvpanic-pci", PANIC_SLOT));
+        if self.spec.config.display == Display::Vnc {
+            self.device(&fixed("VGA", DISPLAY_SLOT));
+            self.device(&fixed("qemu-xhci", USB_SLOT));
+            // An absolute pointer, so that a viewer's and the guest's agree.
+            self.device(&json!({ "driver": "usb-tablet", "id": "tablet", "bus": "qemu-xhci.0" }));
+            self.option("-vnc", format!("unix:{VNC_SOCKET}"));
+        }
+        if self.spec.assigned.devices.contains_key("scsi") {
+            self.device(&fixed("virtio-scsi-pci", SCSI_SLOT));
+        }
+    }
+
+    fn disks(&mut self) -> Result<(), Refusal> {
+        for (index, disk) in self.spec.config.disks.iter().enumerate() {
+            self.disk(disk, index + 1)?;
+        }
+        if let Some(seed) = &self.context.files.seed {
+            let layer = innkeeper_model::Layer {
+                path: seed.clone(),
+                format: innkeeper_model::DiskFormat::Raw,
+            };
+            let layers = innkeeper_model::DiskLayers { layers: vec![layer] };
+            let node = disk_node("seed", &layers, false, &mut self.descriptors);
+            self.json("-blockdev", &node);
+            let mut device = json!({ "driver": "virtio-blk-pci", "id": "seed", "drive": "seed" });
+            self.place(&mut device, &disk_key(SEED))?;
+            self.device(&device);
+        }
+        Ok(())
+    }
+
+    fn disk(&mut self, disk: &Disk, boot_index: usize) -> Result<(), Refusal> {
+        let name = disk.name.as_str();
+        let layers = self.context.files.disks.get(name).ok_or_else(|| {
+            Refusal::new(Code::Internal, format!("the files of disk {name} were not resolved"))
+        })?;
+        let node = format!("disk-{name}");
+        let blockdev = disk_node(&node, layers, !disk.is_read_only(), &mut self.descriptors);
+        self.json("-blockdev", &blockdev);
+        self.block_nodes.insert(name.into(), node.clone());
+        let driver = match (disk.effective_bus(), disk.kind) {
+            (DiskBus::VirtioBlk, _) => "virtio-blk-pci",
+            (DiskBus::VirtioScsi, DiskKind::Disk) => "scsi-hd",
+            (DiskBus::VirtioScsi, DiskKind::Cdrom) => "scsi-cd",
+            (DiskBus::Sata, _) => "ide-cd",
+        };
+        let mut device =
+            json!({ "driver": driver, "id": node, "drive": node, "bootindex": boot_index });
+        if let Some(serial) = self.spec.assigned.serials.get(name) {
+            device["serial"] = serial.as_str().into();
+        }
+        self.place(&mut device, &disk_key(name))?;
+        self.device(&device);
+        Ok(())
+    }
+
+    fn nics(&mut self) {
+        // Without a user of its own for the VM no rule can keep its process from the host's
+        // loopback; then the private network has no way out at all.
+        let cut_off = self.spec.assigned.uid.is_none();
+        for nic in &self.spec.config.nics {
+            self.nic(nic, cut_off);
+        }
+    }
+
+    fn nic(&mut self, nic: &Nic, cut_off: bool) {
+        let id = format!("nic-{}", nic.name);
+        // No boot ROM: nothing boots over a user-mode network, and firmware starts sooner.
+        let mut device = json!({ "driver": "virtio-net-pci", "id": id, "romfile": "" });
+        if let Some(mac) = self.spec.assigned.macs.get(nic.name.as_str()) {
+            device["mac"] = mac.to_string().into();
+        }
+        if nic.network == Network::User {
+            let netdev = format!("net-{}", nic.name);
+            self.json("-netdev", &json!({ "type": "user", "id": netdev, "restrict": cut_off }));
+            device["netdev"] = netdev.into();
+        }
+        let placed = self.place(&mut device, &nic_key(&nic.name));
+        debug_assert!(placed.is_ok(), "assign places every NIC of a config");
+        self.device(&device);
+    }
+
+    /// Writes a device's address into it.
+    fn place(&self, device: &mut Value, key: &str) -> Result<(), Refusal> {
+        let placement = self.spec.assigned.devices.get(key).ok_or_else(|| {
+            Refusal::new(Code::Internal, format!("{key} was never given an address"))
+        })?;
+        match *placement {
+            Placement::Root(slot) => {
+                device["bus"] = "pcie.0".into();
+                device["addr"] = format!("{slot:02x}.0").into();
+            }
+            Placement::Port(port) => device["bus"] = port_id(port).into(),
+            Placement::Scsi(target) => {
+                device["bus"] = "virtio-scsi-pci.0".into();
+                device["scsi-id"] = target.into();
+            }
+            Placement::Sata(port) => device["bus"] = format!("ide.{port}").into(),
+        }
+        Ok(())
+    }
+
+    fn boot(&mut self) -> Result<(), Refusal> {
+        let Boot::Kernel(kernel) = &self.spec.config.boot else { return Ok(()) };
+        let files =
+            self.context.files.kernel.as_ref().ok_or_else(|| {
+                Refusal::new(Code::Internal, "the kernel's files were not resolved")
+            })?;
+        let number = self.descriptors.add(Open::Read(files.kernel.clone()));
+        self.option("-kernel", format!("/dev/fd/{number}"));
+        if let Some(initrd) = &files.initrd {
+            let number = self.descriptors.add(Open::Read(initrd.clone()));
+            self.option("-initrd", format!("/dev/fd/{number}"));
+        }
+        if !kernel.cmdline.is_empty() {
+            self.option("-append", kernel.cmdline.clone());
+        }
+        Ok(())
+    }
+}
+
+fn port_id(port: u8) -> String {
+    format!("port{port}")
+}

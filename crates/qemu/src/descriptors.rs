@@ -1,0 +1,63 @@
+//! What a QEMU finds open when it begins, as data: the command line names numbers, never paths.
+
+use crate::process::FIRST_DESCRIPTOR;
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// One thing to open for a QEMU.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Open {
+    /// A listening unix socket of this name in the run folder.
+    Listener(String),
+    /// A file, to read.
+    Read(PathBuf),
+    /// A file, to read and write.
+    Write(PathBuf),
+    /// A file of the distribution's, to read: firmware.
+    System(PathBuf),
+}
+
+/// The descriptors of one QEMU, in the order of their numbers.
+#[derive(Debug, Default)]
+pub(crate) struct Descriptors {
+    opens: Vec<Open>,
+    sets: u32,
+    arguments: Vec<String>,
+}
+
+impl Descriptors {
+    /// Adds one, and says its number in the child.
+    pub(crate) fn add(&mut self, open: Open) -> i32 {
+        self.opens.push(open);
+        FIRST_DESCRIPTOR + self.opens.len() as i32 - 1
+    }
+
+    /// Adds a file that QEMU's block layer opens, and says the name it opens it by. QEMU asks for a
+    /// descriptor of exactly the access it wants, and a writable image is first opened to read.
+    pub(crate) fn add_block_file(&mut self, path: &Path, writable: bool) -> String {
+        let write = writable.then(|| Open::Write(path.into()));
+        self.add_set([Open::Read(path.into())].into_iter().chain(write))
+    }
+
+    /// Adds firmware's code, as [`Descriptors::add_block_file`] does.
+    pub(crate) fn add_firmware(&mut self, path: &Path) -> String {
+        self.add_set([Open::System(path.into())])
+    }
+
+    fn add_set(&mut self, opens: impl IntoIterator<Item = Open>) -> String {
+        self.sets += 1;
+        let set = self.sets;
+        for open in opens {
+            let number = self.add(open);
+            let option = crate::option::QemuOption::default().with("fd", number).with("set", set);
+            self.arguments.extend(["-add-fd".into(), option.into()]);
+        }
+        format!("/dev/fdset/{set}")
+    }
+
+    /// The descriptors, and the arguments that tell QEMU of the sets.
+    pub(crate) fn finish(self) -> (Vec<Open>, Vec<String>) {
+        (self.opens, self.arguments)
+    }
+}

@@ -1,0 +1,500 @@
+//! Does what `steps` plans.
+
+use crate::{
+    accelerator::AcceleratorChoice,
+    assign,
+    command_line::SERIAL_RING,
+    confine::Confinement,
+    descriptors::Open,
+    host,
+    machine::Machine,
+    process::{Process, Spawn, open_folder, spawn},
+    qmp::commands::{Cont, Quit, Stop, SystemPowerdown, SystemReset},
+    run_folder::{LOG_SHOWN, RunFolder, SERIAL_SOCKET, read_tail},
+    steps::{self, Launch, QemuStep},
+};
+use async_trait::async_trait;
+use innkeeper_driver::{
+    ByteStream, Driver, Found, Observer, Operation, PlanContext, Step, StepContext, StepError,
+};
+use innkeeper_model::{
+    Assigned, Code, EndReason, Facts, Incarnation, MachineState, Refusal, VmConfig, VmId,
+    host::{Hypervisor, Safeguard},
+};
+use innkeeper_storage::{Access, Storage};
+use rustix::fd::{AsFd, OwnedFd};
+use std::{
+    collections::HashMap,
+    io,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+use tokio::sync::OnceCell;
+use tracing::{info, warn};
+
+/// The driver's name.
+pub(crate) const NAME: &str = "qemu";
+
+/// How often the power button is pressed while a guest does not end: one that is still booting
+/// has nobody yet who notices.
+const PRESS_AGAIN_AFTER: Duration = Duration::from_secs(3);
+/// How long a QEMU that was asked to quit may take before it is killed.
+const QUITS_WITHIN: Duration = Duration::from_secs(5);
+/// How long a started QEMU may take until it answers; it takes 50 ms, and more on a loaded host.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(60);
+/// How long the kernel may take to end a process that was killed.
+const DIES_WITHIN: Duration = Duration::from_secs(30);
+/// How long a start of the daemon waits for a machine that it found to say how it is.
+const RECOGNISED_WITHIN: Duration = Duration::from_secs(2);
+/// How long a reset may take to be reported.
+const RESETS_WITHIN: Duration = Duration::from_secs(10);
+
+/// What the driver is made with.
+#[derive(Debug, Clone)]
+pub struct QemuOptions {
+    /// QEMU's program: a name on the path, or a path.
+    pub program: String,
+    /// What runs the guests' instructions.
+    pub accelerator: AcceleratorChoice,
+    /// The folder of the VMs' run folders; must not outlive the host's boot, or be told apart by
+    /// `boot_id`.
+    pub runtime: PathBuf,
+    /// The host's boot (`/proc/sys/kernel/random/boot_id`).
+    pub boot_id: String,
+}
+
+/// The driver. One a daemon.
+pub struct QemuDriver {
+    options: QemuOptions,
+    confinement: Confinement,
+    storage: Arc<Storage>,
+    observer: Arc<dyn Observer>,
+    hypervisor: OnceCell<Arc<Hypervisor>>,
+    machines: Mutex<HashMap<VmId, Arc<Machine>>>,
+}
+
+impl std::fmt::Debug for QemuDriver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("QemuDriver").field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+impl QemuDriver {
+    /// A driver that opens files through `storage` and tells `observer` what it notices.
+    pub fn new(options: QemuOptions, storage: Arc<Storage>, observer: Arc<dyn Observer>) -> Self {
+        Self {
+            options,
+            confinement: Confinement::detect(),
+            storage,
+            observer,
+            hypervisor: OnceCell::new(),
+            machines: Mutex::default(),
+        }
+    }
+
+    fn machines(&self) -> MutexGuard<'_, HashMap<VmId, Arc<Machine>>> {
+        // Only map operations happen under the lock.
+        self.machines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn machine(&self, vm: VmId) -> Result<Arc<Machine>, Refusal> {
+        let machine = self.machines().get(&vm).cloned();
+        machine.ok_or_else(|| Refusal::new(Code::WrongState, "the VM has no running machine"))
+    }
+
+    fn folder(&self, vm: VmId) -> RunFolder {
+        RunFolder::of(&self.options.runtime, vm)
+    }
+
+    async fn prepare(&self, vm: VmId, uid: Option<u32>) -> Result<(), Refusal> {
+        let folder = self.folder(vm);
+        blocking(move || folder.prepare(uid)).await
+    }
+
+    async fn launch(&self, launch: Launch) -> Result<(), Refusal> {
+        let vm = launch.incarnation.vm;
+        let folder = self.folder(vm);
+        let (confinement, storage) = (self.confinement.clone(), self.storage.clone());
+        let (process, incarnation) =
+            blocking(move || start(&folder, &confinement, &storage, launch)).await?;
+        let machine = self.watch(process, incarnation);
+        tokio::time::timeout(ANSWERS_WITHIN, machine.connected()).await.map_err(|_| {
+            let message = format!("QEMU did not answer within {} s", ANSWERS_WITHIN.as_secs());
+            Refusal::new(Code::Timeout, message)
+        })?
+    }
+
+    fn watch(&self, process: Process, incarnation: Incarnation) -> Arc<Machine> {
+        let vm = incarnation.vm;
+        let incarnation = Arc::new(incarnation);
+        self.observer.incarnation(vm, Some(incarnation.clone()));
+        let machine = Machine::keep(self.folder(vm), process, incarnation, self.observer.clone());
+        self.machines().insert(vm, machine.clone());
+        machine
+    }
+
+    async fn resume(&self, vm: VmId) -> Result<(), Refusal> {
+        let machine = self.machine(vm)?;
+        machine.execute(&Cont {}).await?;
+        self.expect(&machine, MachineState::Running).await
+    }
+
+    async fn pause(&self, vm: VmId) -> Result<(), Refusal> {
+        let machine = self.machine(vm)?;
+        machine.execute(&Stop {}).await?;
+        self.expect(&machine, MachineState::Paused).await
+    }
+
+    /// Waits until a machine has entered a state, or has ended instead.
+    async fn expect(&self, machine: &Machine, wanted: MachineState) -> Result<(), Refusal> {
+        let settled = |facts: &Facts| {
+            let over = matches!(facts.machine, MachineState::Ended | MachineState::Absent);
+            facts.machine == wanted || over
+        };
+        let waited = tokio::time::timeout(ANSWERS_WITHIN, machine.wait_for(settled)).await;
+        match waited.map(|facts| facts.machine) {
+            // A guest that ended a moment after it ran did run.
+            Ok(found) if found == wanted || found == MachineState::Ended => Ok(()),
+            Ok(_) => Err(Refusal::new(Code::HypervisorFailed, "QEMU ended")),
+            Err(_) => Err(Refusal::new(Code::Timeout, format!("the machine is not {wanted:?}"))),
+        }
+    }
+
+    async fn reset(&self, vm: VmId) -> Result<(), Refusal> {
+        let machine = self.machine(vm)?;
+        let before = machine.facts().resets;
+        machine.execute(&SystemReset {}).await?;
+        let was_reset = machine
+            .wait_for(|facts| facts.resets > before || facts.machine == MachineState::Absent);
+        let waited = tokio::time::timeout(RESETS_WITHIN, was_reset).await;
+        let facts = waited.map_err(|_| Refusal::new(Code::Timeout, "QEMU reported no reset"))?;
+        match facts.machine {
+            MachineState::Absent => Err(Refusal::new(Code::HypervisorFailed, "QEMU ended")),
+            _ => Ok(()),
+        }
+    }
+
+    /// Presses the power button until the guest has ended.
+    async fn power_down(&self, vm: VmId, timeout: Duration) -> Result<(), Refusal> {
+        let Ok(machine) = self.machine(vm) else { return Ok(()) };
+        let ended =
+            |facts: &Facts| matches!(facts.machine, MachineState::Ended | MachineState::Absent);
+        let press_until_ended = async {
+            while !ended(&machine.facts()) {
+                machine.execute(&SystemPowerdown {}).await?;
+                let _ = tokio::time::timeout(PRESS_AGAIN_AFTER, machine.wait_for(ended)).await;
+            }
+            Ok(())
+        };
+        tokio::time::timeout(timeout, press_until_ended).await.map_err(|_| {
+            let seconds = timeout.as_secs_f32();
+            Refusal::new(
+                Code::Timeout,
+                format!("the guest did not power itself off in {seconds} s"),
+            )
+            .with_hint("give it longer with --timeout, or end it with `inn stop --force`")
+        })?
+    }
+
+    /// Ends QEMU, taking the last of its guest's serial output first.
+    async fn quit(&self, vm: VmId) -> Result<(), Refusal> {
+        let Ok(machine) = self.machine(vm) else { return Ok(()) };
+        if machine.facts().machine != MachineState::Absent {
+            machine.keep_serial().await?;
+            // QEMU may close the connection before it has answered.
+            let _ = machine.execute(&Quit {}).await;
+        }
+        if tokio::time::timeout(QUITS_WITHIN, machine.gone()).await.is_ok() {
+            return Ok(());
+        }
+        self.kill(vm, "it did not quit").await
+    }
+
+    async fn kill(&self, vm: VmId, why: &str) -> Result<(), Refusal> {
+        let Ok(machine) = self.machine(vm) else { return Ok(()) };
+        machine.kill(why);
+        tokio::time::timeout(DIES_WITHIN, machine.gone()).await.map_err(|_| {
+            let message =
+                format!("QEMU was killed and has not ended in {} s", DIES_WITHIN.as_secs());
+            Refusal::new(Code::Timeout, message)
+                .with_hint("the host's kernel holds it, most likely in a file system that hangs")
+        })
+    }
+
+    /// Ends and forgets the machine of one incarnation, whether this daemon knows it or not.
+    async fn withdraw(&self, vm: VmId) -> Result<(), Refusal> {
+        if self.machine(vm).is_err() {
+            self.adopt_unknown(vm).await?;
+        }
+        self.kill(vm, "its start was undone").await?;
+        self.put_away(vm).await
+    }
+
+    /// What a record of before comes to: a machine that runs, or one that died meanwhile. What an
+    /// earlier boot of the host left is put away.
+    async fn recognise(&self, record: Record) -> Option<Found> {
+        match record {
+            Record::Running(process, incarnation) => {
+                let machine = self.watch(process, *incarnation);
+                // One that does not answer is found, too; its facts say so in time.
+                let _ = tokio::time::timeout(RECOGNISED_WITHIN, machine.connected()).await;
+                let incarnation = machine.incarnation().clone();
+                info!(vm = %incarnation.vm, pid = ?incarnation.process, "found a running VM");
+                Some(Found { vm: incarnation.vm, incarnation, facts: machine.facts() })
+            }
+            Record::Died(incarnation) => {
+                let vm = incarnation.vm;
+                let facts = Facts {
+                    last_end: Some(EndReason::HypervisorDied { status: None }),
+                    ..Facts::default()
+                };
+                let incarnation = Arc::new(*incarnation);
+                self.observer.incarnation(vm, Some(incarnation.clone()));
+                self.observer.facts(vm, facts.clone());
+                Some(Found { vm, incarnation, facts })
+            }
+            Record::OfAnotherBoot(vm) => {
+                if let Err(error) = self.put_away(vm).await {
+                    warn!(%vm, %error, "cannot put away what an earlier boot left");
+                }
+                None
+            }
+        }
+    }
+
+    /// Takes charge of a process that a record names and this daemon has not met.
+    async fn adopt_unknown(&self, vm: VmId) -> Result<(), Refusal> {
+        let folder = self.folder(vm);
+        let boot_id = self.options.boot_id.clone();
+        let record = blocking(move || read_record(&folder, vm, &boot_id)).await?;
+        if let Some(Record::Running(process, incarnation)) = record {
+            self.watch(process, *incarnation);
+        }
+        Ok(())
+    }
+
+    async fn put_away(&self, vm: VmId) -> Result<(), Refusal> {
+        let known = self.machines().get(&vm).cloned();
+        if known.is_some_and(|machine| machine.facts().machine != MachineState::Absent) {
+            return Err(Refusal::new(Code::Internal, "a machine that lives cannot be put away"));
+        }
+        let (folder, confinement) = (self.folder(vm), self.confinement.clone());
+        blocking(move || {
+            confinement.remove_cgroups(vm)?;
+            folder.put_away()
+        })
+        .await?;
+        self.machines().remove(&vm);
+        self.observer.incarnation(vm, None);
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Driver for QemuDriver {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    async fn hypervisor(&self) -> Result<Arc<Hypervisor>, Refusal> {
+        let QemuOptions { program, accelerator, runtime, boot_id } = &self.options;
+        let remembered_in = runtime.join("hypervisor.json");
+        let detect = || async {
+            let found = host::detect(program, *accelerator, &remembered_in, boot_id).await?;
+            Ok(Arc::new(found))
+        };
+        self.hypervisor.get_or_try_init(detect).await.cloned()
+    }
+
+    fn safeguards(&self) -> Vec<Safeguard> {
+        self.confinement.safeguards()
+    }
+
+    fn assign(
+        &self,
+        config: &VmConfig,
+        before: Option<&Assigned>,
+        hypervisor: &Hypervisor,
+    ) -> Result<Assigned, Refusal> {
+        assign::assign(config, before, hypervisor)
+    }
+
+    fn plan(&self, operation: Operation, context: &PlanContext<'_>) -> Result<Vec<Step>, Refusal> {
+        let QemuOptions { runtime, boot_id, .. } = &self.options;
+        let steps = steps::plan(operation, context, runtime, boot_id, &self.confinement)?;
+        Ok(steps.iter().map(QemuStep::to_step).collect())
+    }
+
+    async fn perform(&self, vm: VmId, step: &Step, context: &StepContext) -> Result<(), StepError> {
+        let work = async {
+            match QemuStep::from_step(step)? {
+                QemuStep::Prepare { uid } => self.prepare(vm, uid).await?,
+                QemuStep::Launch(launch) => self.launch(*launch).await?,
+                QemuStep::Continue => self.resume(vm).await?,
+                QemuStep::Pause => self.pause(vm).await?,
+                QemuStep::PowerDown { timeout_ms } => {
+                    self.power_down(vm, Duration::from_millis(timeout_ms)).await?;
+                }
+                QemuStep::Reset => self.reset(vm).await?,
+                QemuStep::Quit => self.quit(vm).await?,
+                QemuStep::Kill => self.kill(vm, "the VM is to be ended at once").await?,
+                QemuStep::PutAway => self.put_away(vm).await?,
+            }
+            Ok(())
+        };
+        // Dropping the work is safe at each of its waits: what it began is found by its record.
+        tokio::select! {
+            biased;
+            () = context.cancelled.cancelled() => Err(StepError::Cancelled),
+            outcome = work => outcome,
+        }
+    }
+
+    async fn undo(&self, vm: VmId, step: &Step) -> Result<(), StepError> {
+        match QemuStep::from_step(step)? {
+            QemuStep::Launch(_) => self.withdraw(vm).await?,
+            QemuStep::Prepare { .. } => self.put_away(vm).await?,
+            // Only a start is undone; these go forward, or changed nothing that could go back.
+            QemuStep::Continue
+            | QemuStep::Pause
+            | QemuStep::PowerDown { .. }
+            | QemuStep::Reset
+            | QemuStep::Quit
+            | QemuStep::Kill
+            | QemuStep::PutAway => {}
+        }
+        Ok(())
+    }
+
+    async fn recover(&self) -> Vec<Found> {
+        let (runtime, boot_id) = (self.options.runtime.clone(), self.options.boot_id.clone());
+        let records = blocking(move || Ok(read_records(&runtime, &boot_id))).await;
+        let records = records.unwrap_or_else(|error| {
+            warn!(%error, "cannot look for running VMs");
+            Vec::new()
+        });
+        let found = records.into_iter().map(|record| self.recognise(record));
+        futures_util::future::join_all(found).await.into_iter().flatten().collect()
+    }
+
+    async fn open_console(&self, vm: VmId) -> Result<Box<dyn ByteStream>, Refusal> {
+        self.machine(vm)?;
+        let stream = self.folder(vm).connect(SERIAL_SOCKET).await.map_err(|error| {
+            Refusal::new(Code::HypervisorFailed, "the serial console cannot be reached")
+                .caused_by(&error)
+        })?;
+        Ok(Box::new(stream))
+    }
+
+    async fn serial_log(&self, vm: VmId) -> Result<Vec<u8>, Refusal> {
+        if let Ok(machine) = self.machine(vm) {
+            machine.keep_serial().await?;
+        }
+        let path = self.folder(vm).serial_log();
+        blocking(move || read_tail(&path, SERIAL_RING)).await
+    }
+
+    async fn hypervisor_log(&self, vm: VmId) -> Result<Vec<u8>, Refusal> {
+        let folder = self.folder(vm);
+        blocking(move || {
+            folder.bound_output()?;
+            folder.read_output()
+        })
+        .await
+        .map(|mut text| {
+            text.truncate(LOG_SHOWN as usize);
+            text
+        })
+    }
+
+    async fn forget(&self, vm: VmId) -> Result<(), Refusal> {
+        let folder = self.folder(vm);
+        blocking(move || folder.remove()).await
+    }
+}
+
+/// Opens what a QEMU needs, starts it, and records it. Blocks.
+fn start(
+    folder: &RunFolder,
+    confinement: &Confinement,
+    storage: &Storage,
+    launch: Launch,
+) -> io::Result<(Process, Incarnation)> {
+    let Launch { mut incarnation, opens } = launch;
+    let descriptors = opens
+        .iter()
+        .map(|open| open_one(folder, storage, open))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(io::Error::other)?;
+    let starts_in = open_folder(&folder.private())?;
+    let request = Spawn {
+        argv: &incarnation.argv,
+        folder: starts_in.as_fd(),
+        descriptors,
+        output: folder.open_output()?.into(),
+        uid: incarnation.uid,
+        cgroups: confinement.make_cgroups(incarnation.vm)?,
+    };
+    let mut recorded = incarnation.clone();
+    let outcome = spawn(request, |identity| {
+        recorded.process = Some(identity);
+        folder.write_incarnation(&recorded)
+    });
+    let (process, identity) = outcome.map_err(io::Error::other)?;
+    incarnation.process = Some(identity);
+    Ok((process, incarnation))
+}
+
+fn open_one(folder: &RunFolder, storage: &Storage, open: &Open) -> Result<OwnedFd, Refusal> {
+    match open {
+        Open::Listener(name) => Ok(folder.listen(name)?),
+        Open::Read(path) => storage.open_file(path, Access::Read),
+        Open::Write(path) => storage.open_file(path, Access::ReadWrite),
+        Open::System(path) => Ok(std::fs::File::open(path)?.into()),
+    }
+}
+
+/// What the record in a run folder says, held against the processes that there are.
+enum Record {
+    Running(Process, Box<Incarnation>),
+    Died(Box<Incarnation>),
+    OfAnotherBoot(VmId),
+}
+
+/// Reads the records of all run folders.
+fn read_records(runtime: &Path, boot_id: &str) -> Vec<Record> {
+    let entries = std::fs::read_dir(runtime).into_iter().flatten().flatten();
+    let vms = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<VmId>().ok());
+    let read = |vm| {
+        read_record(&RunFolder::of(runtime, vm), vm, boot_id)
+            .inspect_err(|error| warn!(%vm, %error, "cannot tell whether it runs"))
+            .ok()?
+    };
+    vms.filter_map(read).collect()
+}
+
+fn read_record(folder: &RunFolder, vm: VmId, boot_id: &str) -> io::Result<Option<Record>> {
+    let Some(incarnation) = folder.read_incarnation()? else { return Ok(None) };
+    if incarnation.boot_id != boot_id {
+        return Ok(Some(Record::OfAnotherBoot(vm)));
+    }
+    let process = incarnation.process.map(Process::find).transpose()?.flatten();
+    let incarnation = Box::new(incarnation);
+    Ok(Some(match process {
+        Some(process) => Record::Running(process, incarnation),
+        None => Record::Died(incarnation),
+    }))
+}
+
+/// Runs something that waits for the host's file system on a thread that may.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> Result<T, Refusal> {
+    let outcome = tokio::task::spawn_blocking(work).await;
+    let outcome = outcome.map_err(|error| Refusal::new(Code::Internal, error.to_string()))?;
+    outcome.map_err(|error| match error.downcast::<Refusal>() {
+        Ok(refusal) => refusal,
+        Err(error) => Refusal::from(error),
+    })
+}

@@ -1,0 +1,213 @@
+//! What QEMU this host has, and what it can do here.
+
+use crate::accelerator::{self, Accelerator, AcceleratorChoice};
+use innkeeper_model::{
+    Code, Refusal,
+    host::{Hypervisor, UefiFirmware},
+};
+use innkeeper_store::write_atomically;
+use serde::{Deserialize, Serialize};
+use std::{
+    io,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+use tokio::process::Command;
+use tracing::{debug, warn};
+
+/// The CPU model of VMs that name none: what every x86-64 server since 2008 has, and TCG can do, so
+/// that a VM can move between all hosts of a fleet. Its version is part of the name.
+const DEFAULT_CPU_MODEL: &str = "Nehalem-v1";
+
+/// How long QEMU may take to say what it is; it takes 20 ms.
+const SAYS_WITHIN: Duration = Duration::from_secs(10);
+
+/// Where distributions put OVMF: its code, and the variables that go with it.
+const UEFI_FIRMWARE: [(&str, &str); 3] = [
+    ("/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"),
+    ("/usr/share/edk2/x64/OVMF_CODE.4m.fd", "/usr/share/edk2/x64/OVMF_VARS.4m.fd"),
+    ("/usr/share/edk2/ovmf/OVMF_CODE.fd", "/usr/share/edk2/ovmf/OVMF_VARS.fd"),
+];
+
+/// Finds out what QEMU there is, and remembers it for this boot of the host and this very program.
+///
+/// # Errors
+/// There is no QEMU, or it does not start.
+pub(crate) async fn detect(
+    program: &str,
+    choice: AcceleratorChoice,
+    remembered_in: &Path,
+    boot_id: &str,
+) -> Result<Hypervisor, Refusal> {
+    let program = find_program(program).ok_or_else(|| missing(program))?;
+    let key = Key::of(&program, choice, boot_id)?;
+    if let Some(hypervisor) = recall(remembered_in, &key) {
+        return Ok(hypervisor);
+    }
+    let version = parse_version(&say(&program, &["--version"]).await?);
+    let machines = parse_machines(&say(&program, &["-machine", "help"]).await?);
+    let default_machine = machines.first().cloned().ok_or_else(|| {
+        Refusal::new(Code::Unsupported, "this QEMU has no versioned q35 machine type")
+    })?;
+    let Accelerator { name, reason } =
+        accelerator::choose(choice, &program, DEFAULT_CPU_MODEL).await?;
+    let hypervisor = Hypervisor {
+        driver: crate::driver::NAME.into(),
+        version,
+        program: program.display().to_string(),
+        accelerator: name.into(),
+        accelerator_reason: reason,
+        default_machine,
+        default_cpu_model: DEFAULT_CPU_MODEL.into(),
+        machines,
+        uefi: uefi_firmware(),
+    };
+    remember(remembered_in, key, &hypervisor);
+    Ok(hypervisor)
+}
+
+fn missing(program: &str) -> Refusal {
+    Refusal::new(Code::MissingProgram, format!("{program} is not on the path"))
+        .with_hint("install the package qemu-system-x86 (see `inn doctor`)")
+}
+
+/// The program of this name on the path, or the file of this path.
+fn find_program(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_else(|| "/usr/bin:/bin".into());
+    let candidates = std::env::split_paths(&path).map(|folder| folder.join(name));
+    let executable = |path: &PathBuf| {
+        std::fs::metadata(path).is_ok_and(|found| found.is_file() && found.mode() & 0o111 != 0)
+    };
+    candidates.into_iter().find(executable)
+}
+
+async fn say(program: &Path, arguments: &[&str]) -> Result<String, Refusal> {
+    let mut command = Command::new(program);
+    command.args(arguments).kill_on_drop(true).stdin(std::process::Stdio::null());
+    let failed = |problem: &dyn std::fmt::Display| {
+        let message = format!("{} {} failed: {problem}", program.display(), arguments.join(" "));
+        Refusal::new(Code::HypervisorFailed, message)
+    };
+    let output = tokio::time::timeout(SAYS_WITHIN, command.output())
+        .await
+        .map_err(|_| failed(&"it did not end"))?
+        .map_err(|error| failed(&error))?;
+    if !output.status.success() {
+        return Err(failed(&String::from_utf8_lossy(&output.stderr)));
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// `QEMU emulator version 10.0.2 (Debian 1:10.0.2+ds-2)` is `10.0.2`.
+fn parse_version(text: &str) -> String {
+    let after = text.split("version ").nth(1).unwrap_or(text);
+    after.split_whitespace().next().unwrap_or("unknown").into()
+}
+
+/// The versioned q35 machine types, newest first, without those that QEMU means to drop.
+fn parse_machines(help: &str) -> Vec<String> {
+    let versioned = |line: &str| {
+        let name = line.split_whitespace().next()?;
+        let version = name.strip_prefix("pc-q35-")?;
+        let mut numbers = version.split('.').map(|number| number.parse::<u32>().ok());
+        let version = (numbers.next()??, numbers.next()??, numbers.next().flatten());
+        (!line.contains("deprecated")).then(|| (version, name.to_owned()))
+    };
+    let mut machines: Vec<_> = help.lines().filter_map(versioned).collect();
+    machines.sort_by(|a, b| b.cmp(a));
+    machines.into_iter().map(|(_, name)| name).collect()
+}
+
+fn uefi_firmware() -> Option<UefiFirmware> {
+    let there = |(code, variables): &(&str, &str)| {
+        Path::new(code).exists() && Path::new(variables).exists()
+    };
+    let (code, variables) = UEFI_FIRMWARE.into_iter().find(there)?;
+    Some(UefiFirmware { code: code.into(), variables: variables.into() })
+}
+
+/// What an answer of before must have been given for, to hold again.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Key {
+    innkeeper: String,
+    boot_id: String,
+    program: PathBuf,
+    program_size: u64,
+    program_mtime: i64,
+    choice: AcceleratorChoice,
+}
+
+impl Key {
+    fn of(program: &Path, choice: AcceleratorChoice, boot_id: &str) -> io::Result<Self> {
+        let file = std::fs::metadata(program)?;
+        Ok(Self {
+            innkeeper: env!("CARGO_PKG_VERSION").into(),
+            boot_id: boot_id.into(),
+            program: program.into(),
+            program_size: file.size(),
+            program_mtime: file.mtime(),
+            choice,
+        })
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Remembered {
+    key: Key,
+    hypervisor: Hypervisor,
+}
+
+fn recall(path: &Path, key: &Key) -> Option<Hypervisor> {
+    let text = std::fs::read(path).ok()?;
+    let remembered: Remembered = serde_json::from_slice(&text)
+        .inspect_err(|error| debug!(%error, "what was remembered of QEMU is not understood"))
+        .ok()?;
+    let firmware_changed = remembered.hypervisor.uefi != uefi_firmware();
+    (remembered.key == *key && !firmware_changed).then_some(remembered.hypervisor)
+}
+
+fn remember(path: &Path, key: Key, hypervisor: &Hypervisor) {
+    let remembered = Remembered { key, hypervisor: hypervisor.clone() };
+    let text = serde_json::to_vec_pretty(&remembered).unwrap_or_default();
+    if let Err(error) = write_atomically(path, &text, 0o600) {
+        // It will be asked again, which takes a second.
+        warn!(%error, "cannot remember what QEMU can do");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn machine_types_are_newest_first_and_only_the_lasting_ones() {
+        let help = "\
+Supported machines are:
+microvm              microvm (i386)
+pc                   Standard PC (i440FX + PIIX, 1996) (alias of pc-i440fx-10.0)
+q35                  Standard PC (Q35 + ICH9, 2009) (alias of pc-q35-10.0)
+pc-q35-9.2           Standard PC (Q35 + ICH9, 2009)
+pc-q35-10.0          Standard PC (Q35 + ICH9, 2009)
+pc-q35-4.0.1         Standard PC (Q35 + ICH9, 2009) (deprecated)
+";
+        assert_eq!(parse_machines(help), ["pc-q35-10.0", "pc-q35-9.2"]);
+    }
+
+    #[test]
+    fn the_version_is_the_number_alone() {
+        let text = "QEMU emulator version 10.0.2 (Debian 1:10.0.2+ds-2+deb13u1~bpo12+1)\nCopyright";
+        assert_eq!(parse_version(text), "10.0.2");
+    }
+
+    #[tokio::test]
+    async fn a_missing_qemu_is_told_with_its_package() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("hypervisor.json");
+        let refusal = detect("qemu-system-nowhere", AcceleratorChoice::Auto, &file, "boot")
+            .await
+            .unwrap_err();
+        assert_eq!(refusal.code, Code::MissingProgram);
+        assert!(refusal.hint.unwrap().contains("qemu-system-x86"));
+    }
+}

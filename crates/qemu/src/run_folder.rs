@@ -1,0 +1,200 @@
+//! A VM's run folder: its sockets, its logs, and the record of what it was built from.
+//!
+//! It is root's (or the daemon's), 0700, so that what is read from it can be believed. QEMU itself
+//! starts in the folder `private` inside, which is its user's, and can reach nothing outside it.
+
+use innkeeper_model::{Incarnation, VmId};
+use innkeeper_store::write_atomically;
+use rustix::fd::{AsRawFd, OwnedFd};
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Read, Seek, SeekFrom},
+    os::unix::{
+        fs::{DirBuilderExt, OpenOptionsExt, chown},
+        net::UnixListener,
+    },
+    path::{Path, PathBuf},
+};
+use tokio::net::UnixStream;
+
+pub(crate) const QMP_SOCKET: &str = "qmp.sock";
+pub(crate) const SERIAL_SOCKET: &str = "serial.sock";
+/// Relative to the folder that QEMU starts in, which makes this socket itself.
+pub(crate) const VNC_SOCKET: &str = "vnc.sock";
+const INCARNATION: &str = "incarnation.json";
+const PRIVATE: &str = "private";
+const OUTPUT: &str = "qemu.log";
+const SERIAL: &str = "serial.log";
+
+/// How much of a log is shown, and about how much of it is kept, in bytes.
+pub(crate) const LOG_SHOWN: u64 = 64 << 10;
+
+/// One VM's run folder.
+#[derive(Debug, Clone)]
+pub(crate) struct RunFolder {
+    path: PathBuf,
+}
+
+impl RunFolder {
+    /// The folder of this VM among the run folders.
+    pub(crate) fn of(runtime: &Path, vm: VmId) -> Self {
+        Self { path: runtime.join(vm.to_string()) }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The folder that QEMU starts in.
+    pub(crate) fn private(&self) -> PathBuf {
+        self.path.join(PRIVATE)
+    }
+
+    /// Makes the folder, or clears what a run before left in it; its logs begin anew.
+    ///
+    /// # Errors
+    /// The host refused.
+    pub(crate) fn prepare(&self, uid: Option<u32>) -> io::Result<()> {
+        self.remove()?;
+        let mut builder = fs::DirBuilder::new();
+        builder.recursive(true).mode(0o700);
+        builder.create(&self.path)?;
+        builder.create(self.private())?;
+        if uid.is_some() {
+            chown(self.private(), uid, uid)?;
+        }
+        Ok(())
+    }
+
+    /// Removes the folder and everything in it.
+    ///
+    /// # Errors
+    /// The host refused.
+    pub(crate) fn remove(&self) -> io::Result<()> {
+        ignore_missing(fs::remove_dir_all(&self.path))
+    }
+
+    /// Removes what belongs to a running machine, and keeps the logs of the run.
+    ///
+    /// # Errors
+    /// The host refused.
+    pub(crate) fn put_away(&self) -> io::Result<()> {
+        for name in [QMP_SOCKET, SERIAL_SOCKET] {
+            ignore_missing(fs::remove_file(self.path.join(name)))?;
+        }
+        ignore_missing(fs::remove_dir_all(self.private()))?;
+        // Last, so that a daemon that dies on the way finds the record and does this again.
+        ignore_missing(fs::remove_file(self.path.join(INCARNATION)))
+    }
+
+    /// Makes the record of a machine durable.
+    ///
+    /// # Errors
+    /// The host refused.
+    pub(crate) fn write_incarnation(&self, incarnation: &Incarnation) -> io::Result<()> {
+        let text = serde_json::to_vec_pretty(incarnation)?;
+        write_atomically(&self.path.join(INCARNATION), &text, 0o600).map_err(|error| error.source)
+    }
+
+    /// Reads the record of a machine; `None` where there is none.
+    ///
+    /// # Errors
+    /// It is unreadable or damaged.
+    pub(crate) fn read_incarnation(&self) -> io::Result<Option<Incarnation>> {
+        match fs::read(self.path.join(INCARNATION)) {
+            Ok(text) => Ok(Some(serde_json::from_slice(&text)?)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Binds a listening socket of this name.
+    ///
+    /// # Errors
+    /// The host refused.
+    pub(crate) fn listen(&self, name: &str) -> io::Result<OwnedFd> {
+        let folder = File::open(&self.path)?;
+        let listener = UnixListener::bind(through(&folder, name))?;
+        Ok(listener.into())
+    }
+
+    /// Connects to the socket of this name.
+    ///
+    /// # Errors
+    /// Nobody listens.
+    pub(crate) async fn connect(&self, name: &str) -> io::Result<UnixStream> {
+        let folder = File::open(&self.path)?;
+        UnixStream::connect(through(&folder, name)).await
+    }
+
+    /// Opens the file for QEMU's own output; it begins empty.
+    ///
+    /// # Errors
+    /// The host refused.
+    pub(crate) fn open_output(&self) -> io::Result<File> {
+        let mut options = OpenOptions::new();
+        options.create(true).append(true).mode(0o600);
+        let file = options.open(self.path.join(OUTPUT))?;
+        file.set_len(0)?;
+        Ok(file)
+    }
+
+    /// The last of QEMU's own output.
+    ///
+    /// # Errors
+    /// The host refused.
+    pub(crate) fn read_output(&self) -> io::Result<Vec<u8>> {
+        read_tail(&self.path.join(OUTPUT), LOG_SHOWN)
+    }
+
+    /// Empties QEMU's output once it has grown past a megabyte: a guest can make QEMU complain.
+    ///
+    /// # Errors
+    /// The host refused.
+    pub(crate) fn bound_output(&self) -> io::Result<()> {
+        const MOST: u64 = 1 << 20;
+        let file = match OpenOptions::new().write(true).open(self.path.join(OUTPUT)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            file => file?,
+        };
+        if file.metadata()?.len() > MOST {
+            // QEMU appends, so its next line goes to the new end.
+            file.set_len(0)?;
+        }
+        Ok(())
+    }
+
+    /// The file that keeps what was taken from the serial ring.
+    pub(crate) fn serial_log(&self) -> PathBuf {
+        self.path.join(SERIAL)
+    }
+}
+
+/// The name of a socket through its folder's descriptor: a socket's path has room for 107 bytes, and
+/// a state folder's alone may be longer.
+fn through(folder: &File, name: &str) -> String {
+    format!("/proc/self/fd/{}/{name}", folder.as_raw_fd())
+}
+
+fn ignore_missing(outcome: io::Result<()>) -> io::Result<()> {
+    match outcome {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        outcome => outcome,
+    }
+}
+
+/// The last bytes of a file; nothing where there is no file.
+///
+/// # Errors
+/// The host refused.
+pub(crate) fn read_tail(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let mut file = match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        file => file?,
+    };
+    let length = file.metadata()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(most)))?;
+    let mut tail = Vec::new();
+    file.take(most).read_to_end(&mut tail)?;
+    Ok(tail)
+}
