@@ -7,6 +7,8 @@
 //!
 //! A driver tells of changes by itself, through an [`Observer`]; it is asked only to act.
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod plan;
 mod step;
 

@@ -31,6 +31,7 @@ use std::{
     time::Duration,
 };
 use tokio::sync::OnceCell;
+use tokio_util::task::AbortOnDropHandle;
 use tracing::{info, warn};
 
 /// The driver's name.
@@ -71,7 +72,13 @@ pub struct QemuDriver {
     storage: Arc<Storage>,
     observer: Arc<dyn Observer>,
     hypervisor: OnceCell<Arc<Hypervisor>>,
-    machines: Mutex<HashMap<VmId, Arc<Machine>>>,
+    machines: Mutex<HashMap<VmId, Kept>>,
+}
+
+/// A machine, and the task that keeps its facts, which ends with this entry.
+struct Kept {
+    machine: Arc<Machine>,
+    _keeper: AbortOnDropHandle<()>,
 }
 
 impl std::fmt::Debug for QemuDriver {
@@ -93,13 +100,13 @@ impl QemuDriver {
         }
     }
 
-    fn machines(&self) -> MutexGuard<'_, HashMap<VmId, Arc<Machine>>> {
+    fn machines(&self) -> MutexGuard<'_, HashMap<VmId, Kept>> {
         // Only map operations happen under the lock.
         self.machines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn machine(&self, vm: VmId) -> Result<Arc<Machine>, Refusal> {
-        let machine = self.machines().get(&vm).cloned();
+        let machine = self.machines().get(&vm).map(|kept| kept.machine.clone());
         machine.ok_or_else(|| Refusal::new(Code::WrongState, "the VM has no running machine"))
     }
 
@@ -129,8 +136,9 @@ impl QemuDriver {
         let vm = incarnation.vm;
         let incarnation = Arc::new(incarnation);
         self.observer.incarnation(vm, Some(incarnation.clone()));
-        let machine = Machine::keep(self.folder(vm), process, incarnation, self.observer.clone());
-        self.machines().insert(vm, machine.clone());
+        let (machine, keeper) =
+            Machine::keep(self.folder(vm), process, incarnation, self.observer.clone());
+        self.machines().insert(vm, Kept { machine: machine.clone(), _keeper: keeper });
         machine
     }
 
@@ -275,7 +283,7 @@ impl QemuDriver {
     }
 
     async fn put_away(&self, vm: VmId) -> Result<(), Refusal> {
-        let known = self.machines().get(&vm).cloned();
+        let known = self.machines().get(&vm).map(|kept| kept.machine.clone());
         if known.is_some_and(|machine| machine.facts().machine != MachineState::Absent) {
             return Err(Refusal::new(Code::Internal, "a machine that lives cannot be put away"));
         }

@@ -25,4 +25,5 @@ mod run_folder;
 mod serial;
 mod steps;
 
+pub use accelerator::AcceleratorChoice;
 pub use driver::{QemuDriver, QemuOptions};

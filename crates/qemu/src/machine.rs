@@ -30,6 +30,7 @@ use std::{
     time::Duration,
 };
 use tokio::sync::{mpsc, watch};
+use tokio_util::task::AbortOnDropHandle;
 use tracing::{debug, warn};
 
 /// How long to wait before connecting again to a QEMU that hung up but lives.
@@ -50,15 +51,18 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    /// Takes charge of a process and begins to keep its facts.
+    /// Takes charge of a process and begins to keep its facts, until the process ends or the handle
+    /// is dropped.
     pub(crate) fn keep(
         folder: RunFolder,
         process: Process,
         incarnation: Arc<Incarnation>,
         observer: Arc<dyn Observer>,
-    ) -> Arc<Self> {
+    ) -> (Arc<Self>, AbortOnDropHandle<()>) {
         let (connection_to, connection) = watch::channel(None);
-        let (facts_to, facts) = watch::channel(Facts::default());
+        let keeper = FactKeeper::new(MachineState::Created, Timestamp::now());
+        let (facts_to, facts) = watch::channel(keeper.facts().clone());
+        observer.facts(incarnation.vm, keeper.facts().clone());
         let machine = Arc::new(Self {
             vm: incarnation.vm,
             folder,
@@ -74,11 +78,10 @@ impl Machine {
             observer,
             connection: connection_to,
             facts: facts_to,
-            keeper: FactKeeper::new(MachineState::Created, Timestamp::now()),
+            keeper,
         };
-        // Ends by itself when the process does.
-        tokio::spawn(keeper.run());
-        machine
+        let keeper = AbortOnDropHandle::new(tokio::spawn(keeper.run()));
+        (machine, keeper)
     }
 
     pub(crate) fn incarnation(&self) -> &Arc<Incarnation> {
