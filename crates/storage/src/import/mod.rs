@@ -1,0 +1,394 @@
+//! Taking in an image.
+//!
+//! Its bytes are brought into a work folder of the pool first, so that nobody can change them while
+//! they are looked at; there they are checked, a qcow2 disk is rewritten, and the folder gets the
+//! image's name in one step. Whatever goes wrong before that removes the folder.
+
+pub(crate) mod address;
+mod checksum;
+mod convert;
+mod download;
+
+use crate::{
+    cancel,
+    confine::{Access, ConfinedFile},
+    copy,
+    format::{self, HEAD_LENGTH, Inspection, iso},
+    images::{DESCRIPTION, INITRD, data_file},
+    kernel,
+    layers::{length, read_head, unreadable},
+    pool::{WorkFolder, failed},
+    progress::{OnProgress, Phase, Reporter},
+    storage::{Shared, Storage},
+    volumes::create,
+};
+use checksum::Checksum;
+use download::Download;
+use innkeeper_model::{
+    ByteSize, Code, DiskFormat, Image, ImageKind, ImageName, Refusal, Revision, Timestamp,
+};
+use innkeeper_store::write_atomically;
+use rustix::fs::Mode;
+use std::{
+    fs::{self, File},
+    io,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+use tokio_util::sync::CancellationToken;
+
+/// What was brought in, before it has been looked at; in the work folder.
+const SOURCE: &str = "source";
+
+/// An image to take in.
+#[derive(Debug, Clone)]
+pub struct ImportRequest {
+    /// The name it gets, which must be free.
+    pub name: ImageName,
+    /// What it is for.
+    pub kind: ImageKind,
+    /// Where its bytes are.
+    pub source: ImportSource,
+    /// The format of a disk; looked for in its first bytes if it is not said. `raw` is believed
+    /// whatever the first bytes are.
+    pub format: Option<DiskFormat>,
+    /// A kernel's initrd, a file on this host: in an allowed folder if the kernel has to be.
+    pub initrd: Option<PathBuf>,
+}
+
+/// Where an image's bytes are.
+#[derive(Debug, Clone)]
+pub enum ImportSource {
+    /// A file on this host, anywhere: the caller has decided that whoever asks may read it.
+    File(PathBuf),
+    /// A file on this host, in a folder that the operator allowed.
+    AllowedFile(PathBuf),
+    /// A file on a web server, over http or https: the caller has decided that whoever asks may have
+    /// this host fetch it.
+    Url {
+        /// Its address.
+        url: String,
+        /// `sha256:` and the digest it must have, in hexadecimal.
+        checksum: String,
+    },
+}
+
+impl ImportSource {
+    /// What is remembered of it.
+    fn shown(&self) -> String {
+        match self {
+            Self::File(path) | Self::AllowedFile(path) => path.display().to_string(),
+            Self::Url { url, .. } => download::shown(url),
+        }
+    }
+}
+
+impl Storage {
+    /// Takes in an image: fetches or copies it, refuses it if it could be used against the host,
+    /// rewrites it if it is qcow2, and only then gives it its name.
+    ///
+    /// Cancelling it, or dropping the future, ends it between two pieces of work and leaves nothing.
+    ///
+    /// # Errors
+    /// The name is taken; the source cannot be had, has another checksum or is too large; it is no
+    /// image of its kind, or a hostile one; the disk is full; `qemu-img` is missing; cancelled.
+    pub async fn import(
+        &self,
+        request: ImportRequest,
+        on_progress: &OnProgress,
+        cancel: &CancellationToken,
+    ) -> Result<Image, Refusal> {
+        request.check()?;
+        let shared = Arc::clone(&self.shared);
+        let name = request.name.clone();
+        let work = cancel::briefly(move || {
+            refuse_taken(&shared, &name)?;
+            WorkFolder::new(&shared.pool.images, "import")
+        })
+        .await?;
+        let import = Import {
+            shared: &self.shared,
+            request: &request,
+            folder: work.path(),
+            on_progress,
+            cancel,
+        };
+        match import.run().await {
+            Ok(image) => publish(Arc::clone(&self.shared), work, image).await,
+            Err(refusal) => {
+                // Removing what may be gigabytes takes a moment, which is not the caller's thread's.
+                cancel::briefly(move || {
+                    drop(work);
+                    Ok(())
+                })
+                .await?;
+                Err(refusal)
+            }
+        }
+    }
+}
+
+impl ImportRequest {
+    fn check(&self) -> Result<(), Refusal> {
+        if let (Some(format), ImageKind::Kernel | ImageKind::Iso) = (self.format, self.kind) {
+            let problem = "goes with disks only";
+            return Err(Refusal::invalid("format", format, problem));
+        }
+        if let (Some(initrd), ImageKind::Disk | ImageKind::Iso) = (&self.initrd, self.kind) {
+            let problem = "goes with kernels only";
+            return Err(Refusal::invalid("initrd", initrd.display(), problem));
+        }
+        Ok(())
+    }
+}
+
+/// One import on its way.
+struct Import<'a> {
+    shared: &'a Arc<Shared>,
+    request: &'a ImportRequest,
+    folder: &'a Path,
+    on_progress: &'a OnProgress,
+    cancel: &'a CancellationToken,
+}
+
+impl Import<'_> {
+    async fn run(&self) -> Result<Image, Refusal> {
+        self.bring().await?;
+        if let Some(initrd) = &self.request.initrd {
+            self.bring_file(initrd, self.is_confined(), INITRD, "initrd").await?;
+        }
+        let inspected = self.look().await?;
+        let stored = data_file(self.request.kind, inspected.format);
+        match inspected.format {
+            DiskFormat::Qcow2 => {
+                let options = &self.shared.options;
+                let files = (SOURCE, stored);
+                convert::normalise(
+                    options,
+                    self.folder,
+                    files,
+                    inspected,
+                    self.on_progress,
+                    self.cancel,
+                )
+                .await
+                .map_err(|refusal| self.name_source(refusal))?;
+            }
+            DiskFormat::Raw => {
+                let (from, to) = (self.folder.join(SOURCE), self.folder.join(stored));
+                fs::rename(&from, &to).map_err(|error| failed("cannot rename", &from, error))?;
+            }
+        }
+        self.describe(inspected).await
+    }
+
+    /// Whether host files must be in allowed folders.
+    fn is_confined(&self) -> bool {
+        matches!(self.request.source, ImportSource::AllowedFile(_))
+    }
+
+    /// Brings the image's bytes into the work folder.
+    async fn bring(&self) -> Result<(), Refusal> {
+        match &self.request.source {
+            ImportSource::File(path) | ImportSource::AllowedFile(path) => {
+                let confined = self.is_confined();
+                self.bring_file(path, confined, SOURCE, "source").await
+            }
+            ImportSource::Url { url, checksum } => {
+                let rules = &self.shared.options.http;
+                let download = Download {
+                    url,
+                    checksum: checksum.parse()?,
+                    rules,
+                    max_size: self.shared.options.max_import_size,
+                    permits: if rules.allow_private { |_| true } else { address::is_public },
+                };
+                let source = self.folder.join(SOURCE);
+                let into =
+                    create(&source).map_err(|error| failed("cannot make", &source, error))?;
+                download.run(into.into(), self.on_progress, self.cancel).await
+            }
+        }
+    }
+
+    /// Copies a host file into the work folder under this name; `field` is what a refusal blames.
+    async fn bring_file(
+        &self,
+        path: &Path,
+        confined: bool,
+        name: &str,
+        field: &'static str,
+    ) -> Result<(), Refusal> {
+        let (shared, path) = (Arc::clone(self.shared), path.to_owned());
+        let (request, target) = (self.request.clone(), self.folder.join(name));
+        let on_progress = Arc::clone(self.on_progress);
+        cancel::blocking(self.cancel, move |cancel| {
+            let from = shared.open_source(&path, confined, field)?;
+            let length = length(&from).map_err(|error| unreadable(&path, error))?;
+            if name_is_source(&target) {
+                // Refused at once, rather than after gigabytes have been copied; what counts is the
+                // look at the copy.
+                inspect(&shared, &request, &from)?;
+            }
+            shared.refuse_too_large(length, field, &path)?;
+            let to = File::from(create(&target).map_err(|e| failed("cannot make", &target, e))?);
+            let report = Reporter::new(&on_progress, Phase::Copying, Some(length));
+            copy::copy(&from, &to, &report, cancel)
+        })
+        .await
+    }
+
+    /// Looks at what was brought in.
+    async fn look(&self) -> Result<Inspection, Refusal> {
+        let (shared, request) = (Arc::clone(self.shared), self.request.clone());
+        let source = self.folder.join(SOURCE);
+        cancel::briefly(move || {
+            let file = File::open(&source).map_err(|error| unreadable(&source, error))?;
+            inspect(&shared, &request, &file)
+        })
+        .await
+    }
+
+    /// Digests and seals what will be stored, and writes what it is.
+    async fn describe(&self, inspected: Inspection) -> Result<Image, Refusal> {
+        let request = self.request.clone();
+        let folder = self.folder.to_owned();
+        let on_progress = Arc::clone(self.on_progress);
+        let known = self.known_digest(inspected.format)?;
+        cancel::blocking(self.cancel, move |cancel| {
+            let path = folder.join(data_file(request.kind, inspected.format));
+            let file = File::open(&path).map_err(|error| unreadable(&path, error))?;
+            let report = Reporter::new(&on_progress, Phase::Digesting, Some(length(&file)?));
+            let digest = match known {
+                Some(digest) => digest,
+                None => copy::digest(&file, &report, cancel)?,
+            };
+            let mut size = seal(&file)?;
+            if request.initrd.is_some() {
+                size += seal(&File::open(folder.join(INITRD))?)?;
+            }
+            let image = Image {
+                kind: request.kind,
+                format: inspected.format,
+                size: ByteSize(size),
+                virtual_size: inspected.virtual_size,
+                digest,
+                initrd: request.initrd.is_some(),
+                source: request.source.shown(),
+                created: Timestamp::now(),
+                revision: Revision::default(),
+                name: request.name,
+            };
+            let text = serde_json::to_vec_pretty(&image).map_err(io::Error::from)?;
+            write_atomically(&folder.join(DESCRIPTION), &text, 0o600)?;
+            Ok(image)
+        })
+        .await
+    }
+
+    /// The digest of what will be stored, where it has been taken already: a download that is stored
+    /// as it came has the digest it had to have.
+    fn known_digest(&self, stored: DiskFormat) -> Result<Option<String>, Refusal> {
+        match (&self.request.source, stored) {
+            (ImportSource::Url { checksum, .. }, DiskFormat::Raw) => {
+                Ok(Some(checksum.parse::<Checksum>()?.as_str().to_owned()))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Names the source in a refusal that only knows the work folder.
+    fn name_source(&self, mut refusal: Refusal) -> Refusal {
+        if refusal.field.as_deref() == Some("source") {
+            let source = self.request.source.shown();
+            refusal.message = refusal.message.replacen("\"\"", &format!("{source:?}"), 1);
+            refusal.value = Some(source);
+        }
+        refusal
+    }
+}
+
+impl Shared {
+    fn open_source(&self, path: &Path, confined: bool, field: &str) -> Result<File, Refusal> {
+        let file =
+            if confined { self.allowed.file(path) } else { Ok(ConfinedFile::anywhere(path)) };
+        file.and_then(|file| file.open(Access::Read)).map(File::from).map_err(|bad| bad.at(field))
+    }
+
+    fn refuse_too_large(&self, length: u64, field: &str, path: &Path) -> Result<(), Refusal> {
+        let limit = self.options.max_import_size;
+        if length > limit.0 {
+            let problem = format!("has {}, more than an import may", ByteSize(length));
+            let mut refusal = Refusal::invalid(field, path.display(), problem).with_limit(limit);
+            refusal.code = Code::TooLarge;
+            return Err(refusal);
+        }
+        Ok(())
+    }
+}
+
+/// Looks at a file's first bytes for what the request says it is.
+fn inspect(shared: &Shared, request: &ImportRequest, file: &File) -> Result<Inspection, Refusal> {
+    let shown = request.source.shown();
+    let length = length(file)?;
+    let raw =
+        |virtual_size| Inspection { format: DiskFormat::Raw, virtual_size: ByteSize(virtual_size) };
+    match request.kind {
+        ImageKind::Kernel => {
+            kernel::identify(file).map(|_| raw(length)).map_err(|bad| bad.at("source", &shown))
+        }
+        ImageKind::Iso if iso::is_iso(&read_head(file, HEAD_LENGTH)?) => Ok(raw(length)),
+        ImageKind::Iso => {
+            let problem = "is not a CD-ROM image (ISO 9660 or UDF)";
+            Err(Refusal::invalid("source", shown, problem).with_hint("a disk needs --kind disk"))
+        }
+        ImageKind::Disk => {
+            let limit = shared.options.max_virtual_size;
+            format::inspect(&read_head(file, HEAD_LENGTH)?, length, request.format, limit)
+                .map_err(|bad| bad.at("source", &shown))
+        }
+    }
+}
+
+fn name_is_source(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name == SOURCE)
+}
+
+/// Makes a finished file read-only and waits until it is on the disk; says how many bytes it takes.
+fn seal(file: &File) -> io::Result<u64> {
+    rustix::fs::fchmod(file, Mode::RUSR)?;
+    file.sync_all()?;
+    Ok(file.metadata()?.blocks() * 512)
+}
+
+fn refuse_taken(shared: &Shared, name: &ImageName) -> Result<(), Refusal> {
+    if shared.pool.image(name).exists() {
+        return Err(taken(name));
+    }
+    Ok(())
+}
+
+fn taken(name: &ImageName) -> Refusal {
+    let mut refusal = Refusal::new(Code::NameTaken, format!("there is an image {name} already"))
+        .at("name")
+        .with_hint("choose another name, or remove it: inn image remove");
+    refusal.value = Some(name.to_string());
+    refusal
+}
+
+async fn publish(shared: Arc<Shared>, work: WorkFolder, image: Image) -> Result<Image, Refusal> {
+    cancel::briefly(move || {
+        let folder = shared.pool.image(&image.name);
+        match work.publish(&folder) {
+            Ok(()) => Ok(image),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(taken(&image.name)),
+            Err(error) => Err(failed("cannot make", &folder, error)),
+        }
+    })
+    .await
+}
+
+#[cfg(test)]
+#[path = "import_tests.rs"]
+mod tests;

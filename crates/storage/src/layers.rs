@@ -1,0 +1,220 @@
+//! What a driver must open for a VM: its disks, layer by layer, and its kernel.
+
+use crate::{
+    confine::{Access, ConfinedFile, OpenFailed},
+    format::{BadDisk, HEAD_LENGTH, qcow2::Qcow2Info},
+    images::INITRD,
+    kernel,
+    storage::{Shared, Storage},
+};
+use innkeeper_model::{
+    DiskFormat, Image, ImageKind, Refusal, VmId,
+    config::{Disk, DiskKind, KernelBoot},
+};
+use std::{fs::File, io, os::fd::OwnedFd, os::unix::fs::FileExt, path::Path};
+
+/// The files of one disk, the one that the guest writes to first, each after it under the one before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DiskLayers {
+    /// At least one.
+    pub layers: Vec<Layer>,
+}
+
+/// One file of a disk, and how its bytes are to be read: never guessed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layer {
+    /// The file.
+    pub file: ConfinedFile,
+    /// Its format.
+    pub format: DiskFormat,
+}
+
+/// The files of a direct boot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KernelFiles {
+    /// The kernel.
+    pub kernel: ConfinedFile,
+    /// Its initrd.
+    pub initrd: Option<ConfinedFile>,
+}
+
+impl Layer {
+    /// Its path, for people and logs.
+    pub fn path(&self) -> &Path {
+        self.file.path()
+    }
+
+    /// Opens it. Only the first layer of a disk is ever written to.
+    ///
+    /// A qcow2 file that is not Innkeeper's own is looked at again, on the very descriptor that is
+    /// returned: its owner may have given it a backing file since.
+    ///
+    /// # Errors
+    /// The file leads out of its folder, is not there, or is not what it was declared to be.
+    pub fn open(&self, access: Access) -> Result<OwnedFd, Refusal> {
+        self.open_for(access, "path")
+    }
+
+    /// The same, blaming this field.
+    fn open_for(&self, access: Access, field: &str) -> Result<OwnedFd, Refusal> {
+        let file = File::from(self.file.open(access).map_err(|bad| bad.at(field))?);
+        if self.format == DiskFormat::Qcow2 && !self.file.is_pools() {
+            let looked = read_head(&file, HEAD_LENGTH).and_then(|head| Ok((head, length(&file)?)));
+            let (head, length) = looked.map_err(|error| unreadable(self.path(), error))?;
+            Qcow2Info::parse(&head, length)
+                .and_then(Qcow2Info::importable)
+                .map_err(|bad| BadDisk::from(bad).at(field, &self.path().display().to_string()))?;
+        }
+        Ok(file.into())
+    }
+}
+
+impl Storage {
+    /// The layers of a VM's disk. Everything is opened once to see that it is there; a driver opens
+    /// each layer itself with [`Layer::open`], which checks again.
+    ///
+    /// # Errors
+    /// A file is missing, outside the allowed folders, behind a link, or not what it was declared
+    /// to be; the field is `disks[NAME].…`.
+    pub fn disk_layers(&self, vm: VmId, disk: &Disk) -> Result<DiskLayers, Refusal> {
+        let layers = self.shared.layers(vm, disk)?;
+        for layer in &layers {
+            layer.open_for(Access::Read, &field(disk, "path"))?;
+        }
+        Ok(DiskLayers { layers })
+    }
+
+    /// The files of a direct boot, with the kernel's header checked where it is not an image's.
+    ///
+    /// # Errors
+    /// No such image, or it is no kernel; a path outside the allowed folders; a kernel that cannot
+    /// be booted, called by what it is.
+    pub fn kernel_files(&self, boot: &KernelBoot) -> Result<KernelFiles, Refusal> {
+        self.shared.kernel_files(boot)
+    }
+
+    /// A host file, if a spec may name it: written as one in an allowed folder. `field` is what a
+    /// refusal blames.
+    ///
+    /// # Errors
+    /// It may not, or it cannot be opened for reading.
+    pub fn allowed_file(&self, path: &Path, field: &str) -> Result<ConfinedFile, Refusal> {
+        self.shared.allowed_file(path, field)
+    }
+}
+
+impl Shared {
+    fn layers(&self, vm: VmId, disk: &Disk) -> Result<Vec<Layer>, Refusal> {
+        if let Some(path) = &disk.path {
+            let file = self.allowed.file(path);
+            return Ok(vec![Layer {
+                file: file.map_err(|bad| bad.at(field(disk, "path")))?,
+                format: disk.format.unwrap_or(DiskFormat::Raw),
+            }]);
+        }
+        let mut layers = Vec::new();
+        if crate::needs_volume(disk) {
+            let volume = format!("volumes/{vm}/{}.qcow2", disk.name);
+            layers.push(Layer {
+                file: ConfinedFile::in_pool(&self.pool.folder, volume),
+                format: DiskFormat::Qcow2,
+            });
+        }
+        if disk.image.is_some() {
+            let image = self.disk_image(disk)?;
+            layers.push(Layer { file: self.image_file(&image), format: image.format });
+        }
+        if layers.is_empty() {
+            let problem = "is a CD-ROM drive without a disc: give it an image or a path";
+            return Err(Refusal::invalid(field(disk, "kind"), "cdrom", problem));
+        }
+        Ok(layers)
+    }
+
+    /// The image that a disk names, if it is one for such a disk.
+    pub(crate) fn disk_image(&self, disk: &Disk) -> Result<Image, Refusal> {
+        let at = field(disk, "image");
+        let Some(name) = &disk.image else {
+            return Err(Refusal::invalid(at, "", "is not there"));
+        };
+        let image = self.image(name).map_err(|refusal| refusal.at(at.clone()))?;
+        let problem = match (disk.kind, image.kind) {
+            (DiskKind::Disk, ImageKind::Disk) | (DiskKind::Cdrom, ImageKind::Iso) => {
+                return Ok(image);
+            }
+            (DiskKind::Disk, ImageKind::Iso) => "is a CD-ROM; say kind: cdrom",
+            (DiskKind::Cdrom, ImageKind::Disk) => "is a disk, not a CD-ROM",
+            (_, ImageKind::Kernel) => "is a kernel; name it in boot.kernel.image",
+        };
+        Err(Refusal::invalid(at, name, problem))
+    }
+
+    pub(crate) fn allowed_file(&self, path: &Path, field: &str) -> Result<ConfinedFile, Refusal> {
+        let at = |bad: OpenFailed| bad.at(field);
+        let file = self.allowed.file(path).map_err(at)?;
+        file.open(Access::Read).map_err(at)?;
+        Ok(file)
+    }
+
+    fn kernel_files(&self, boot: &KernelBoot) -> Result<KernelFiles, Refusal> {
+        if let Some(name) = &boot.image {
+            let at = "boot.kernel.image";
+            let image = self.image(name).map_err(|refusal| refusal.at(at))?;
+            if image.kind != ImageKind::Kernel {
+                let problem = "is not a kernel: import one with --kind kernel";
+                return Err(Refusal::invalid(at, name, problem));
+            }
+            let initrd = image.initrd.then(|| self.file_of_image(name, INITRD));
+            return Ok(KernelFiles { kernel: self.image_file(&image), initrd });
+        }
+        let Some(path) = &boot.path else {
+            let problem = "needs exactly one of image and path";
+            return Err(Refusal::invalid("boot.kernel", "", problem));
+        };
+        let at = "boot.kernel.path";
+        let kernel = self.allowed_file(path, at)?;
+        let opened = File::from(kernel.open(Access::Read).map_err(|bad| bad.at(at))?);
+        kernel::identify(&opened).map_err(|bad| bad.at(at, &path.display().to_string()))?;
+        let initrd = boot.initrd.as_ref();
+        let initrd = initrd.map(|path| self.allowed_file(path, "boot.kernel.initrd"));
+        Ok(KernelFiles { kernel, initrd: initrd.transpose()? })
+    }
+}
+
+/// A field of a disk, for a refusal.
+pub(crate) fn field(disk: &Disk, name: &str) -> String {
+    format!("disks[{}].{name}", disk.name)
+}
+
+/// The beginning of a file, at most so many bytes.
+pub(crate) fn read_head(file: &File, most: usize) -> io::Result<Vec<u8>> {
+    let mut head = vec![0; most];
+    let mut filled = 0;
+    while filled < head.len() {
+        match file.read_at(&mut head[filled..], filled as u64)? {
+            0 => break,
+            count => filled += count,
+        }
+    }
+    head.truncate(filled);
+    Ok(head)
+}
+
+/// The length of a file or block device.
+pub(crate) fn length(file: &File) -> io::Result<u64> {
+    match file.metadata()?.len() {
+        // A block device has no length but an end.
+        0 => Ok(rustix::fs::seek(file, rustix::fs::SeekFrom::End(0))?),
+        length => Ok(length),
+    }
+}
+
+pub(crate) fn unreadable(path: &Path, error: io::Error) -> Refusal {
+    let mut refusal = Refusal::from(error);
+    refusal.message = format!("cannot read {}: {}", path.display(), refusal.message);
+    refusal
+}
+
+#[cfg(test)]
+#[path = "layers_tests.rs"]
+mod tests;

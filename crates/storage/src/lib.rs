@@ -1,0 +1,53 @@
+//! Images, volumes and seeds: what a VM's disks are made of, and the safe opening of every file that
+//! a VM names.
+//!
+//! A pool is a folder:
+//!
+//! ```text
+//! images/<image>/image.json   what it is          volumes/<vm>/<disk>.qcow2   a disk of the VM
+//!                disk.qcow2   its bytes; or       volumes/<vm>/nvram.fd       its UEFI variables
+//!                disk.raw, disc.iso, or           volumes/<vm>/seed.img       its cloud-init seed
+//!                kernel and initrd
+//! ```
+//!
+//! An image appears whole, by one rename of its folder, and never changes; a volume is a
+//! copy-on-write overlay on one, or blank. A name that starts with a dot is work that has not
+//! finished, and is removed when the pool is next opened.
+//!
+//! What is imported is hostile until proven otherwise: its header is read by this crate's own
+//! parsers, and what passes is rewritten by a `qemu-img` that has no rights, no network and little
+//! memory. Who may import, and whether an image is still in use by a stored VM, is the caller's to
+//! decide. Methods that wait for the disk or the network are `async` and leave nothing behind when
+//! they fail, are cancelled or are dropped; the others only look, in microseconds.
+
+mod cancel;
+mod clone;
+mod confine;
+mod copy;
+mod format;
+mod images;
+mod import;
+mod kernel;
+mod layers;
+mod opening;
+mod pool;
+mod progress;
+mod qemu_img;
+mod seed;
+mod storage;
+#[cfg(test)]
+mod testing;
+mod volumes;
+
+pub use confine::{Access, ConfinedFile, OpenFailed};
+pub use format::qcow2::{BadQcow2, Qcow2Info};
+pub use format::{BadDisk, Inspection};
+pub use images::{Catalogue, DamagedImage};
+pub use import::address::is_public;
+pub use import::{ImportRequest, ImportSource};
+pub use kernel::{BadKernel, KernelFormat};
+pub use layers::{DiskLayers, KernelFiles, Layer};
+pub use progress::{OnProgress, Phase, Progress};
+pub use seed::SeedRequest;
+pub use storage::{HttpRules, Storage, StorageOptions};
+pub use volumes::{Made, needs_volume};

@@ -1,0 +1,195 @@
+//! Cloud-init seeds: the small disk that tells a guest who it is (cloud-init's *NoCloud*).
+//!
+//! A FAT file system called CIDATA with up to three files. The same documents give the same bytes.
+//!
+//! The documents are secrets, and the seed is the only place that holds their text: a stored spec has
+//! digests. So a seed that is written again (the VM was renamed, or cloned) takes the texts that its
+//! spec only knows the digests of from a seed that has them.
+
+use crate::{
+    cancel,
+    confine::{Access, ConfinedFile},
+    pool::{failed, make_folder},
+    storage::{Shared, Storage},
+};
+use fatfs::{FileSystem, FormatVolumeOptions, FsOptions};
+use innkeeper_model::{Refusal, Secret, VmId, VmName, config::CloudInit};
+use innkeeper_store::write_atomically;
+use std::{
+    fs::{self, File},
+    io::{self, Cursor, Read, Write},
+    sync::Arc,
+};
+
+/// The seed's file in a VM's folder.
+const SEED: &str = "seed.img";
+/// The label that cloud-init looks for, padded as FAT has it.
+const LABEL: [u8; 11] = *b"CIDATA     ";
+/// FAT wants a number; one that does not change keeps the bytes the same.
+const VOLUME_ID: u32 = 0x1AAC_5EED;
+/// What a seed's size is a multiple of, in bytes; also what its tables and folder fit well within.
+const GRAIN: usize = 1 << 20;
+
+/// The seed of one VM, as it is to be written.
+#[derive(Debug, Clone, Copy)]
+pub struct SeedRequest<'a> {
+    /// Whose it is; also its `instance-id`, unless the seed brings its own `meta-data`.
+    pub vm: VmId,
+    /// The VM's name: `local-hostname`, unless the seed brings its own `meta-data`.
+    pub hostname: &'a VmName,
+    /// The documents. One of which only the digest is known is taken from the seed that is there.
+    pub documents: &'a CloudInit,
+    /// A VM whose seed is looked through as well: the one that this is a clone of.
+    pub inherit: Option<VmId>,
+}
+
+/// The texts of a seed's files.
+struct Contents {
+    user_data: String,
+    meta_data: String,
+    network_config: Option<String>,
+}
+
+impl Contents {
+    fn files(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        [
+            ("meta-data", Some(&self.meta_data)),
+            ("user-data", Some(&self.user_data)),
+            ("network-config", self.network_config.as_ref()),
+        ]
+        .into_iter()
+        .filter_map(|(name, text)| Some((name, text?.as_str())))
+    }
+}
+
+impl Storage {
+    /// Writes a VM's seed, in place of the one it has. Its texts are stored nowhere else.
+    ///
+    /// # Errors
+    /// A document is known by its digest only, and no seed has its text; the disk is full.
+    pub async fn write_seed(&self, request: SeedRequest<'_>) -> Result<(), Refusal> {
+        let shared = Arc::clone(&self.shared);
+        let (vm, inherit) = (request.vm, request.inherit);
+        let (hostname, documents) = (request.hostname.clone(), request.documents.clone());
+        cancel::briefly(move || {
+            let known = shared.known_texts([Some(vm), inherit].into_iter().flatten());
+            let contents = contents(vm, &hostname, &documents, &known)?;
+            let folder = shared.pool.vm(vm);
+            let file = folder.join(SEED);
+            let image = image(&contents).map_err(|error| failed("cannot make", &file, error))?;
+            make_folder(&folder).map_err(|error| failed("cannot make", &folder, error))?;
+            Ok(write_atomically(&file, &image, 0o600)?)
+        })
+        .await
+    }
+
+    /// Removes a VM's seed. That there is none is no failure.
+    ///
+    /// # Errors
+    /// The system's.
+    pub async fn remove_seed(&self, vm: VmId) -> Result<(), Refusal> {
+        let file = self.shared.pool.vm(vm).join(SEED);
+        cancel::briefly(move || match fs::remove_file(&file) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(failed("cannot remove", &file, error))
+            }
+            _ => Ok(()),
+        })
+        .await
+    }
+
+    /// The file of a VM's seed: a raw disk, to be attached read-only.
+    pub fn seed(&self, vm: VmId) -> ConfinedFile {
+        self.shared.seed(vm)
+    }
+}
+
+impl Shared {
+    fn seed(&self, vm: VmId) -> ConfinedFile {
+        ConfinedFile::in_pool(&self.pool.folder, format!("volumes/{vm}/{SEED}"))
+    }
+
+    /// The texts in the seeds of these VMs. A seed that is missing or unreadable has none: what is
+    /// then not known is refused by name.
+    fn known_texts(&self, vms: impl Iterator<Item = VmId>) -> Vec<Secret> {
+        let mut known = Vec::new();
+        for vm in vms {
+            let Ok(opened) = self.seed(vm).open(Access::Read) else {
+                continue;
+            };
+            match texts(&File::from(opened)) {
+                Ok(texts) => known.extend(texts),
+                Err(error) => tracing::warn!(%vm, %error, "the VM's old seed cannot be read"),
+            }
+        }
+        known
+    }
+}
+
+/// What goes into a seed: what is asked for, what is known, and the defaults.
+fn contents(
+    vm: VmId,
+    hostname: &VmName,
+    documents: &CloudInit,
+    known: &[Secret],
+) -> Result<Contents, Refusal> {
+    let text = |document: &Option<Secret>, field: &str| {
+        document.as_ref().map(|secret| reveal(secret, known, field)).transpose()
+    };
+    // Quoted, since YAML would read a host called 42 or true as something else.
+    let defaults = || format!("instance-id: \"{vm}\"\nlocal-hostname: \"{hostname}\"\n");
+    Ok(Contents {
+        // cloud-init takes no seed without this file, be it empty.
+        user_data: text(&documents.user_data, "cloud_init.user_data")?.unwrap_or_default(),
+        meta_data: text(&documents.meta_data, "cloud_init.meta_data")?.unwrap_or_else(defaults),
+        network_config: text(&documents.network_config, "cloud_init.network_config")?,
+    })
+}
+
+fn reveal(secret: &Secret, known: &[Secret], field: &str) -> Result<String, Refusal> {
+    let same = |known: &&Secret| known.digest() == secret.digest();
+    let text = secret.expose().or_else(|| known.iter().find(same).and_then(Secret::expose));
+    text.map(str::to_owned).ok_or_else(|| {
+        let problem = "is a digest, and no seed of this VM has the text";
+        Refusal::invalid(field, secret.digest(), problem).with_hint("give the text itself")
+    })
+}
+
+/// The bytes of a disk with these files.
+fn image(contents: &Contents) -> io::Result<Vec<u8>> {
+    let text: usize = contents.files().map(|(_, text)| text.len()).sum();
+    let mut bytes = vec![0; (text + GRAIN / 2).next_multiple_of(GRAIN)];
+    let options = FormatVolumeOptions::new().volume_label(LABEL).volume_id(VOLUME_ID);
+    fatfs::format_volume(Cursor::new(&mut bytes[..]), options)?;
+    let file_system = FileSystem::new(Cursor::new(&mut bytes[..]), FsOptions::new())?;
+    for (name, text) in contents.files() {
+        let mut file = file_system.root_dir().create_file(name)?;
+        file.truncate()?;
+        file.write_all(text.as_bytes())?;
+        file.flush()?;
+    }
+    file_system.unmount()?;
+    Ok(bytes)
+}
+
+/// The texts of the files on a seed.
+fn texts(mut disk: &File) -> io::Result<Vec<Secret>> {
+    // Read whole: a seed is a megabyte or two, and the library wants a disk that it can write to.
+    let mut bytes = Vec::new();
+    disk.read_to_end(&mut bytes)?;
+    let file_system = FileSystem::new(Cursor::new(&mut bytes[..]), FsOptions::new())?;
+    let mut texts = Vec::new();
+    for entry in file_system.root_dir().iter() {
+        let entry = entry?;
+        if entry.is_file() {
+            let mut text = String::new();
+            entry.to_file().read_to_string(&mut text)?;
+            texts.push(Secret::new(text));
+        }
+    }
+    Ok(texts)
+}
+
+#[cfg(test)]
+#[path = "seed_tests.rs"]
+mod tests;

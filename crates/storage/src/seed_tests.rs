@@ -1,0 +1,128 @@
+use super::*;
+use crate::StorageOptions;
+use innkeeper_model::Code;
+use std::os::unix::fs::PermissionsExt;
+
+struct Fixture {
+    _folder: tempfile::TempDir,
+    storage: Storage,
+    vm: VmId,
+    name: VmName,
+}
+
+fn fixture() -> Fixture {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = Storage::open(StorageOptions::new(folder.path().join("pool"))).unwrap();
+    Fixture { _folder: folder, storage, vm: VmId::new(), name: "web-1".parse().unwrap() }
+}
+
+impl Fixture {
+    async fn write(
+        &self,
+        vm: VmId,
+        documents: &CloudInit,
+        inherit: Option<VmId>,
+    ) -> Result<(), Refusal> {
+        let request = SeedRequest { vm, hostname: &self.name, documents, inherit };
+        self.storage.write_seed(request).await
+    }
+
+    fn bytes(&self, vm: VmId) -> Vec<u8> {
+        fs::read(self.storage.seed(vm).path()).unwrap()
+    }
+
+    fn file(&self, vm: VmId, name: &str) -> Option<String> {
+        let mut bytes = self.bytes(vm);
+        let disk = FileSystem::new(Cursor::new(&mut bytes[..]), FsOptions::new()).unwrap();
+        let mut text = String::new();
+        let mut file = disk.root_dir().open_file(name).ok()?;
+        file.read_to_string(&mut text).unwrap();
+        Some(text)
+    }
+}
+
+fn user_data(text: &str) -> CloudInit {
+    CloudInit { user_data: Some(Secret::new(text)), ..CloudInit::default() }
+}
+
+#[tokio::test]
+async fn a_seed_is_a_labelled_disk_with_the_documents_and_defaults() {
+    let fixture = fixture();
+    let documents = user_data("#cloud-config\npassword: hunter2\n");
+    fixture.write(fixture.vm, &documents, None).await.unwrap();
+    let file = |name| fixture.file(fixture.vm, name);
+    let text = file("user-data").unwrap();
+    assert_eq!(text, "#cloud-config\npassword: hunter2\n");
+    let defaults = format!("instance-id: \"{}\"\nlocal-hostname: \"web-1\"\n", fixture.vm);
+    assert_eq!(file("meta-data").unwrap(), defaults);
+    assert_eq!(file("network-config"), None);
+
+    let mut bytes = fixture.bytes(fixture.vm);
+    let disk = FileSystem::new(Cursor::new(&mut bytes[..]), FsOptions::new()).unwrap();
+    assert_eq!(disk.volume_label(), "CIDATA");
+    let root_label = disk.read_volume_label_from_root_dir().unwrap();
+    assert_eq!(root_label.as_deref(), Some("CIDATA"));
+    let path = fixture.storage.seed(fixture.vm).path().to_owned();
+    assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[tokio::test]
+async fn the_same_documents_give_the_same_bytes() {
+    let fixture = fixture();
+    let documents = user_data("same");
+    fixture.write(fixture.vm, &documents, None).await.unwrap();
+    let first = fixture.bytes(fixture.vm);
+    fixture.write(fixture.vm, &documents, None).await.unwrap();
+    assert!(first == fixture.bytes(fixture.vm));
+}
+
+#[tokio::test]
+async fn the_largest_documents_fit() {
+    let fixture = fixture();
+    let largest = Some(Secret::new("x".repeat(innkeeper_model::config::MAX_SEED_DOCUMENT)));
+    let documents = CloudInit {
+        user_data: largest.clone(),
+        meta_data: largest.clone(),
+        network_config: largest,
+    };
+    fixture.write(fixture.vm, &documents, None).await.unwrap();
+    let length = fixture.file(fixture.vm, "network-config").unwrap().len();
+    assert_eq!(length, innkeeper_model::config::MAX_SEED_DOCUMENT);
+}
+
+#[tokio::test]
+async fn a_digest_is_filled_in_from_the_seed_that_has_its_text() {
+    let fixture = fixture();
+    let documents = user_data("hunter2");
+    fixture.write(fixture.vm, &documents, None).await.unwrap();
+    let sealed = documents.sealed();
+    fixture.write(fixture.vm, &sealed, None).await.unwrap();
+    let clone = VmId::new();
+    fixture.write(clone, &sealed, Some(fixture.vm)).await.unwrap();
+    for vm in [fixture.vm, clone] {
+        assert_eq!(fixture.file(vm, "user-data").unwrap(), "hunter2");
+        let instance = format!("instance-id: \"{vm}\"");
+        assert!(fixture.file(vm, "meta-data").unwrap().starts_with(&instance));
+    }
+}
+
+#[tokio::test]
+async fn a_digest_that_nobody_has_the_text_of_is_refused() {
+    let fixture = fixture();
+    fixture.write(fixture.vm, &user_data("old"), None).await.unwrap();
+    let before = fixture.bytes(fixture.vm);
+    let unknown = user_data("new").sealed();
+    let refusal = fixture.write(fixture.vm, &unknown, None).await.unwrap_err();
+    assert_eq!(refusal.code, Code::InvalidField);
+    assert_eq!(refusal.field.as_deref(), Some("cloud_init.user_data"));
+    assert!(before == fixture.bytes(fixture.vm));
+}
+
+#[tokio::test]
+async fn a_removed_seed_is_gone_and_can_be_removed_again() {
+    let fixture = fixture();
+    fixture.write(fixture.vm, &user_data("x"), None).await.unwrap();
+    fixture.storage.remove_seed(fixture.vm).await.unwrap();
+    fixture.storage.remove_seed(fixture.vm).await.unwrap();
+    assert!(!fixture.storage.seed(fixture.vm).path().exists());
+}

@@ -1,0 +1,265 @@
+//! The specs: one JSON file a VM, `<id>.json`, readable by its owner only.
+//!
+//! Owns the folder and the rule that nothing damaged is erased or overwritten unless somebody says so
+//! in so many words. What a damaged file means for the VM (quarantine) is the engine's business.
+
+use crate::{
+    atomic::{WriteFailed, is_temporary, sync_folder, write_atomically},
+    envelope::{self, Damage},
+};
+use innkeeper_model::{Code, Refusal, Spec, VmId};
+use std::{
+    collections::BTreeSet,
+    fs, io,
+    os::unix::fs::DirBuilderExt,
+    path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
+    thread,
+};
+
+/// What the name of a spec's file ends with, after the VM's id.
+const EXTENSION: &str = ".json";
+/// How many files make it worth while to read with one more thread.
+const FILES_PER_READER: usize = 128;
+/// The most threads that read at once: what starts here is a daemon, and its host has guests.
+const MAX_READERS: usize = 4;
+
+/// The stored specs of one host. All methods wait for the disk; all may be called from any thread.
+/// Two changes of the *same* VM at once are the caller's to prevent, as the engine's queues do.
+#[derive(Debug)]
+pub struct SpecStore {
+    folder: PathBuf,
+    /// Whose file was damaged when it was last read; it may not be overwritten.
+    damaged: Mutex<BTreeSet<VmId>>,
+}
+
+/// One stored spec, as it was found.
+#[derive(Debug)]
+pub enum StoredSpec {
+    /// It is whole.
+    Whole(Box<Spec>),
+    /// It is not; the file was left as it is.
+    Damaged {
+        /// The VM that the file is named for.
+        id: VmId,
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it, and what to do.
+        reason: Damage,
+    },
+}
+
+/// Why the store did not do something. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreFailed {
+    /// The folder cannot be made, listed or cleaned of temporary files.
+    #[error("cannot use the folder of stored VMs, {}", folder.display())]
+    Folder {
+        /// The folder.
+        folder: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// A spec cannot be written.
+    #[error(transparent)]
+    Write(#[from] WriteFailed),
+    /// A spec's file cannot be removed.
+    #[error("cannot remove {}", file.display())]
+    Remove {
+        /// The file.
+        file: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// The stored spec is damaged, so it is neither overwritten nor removed.
+    #[error("the stored spec of VM {id} is damaged, and is left alone until a person mends it")]
+    Damaged {
+        /// The VM.
+        id: VmId,
+        /// Its file.
+        file: PathBuf,
+    },
+}
+
+impl From<StoreFailed> for Refusal {
+    fn from(failed: StoreFailed) -> Self {
+        let message = failed.to_string();
+        match failed {
+            StoreFailed::Write(failed) => failed.into(),
+            StoreFailed::Damaged { file, .. } => Self::new(Code::Quarantined, message)
+                .with_hint(format!("mend {} or delete the VM", file.display())),
+            StoreFailed::Folder { source, .. } | StoreFailed::Remove { source, .. } => {
+                let mut refusal = Self::from(source);
+                refusal.message = format!("{message}: {}", refusal.message);
+                refusal
+            }
+        }
+    }
+}
+
+impl SpecStore {
+    /// Opens the folder, making it (0700) if it is not there, and removes what a crash left of
+    /// files that were being written.
+    ///
+    /// # Errors
+    /// [`StoreFailed::Folder`].
+    pub fn open(folder: impl Into<PathBuf>) -> Result<Self, StoreFailed> {
+        let folder = folder.into();
+        prepare(&folder)
+            .map_err(|source| StoreFailed::Folder { folder: folder.clone(), source })?;
+        Ok(Self { folder, damaged: Mutex::default() })
+    }
+
+    /// Every stored spec, in the order of the VMs' ids. Files that are not named for a VM are not
+    /// the store's; they are logged and left alone.
+    ///
+    /// # Errors
+    /// [`StoreFailed::Folder`] if the folder cannot be listed; a file that cannot be read is a
+    /// [`StoredSpec::Damaged`] among the others.
+    pub fn load(&self) -> Result<Vec<StoredSpec>, StoreFailed> {
+        let ids = self
+            .ids()
+            .map_err(|source| StoreFailed::Folder { folder: self.folder.clone(), source })?;
+        let readers = (ids.len() / FILES_PER_READER).clamp(1, MAX_READERS);
+        let chunk = ids.len().div_ceil(readers).max(1);
+        Ok(thread::scope(|scope| {
+            let readers: Vec<_> = ids
+                .chunks(chunk)
+                .map(|ids| scope.spawn(|| ids.iter().map(|id| self.read(*id)).collect()))
+                .collect();
+            let join = |reader: thread::ScopedJoinHandle<'_, Vec<StoredSpec>>| {
+                reader.join().expect("reading a spec does not panic")
+            };
+            readers.into_iter().flat_map(join).collect()
+        }))
+    }
+
+    /// The stored spec of one VM, read again: what tells whether a person has mended it. `None` if
+    /// there is no file.
+    pub fn load_one(&self, id: VmId) -> Option<StoredSpec> {
+        match self.read(id) {
+            StoredSpec::Damaged { reason: Damage::Unreadable(error), .. }
+                if error.kind() == io::ErrorKind::NotFound =>
+            {
+                self.damaged().remove(&id);
+                None
+            }
+            stored => Some(stored),
+        }
+    }
+
+    /// Stores a spec, in place of the one it has or as its first. Once this has returned, a crash
+    /// does not lose it. Of the seed's secrets only digests are stored.
+    ///
+    /// # Errors
+    /// [`StoreFailed::Damaged`] if what it would replace was found damaged;
+    /// [`StoreFailed::Write`], with the old spec still stored.
+    pub fn save(&self, spec: &Spec) -> Result<(), StoreFailed> {
+        self.refuse_if_damaged(spec.id)?;
+        Ok(write_atomically(&self.file(spec.id), &envelope::write(spec), 0o600)?)
+    }
+
+    /// Forgets a VM's spec. That there is none is no failure, so that a crash can be repeated.
+    ///
+    /// # Errors
+    /// [`StoreFailed::Damaged`] if it was found damaged; [`StoreFailed::Remove`].
+    pub fn remove(&self, id: VmId) -> Result<(), StoreFailed> {
+        self.refuse_if_damaged(id)?;
+        self.remove_file(id)
+    }
+
+    /// Forgets a VM's spec even though it is damaged: for when a person has said so, and never
+    /// otherwise.
+    ///
+    /// # Errors
+    /// [`StoreFailed::Remove`].
+    pub fn discard_damaged(&self, id: VmId) -> Result<(), StoreFailed> {
+        self.remove_file(id)?;
+        self.damaged().remove(&id);
+        Ok(())
+    }
+
+    /// The file that a VM's spec is stored in.
+    pub fn file(&self, id: VmId) -> PathBuf {
+        self.folder.join(format!("{id}{EXTENSION}"))
+    }
+
+    fn read(&self, id: VmId) -> StoredSpec {
+        let file = self.file(id);
+        let spec = fs::read(&file)
+            .map_err(Damage::Unreadable)
+            .and_then(|bytes| envelope::read(id, &bytes));
+        match spec {
+            Ok(spec) => {
+                self.damaged().remove(&id);
+                StoredSpec::Whole(Box::new(spec))
+            }
+            Err(reason) => {
+                self.damaged().insert(id);
+                StoredSpec::Damaged { id, file, reason }
+            }
+        }
+    }
+
+    fn remove_file(&self, id: VmId) -> Result<(), StoreFailed> {
+        let file = self.file(id);
+        let removed = match fs::remove_file(&file) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            other => other.and_then(|()| sync_folder(&self.folder)),
+        };
+        removed.map_err(|source| StoreFailed::Remove { file, source })
+    }
+
+    fn refuse_if_damaged(&self, id: VmId) -> Result<(), StoreFailed> {
+        if self.damaged().contains(&id) {
+            return Err(StoreFailed::Damaged { id, file: self.file(id) });
+        }
+        Ok(())
+    }
+
+    fn ids(&self) -> io::Result<Vec<VmId>> {
+        let mut ids = Vec::new();
+        for entry in fs::read_dir(&self.folder)? {
+            let name = entry?.file_name();
+            match name.to_str().and_then(id_of_file) {
+                Some(id) => ids.push(id),
+                None => tracing::warn!(
+                    file = %self.folder.join(&name).display(),
+                    "not a stored spec: its name is not a VM's id"
+                ),
+            }
+        }
+        ids.sort_unstable();
+        Ok(ids)
+    }
+
+    fn damaged(&self) -> MutexGuard<'_, BTreeSet<VmId>> {
+        // A set of ids is whole after any panic.
+        self.damaged.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn prepare(folder: &Path) -> io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_name().to_str().is_some_and(is_temporary) {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// The VM that a file of this name belongs to. Only the id's customary spelling counts: a UUID has
+/// others, and one VM must not have two files.
+fn id_of_file(name: &str) -> Option<VmId> {
+    let text = name.strip_suffix(EXTENSION)?;
+    let id: VmId = text.parse().ok()?;
+    (id.to_string() == text).then_some(id)
+}
+
+#[cfg(test)]
+#[path = "specs_tests.rs"]
+mod tests;

@@ -1,0 +1,211 @@
+use super::*;
+use innkeeper_model::{Assigned, Revision, Secret, Timestamp, VmConfig, Want};
+use std::os::unix::fs::PermissionsExt;
+
+fn spec(name: &str) -> Spec {
+    Spec {
+        id: VmId::new(),
+        revision: Revision(1),
+        created: Timestamp::UNIX_EPOCH,
+        updated: Timestamp::UNIX_EPOCH,
+        want: Want::Running,
+        config: VmConfig::new(name.parse().unwrap()),
+        assigned: Assigned::default(),
+    }
+}
+
+/// A store in a folder of its own, which goes when this does.
+struct Fixture {
+    folder: tempfile::TempDir,
+    store: SpecStore,
+}
+
+fn fixture() -> Fixture {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SpecStore::open(folder.path().join("specs")).unwrap();
+    Fixture { folder, store }
+}
+
+fn only(store: &SpecStore) -> StoredSpec {
+    let mut stored = store.load().unwrap();
+    assert_eq!(stored.len(), 1);
+    stored.remove(0)
+}
+
+fn reason(stored: StoredSpec) -> Damage {
+    match stored {
+        StoredSpec::Damaged { reason, .. } => reason,
+        StoredSpec::Whole(spec) => panic!("{} is whole", spec.id),
+    }
+}
+
+/// Saves a spec, changes its file's text, and says how the store then sees it.
+fn damaged_by(change: impl FnOnce(String) -> String) -> (Fixture, Spec, Damage) {
+    let fixture = fixture();
+    let spec = spec("web");
+    fixture.store.save(&spec).unwrap();
+    let file = fixture.store.file(spec.id);
+    let text = change(fs::read_to_string(&file).unwrap());
+    fs::write(&file, text).unwrap();
+    let reason = reason(only(&fixture.store));
+    (fixture, spec, reason)
+}
+
+#[test]
+fn what_is_saved_is_loaded_and_private() {
+    let fixture = fixture();
+    let store = &fixture.store;
+    let (mut one, two) = (spec("one"), spec("two"));
+    store.save(&one).unwrap();
+    store.save(&two).unwrap();
+    one.config.description = "a \"quoted\"\nnew line, and 🦀".into();
+    store.save(&one).unwrap();
+    let loaded: Vec<Spec> = store
+        .load()
+        .unwrap()
+        .into_iter()
+        .map(|stored| match stored {
+            StoredSpec::Whole(spec) => *spec,
+            StoredSpec::Damaged { reason, .. } => panic!("{reason}"),
+        })
+        .collect();
+    assert_eq!(loaded, [one.clone(), two]);
+    let mode = store.file(one.id).metadata().unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+#[test]
+fn the_file_reads_well_and_hides_secrets() {
+    let fixture = fixture();
+    let store = &fixture.store;
+    let mut spec = spec("web");
+    spec.config.cloud_init = Some(innkeeper_model::config::CloudInit {
+        user_data: Some(Secret::new("hunter2")),
+        ..Default::default()
+    });
+    store.save(&spec).unwrap();
+    let text = fs::read_to_string(store.file(spec.id)).unwrap();
+    assert!(text.starts_with("{\n  \"schema\": 1,\n  \"checksum\": \"sha256:"), "{text}");
+    assert!(text.contains("\n    \"id\": "), "{text}");
+    assert!(!text.contains("hunter2"), "{text}");
+}
+
+#[test]
+fn a_changed_text_is_damage_and_the_report_tells_how_to_mend_it() {
+    let (fixture, spec, damage) = damaged_by(|text| text.replace("running", "stopped"));
+    let Damage::Checksum { written, actual } = damage else {
+        panic!("{damage}");
+    };
+    let file = fixture.store.file(spec.id);
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, text.replace(&written, &actual)).unwrap();
+    match fixture.store.load_one(spec.id) {
+        Some(StoredSpec::Whole(mended)) => assert_eq!(mended.want, Want::Stopped),
+        other => panic!("{other:?}"),
+    }
+    fixture.store.save(&spec).unwrap();
+}
+
+#[test]
+fn every_kind_of_damage_is_told_apart() {
+    let (.., cut) = damaged_by(|text| text[..text.len() / 2].into());
+    assert!(matches!(cut, Damage::NotASpec(_)), "{cut}");
+    let (.., empty) = damaged_by(|_| String::new());
+    assert!(matches!(empty, Damage::NotASpec(_)), "{empty}");
+    let (.., newer) = damaged_by(|_| r#"{"schema": 2, "body": []}"#.into());
+    assert!(matches!(newer, Damage::TooNew { found: 2 }), "{newer}");
+    let (.., newer) = damaged_by(|text| text.replace("\"schema\": 1", "\"schema\": 9"));
+    assert!(matches!(newer, Damage::TooNew { found: 9 }), "{newer}");
+
+    let fixture = fixture();
+    let store = &fixture.store;
+    let (one, other) = (spec("one"), VmId::new());
+    store.save(&one).unwrap();
+    fs::rename(store.file(one.id), store.file(other)).unwrap();
+    let swapped = reason(only(store));
+    assert!(matches!(swapped, Damage::OtherVm { found } if found == one.id), "{swapped}");
+}
+
+#[test]
+fn one_damaged_file_does_not_hide_the_others() {
+    let (fixture, ..) = damaged_by(|_| "not JSON".into());
+    let store = &fixture.store;
+    store.save(&spec("healthy")).unwrap();
+    let whole = |stored: &StoredSpec| matches!(stored, StoredSpec::Whole(_));
+    let stored = store.load().unwrap();
+    assert_eq!(stored.len(), 2);
+    assert_eq!(stored.iter().filter(|stored| whole(stored)).count(), 1);
+}
+
+#[test]
+fn what_is_damaged_is_kept_until_somebody_says_otherwise() {
+    let (fixture, spec, _) = damaged_by(|_| "not JSON".into());
+    let store = &fixture.store;
+    for refused in [store.save(&spec), store.remove(spec.id)] {
+        let refusal = Refusal::from(refused.unwrap_err());
+        assert_eq!(refusal.code, Code::Quarantined);
+    }
+    assert_eq!(fs::read(store.file(spec.id)).unwrap(), b"not JSON");
+    store.discard_damaged(spec.id).unwrap();
+    assert!(store.load().unwrap().is_empty());
+    store.save(&spec).unwrap();
+}
+
+#[test]
+fn what_is_removed_is_gone_and_can_be_removed_again() {
+    let fixture = fixture();
+    let store = &fixture.store;
+    let spec = spec("web");
+    store.save(&spec).unwrap();
+    store.remove(spec.id).unwrap();
+    store.remove(spec.id).unwrap();
+    assert!(store.load_one(spec.id).is_none());
+}
+
+#[test]
+fn opening_removes_what_a_crash_left_and_nothing_else() {
+    let Fixture { folder, store } = fixture();
+    let specs = folder.path().join("specs");
+    fs::write(specs.join(".tmp-1-2-3"), "half a spec").unwrap();
+    fs::write(specs.join("notes.txt"), "somebody's").unwrap();
+    drop(store);
+    let store = SpecStore::open(&specs).unwrap();
+    assert!(!specs.join(".tmp-1-2-3").exists());
+    assert!(specs.join("notes.txt").exists());
+    assert!(store.load().unwrap().is_empty());
+}
+
+#[test]
+fn only_the_customary_spelling_of_an_id_names_a_file() {
+    let id = VmId::new();
+    assert_eq!(id_of_file(&format!("{id}.json")), Some(id));
+    for name in [
+        format!("{}.json", id.to_string().to_uppercase()),
+        format!("{}.json", id.as_uuid().simple()),
+        format!("{{{id}}}.json"),
+        format!("{id}.json.bak"),
+        "readme.json".into(),
+    ] {
+        assert_eq!(id_of_file(&name), None, "{name}");
+    }
+}
+
+#[test]
+#[ignore = "a measurement: cargo test --release -p innkeeper-store -- --ignored --nocapture"]
+fn a_thousand_specs_load_in_25_ms() {
+    let fixture = fixture();
+    let store = &fixture.store;
+    for index in 0..1000 {
+        store.save(&spec(&format!("vm-{index}"))).unwrap();
+    }
+    let best = (0..10)
+        .map(|_| {
+            let start = std::time::Instant::now();
+            assert_eq!(store.load().unwrap().len(), 1000);
+            start.elapsed()
+        })
+        .min()
+        .unwrap();
+    println!("1,000 specs loaded in {best:?}");
+    assert!(best.as_millis() < 25, "{best:?}");
+}
