@@ -30,22 +30,29 @@ pub trait Fixture: Send + Sync {
     fn config(&self) -> VmConfig;
 }
 
+/// What was last told of one VM.
+#[derive(Debug, Default)]
+struct Last {
+    facts: Facts,
+    incarnation: Option<Arc<Incarnation>>,
+}
+
 /// Remembers what a driver tells.
 #[derive(Debug, Default)]
 pub struct Told {
-    state: Mutex<HashMap<VmId, (Facts, Option<Arc<Incarnation>>)>>,
+    last: Mutex<HashMap<VmId, Last>>,
     changed: Notify,
 }
 
 impl Told {
     /// The facts of a VM, as last told.
     pub fn facts(&self, vm: VmId) -> Facts {
-        self.with(vm, |(facts, _)| facts.clone())
+        self.with(vm, |last| last.facts.clone())
     }
 
     /// What a VM's machine was built from, as last told.
     pub fn incarnation_of(&self, vm: VmId) -> Option<Arc<Incarnation>> {
-        self.with(vm, |(_, incarnation)| incarnation.clone())
+        self.with(vm, |last| last.incarnation.clone())
     }
 
     /// Waits until a VM's machine is in this state.
@@ -66,24 +73,20 @@ impl Told {
         waited.unwrap_or_else(|_| panic!("not {machine:?}; last told: {:?}", self.facts(vm)));
     }
 
-    fn with<T>(
-        &self,
-        vm: VmId,
-        read: impl FnOnce(&mut (Facts, Option<Arc<Incarnation>>)) -> T,
-    ) -> T {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        read(state.entry(vm).or_default())
+    fn with<T>(&self, vm: VmId, read: impl FnOnce(&mut Last) -> T) -> T {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        read(last.entry(vm).or_default())
     }
 }
 
 impl Observer for Told {
     fn facts(&self, vm: VmId, facts: Facts) {
-        self.with(vm, |told| told.0 = facts);
+        self.with(vm, |last| last.facts = facts);
         self.changed.notify_waiters();
     }
 
     fn incarnation(&self, vm: VmId, incarnation: Option<Arc<Incarnation>>) {
-        self.with(vm, |told| told.1 = incarnation);
+        self.with(vm, |last| last.incarnation = incarnation);
         self.changed.notify_waiters();
     }
 

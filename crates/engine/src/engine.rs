@@ -14,9 +14,8 @@ use crate::{
 };
 use innkeeper_driver::{ByteStream, Driver, Found, Launch};
 use innkeeper_model::{
-    Code, DiskLayers, ImageName, IncarnationId, KernelFiles, Layer, MachineFiles, MachineState,
-    ProjectName, Refusal, Revision, Spec, Task, TaskId, TaskState, Timestamp, Vm, VmConfig, VmId,
-    VmName, VmState, Want,
+    Code, ImageName, IncarnationId, MachineFiles, MachineState, ProjectName, Refusal, Revision,
+    Spec, Task, TaskId, TaskState, Timestamp, Vm, VmConfig, VmId, VmName, VmState, Want,
     config::{Autostart, Boot, Firmware},
 };
 use innkeeper_network::{LoopbackGuard, UidRange};
@@ -805,17 +804,10 @@ fn names(spec: &Spec, image: &ImageName) -> bool {
 fn machine_files(storage: &Storage, spec: &Spec) -> Result<MachineFiles, Refusal> {
     let mut files = MachineFiles::default();
     for disk in &spec.config.disks {
-        let layers = storage.disk_layers(spec.id, disk)?.layers;
-        let layers = layers
-            .iter()
-            .map(|layer| Layer { path: layer.path().into(), format: layer.format })
-            .collect();
-        files.disks.insert(disk.name.to_string(), DiskLayers { layers });
+        files.disks.insert(disk.name.to_string(), storage.disk_layers(spec.id, disk)?);
     }
     if let Boot::Kernel(boot) = &spec.config.boot {
-        let found = storage.kernel_files(boot)?;
-        let initrd = found.initrd.map(|file| file.path().into());
-        files.kernel = Some(KernelFiles { kernel: found.kernel.path().into(), initrd });
+        files.kernel = Some(storage.kernel_files(boot)?);
     }
     if spec.config.boot == Boot::Firmware(Firmware::Uefi) {
         files.nvram = Some(storage.nvram(spec.id).path().into());

@@ -28,7 +28,7 @@ fn layer_node(
     backing: Value,
     descriptors: &mut Descriptors,
 ) -> Value {
-    let filename = descriptors.add_block_file(&layer.path, writable);
+    let filename = descriptors.add_layer(layer, writable);
     let mut node = json!({
         "driver": layer.format.as_str(),
         "read-only": !writable,
@@ -59,7 +59,7 @@ pub(crate) fn firmware_variables_node(
     path: &Path,
     descriptors: &mut Descriptors,
 ) -> Value {
-    firmware_node(node, &descriptors.add_block_file(path, true), false)
+    firmware_node(node, &descriptors.add_variables(path), false)
 }
 
 fn firmware_node(node: &str, filename: &str, read_only: bool) -> Value {
@@ -88,7 +88,7 @@ mod tests {
         assert_eq!(node["read-only"], false);
         assert_eq!(node["backing"]["driver"], "raw");
         assert_eq!(node["backing"]["read-only"], true);
-        let writes = opens.iter().filter(|open| matches!(open, Open::Write(_))).count();
+        let writes = opens.iter().filter(|open| matches!(open, Open::LayerWrite(_))).count();
         assert_eq!((opens.len(), writes), (3, 1));
     }
 

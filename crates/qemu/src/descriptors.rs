@@ -1,6 +1,7 @@
 //! What a QEMU finds open when it begins, as data: the command line names numbers, never paths.
 
 use crate::process::FIRST_DESCRIPTOR;
+use innkeeper_model::Layer;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -10,6 +11,10 @@ use std::path::{Path, PathBuf};
 pub(crate) enum Open {
     /// A listening unix socket of this name in the run folder.
     Listener(String),
+    /// A file of a disk, to read.
+    LayerRead(Layer),
+    /// A file of a disk, to read and write.
+    LayerWrite(Layer),
     /// A file, to read.
     Read(PathBuf),
     /// A file, to read and write.
@@ -35,12 +40,17 @@ impl Descriptors {
 
     /// Adds a file that QEMU's block layer opens, and says the name it opens it by. QEMU asks for a
     /// descriptor of exactly the access it wants, and a writable image is first opened to read.
-    pub(crate) fn add_block_file(&mut self, path: &Path, writable: bool) -> String {
-        let write = writable.then(|| Open::Write(path.into()));
-        self.add_set([Open::Read(path.into())].into_iter().chain(write))
+    pub(crate) fn add_layer(&mut self, layer: &Layer, writable: bool) -> String {
+        let write = writable.then(|| Open::LayerWrite(layer.clone()));
+        self.add_set([Open::LayerRead(layer.clone())].into_iter().chain(write))
     }
 
-    /// Adds firmware's code, as [`Descriptors::add_block_file`] does.
+    /// Adds firmware's variables, as [`Descriptors::add_layer`] does.
+    pub(crate) fn add_variables(&mut self, path: &Path) -> String {
+        self.add_set([Open::Read(path.into()), Open::Write(path.into())])
+    }
+
+    /// Adds firmware's code, as [`Descriptors::add_layer`] does.
     pub(crate) fn add_firmware(&mut self, path: &Path) -> String {
         self.add_set([Open::System(path.into())])
     }

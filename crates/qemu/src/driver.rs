@@ -457,6 +457,8 @@ fn start(
 fn open_one(folder: &RunFolder, storage: &Storage, open: &Open) -> Result<OwnedFd, Refusal> {
     match open {
         Open::Listener(name) => Ok(folder.listen(name)?),
+        Open::LayerRead(layer) => storage.open_layer(layer, Access::Read),
+        Open::LayerWrite(layer) => storage.open_layer(layer, Access::ReadWrite),
         Open::Read(path) => storage.open_file(path, Access::Read),
         Open::Write(path) => storage.open_file(path, Access::ReadWrite),
         Open::System(path) => Ok(std::fs::File::open(path)?.into()),

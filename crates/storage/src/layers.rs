@@ -8,62 +8,35 @@ use crate::{
     storage::{Shared, Storage},
 };
 use innkeeper_model::{
-    DiskFormat, Image, ImageKind, Refusal, VmId,
+    DiskFormat, DiskLayers, Image, ImageKind, KernelFiles, Layer, Refusal, VmId,
     config::{Disk, DiskKind, KernelBoot},
 };
-use std::{fs::File, io, os::fd::OwnedFd, os::unix::fs::FileExt, path::Path};
+use std::{
+    fs::File,
+    io,
+    os::{fd::OwnedFd, unix::fs::FileExt},
+    path::{Path, PathBuf},
+};
 
-/// The files of one disk, the one that the guest writes to first, each after it under the one before.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DiskLayers {
-    /// At least one.
-    pub layers: Vec<Layer>,
+/// One file of a disk in the folder that it must not lead out of.
+pub(crate) struct ConfinedLayer {
+    file: ConfinedFile,
+    format: DiskFormat,
 }
 
-/// One file of a disk, and how its bytes are to be read: never guessed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Layer {
-    /// The file.
-    pub file: ConfinedFile,
-    /// Its format.
-    pub format: DiskFormat,
-}
-
-/// The files of a direct boot.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KernelFiles {
-    /// The kernel.
-    pub kernel: ConfinedFile,
-    /// Its initrd.
-    pub initrd: Option<ConfinedFile>,
-}
-
-impl Layer {
-    /// Its path, for people and logs.
-    pub fn path(&self) -> &Path {
-        self.file.path()
-    }
-
-    /// Opens it. Only the first layer of a disk is ever written to.
+impl ConfinedLayer {
+    /// Opens it; a refusal blames this field.
     ///
-    /// A qcow2 file that is not Innkeeper's own is looked at again, on the very descriptor that is
-    /// returned: its owner may have given it a backing file since.
-    ///
-    /// # Errors
-    /// The file leads out of its folder, is not there, or is not what it was declared to be.
-    pub fn open(&self, access: Access) -> Result<OwnedFd, Refusal> {
-        self.open_for(access, "path")
-    }
-
-    /// The same, blaming this field.
-    fn open_for(&self, access: Access, field: &str) -> Result<OwnedFd, Refusal> {
+    /// A qcow2 file that is not Innkeeper's own is looked at on the very descriptor that is returned:
+    /// its owner may have given it a backing file since it was last looked at.
+    fn open(&self, access: Access, field: &str) -> Result<OwnedFd, Refusal> {
         let file = File::from(self.file.open(access).map_err(|bad| bad.at(field))?);
         if self.format == DiskFormat::Qcow2 && !self.file.is_pools() {
             let looked = read_head(&file, HEAD_LENGTH).and_then(|head| Ok((head, length(&file)?)));
-            let (head, length) = looked.map_err(|error| unreadable(self.path(), error))?;
-            Qcow2Info::parse(&head, length)
-                .and_then(Qcow2Info::importable)
-                .map_err(|bad| BadDisk::from(bad).at(field, &self.path().display().to_string()))?;
+            let (head, length) = looked.map_err(|error| unreadable(self.file.path(), error))?;
+            Qcow2Info::parse(&head, length).and_then(Qcow2Info::importable).map_err(|bad| {
+                BadDisk::from(bad).at(field, &self.file.path().display().to_string())
+            })?;
         }
         Ok(file.into())
     }
@@ -71,7 +44,7 @@ impl Layer {
 
 impl Storage {
     /// The layers of a VM's disk. Everything is opened once to see that it is there; a driver opens
-    /// each layer itself with [`Layer::open`], which checks again.
+    /// each itself with [`Storage::open_layer`], which checks again.
     ///
     /// # Errors
     /// A file is missing, outside the allowed folders, behind a link, or not what it was declared
@@ -79,9 +52,37 @@ impl Storage {
     pub fn disk_layers(&self, vm: VmId, disk: &Disk) -> Result<DiskLayers, Refusal> {
         let layers = self.shared.layers(vm, disk)?;
         for layer in &layers {
-            layer.open_for(Access::Read, &field(disk, "path"))?;
+            layer.open(Access::Read, &field(disk, "path"))?;
         }
-        Ok(DiskLayers { layers })
+        let named =
+            |layer: ConfinedLayer| Layer { path: layer.file.path().into(), format: layer.format };
+        Ok(DiskLayers { layers: layers.into_iter().map(named).collect() })
+    }
+
+    /// Opens one file of a disk. Only the first layer of a disk is ever written to.
+    ///
+    /// # Errors
+    /// It leads out of its folder, is not there, or is not what it was declared to be.
+    pub fn open_layer(&self, layer: &Layer, access: Access) -> Result<OwnedFd, Refusal> {
+        let file = self.confined(&layer.path)?;
+        ConfinedLayer { file, format: layer.format }.open(access, "path")
+    }
+
+    /// Opens a file of the pool, or one in a folder that the operator allowed; nothing else, whatever
+    /// the path leads to by the time it is opened.
+    ///
+    /// # Errors
+    /// It is neither, leads out of its folder, or cannot be opened.
+    pub fn open_file(&self, path: &Path, access: Access) -> Result<OwnedFd, Refusal> {
+        self.confined(path)?.open(access).map_err(|bad| bad.at("path"))
+    }
+
+    fn confined(&self, path: &Path) -> Result<ConfinedFile, Refusal> {
+        let pool = &self.shared.pool.folder;
+        match path.strip_prefix(pool) {
+            Ok(relative) => Ok(ConfinedFile::in_pool(pool, relative)),
+            Err(_) => self.shared.allowed.file(path).map_err(|bad| bad.at("path")),
+        }
     }
 
     /// The files of a direct boot, with the kernel's header checked where it is not an image's.
@@ -104,10 +105,10 @@ impl Storage {
 }
 
 impl Shared {
-    fn layers(&self, vm: VmId, disk: &Disk) -> Result<Vec<Layer>, Refusal> {
+    fn layers(&self, vm: VmId, disk: &Disk) -> Result<Vec<ConfinedLayer>, Refusal> {
         if let Some(path) = &disk.path {
             let file = self.allowed.file(path);
-            return Ok(vec![Layer {
+            return Ok(vec![ConfinedLayer {
                 file: file.map_err(|bad| bad.at(field(disk, "path")))?,
                 format: disk.format.unwrap_or(DiskFormat::Raw),
             }]);
@@ -115,14 +116,14 @@ impl Shared {
         let mut layers = Vec::new();
         if crate::needs_volume(disk) {
             let volume = format!("volumes/{vm}/{}.qcow2", disk.name);
-            layers.push(Layer {
+            layers.push(ConfinedLayer {
                 file: ConfinedFile::in_pool(&self.pool.folder, volume),
                 format: DiskFormat::Qcow2,
             });
         }
         if disk.image.is_some() {
             let image = self.disk_image(disk)?;
-            layers.push(Layer { file: self.image_file(&image), format: image.format });
+            layers.push(ConfinedLayer { file: self.image_file(&image), format: image.format });
         }
         if layers.is_empty() {
             let problem = "is a CD-ROM drive without a disc: give it an image or a path";
@@ -164,8 +165,8 @@ impl Shared {
                 let problem = "is not a kernel: import one with --kind kernel";
                 return Err(Refusal::invalid(at, name, problem));
             }
-            let initrd = image.initrd.then(|| self.file_of_image(name, INITRD));
-            return Ok(KernelFiles { kernel: self.image_file(&image), initrd });
+            let initrd = image.initrd.then(|| path_of(&self.file_of_image(name, INITRD)));
+            return Ok(KernelFiles { kernel: path_of(&self.image_file(&image)), initrd });
         }
         let Some(path) = &boot.path else {
             let problem = "needs exactly one of image and path";
@@ -177,8 +178,13 @@ impl Shared {
         kernel::identify(&opened).map_err(|bad| bad.at(at, &path.display().to_string()))?;
         let initrd = boot.initrd.as_ref();
         let initrd = initrd.map(|path| self.allowed_file(path, "boot.kernel.initrd"));
-        Ok(KernelFiles { kernel, initrd: initrd.transpose()? })
+        let initrd = initrd.transpose()?.as_ref().map(path_of);
+        Ok(KernelFiles { kernel: path_of(&kernel), initrd })
     }
+}
+
+fn path_of(file: &ConfinedFile) -> PathBuf {
+    file.path().into()
 }
 
 /// A field of a disk, for a refusal.

@@ -30,7 +30,7 @@ impl Fixture {
 
     fn layers(&self, disk: &Disk) -> Result<Vec<(PathBuf, DiskFormat)>, Refusal> {
         let layers = self.storage.disk_layers(self.vm, disk)?.layers;
-        let shown = |layer: &Layer| (layer.path().to_owned(), layer.format);
+        let shown = |layer: &Layer| (layer.path.clone(), layer.format);
         Ok(layers.iter().map(shown).collect())
     }
 
@@ -114,9 +114,9 @@ fn a_host_file_that_names_another_is_refused_at_every_open() {
     bytes.resize(usize::try_from(plain.length).unwrap(), 0);
     fs::write(fixture.allowed("disk"), bytes).unwrap();
     let layers = fixture.storage.disk_layers(fixture.vm, &host).unwrap().layers;
-    layers[0].open(Access::ReadWrite).unwrap();
+    fixture.storage.open_layer(&layers[0], Access::ReadWrite).unwrap();
     fs::write(fixture.allowed("disk"), overlay("/etc/shadow")).unwrap();
-    assert!(layers[0].open(Access::Read).is_err());
+    assert!(fixture.storage.open_layer(&layers[0], Access::Read).is_err());
 }
 
 #[test]
@@ -136,7 +136,7 @@ fn a_kernel_is_an_image_or_a_checked_host_file() {
     let fixture = fixture();
     let boot = |text: &str| -> KernelBoot { serde_json::from_str(text).unwrap() };
     let files = fixture.storage.kernel_files(&boot(r#"{"image": "linux"}"#)).unwrap();
-    assert!(files.kernel.path().ends_with("images/linux/kernel"));
+    assert!(files.kernel.ends_with("images/linux/kernel"));
     assert_eq!(files.initrd, None);
 
     let disk = fixture.storage.kernel_files(&boot(r#"{"image": "base"}"#)).unwrap_err();
