@@ -221,7 +221,7 @@ impl Keeper {
     async fn listen(&mut self, events: &mut mpsc::UnboundedReceiver<Event>) {
         while let Some(event) = events.recv().await {
             self.update(|keeper, now| keeper.on_event(&event, now));
-            let event = HypervisorEvent { name: event.name, data: event.data };
+            let event = HypervisorEvent { at: event.time.timestamp(), name: event.name, data: event.data };
             self.observer.event(self.machine.vm, event);
         }
     }

@@ -1,6 +1,8 @@
 //! The QEMU driver passes what every driver must, with real QEMU processes. Their machines have no
 //! disk; what runs in them is firmware that finds nothing to boot.
 
+#![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
+
 use async_trait::async_trait;
 use innkeeper_driver::{
     Driver, Observer,

@@ -1,5 +1,6 @@
 //! The lines of QMP, as data.
 
+use innkeeper_model::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
 
@@ -34,6 +35,19 @@ pub(crate) struct EventTime {
     pub(crate) microseconds: i64,
 }
 
+impl EventTime {
+    /// The same as a timestamp; `None` for what no clock shows, or where QEMU could not read its own
+    /// (it then writes -1).
+    pub(crate) fn timestamp(self) -> Option<Timestamp> {
+        let Self { seconds, microseconds } = self;
+        if seconds < 0 || !(0..1_000_000).contains(&microseconds) {
+            return None;
+        }
+        let microsecond = seconds.checked_mul(1_000_000)?.checked_add(microseconds)?;
+        Timestamp::from_microsecond(microsecond).ok()
+    }
+}
+
 /// Something that QEMU reported by itself.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Event {
@@ -51,5 +65,20 @@ impl Event {
     /// When it happened, in milliseconds.
     pub(crate) fn milliseconds(&self) -> i64 {
         self.time.seconds.saturating_mul(1000).saturating_add(self.time.microseconds / 1000)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_time_that_a_clock_shows_is_one() {
+        let time = |seconds, microseconds| EventTime { seconds, microseconds }.timestamp();
+        let expected = "2025-11-21T10:00:00.25Z".parse().unwrap();
+        assert_eq!(time(1_763_719_200, 250_000), Some(expected));
+        for (seconds, microseconds) in [(-1, -1), (0, 1_000_000), (i64::MAX, 0)] {
+            assert_eq!(time(seconds, microseconds), None, "{seconds} {microseconds}");
+        }
     }
 }

@@ -1,0 +1,445 @@
+//! The engine with a hypervisor made of a map: what is promised, undone, overtaken and refused.
+
+#![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
+
+use async_trait::async_trait;
+use innkeeper_driver::{
+    ByteStream, Crash, Driver, Found, Observer, Operation, PlanContext, Step, StepContext,
+    StepError,
+};
+use innkeeper_engine::{Accepted, Caller, Engine, EngineOptions, Noticed, PowerVerb, Request};
+use innkeeper_model::{
+    Assigned, ByteSize, Code, EndReason, Facts, Host, Incarnation, MachineState, Mebibytes,
+    Refusal, Revision, Task, TaskState, VmConfig, VmId, VmState, Want,
+    config::Disk,
+    host::{Hypervisor, Safeguard},
+    task::StepState,
+};
+use innkeeper_storage::{Storage, StorageOptions};
+use innkeeper_store::SpecStore;
+use innkeeper_view::{Update, View, ViewOptions};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+use tempfile::TempDir;
+use tokio::sync::Notify;
+
+const LONG: Duration = Duration::from_secs(30);
+
+/// A hypervisor made of a map. A step that is told to fail fails; one that is told to hang hangs
+/// until it is cancelled.
+#[derive(Default)]
+struct Paper {
+    noticed: Mutex<Option<Noticed>>,
+    machines: Mutex<HashMap<VmId, MachineState>>,
+    fails: Mutex<Option<&'static str>>,
+    hangs: Mutex<Option<&'static str>>,
+    hanging: Notify,
+    performed: Mutex<Vec<String>>,
+}
+
+impl Paper {
+    fn set(&self, vm: VmId, machine: MachineState) {
+        self.tell(vm, Facts { machine, ..Facts::default() });
+    }
+
+    fn tell(&self, vm: VmId, facts: Facts) {
+        self.machines.lock().unwrap().insert(vm, facts.machine);
+        self.noticed.lock().unwrap().as_ref().unwrap().facts(vm, facts);
+    }
+
+    fn incarnation(&self, vm: VmId, incarnation: Option<Arc<Incarnation>>) {
+        self.noticed.lock().unwrap().as_ref().unwrap().incarnation(vm, incarnation);
+    }
+
+    fn machine(&self, vm: VmId) -> MachineState {
+        self.machines.lock().unwrap().get(&vm).copied().unwrap_or_default()
+    }
+}
+
+#[async_trait]
+impl Driver for Paper {
+    fn name(&self) -> &'static str {
+        "paper"
+    }
+
+    async fn hypervisor(&self) -> Result<Arc<Hypervisor>, Refusal> {
+        Ok(Arc::new(Hypervisor::default()))
+    }
+
+    fn safeguards(&self) -> Vec<Safeguard> {
+        Vec::new()
+    }
+
+    fn assign(
+        &self,
+        _: &VmConfig,
+        before: Option<&Assigned>,
+        _: &Hypervisor,
+    ) -> Result<Assigned, Refusal> {
+        Ok(before.cloned().unwrap_or_default())
+    }
+
+    fn plan(&self, operation: Operation, context: &PlanContext<'_>) -> Result<Vec<Step>, Refusal> {
+        let names: &[&str] = match operation {
+            Operation::Start => &["paper/make", "paper/run"],
+            Operation::Stop { .. } => &["paper/ask", "paper/end"],
+            Operation::Kill | Operation::PutAway => &["paper/end"],
+            Operation::Reset => &["paper/reset"],
+            Operation::Pause => &["paper/hold"],
+            Operation::Resume => &["paper/run"],
+        };
+        let incarnation = serde_json::json!({ "revision": context.spec.revision });
+        Ok(names.iter().map(|name| Step::new(name, 1, Crash::Probe, &incarnation)).collect())
+    }
+
+    async fn perform(&self, vm: VmId, step: &Step, context: &StepContext) -> Result<(), StepError> {
+        self.performed.lock().unwrap().push(step.name.clone());
+        if self.hangs.lock().unwrap().is_some_and(|name| name == step.name) {
+            self.hanging.notify_one();
+            context.cancelled.cancelled().await;
+            return Err(StepError::Cancelled);
+        }
+        if self.fails.lock().unwrap().is_some_and(|name| name == step.name) {
+            return Err(Refusal::new(Code::HypervisorFailed, "as it was told to").into());
+        }
+        match step.name.as_str() {
+            "paper/make" => self.set(vm, MachineState::Created),
+            "paper/run" => self.set(vm, MachineState::Running),
+            "paper/hold" => self.set(vm, MachineState::Paused),
+            "paper/end" => {
+                self.set(vm, MachineState::Absent);
+                self.incarnation(vm, None);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    async fn undo(&self, vm: VmId, step: &Step) -> Result<(), StepError> {
+        if step.name == "paper/make" {
+            self.set(vm, MachineState::Absent);
+        }
+        Ok(())
+    }
+
+    async fn recover(&self) -> Vec<Found> {
+        Vec::new()
+    }
+
+    async fn open_console(&self, _: VmId) -> Result<Box<dyn ByteStream>, Refusal> {
+        Err(Refusal::new(Code::Unsupported, "paper has no console"))
+    }
+
+    async fn serial_log(&self, _: VmId) -> Result<Vec<u8>, Refusal> {
+        Ok(Vec::new())
+    }
+
+    async fn hypervisor_log(&self, _: VmId) -> Result<Vec<u8>, Refusal> {
+        Ok(Vec::new())
+    }
+
+    async fn forget(&self, _: VmId) -> Result<(), Refusal> {
+        Ok(())
+    }
+}
+
+struct Bench {
+    folder: TempDir,
+    paper: Arc<Paper>,
+    engine: Engine,
+}
+
+impl Bench {
+    async fn new() -> Self {
+        Self::open(tempfile::tempdir().unwrap()).await
+    }
+
+    async fn open(folder: TempDir) -> Self {
+        let view = View::start(ViewOptions::new(uuid::Uuid::now_v7()));
+        let noticed = Noticed::new(view.clone());
+        let paper = Arc::new(Paper::default());
+        *paper.noticed.lock().unwrap() = Some(noticed.clone());
+        let host = Host { cpus: 8, memory: Mebibytes(4096), ..Host::default() };
+        view.barrier(vec![Update::Host(host)]).await.unwrap();
+        let storage = Storage::open(StorageOptions::new(folder.path().join("pool"))).unwrap();
+        let engine = Engine::open(EngineOptions {
+            view,
+            driver: paper.clone(),
+            noticed,
+            specs: SpecStore::open(folder.path().join("vms")).unwrap(),
+            storage: Arc::new(storage),
+            uids: None,
+            autostart_parallel: 2,
+        })
+        .await
+        .unwrap();
+        engine.recover().await;
+        Self { folder, paper, engine }
+    }
+
+    /// As after the host was restarted: the same files, and nothing else.
+    async fn reopen(self) -> Self {
+        let Self { folder, engine, .. } = self;
+        engine.stop().await;
+        Self::open(folder).await
+    }
+
+    async fn submit(&self, request: Request) -> Result<Accepted, Refusal> {
+        let caller = Caller { name: "test".into(), request_id: None };
+        self.engine.submit(&caller, request).await
+    }
+
+    async fn end_of(&self, accepted: &Accepted) -> Task {
+        let task = self.engine.wait(accepted.task, LONG).await.unwrap();
+        assert!(task.state.is_final(), "{task:?}");
+        task
+    }
+
+    async fn run(&self, request: Request) -> Task {
+        let accepted = self.submit(request).await.unwrap();
+        self.end_of(&accepted).await
+    }
+
+    async fn power(&self, vm: VmId, verb: PowerVerb) -> Task {
+        self.run(Request::Power { vm, verb }).await
+    }
+
+    async fn create(&self, name: &str) -> VmId {
+        let accepted = self.submit(create(config(name))).await.unwrap();
+        let task = self.end_of(&accepted).await;
+        assert_eq!(task.state, TaskState::Done, "{:?}", task.error);
+        accepted.vm.unwrap()
+    }
+
+    fn state(&self, vm: VmId) -> VmState {
+        self.engine.view().snapshot().vms[&vm].state
+    }
+
+    fn want(&self, vm: VmId) -> Want {
+        self.engine.view().snapshot().vms[&vm].want.unwrap()
+    }
+
+    /// Waits until the view says so.
+    async fn until(&self, what: &str, said: impl Fn(&innkeeper_view::Snapshot) -> bool) {
+        let mut changes = self.engine.view().subscribe(None);
+        let waited = tokio::time::timeout(LONG, async {
+            while !said(&self.engine.view().snapshot()) {
+                changes.next().await.unwrap();
+            }
+        });
+        waited.await.unwrap_or_else(|_| panic!("never {what}"));
+    }
+}
+
+fn config(name: &str) -> VmConfig {
+    VmConfig::new(name.parse().unwrap())
+}
+
+fn create(config: VmConfig) -> Request {
+    Request::Create { config: Box::new(config), id: None }
+}
+
+fn blank_disk(name: &str) -> Disk {
+    serde_json::from_value(serde_json::json!({ "name": name, "size": "1MiB" })).unwrap()
+}
+
+const STOP: PowerVerb = PowerVerb::Stop { timeout: LONG };
+
+#[tokio::test]
+async fn a_life_from_create_to_delete() {
+    let bench = Bench::new().await;
+    let mut wished = config("web");
+    wished.disks.push(blank_disk("root"));
+    let accepted = bench.submit(create(wished)).await.unwrap();
+    let vm = accepted.vm.unwrap();
+    bench.end_of(&accepted).await;
+    let volume = bench.folder.path().join(format!("pool/volumes/{vm}/root.qcow2"));
+    assert!(volume.exists());
+
+    assert_eq!(bench.power(vm, PowerVerb::Start).await.state, TaskState::Done);
+    assert_eq!((bench.state(vm), bench.want(vm)), (VmState::Running, Want::Running));
+    bench.power(vm, PowerVerb::Pause).await;
+    assert_eq!((bench.state(vm), bench.want(vm)), (VmState::Paused, Want::Paused));
+    bench.power(vm, PowerVerb::Resume).await;
+    bench.power(vm, STOP).await;
+    assert_eq!((bench.state(vm), bench.want(vm)), (VmState::Stopped, Want::Stopped));
+
+    assert_eq!(bench.run(Request::Delete { vm, force: false }).await.state, TaskState::Done);
+    assert!(!volume.exists());
+    assert!(bench.engine.view().snapshot().vms.is_empty());
+}
+
+#[tokio::test]
+async fn what_a_task_did_can_be_read_when_it_has_ended() {
+    let bench = Bench::new().await;
+    let vm = bench.create("web").await;
+    let task = bench.power(vm, PowerVerb::Start).await;
+    let snapshot = bench.engine.view().snapshot();
+    assert!(task.settled_at.unwrap() <= snapshot.revision);
+    assert_eq!(snapshot.vms[&vm].state, VmState::Running);
+    assert_eq!(snapshot.vms[&vm].task, None);
+    assert_eq!(snapshot.tasks[&task.id].state, TaskState::Done);
+    assert!(task.steps.iter().all(|step| step.state == StepState::Done && step.took_us.is_some()));
+}
+
+#[tokio::test]
+async fn a_start_that_fails_leaves_the_vm_as_it_was() {
+    let bench = Bench::new().await;
+    let vm = bench.create("web").await;
+    *bench.paper.fails.lock().unwrap() = Some("paper/run");
+    let task = bench.power(vm, PowerVerb::Start).await;
+    assert_eq!(task.state, TaskState::Failed);
+    let states: Vec<_> = task.steps.iter().map(|step| step.state).collect();
+    assert_eq!(states, [StepState::Undone, StepState::Undone, StepState::Failed]);
+    assert_eq!((bench.state(vm), bench.want(vm)), (VmState::Stopped, Want::Stopped));
+
+    *bench.paper.fails.lock().unwrap() = None;
+    assert_eq!(bench.power(vm, PowerVerb::Start).await.state, TaskState::Done);
+}
+
+#[tokio::test]
+async fn a_create_that_fails_leaves_nothing() {
+    let bench = Bench::new().await;
+    let mut wished = config("web");
+    wished.disks.push(blank_disk("root"));
+    wished.disks.push(blank_disk("huge"));
+    wished.disks[1].size = Some(ByteSize::from_gibibytes(1 << 20));
+    let refused = match bench.submit(create(wished)).await {
+        Ok(accepted) => bench.end_of(&accepted).await.error.unwrap(),
+        Err(refusal) => refusal,
+    };
+    assert!(refused.field.as_deref().is_some_and(|field| field.contains("huge")), "{refused:?}");
+    assert!(bench.engine.view().snapshot().vms.is_empty());
+    let volumes = std::fs::read_dir(bench.folder.path().join("pool/volumes")).unwrap();
+    assert_eq!(volumes.count(), 0);
+    bench.create("web").await;
+}
+
+#[tokio::test]
+async fn kill_overtakes_a_stop_that_waits_for_its_guest() {
+    let bench = Bench::new().await;
+    let vm = bench.create("web").await;
+    bench.power(vm, PowerVerb::Start).await;
+    *bench.paper.hangs.lock().unwrap() = Some("paper/ask");
+    let stop = bench.submit(Request::Power { vm, verb: STOP }).await.unwrap();
+    bench.paper.hanging.notified().await;
+    assert_eq!(bench.power(vm, PowerVerb::Kill).await.state, TaskState::Done);
+    assert_eq!(bench.end_of(&stop).await.state, TaskState::Cancelled);
+    assert_eq!(bench.paper.machine(vm), MachineState::Absent);
+    assert_eq!((bench.state(vm), bench.want(vm)), (VmState::Stopped, Want::Stopped));
+}
+
+#[tokio::test]
+async fn a_task_that_waits_its_turn_can_be_cancelled() {
+    let bench = Bench::new().await;
+    let vm = bench.create("web").await;
+    *bench.paper.hangs.lock().unwrap() = Some("paper/make");
+    let start = bench.submit(Request::Power { vm, verb: PowerVerb::Start }).await.unwrap();
+    bench.paper.hanging.notified().await;
+    let stop = bench.submit(Request::Power { vm, verb: STOP }).await.unwrap();
+    bench.engine.cancel(&Caller::innkeeper(), stop.task).unwrap();
+    assert_eq!(bench.end_of(&stop).await.state, TaskState::Cancelled);
+    bench.engine.cancel(&Caller::innkeeper(), start.task).unwrap();
+    assert_eq!(bench.end_of(&start).await.state, TaskState::Cancelled);
+    assert_eq!(bench.paper.machine(vm), MachineState::Absent);
+    let again = bench.engine.cancel(&Caller::innkeeper(), start.task).unwrap_err();
+    assert_eq!(again.code, Code::WrongState);
+}
+
+#[tokio::test]
+async fn what_is_asked_is_held_against_what_is_queued() {
+    let bench = Bench::new().await;
+    let vm = bench.create("web").await;
+    *bench.paper.hangs.lock().unwrap() = Some("paper/make");
+    let start = bench.submit(Request::Power { vm, verb: PowerVerb::Start }).await.unwrap();
+    bench.paper.hanging.notified().await;
+    // By then it will run, so that it can be stopped, and not started once more.
+    bench.submit(Request::Power { vm, verb: STOP }).await.unwrap();
+    bench.submit(Request::Power { vm, verb: PowerVerb::Start }).await.unwrap();
+    let third = bench.submit(Request::Power { vm, verb: PowerVerb::Start }).await.unwrap_err();
+    assert_eq!(third.code, Code::WrongState);
+    assert!(third.message.contains("start") && third.message.contains("running"));
+    bench.engine.cancel(&Caller::innkeeper(), start.task).unwrap();
+}
+
+#[tokio::test]
+async fn two_creates_of_one_name_at_once_make_one_vm() {
+    let bench = Bench::new().await;
+    let many = (0..16).map(|_| bench.submit(create(config("web"))));
+    let outcomes = futures_util::future::join_all(many).await;
+    let refused = outcomes
+        .iter()
+        .filter(|outcome| outcome.as_ref().is_err_and(|refusal| refusal.code == Code::NameTaken));
+    assert_eq!(refused.count(), 15);
+    for accepted in outcomes.iter().flatten() {
+        bench.end_of(accepted).await;
+    }
+    assert_eq!(bench.engine.view().snapshot().vms.len(), 1);
+}
+
+#[tokio::test]
+async fn a_guest_that_powers_itself_off_is_put_away_and_wanted_stopped() {
+    let bench = Bench::new().await;
+    let vm = bench.create("web").await;
+    bench.power(vm, PowerVerb::Start).await;
+    bench.paper.tell(
+        vm,
+        Facts {
+            machine: MachineState::Ended,
+            last_end: Some(EndReason::GuestShutdown),
+            ..Facts::default()
+        },
+    );
+    bench
+        .until("stopped", |snapshot| {
+            let vm = &snapshot.vms[&vm];
+            vm.state == VmState::Stopped && vm.want == Some(Want::Stopped) && vm.task.is_none()
+        })
+        .await;
+    assert_eq!(bench.paper.performed.lock().unwrap().last().unwrap(), "paper/end");
+}
+
+#[tokio::test]
+async fn what_was_wanted_running_is_started_with_the_host() {
+    let bench = Bench::new().await;
+    let (on, off) = (bench.create("on").await, bench.create("off").await);
+    bench.power(on, PowerVerb::Start).await;
+    let bench = bench.reopen().await;
+    assert_eq!(bench.state(on), VmState::Running);
+    assert_eq!(bench.state(off), VmState::Stopped);
+}
+
+#[tokio::test]
+async fn an_edit_is_refused_when_the_spec_is_another_by_now() {
+    let bench = Bench::new().await;
+    let vm = bench.create("web").await;
+    let edit = |memory| {
+        let mut wished = config("web");
+        wished.memory = Mebibytes(memory);
+        Request::Edit { vm, config: Box::new(wished), expected: Some(Revision(1)) }
+    };
+    assert_eq!(bench.run(edit(256)).await.state, TaskState::Done);
+    let refused = bench.submit(edit(1024)).await.unwrap_err();
+    assert_eq!(refused.code, Code::RevisionConflict);
+    let spec = bench.engine.view().snapshot().vms[&vm].spec.clone().unwrap();
+    assert_eq!((spec.config.memory, spec.revision), (Mebibytes(256), Revision(2)));
+}
+
+#[tokio::test]
+async fn sizes_beyond_the_host_are_refused_with_the_limit() {
+    let bench = Bench::new().await;
+    let mut wished = config("web");
+    wished.memory = Mebibytes(8192);
+    let refused = bench.submit(create(wished)).await.unwrap_err();
+    assert_eq!(
+        (refused.field.as_deref(), refused.limit.as_deref()),
+        (Some("memory"), Some("4GiB"))
+    );
+    let mut wished = config("web");
+    wished.cpus = 9;
+    let refused = bench.submit(create(wished)).await.unwrap_err();
+    assert_eq!((refused.field.as_deref(), refused.limit.as_deref()), (Some("cpus"), Some("8")));
+}
