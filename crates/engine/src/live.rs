@@ -113,7 +113,7 @@ impl LiveTask {
 
 /// All tasks that have not ended, oldest first for each VM.
 #[derive(Debug, Clone, Default)]
-pub struct Live(Arc<Mutex<Tasks>>);
+pub(crate) struct Live(Arc<Mutex<Tasks>>);
 
 #[derive(Debug, Default)]
 struct Tasks {

@@ -104,6 +104,11 @@ pub struct FieldChange {
 pub struct HypervisorEvent {
     /// The event's name, such as `RESET`.
     pub name: String,
+    /// When it happened, by the hypervisor's word; absent where it does not say. A change's own
+    /// time is when the view applied it, a little later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub at: Option<Timestamp>,
     /// What came with it.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     #[schema(value_type = Object)]

@@ -131,7 +131,7 @@ fn the_view_forgets_the_texts_of_secrets() {
 fn an_event_is_in_the_feed_and_in_no_record() {
     let mut state = state();
     state.apply(wish(1, "web"));
-    let event = HypervisorEvent { name: "RESET".into(), data: json!({"guest": true}) };
+    let event = HypervisorEvent { name: "RESET".into(), at: None, data: json!({"guest": true}) };
     let report = |n| Update::VmEvent { id: vm_id(n), event: event.clone() };
     assert_eq!(state.apply(report(2)), json!([]));
     assert_eq!(state.apply(report(1)), json!([["event", "1"]]));

@@ -254,7 +254,7 @@ const READERS: usize = 3;
 fn update() -> impl Strategy<Value = Update> {
     let machine = prop_oneof![Just(MachineState::Absent), Just(MachineState::Running)];
     let state = prop_oneof![Just(TaskState::Running), Just(TaskState::Done)];
-    let event = HypervisorEvent { name: "RESET".into(), data: serde_json::Value::Null };
+    let event = HypervisorEvent { name: "RESET".into(), at: None, data: serde_json::Value::Null };
     prop_oneof![
         (1..4u128, "[ab]").prop_map(|(n, name)| wish(n, &name)),
         (1..4u128, machine).prop_map(|(n, machine)| facts(n, machine)),

@@ -1,0 +1,15 @@
+//! How the native API speaks HTTP, whatever the resource: what is read from a request and how it is
+//! refused, conditional and repeated requests, and how answers, lists and problems are written.
+
+pub(crate) mod answer;
+pub(crate) mod asked;
+pub(crate) mod conditional;
+pub(crate) mod fields;
+pub(crate) mod idempotency;
+pub(crate) mod json;
+pub(crate) mod list;
+pub(crate) mod merge;
+pub(crate) mod mutation;
+pub(crate) mod params;
+pub(crate) mod prefer;
+pub(crate) mod problem;

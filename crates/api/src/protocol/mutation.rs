@@ -1,0 +1,251 @@
+//! Requests that change something: submitted as tasks, waited for as the caller prefers, and answered
+//! with the revision from which on the effect can be read.
+
+use crate::{
+    protocol::{
+        answer::{self, REVISION},
+        asked::Asked,
+        idempotency, prefer,
+        problem::{Answer, Problem},
+    },
+    state::ApiState,
+};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use innkeeper_engine::{Accepted, PowerVerb, Request};
+use innkeeper_model::{Code, Image, ImageName, Refusal, Revision, Task, TaskId, TaskState, Vm, VmId};
+use serde::Serialize;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use utoipa::ToSchema;
+
+/// What was accepted, or done: the answer to everything that changes something.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Outcome {
+    /// The task that does it, or did it.
+    #[schema(value_type = Task)]
+    task: Arc<Task>,
+    /// The VM that it concerns, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vm>)]
+    vm: Option<Arc<Vm>>,
+    /// The image that it concerns, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Image>)]
+    image: Option<Arc<Image>>,
+}
+
+/// What a request is about, which decides how its answer looks.
+#[derive(Debug, Clone)]
+pub(crate) enum Subject {
+    /// The VM that the engine names.
+    Vm,
+    /// A VM that the request makes.
+    NewVm,
+    /// This image.
+    Image(ImageName),
+    /// This image, which the request makes.
+    NewImage(ImageName),
+}
+
+/// What came of a request that may be sent twice.
+#[derive(Debug, Clone)]
+pub(crate) struct Submitted {
+    accepted: Accepted,
+    /// What came of starting the new VM, where that was asked for as well.
+    start: Option<Result<Accepted, Refusal>>,
+}
+
+/// Submits a request, and answers as the caller prefers.
+pub(crate) async fn perform(
+    state: &ApiState,
+    asked: &Asked,
+    request: Request,
+    subject: Subject,
+) -> Answer {
+    let accepted = state.operations().submit(&asked.caller, request).await?;
+    answer(state, accepted, asked.wait, &subject).await
+}
+
+/// A request that makes something, and that the caller may send twice.
+pub(crate) struct Creation {
+    /// The request.
+    pub(crate) request: Request,
+    /// Whether the new VM is to be started.
+    pub(crate) start: bool,
+    /// What it makes.
+    pub(crate) subject: Subject,
+    /// The caller's key for it.
+    pub(crate) key: Option<String>,
+    /// What makes it the same request.
+    pub(crate) fingerprint: idempotency::Fingerprint,
+}
+
+/// Submits a request that makes something, once for each key, and answers as the caller prefers.
+pub(crate) async fn create(state: &ApiState, asked: Asked, creation: Creation) -> Answer {
+    let Creation { request, start, subject, key, fingerprint } = creation;
+    let Asked { caller, wait } = asked;
+    let shared = state.clone();
+    // A task of its own: a caller who hangs up must not lose the key of what it has begun.
+    let submitting = tokio::spawn(async move {
+        let name = caller.name.clone();
+        let submitting = async {
+            let accepted = shared.operations().submit(&caller, request).await?;
+            let start = match accepted.vm.filter(|_| start) {
+                Some(vm) => {
+                    let start = Request::Power { vm, verb: PowerVerb::Start };
+                    Some(shared.operations().submit(&caller, start).await)
+                }
+                None => None,
+            };
+            Ok::<_, Refusal>(Submitted { accepted, start })
+        };
+        match key {
+            Some(key) => {
+                shared.keys().once((&name, &key), fingerprint, Instant::now(), submitting).await
+            }
+            None => submitting.await,
+        }
+    });
+    let submitted = submitting.await.map_err(|panic| {
+        Refusal::new(Code::Internal, "the request could not be submitted").caused_by(&panic)
+    })??;
+    answer_creation(state, submitted, wait, &subject).await
+}
+
+async fn answer_creation(
+    state: &ApiState,
+    submitted: Submitted,
+    wait: Option<Duration>,
+    subject: &Subject,
+) -> Answer {
+    let Submitted { accepted, start } = submitted;
+    let Some(start) = start else {
+        return answer(state, accepted, wait, subject).await;
+    };
+    let begun = Instant::now();
+    // Should making the VM fail, that is the reason to tell, not that it could not be started then.
+    let made = ended(state, accepted.task, wait.unwrap_or_default()).await?;
+    succeeded(&made)?;
+    match start {
+        Ok(start) => {
+            let left = wait.map(|wait| wait.saturating_sub(begun.elapsed()));
+            answer(state, start, left, subject).await
+        }
+        Err(refusal) => Err(Problem::from(refusal).of_task(accepted.task)),
+    }
+}
+
+/// Answers for a task: at once, or when it has ended or the wait is over.
+pub(crate) async fn answer(
+    state: &ApiState,
+    accepted: Accepted,
+    wait: Option<Duration>,
+    subject: &Subject,
+) -> Answer {
+    let task = ended(state, accepted.task, wait.unwrap_or_default()).await?;
+    if wait.is_some() {
+        succeeded(&task)?;
+    }
+    let done = wait.is_some() && task.state == TaskState::Done;
+    let settled = task.settled_at.filter(|_| done).unwrap_or_default();
+    let revision = accepted.revision.max(settled);
+    Ok(written(state, (task, accepted.vm), revision, subject, (done, wait)))
+}
+
+/// The answer with a task that was asked to stop.
+pub(crate) async fn answer_cancelled(state: &ApiState, asked: &Asked, id: TaskId) -> Answer {
+    let task = ended(state, id, asked.wait.unwrap_or_default()).await?;
+    let done = asked.wait.is_some() && task.state.is_final();
+    let (vm, revision) = (task.vm, task.settled_at.unwrap_or(task.revision));
+    Ok(written(state, (task, vm), revision, &Subject::Vm, (done, asked.wait)))
+}
+
+fn written(
+    state: &ApiState,
+    (task, vm): (Arc<Task>, Option<VmId>),
+    revision: Revision,
+    subject: &Subject,
+    (done, wait): (bool, Option<Duration>),
+) -> axum::response::Response {
+    let snapshot = state.view().snapshot();
+    let (id, created) = (task.id, matches!(subject, Subject::NewVm | Subject::NewImage(_)));
+    let vm = vm.and_then(|vm| snapshot.vms.get(&vm)).map(|record| Arc::clone(record.value()));
+    let image = match subject {
+        Subject::Image(name) | Subject::NewImage(name) => {
+            snapshot.images.get(name).map(|record| Arc::clone(record.value()))
+        }
+        Subject::Vm | Subject::NewVm => None,
+    };
+    let made = match (&vm, &image) {
+        (Some(vm), _) => format!("/v1/vms/{}", vm.id),
+        (None, Some(image)) => format!("/v1/images/{}", image.name),
+        (None, None) => format!("/v1/tasks/{id}"),
+    };
+    let (status, location) = match (done, created) {
+        (false, _) => (StatusCode::ACCEPTED, format!("/v1/tasks/{id}")),
+        (true, true) => (StatusCode::CREATED, made),
+        (true, false) => (StatusCode::OK, format!("/v1/tasks/{id}")),
+    };
+    let body = answer::encode(&Outcome { task, vm, image });
+    let mut response = answer::json(revision, body);
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    insert(headers, header::LOCATION, location);
+    if let Some(wait) = wait {
+        insert(headers, prefer::PREFERENCE_APPLIED, format!("wait={}", wait.as_secs()));
+    }
+    debug_assert!(headers.contains_key(REVISION));
+    response
+}
+
+fn insert(headers: &mut HeaderMap, name: header::HeaderName, value: String) {
+    // Ids, names of the model and numbers: none has a character that a header may not hold.
+    if let Ok(value) = HeaderValue::try_from(value) {
+        headers.insert(name, value);
+    }
+}
+
+/// The task as it is when it has ended, or after so long, or when the daemon stops.
+///
+/// # Errors
+/// The task is not known, or not any more.
+pub(crate) async fn ended(
+    state: &ApiState,
+    id: TaskId,
+    at_most: Duration,
+) -> Result<Arc<Task>, Refusal> {
+    let now = || {
+        let snapshot = state.view().snapshot();
+        snapshot.tasks.get(&id).map(|record| Arc::clone(record.value()))
+    };
+    let current = now();
+    if at_most.is_zero() || current.as_ref().is_some_and(|task| task.state.is_final()) {
+        return current.ok_or_else(|| forgotten(id));
+    }
+    let waited = tokio::select! {
+        task = state.operations().wait(id, at_most) => task.map(Arc::new),
+        () = state.stopping().cancelled() => None,
+    };
+    waited.or_else(now).ok_or_else(|| forgotten(id))
+}
+
+fn forgotten(id: TaskId) -> Refusal {
+    Refusal::not_found("task", id)
+        .with_hint("finished tasks are forgotten after a while; what it was done to can be read")
+}
+
+/// Whether the task did not fail, as far as it has come.
+fn succeeded(task: &Task) -> Result<(), Problem> {
+    let refusal = match task.state {
+        TaskState::Queued | TaskState::Running | TaskState::Done => return Ok(()),
+        TaskState::Failed => task.error.clone().unwrap_or_else(|| {
+            Refusal::new(Code::Internal, format!("{} failed without a reason", task.operation))
+        }),
+        TaskState::Cancelled => task.error.clone().unwrap_or_else(|| {
+            Refusal::new(Code::Cancelled, format!("{} was cancelled", task.operation))
+        }),
+    };
+    Err(Problem::from(refusal).of_task(task.id))
+}

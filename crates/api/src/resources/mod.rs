@@ -1,0 +1,13 @@
+//! The resources, one file each: their routes, and nothing that another resource needs.
+
+pub(crate) mod console;
+pub(crate) mod events;
+pub(crate) mod feed;
+pub(crate) mod health;
+pub(crate) mod host;
+pub(crate) mod images;
+pub(crate) mod logs;
+pub(crate) mod metrics;
+pub(crate) mod power;
+pub(crate) mod tasks;
+pub(crate) mod vms;

@@ -1,0 +1,126 @@
+//! Changing VMs: a configuration replaced, or merged into.
+
+use super::target;
+use crate::{
+    protocol::{
+        asked::{Asked, Segment},
+        conditional, json, merge as patch,
+        mutation::{self, Outcome, Subject},
+        params::Params,
+        problem::Answer,
+    },
+    router::WriteProblems,
+    state::ApiState,
+};
+use axum::{body::Body, extract::State};
+use http::HeaderMap;
+use innkeeper_engine::Request;
+use innkeeper_model::{Code, Refusal, Revision, Spec, Vm, VmConfig};
+use innkeeper_view::Record;
+use serde_json::Value;
+
+/// Replace a VM's configuration
+///
+/// What runs keeps running as it is until its next start.
+#[utoipa::path(
+    put,
+    path = "/v1/vms/{vm}",
+    tag = "vms",
+    operation_id = "replaceVm",
+    params(
+        ("vm" = String, Path, description = "Its id or name, or the beginning of either if only one begins so"),
+        ("project" = Option<String>, Query, description = "Where to look for the name"),
+        ("If-Match" = Option<String>, Header, description = "The entity tag of the spec that the change is based on"),
+        ("Prefer" = Option<String>, Header, description = "`wait=N`: wait up to N seconds for the task's end"),
+    ),
+    request_body = VmConfig,
+    responses(
+        (status = 200, description = "Changed", body = Outcome),
+        (status = 202, description = "Accepted", body = Outcome),
+        WriteProblems,
+    ),
+)]
+pub(crate) async fn replace(
+    State(state): State<ApiState>,
+    Segment(text): Segment,
+    params: Params,
+    asked: Asked,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
+    json::expect_type(&headers, "application/json")?;
+    let body = json::read(body).await?;
+    let vm = target(&state, &text, params)?;
+    let expected = conditional::expected(&headers, revision(&vm))?;
+    let config: VmConfig = json::decode(&body)?;
+    edit(&state, &asked, &vm, config, expected).await
+}
+
+/// Change a VM's configuration
+///
+/// A JSON Merge Patch (RFC 7396): members are replaced or merged, and removed by `null`. What runs
+/// keeps running as it is until its next start.
+#[utoipa::path(
+    patch,
+    path = "/v1/vms/{vm}",
+    tag = "vms",
+    operation_id = "changeVm",
+    params(
+        ("vm" = String, Path, description = "Its id or name, or the beginning of either if only one begins so"),
+        ("project" = Option<String>, Query, description = "Where to look for the name"),
+        ("If-Match" = Option<String>, Header, description = "The entity tag of the spec that the change is based on; without it, the spec as it is"),
+        ("Prefer" = Option<String>, Header, description = "`wait=N`: wait up to N seconds for the task's end"),
+    ),
+    request_body(content = Object, content_type = "application/merge-patch+json"),
+    responses(
+        (status = 200, description = "Changed", body = Outcome),
+        (status = 202, description = "Accepted", body = Outcome),
+        WriteProblems,
+    ),
+)]
+pub(crate) async fn merge(
+    State(state): State<ApiState>,
+    Segment(text): Segment,
+    params: Params,
+    asked: Asked,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
+    json::expect_type(&headers, "application/merge-patch+json")?;
+    let body = json::read(body).await?;
+    let vm = target(&state, &text, params)?;
+    conditional::expected(&headers, revision(&vm))?;
+    let changes: Value = json::decode(&body)?;
+    let spec = spec(&vm)?;
+    let config = serde_json::to_value(&spec.config).map_err(|error| {
+        Refusal::new(Code::Internal, "the configuration has no JSON form").caused_by(&error)
+    })?;
+    let config: VmConfig = json::decode_value(&patch::merge(config, changes))?;
+    // Based on this revision and no other, whether the caller named it or not.
+    edit(&state, &asked, &vm, config, Some(spec.revision)).await
+}
+
+async fn edit(
+    state: &ApiState,
+    asked: &Asked,
+    vm: &Record<Vm>,
+    config: VmConfig,
+    expected: Option<Revision>,
+) -> Answer {
+    config.validate()?;
+    let request = Request::Edit { vm: vm.id, config: Box::new(config), expected };
+    mutation::perform(state, asked, request, Subject::Vm).await
+}
+
+/// The revision of a VM's spec; zero, which no spec has, where it cannot be read.
+fn revision(vm: &Record<Vm>) -> Revision {
+    vm.spec.as_ref().map_or_else(Revision::default, |spec| spec.revision)
+}
+
+fn spec(vm: &Record<Vm>) -> Result<&Spec, Refusal> {
+    vm.spec.as_deref().ok_or_else(|| {
+        let problem = vm.problem.as_deref().unwrap_or("its spec cannot be read");
+        Refusal::new(Code::Quarantined, format!("{} is quarantined: {problem}", vm.name))
+            .with_hint("send the whole configuration with PUT to replace what is damaged")
+    })
+}

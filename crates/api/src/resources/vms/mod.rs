@@ -1,0 +1,218 @@
+//! `/v1/vms`: the VMs, read and deleted. Making and changing them is beside.
+
+mod create;
+mod edit;
+mod filter;
+
+pub(crate) use create::{clone, create};
+pub(crate) use edit::{merge, replace};
+
+use crate::{
+    protocol::{
+        answer::{self, native},
+        asked::{Asked, Segment},
+        conditional,
+        fields::Fields,
+        list::{self, Page, Rows},
+        mutation::{self, Outcome, Subject},
+        params::Params,
+        problem::Answer,
+    },
+    router::{ReadProblems, WriteProblems},
+    state::ApiState,
+};
+use axum::{
+    extract::{FromRequestParts, State},
+    response::Response,
+};
+use filter::Filter;
+use http::{HeaderValue, StatusCode, header, request::Parts};
+use innkeeper_engine::Request;
+use innkeeper_model::{Code, ProjectName, Refusal, Vm};
+use innkeeper_view::{Lookup, Record, Snapshot};
+use serde::Serialize;
+use std::{convert::Infallible, sync::Arc};
+use utoipa::ToSchema;
+
+/// The fields that a VM can have, for `fields=`.
+const FIELDS: &[&str] = &[
+    "id",
+    "name",
+    "project",
+    "state",
+    "want",
+    "revision",
+    "task",
+    "problem",
+    "facts",
+    "spec",
+    "incarnation",
+];
+
+/// VMs, oldest first.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct VmList {
+    /// The VMs.
+    items: Vec<Vm>,
+    /// The view's revision that they are of.
+    revision: u64,
+    /// What to give as `after` for the next page; absent on the last.
+    next: Option<String>,
+}
+
+/// List VMs
+///
+/// Oldest first, all of one revision. Unknown parameters are refused.
+#[utoipa::path(
+    get,
+    path = "/v1/vms",
+    tag = "vms",
+    operation_id = "listVms",
+    params(
+        ("state" = Option<String>, Query, description = "Only in these states, with commas between"),
+        ("name" = Option<String>, Query, description = "Only of this name; a `*` at its end stands for anything"),
+        ("project" = Option<String>, Query, description = "Only of this project"),
+        ("label.KEY" = Option<String>, Query, description = "Only with this value of the label KEY; may be given for several keys"),
+        ("fields" = Option<String>, Query, description = "Only these fields of each, as paths with commas between: `id,facts.machine`"),
+        ("limit" = Option<u32>, Query, description = "At most so many"),
+        ("after" = Option<String>, Query, description = "The `next` of the page before"),
+    ),
+    responses((status = 200, description = "VMs", body = VmList), ReadProblems),
+)]
+pub(crate) async fn list(State(state): State<ApiState>, mut params: Params) -> Answer {
+    let filter = Filter::parse(&mut params)?;
+    let fields = params.list("fields");
+    let fields = fields.map(|fields| Fields::parse(&fields, FIELDS)).transpose()?;
+    let page = Page::parse(&mut params)?;
+    params.nothing_else()?;
+
+    let snapshot = state.view().snapshot();
+    let mut rows = Rows::new(&snapshot.vms, page).showing(fields);
+    if !filter.is_everything() {
+        rows = rows.only(move |vm: &Vm| filter.matches(vm));
+    }
+    Ok(list::answer(snapshot.revision, rows))
+}
+
+/// What the caller has of a VM already.
+pub(crate) struct IfNoneMatch(Option<HeaderValue>);
+
+impl<S: Sync> FromRequestParts<S> for IfNoneMatch {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Infallible> {
+        Ok(Self(parts.headers.get(header::IF_NONE_MATCH).cloned()))
+    }
+}
+
+/// Read a VM
+///
+/// Its entity tag is the revision of its spec: it does not change with the VM's facts.
+#[utoipa::path(
+    get,
+    path = "/v1/vms/{vm}",
+    tag = "vms",
+    operation_id = "getVm",
+    params(
+        ("vm" = String, Path, description = "Its id or name, or the beginning of either if only one begins so"),
+        ("project" = Option<String>, Query, description = "Where to look for the name"),
+        ("If-None-Match" = Option<String>, Header, description = "The entity tag of the spec that the caller has"),
+    ),
+    responses(
+        (status = 200, description = "The VM", body = Vm, headers(("ETag" = String, description = "The spec's revision"))),
+        (status = 304, description = "The caller has the spec already"),
+        ReadProblems,
+    ),
+)]
+pub(crate) async fn read(
+    State(state): State<ApiState>,
+    Segment(text): Segment,
+    mut params: Params,
+    IfNoneMatch(if_none_match): IfNoneMatch,
+) -> Answer {
+    let project = params.parsed("project")?;
+    params.nothing_else()?;
+    let snapshot = state.view().snapshot();
+    let vm = find(&snapshot, &text, project.as_ref())?;
+    Ok(shown(&snapshot, &vm, if_none_match))
+}
+
+fn shown(snapshot: &Snapshot, vm: &Record<Vm>, if_none_match: Option<HeaderValue>) -> Response {
+    let Some(spec) = &vm.spec else {
+        return answer::json(snapshot.revision, native(vm));
+    };
+    let known = if_none_match.is_some_and(|tags| conditional::is_known(&tags, spec.revision));
+    let mut response = if known {
+        answer::empty(StatusCode::NOT_MODIFIED, snapshot.revision)
+    } else {
+        answer::json(snapshot.revision, native(vm))
+    };
+    response.headers_mut().insert(header::ETAG, conditional::etag(spec.revision));
+    response
+}
+
+/// Delete a VM and its disks
+#[utoipa::path(
+    delete,
+    path = "/v1/vms/{vm}",
+    tag = "vms",
+    operation_id = "deleteVm",
+    params(
+        ("vm" = String, Path, description = "Its id or name, or the beginning of either if only one begins so"),
+        ("project" = Option<String>, Query, description = "Where to look for the name"),
+        ("force" = Option<bool>, Query, description = "End it first if it runs"),
+        ("Prefer" = Option<String>, Header, description = "`wait=N`: wait up to N seconds for the task's end"),
+    ),
+    responses(
+        (status = 200, description = "Deleted", body = Outcome),
+        (status = 202, description = "Accepted", body = Outcome),
+        WriteProblems,
+    ),
+)]
+pub(crate) async fn delete(
+    State(state): State<ApiState>,
+    Segment(text): Segment,
+    mut params: Params,
+    asked: Asked,
+) -> Answer {
+    let force = params.flag("force")?;
+    let vm = target(&state, &text, params)?.id;
+    mutation::perform(&state, &asked, Request::Delete { vm, force }, Subject::Vm).await
+}
+
+/// The VM that a path names, with `project` as the only parameter that is left.
+pub(crate) fn target(
+    state: &ApiState,
+    text: &str,
+    mut params: Params,
+) -> Result<Arc<Record<Vm>>, Refusal> {
+    let project = params.parsed("project")?;
+    params.nothing_else()?;
+    find(&state.view().snapshot(), text, project.as_ref())
+}
+
+/// The VM that this text means.
+///
+/// # Errors
+/// There is none, or more than one; those are in the hint.
+pub(crate) fn find(
+    snapshot: &Snapshot,
+    text: &str,
+    project: Option<&ProjectName>,
+) -> Result<Arc<Record<Vm>>, Refusal> {
+    match snapshot.find_vm(text, project) {
+        Lookup::Found(vm) => Ok(vm),
+        Lookup::None => Err(Refusal::not_found("VM", text)),
+        Lookup::Ambiguous(candidates) => {
+            let names: Vec<_> = candidates
+                .iter()
+                .map(|vm| format!("{} in {} ({})", vm.name, vm.project, vm.id))
+                .collect();
+            let message = format!("{text:?} means more than one VM");
+            let mut refusal = Refusal::new(Code::AmbiguousName, message)
+                .with_hint(format!("use an id, or ?project=: {}", names.join(", ")));
+            refusal.value = Some(text.to_owned());
+            Err(refusal)
+        }
+    }
+}

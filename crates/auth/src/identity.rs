@@ -1,0 +1,57 @@
+//! Identities: who called, as far as it was proved.
+
+use rustix::net::sockopt::socket_peercred;
+use std::{fmt, io, os::fd::AsFd};
+
+/// Who is calling.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Identity {
+    /// A process on this host that opened the unix socket.
+    User {
+        /// The user it ran as when it did.
+        uid: u32,
+    },
+    /// Somebody who showed the daemon's token.
+    Token,
+}
+
+impl Identity {
+    /// Who opened the other end of this unix socket, as the kernel noted it then.
+    ///
+    /// # Errors
+    /// It is no connected unix socket.
+    pub fn of_peer(socket: impl AsFd) -> io::Result<Self> {
+        let peer = socket_peercred(socket)?;
+        Ok(Self::User { uid: peer.uid.as_raw() })
+    }
+}
+
+/// The name under which tasks and logs know the caller: `uid:1000`, `token`.
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::User { uid } => write!(f, "uid:{uid}"),
+            Self::Token => f.write_str("token"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::net::UnixStream;
+
+    #[test]
+    fn a_peer_is_the_user_that_opened_the_socket() {
+        let (here, _there) = UnixStream::pair().unwrap();
+        let uid = rustix::process::getuid().as_raw();
+        assert_eq!(Identity::of_peer(&here).unwrap(), Identity::User { uid });
+        assert_eq!(Identity::of_peer(&here).unwrap().to_string(), format!("uid:{uid}"));
+    }
+
+    #[test]
+    fn what_is_no_socket_has_no_peer() {
+        let file = tempfile::tempfile().unwrap();
+        assert!(Identity::of_peer(&file).is_err());
+    }
+}

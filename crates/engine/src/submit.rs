@@ -1,0 +1,291 @@
+//! From a request to an accepted task, or to the reason why not.
+
+use crate::{
+    admission::{Admission, Admitted},
+    engine::{Engine, stopping},
+    legality::{self, Operation},
+    live::LiveTask,
+    request::{Accepted, Caller, PowerVerb, Request, STOP_TIMEOUT},
+    reservations::Reservation,
+    steps::blocking,
+    work::{Work, check_revision, has_machine, spec_of},
+};
+use innkeeper_model::{
+    Code, ImageName, ProjectName, Refusal, Revision, Spec, Task, TaskId, TaskState, Timestamp, Vm,
+    VmConfig, VmId, VmName, config::Boot, host::Hypervisor,
+};
+use innkeeper_network::UidRange;
+use innkeeper_view::Record;
+use std::sync::Arc;
+
+impl Engine {
+    async fn ready(&self) -> Result<(), Refusal> {
+        if self.shared.stopping.is_cancelled() {
+            return Err(stopping());
+        }
+        let mut recovered = self.shared.recovered.subscribe();
+        recovered.wait_for(|recovered| *recovered).await.map_err(|_| stopping())?;
+        Ok(())
+    }
+
+    /// Accepts a request, or refuses it without having changed anything. What is accepted is done in
+    /// its turn, whether anybody waits or not; dropping the future before it is accepted leaves
+    /// nothing.
+    ///
+    /// # Errors
+    /// Why it is refused.
+    pub async fn submit(&self, caller: &Caller, request: Request) -> Result<Accepted, Refusal> {
+        self.ready().await?;
+        match request {
+            Request::Create { config, id } => self.submit_create(caller, *config, id).await,
+            Request::Clone { vm, name } => self.submit_clone(caller, vm, name).await,
+            Request::Edit { vm, config, expected } => {
+                self.submit_edit(caller, vm, config, expected).await
+            }
+            Request::Delete { vm, force } => {
+                let record = self.vm(vm)?;
+                if record.spec.as_ref().is_some_and(|spec| spec.config.protected) {
+                    let message = format!("VM {} is protected against deletion", record.name);
+                    return Err(Refusal::new(Code::Protected, message)
+                        .with_hint("set protected: false with `inn edit` first"));
+                }
+                let operation = if force { Operation::ForcedDelete } else { Operation::Delete };
+                self.accept(caller, Some((&record, operation)), Work::Delete { vm }, None).await
+            }
+            Request::Power { vm, verb } => self.submit_verb(caller, vm, verb).await,
+            Request::AddImage(image) => {
+                if self.view().snapshot().images.contains_key(&image.name) {
+                    let message = format!("there is an image named {}", image.name);
+                    return Err(Refusal::new(Code::NameTaken, message).at("name"));
+                }
+                self.accept(caller, None, Work::AddImage(image), None).await
+            }
+            Request::RemoveImage { name } => {
+                self.image_is_free(&name)?;
+                self.accept(caller, None, Work::RemoveImage(name), None).await
+            }
+        }
+    }
+
+    async fn submit_verb(
+        &self,
+        caller: &Caller,
+        vm: VmId,
+        verb: PowerVerb,
+    ) -> Result<Accepted, Refusal> {
+        let (operation, timeout) = match verb {
+            PowerVerb::Start => (Operation::Start, STOP_TIMEOUT),
+            PowerVerb::Stop { timeout } => (Operation::Stop, timeout),
+            PowerVerb::Kill => return self.submit_kill(caller, vm).await,
+            PowerVerb::Reboot { timeout, force: false } => (Operation::Reboot, timeout),
+            PowerVerb::Reboot { timeout, force: true } => (Operation::ForcedReboot, timeout),
+            PowerVerb::Reset => (Operation::Reset, STOP_TIMEOUT),
+            PowerVerb::Pause => (Operation::Pause, STOP_TIMEOUT),
+            PowerVerb::Resume => (Operation::Resume, STOP_TIMEOUT),
+        };
+        let record = self.vm(vm)?;
+        let work = Work::Power { vm, operation, timeout };
+        self.accept(caller, Some((&record, operation)), work, None).await
+    }
+
+    pub(crate) async fn submit_power(
+        &self,
+        caller: &Caller,
+        vm: VmId,
+        operation: Operation,
+    ) -> Result<Accepted, Refusal> {
+        let record = self.vm(vm)?;
+        let work = Work::Power { vm, operation, timeout: STOP_TIMEOUT };
+        self.accept(caller, Some((&record, operation)), work, None).await
+    }
+
+    /// Kill does not wait its turn: what is done to the machine, or waits to be, is cancelled.
+    async fn submit_kill(&self, caller: &Caller, vm: VmId) -> Result<Accepted, Refusal> {
+        let record = self.vm(vm)?;
+        let in_its_way = self.shared.live.of_vm(vm);
+        let power = in_its_way.iter().filter(|task| {
+            task.operation
+                .is_some_and(|operation| operation.is_power() && operation != Operation::Kill)
+        });
+        let mut cancelled = false;
+        for task in power {
+            task.cancel.cancel();
+            cancelled = true;
+        }
+        if !cancelled && legality::after(Operation::Kill, record.state).is_none() {
+            return Err(legality::refuse(Operation::Kill, record.state, &record.name));
+        }
+        let work = Work::Power { vm, operation: Operation::Kill, timeout: STOP_TIMEOUT };
+        self.accept_unasked(caller, &record, Operation::Kill, work).await
+    }
+
+    async fn submit_create(
+        &self,
+        caller: &Caller,
+        config: VmConfig,
+        id: Option<VmId>,
+    ) -> Result<Accepted, Refusal> {
+        config.validate()?;
+        let id = id.unwrap_or_else(VmId::new);
+        let hypervisor = self.hypervisor().await?;
+        let reservation = self.reserve(id, &config.project, &config.name)?;
+        let uid = reservation.uid();
+        let admitted =
+            self.admit(hypervisor, move |admission| admission.create(id, config, uid)).await?;
+        self.accept(caller, None, Work::Create { admitted }, Some(reservation)).await
+    }
+
+    async fn submit_clone(
+        &self,
+        caller: &Caller,
+        from: VmId,
+        name: VmName,
+    ) -> Result<Accepted, Refusal> {
+        let record = self.vm(from)?;
+        let spec = spec_of(&record)?;
+        let id = VmId::new();
+        let hypervisor = self.hypervisor().await?;
+        let reservation = self.reserve(id, &record.project, &name)?;
+        let uid = reservation.uid();
+        let admitted =
+            self.admit(hypervisor, move |admission| admission.clone(&spec, id, name, uid)).await?;
+        let work = Work::Clone { from, admitted };
+        let subject = Some((&record, Operation::Clone));
+        self.accept(caller, subject, work, Some(reservation)).await
+    }
+
+    async fn submit_edit(
+        &self,
+        caller: &Caller,
+        vm: VmId,
+        config: Box<VmConfig>,
+        expected: Option<Revision>,
+    ) -> Result<Accepted, Refusal> {
+        let record = self.vm(vm)?;
+        let spec = spec_of(&record)?;
+        check_revision(&spec, expected)?;
+        let renamed = (&config.project, &config.name) != (&record.project, &record.name);
+        let reservation = renamed
+            .then(|| {
+                let name = (config.project.clone(), config.name.clone());
+                self.shared.reservations.for_name(&self.view().snapshot(), name)
+            })
+            .transpose()?;
+        // Admitted now so that the caller hears at once what is wrong; and once more in its turn.
+        let (hypervisor, runs) = (self.hypervisor().await?, has_machine(&record));
+        let tried = (*config).clone();
+        self.admit(hypervisor, move |admission| admission.edit(&spec, tried, runs)).await?;
+        let work = Work::Edit { vm, config, expected };
+        self.accept(caller, Some((&record, Operation::Edit)), work, reservation).await
+    }
+
+    /// Promises a new VM its id, name and user id.
+    fn reserve(
+        &self,
+        id: VmId,
+        project: &ProjectName,
+        name: &VmName,
+    ) -> Result<Reservation, Refusal> {
+        let uids = self.shared.uids.as_ref().map(UidRange::ids);
+        let name = (project.clone(), name.clone());
+        self.shared.reservations.for_new_vm(&self.view().snapshot(), id, name, uids)
+    }
+
+    /// Runs an admission, which looks at files, on a thread that may wait for them.
+    pub(crate) async fn admit(
+        &self,
+        hypervisor: Arc<Hypervisor>,
+        decide: impl FnOnce(&Admission<'_>) -> Result<Admitted, Refusal> + Send + 'static,
+    ) -> Result<Admitted, Refusal> {
+        let engine = self.clone();
+        blocking(move || {
+            let snapshot = engine.view().snapshot();
+            decide(&Admission {
+                driver: &*engine.shared.performer.driver,
+                hypervisor: &hypervisor,
+                storage: &engine.shared.performer.hands.storage,
+                host: snapshot.host.value(),
+            })
+        })
+        .await
+    }
+
+    /// Makes a task of accepted work and lets it take its turn.
+    async fn accept(
+        &self,
+        caller: &Caller,
+        subject: Option<(&Arc<Record<Vm>>, Operation)>,
+        work: Work,
+        reservation: Option<Reservation>,
+    ) -> Result<Accepted, Refusal> {
+        let operation = subject.map(|(_, operation)| operation);
+        let task = self.new_task(caller, &work, subject.map(|(vm, _)| vm), operation);
+        let standing = subject.map(|(vm, _)| (vm.state, &vm.name));
+        self.shared.live.admit(&task, standing)?;
+        self.begin(task, work, reservation).await
+    }
+
+    /// As [`Engine::accept`], for what is legal whatever is queued.
+    async fn accept_unasked(
+        &self,
+        caller: &Caller,
+        record: &Arc<Record<Vm>>,
+        operation: Operation,
+        work: Work,
+    ) -> Result<Accepted, Refusal> {
+        let task = self.new_task(caller, &work, Some(record), Some(operation));
+        self.shared.live.admit(&task, None)?;
+        self.begin(task, work, None).await
+    }
+
+    fn new_task(
+        &self,
+        caller: &Caller,
+        work: &Work,
+        record: Option<&Arc<Record<Vm>>>,
+        operation: Option<Operation>,
+    ) -> Arc<LiveTask> {
+        let task = Task {
+            id: TaskId::new(),
+            operation: work.name().into(),
+            vm: work.vm(),
+            subject: work.subject(record),
+            caller: caller.name.clone(),
+            request_id: caller.request_id.clone(),
+            state: TaskState::Queued,
+            cancellable: true,
+            created: Timestamp::now(),
+            started: None,
+            ended: None,
+            steps: Vec::new(),
+            percent: None,
+            error: None,
+            warnings: Vec::new(),
+            settled_at: None,
+            revision: Revision::default(),
+        };
+        LiveTask::new(task, operation, self.view().clone())
+    }
+
+    pub(crate) fn image_is_free(&self, name: &ImageName) -> Result<(), Refusal> {
+        let snapshot = self.view().snapshot();
+        if !snapshot.images.contains_key(name) {
+            return Err(Refusal::not_found("image", name));
+        }
+        let uses = |vm: &&Arc<Record<Vm>>| vm.spec.as_ref().is_some_and(|spec| names(spec, name));
+        let users: Vec<&str> =
+            snapshot.vms.values().filter(uses).take(5).map(|vm| vm.name.as_str()).collect();
+        if users.is_empty() {
+            return Ok(());
+        }
+        let message = format!("image {name} is in use by {}", users.join(", "));
+        Err(Refusal::new(Code::InUse, message).with_hint("delete those VMs first"))
+    }
+}
+
+/// Whether a spec needs an image.
+fn names(spec: &Spec, image: &ImageName) -> bool {
+    let kernel =
+        matches!(&spec.config.boot, Boot::Kernel(kernel) if kernel.image.as_ref() == Some(image));
+    kernel || spec.config.disks.iter().any(|disk| disk.image.as_ref() == Some(image))
+}

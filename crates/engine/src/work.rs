@@ -1,0 +1,115 @@
+//! Accepted work: what an operation is done from, and what it needs to itself.
+
+use crate::{
+    admission::Admitted,
+    legality::Operation,
+    queues::{Hold, Resource},
+    request::AddImage,
+};
+use innkeeper_model::{
+    Code, ImageName, MachineState, Refusal, Revision, Spec, Vm, VmConfig, VmId, VmState,
+    config::Boot,
+};
+use innkeeper_view::Record;
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
+/// What an accepted operation is done from.
+pub(crate) enum Work {
+    Create { admitted: Admitted },
+    Clone { from: VmId, admitted: Admitted },
+    Edit { vm: VmId, config: Box<VmConfig>, expected: Option<Revision> },
+    Delete { vm: VmId },
+    Power { vm: VmId, operation: Operation, timeout: Duration },
+    AddImage(Box<AddImage>),
+    RemoveImage(ImageName),
+}
+
+impl Work {
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Create { .. } => "create",
+            Self::Clone { .. } => "clone",
+            Self::Edit { .. } => "edit",
+            Self::Delete { .. } => "delete",
+            Self::Power { operation, .. } => operation.name(),
+            Self::AddImage(_) => "image-add",
+            Self::RemoveImage(_) => "image-remove",
+        }
+    }
+
+    pub(crate) fn vm(&self) -> Option<VmId> {
+        match self {
+            Self::Create { admitted } | Self::Clone { admitted, .. } => Some(admitted.spec.id),
+            Self::Edit { vm, .. } | Self::Delete { vm } | Self::Power { vm, .. } => Some(*vm),
+            Self::AddImage(_) | Self::RemoveImage(_) => None,
+        }
+    }
+
+    pub(crate) fn subject(&self, record: Option<&Arc<Record<Vm>>>) -> String {
+        match (self, record) {
+            (Self::Create { admitted } | Self::Clone { admitted, .. }, _) => {
+                admitted.spec.config.name.to_string()
+            }
+            (Self::AddImage(image), _) => image.name.to_string(),
+            (Self::RemoveImage(name), _) => name.to_string(),
+            (_, Some(record)) => record.name.to_string(),
+            (_, None) => String::new(),
+        }
+    }
+
+    pub(crate) fn resources(&self) -> Vec<(Resource, Hold)> {
+        let images = |spec: &Spec| {
+            let disks = spec.config.disks.iter().filter_map(|disk| disk.image.clone());
+            let kernel = match &spec.config.boot {
+                Boot::Kernel(kernel) => kernel.image.clone(),
+                Boot::Firmware(_) => None,
+            };
+            let unique: HashSet<ImageName> = disks.chain(kernel).collect();
+            unique.into_iter().map(|name| (Resource::Image(name), Hold::Shared))
+        };
+        match self {
+            Self::Create { admitted } => {
+                let own = (Resource::Vm(admitted.spec.id), Hold::Exclusive);
+                std::iter::once(own).chain(images(&admitted.spec)).collect()
+            }
+            Self::Clone { from, admitted } => {
+                let both = [
+                    (Resource::Vm(*from), Hold::Shared),
+                    (Resource::Vm(admitted.spec.id), Hold::Exclusive),
+                ];
+                both.into_iter().chain(images(&admitted.spec)).collect()
+            }
+            Self::Edit { vm, .. } | Self::Delete { vm } | Self::Power { vm, .. } => {
+                vec![(Resource::Vm(*vm), Hold::Exclusive)]
+            }
+            Self::AddImage(image) => vec![(Resource::Image(image.name.clone()), Hold::Exclusive)],
+            Self::RemoveImage(name) => vec![(Resource::Image(name.clone()), Hold::Exclusive)],
+        }
+    }
+}
+
+pub(crate) fn spec_of(record: &Vm) -> Result<Arc<Spec>, Refusal> {
+    record.spec.clone().ok_or_else(|| {
+        let problem = record.problem.clone().unwrap_or_default();
+        let message = format!("VM {} is quarantined: {problem}", record.name);
+        Refusal::new(Code::Quarantined, message)
+    })
+}
+
+pub(crate) fn check_revision(spec: &Spec, expected: Option<Revision>) -> Result<(), Refusal> {
+    match expected {
+        Some(expected) if expected != spec.revision => {
+            let message = format!(
+                "the VM was changed meanwhile: its spec has revision {}, not {expected}",
+                spec.revision
+            );
+            Err(Refusal::new(Code::RevisionConflict, message)
+                .with_hint("read it again, then repeat"))
+        }
+        _ => Ok(()),
+    }
+}
+
+pub(crate) fn has_machine(vm: &Vm) -> bool {
+    vm.facts.machine != MachineState::Absent || vm.state == VmState::Starting
+}

@@ -1,0 +1,293 @@
+//! The command line: what can be said, and who does it. A file a command.
+
+mod apply;
+mod clone;
+mod completion;
+mod console;
+mod create;
+mod delete;
+mod doctor;
+mod edit;
+mod events;
+mod get;
+mod host;
+mod image;
+mod list;
+mod logs;
+mod man;
+mod rename;
+mod serve;
+mod stop;
+mod task;
+mod tasks;
+mod verb;
+mod version;
+mod wait;
+
+use crate::{
+    client::{Client, Target},
+    failure::{Exit, Failure},
+    folders::Surroundings,
+    mutation::{Job, Shows},
+    output::{Format, Output},
+};
+use clap::{Args, CommandFactory, Parser, Subcommand, builder::NonEmptyStringValueParser};
+use clap_complete::{CompleteEnv, engine::ArgValueCompleter};
+use std::{path::PathBuf, process::ExitCode};
+
+/// What follows the options in `inn --help` and the manual.
+const AFTER_HELP: &str = "\
+VMs are named by their name, their id, or the beginning of either, if no other VM's begins so.
+
+Exit codes:
+  0    it was done
+  1    it was tried and failed
+  2    the command line, or a file that it names, makes no sense
+  3    there is no such VM, image or task
+  4    the daemon refused it, and nothing was changed: a value that is not allowed, a state in which
+       it is not possible, a name that is taken, something that was changed meanwhile, no permission
+  5    the daemon cannot be reached
+  6    it did not happen in time
+  130  Ctrl-C while waiting; the task that was waited for goes on
+
+Environment:
+  INN_STATE_DIR, INN_SOCKET  what --state-dir and --socket say, unless either is given
+  NO_COLOR                   no colours
+  VISUAL, EDITOR             what `inn edit` opens
+
+Files:
+  /etc/innkeeper/config.toml  the daemon's configuration
+  /run/innkeeper/inn.sock     its socket
+  /var/lib/innkeeper          what it keeps
+For users other than root: ~/.config, $XDG_RUNTIME_DIR and ~/.local/state, with innkeeper/ in them.";
+
+/// Innkeeper keeps the guests of a Linux host
+#[derive(Debug, Parser)]
+#[command(name = "inn", version, after_long_help = AFTER_HELP, max_term_width = 100)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, Args)]
+struct Global {
+    /// The folder that the daemon keeps everything in: specs, run folder, socket and token
+    /// [env: INN_STATE_DIR]
+    #[arg(long, global = true, value_name = "DIR", help_heading = "Global options")]
+    state_dir: Option<PathBuf>,
+    /// The daemon's socket [env: INN_SOCKET]
+    #[arg(long, global = true, value_name = "PATH", help_heading = "Global options")]
+    socket: Option<PathBuf>,
+    /// The project that VMs are looked for in; needed where projects share names
+    #[arg(long, global = true, value_name = "NAME", help_heading = "Global options")]
+    project: Option<String>,
+    /// How to show data
+    #[arg(
+        short,
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        value_name = "FORMAT",
+        hide_possible_values = true,
+        help = "How to show data: table, json, yaml or name",
+        help_heading = "Global options"
+    )]
+    output: Format,
+    /// Say nothing but data and errors
+    #[arg(short, long, global = true, help_heading = "Global options")]
+    quiet: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the daemon
+    Serve(serve::Serve),
+    /// List VMs
+    #[command(visible_alias = "ls")]
+    List(list::List),
+    /// Show one VM
+    Get(VmArg),
+    /// Create a VM
+    Create(Box<create::Create>),
+    /// Create a VM from a file, or change it to be as the file says
+    Apply(apply::Apply),
+    /// Change a VM in an editor
+    Edit(edit::Edit),
+    /// Make a copy of a stopped VM
+    Clone(clone::Clone),
+    /// Give a VM another name
+    Rename(rename::Rename),
+    /// Start VMs
+    Start(verb::Vms),
+    /// Ask VMs to shut down
+    Stop(stop::Stop),
+    /// End VMs at once, as if their plug were pulled
+    Kill(verb::Vms),
+    /// Ask VMs to restart
+    Reboot(stop::Stop),
+    /// Restart VMs at once, as if their reset button were pressed
+    Reset(verb::Vms),
+    /// Hold VMs' CPUs
+    Pause(verb::Vms),
+    /// Let paused VMs go on
+    Resume(verb::Vms),
+    /// Delete VMs and their disks
+    #[command(visible_alias = "rm")]
+    Delete(delete::Delete),
+    /// Connect the terminal to a VM's serial console; Ctrl-] leaves
+    Console(console::Console),
+    /// Show what a VM has written to its serial console
+    Logs(logs::Logs),
+    /// Show what happens, as it happens
+    Events(events::Events),
+    /// List what is being done
+    Tasks(tasks::Tasks),
+    /// Show or cancel something that is being done
+    #[command(subcommand)]
+    Task(task::TaskCommand),
+    /// Add, show and delete images
+    #[command(subcommand, visible_alias = "images")]
+    Image(image::ImageCommand),
+    /// Show the host, its hypervisor, and what stands between it and its guests
+    Host,
+    /// Wait until a VM is in a state
+    Wait(wait::Wait),
+    /// Show what is missing here, and the commands that mend it
+    Doctor,
+    /// Print what makes a shell complete inn's commands and names
+    Completion(completion::Completion),
+    /// Print the manual page, or write all of them to a folder
+    Man(man::Man),
+    /// Show the versions of this program and of the daemon
+    Version,
+}
+
+/// One VM.
+#[derive(Debug, Args)]
+struct VmArg {
+    /// The VM: its name, its id, or the beginning of either
+    #[arg(
+        value_name = "VM",
+        value_parser = NonEmptyStringValueParser::new(),
+        add = ArgValueCompleter::new(completion::vm_names),
+    )]
+    vm: String,
+}
+
+/// One VM or several.
+#[derive(Debug, Args)]
+struct VmsArg {
+    /// The VMs: their names, their ids, or the beginnings of either
+    #[arg(
+        value_name = "VM",
+        required = true,
+        value_parser = NonEmptyStringValueParser::new(),
+        add = ArgValueCompleter::new(completion::vm_names),
+    )]
+    vms: Vec<String>,
+}
+
+/// What a command needs to talk to the daemon and to its caller.
+#[derive(Debug)]
+pub(crate) struct Context {
+    pub(crate) client: Client,
+    pub(crate) output: Output,
+    project: Option<String>,
+}
+
+impl Context {
+    /// The VM that the caller means.
+    fn vm(&self, name: &str) -> Target {
+        Target::vm(name).with_any("project", self.project.as_deref())
+    }
+
+    /// Something of the VM that the caller means.
+    fn of_vm(&self, name: &str, part: &str) -> Target {
+        Target::vm(name).segment(part).with_any("project", self.project.as_deref())
+    }
+
+    /// A change of the VM that leaves a VM.
+    fn job(&self, vm: &str, call: crate::client::Call, done: &'static str) -> Job {
+        Job { subject: vm.into(), call, done, shows: Shows::Vm }
+    }
+}
+
+/// Reads the command line, does what it says, and says how that went.
+pub fn main() -> ExitCode {
+    CompleteEnv::with_factory(Cli::command).var(completion::VARIABLE).complete();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // To print help to a reader who has gone is no failure either.
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage } else { Exit::Done }.into();
+        }
+    };
+    let output = Output::new(cli.global.output, cli.global.quiet);
+    match run(cli, &output) {
+        Ok(()) => Exit::Done.into(),
+        Err(failure) => {
+            output.fail(&failure);
+            failure.exit.into()
+        }
+    }
+}
+
+fn run(cli: Cli, output: &Output) -> Result<(), Failure> {
+    let Global { state_dir, socket, project, .. } = cli.global;
+    let surroundings = Surroundings::of_process(state_dir.as_deref(), socket.as_deref());
+    match cli.command {
+        Command::Serve(serve) => return serve::run(serve, &surroundings),
+        Command::Completion(completion) => return completion::run(&completion, output),
+        Command::Man(man) => return man::run(&man, output),
+        _ => {}
+    }
+    let client = Client::new(surroundings.socket()?);
+    let context = Context { client, output: output.clone(), project };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(Exit::Failed, "cannot start").because(&error))?;
+    runtime.block_on(Box::pin(ask(&context, &surroundings, cli.command)))
+}
+
+async fn ask(
+    context: &Context,
+    surroundings: &Surroundings,
+    command: Command,
+) -> Result<(), Failure> {
+    match command {
+        Command::List(list) => list::run(context, list).await,
+        Command::Get(vm) => get::run(context, &vm.vm).await,
+        Command::Create(create) => create::run(context, surroundings, *create).await,
+        Command::Apply(apply) => apply::run(context, apply).await,
+        Command::Edit(edit) => edit::run(context, edit).await,
+        Command::Clone(clone) => clone::run(context, clone).await,
+        Command::Rename(rename) => rename::run(context, rename).await,
+        Command::Start(vms) => verb::run(context, vms, "start", "started").await,
+        Command::Stop(stop) => stop::run(context, stop, "stop", "stopped").await,
+        Command::Kill(vms) => verb::run(context, vms, "kill", "killed").await,
+        Command::Reboot(stop) => stop::run(context, stop, "reboot", "rebooted").await,
+        Command::Reset(vms) => verb::run(context, vms, "reset", "reset").await,
+        Command::Pause(vms) => verb::run(context, vms, "pause", "paused").await,
+        Command::Resume(vms) => verb::run(context, vms, "resume", "resumed").await,
+        Command::Delete(delete) => delete::run(context, delete).await,
+        Command::Console(console) => console::run(context, console).await,
+        Command::Logs(logs) => logs::run(context, logs).await,
+        Command::Events(events) => events::run(context, events).await,
+        Command::Tasks(tasks) => tasks::run(context, tasks).await,
+        Command::Task(task) => task::run(context, task).await,
+        Command::Image(image) => image::run(context, surroundings, image).await,
+        Command::Host => host::run(context).await,
+        Command::Wait(wait) => wait::run(context, wait).await,
+        Command::Doctor => doctor::run(context, surroundings).await,
+        Command::Version => version::run(context).await,
+        Command::Serve(_) | Command::Completion(_) | Command::Man(_) => {
+            unreachable!("these ask no daemon, and were done before")
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! `inn clone`: another VM like a stopped one, with copies of its disks.
+
+use super::{Context, VmArg};
+use crate::{
+    client::Call,
+    failure::Failure,
+    mutation::{Waiting, carry_out},
+};
+use clap::Args;
+use innkeeper_model::VmName;
+use serde_json::json;
+
+#[derive(Debug, Args)]
+pub(super) struct Clone {
+    #[command(flatten)]
+    vm: VmArg,
+    /// The name of the copy
+    new: VmName,
+    #[command(flatten)]
+    waiting: Waiting,
+}
+
+pub(super) async fn run(context: &Context, clone: Clone) -> Result<(), Failure> {
+    let vm = clone.vm.vm;
+    let call = Call::post(context.of_vm(&vm, "clone")).with_body(json!({"name": clone.new}));
+    carry_out(context, clone.waiting, vec![context.job(&vm, call, "cloned")]).await
+}

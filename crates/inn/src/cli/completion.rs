@@ -1,0 +1,113 @@
+//! `inn completion`: what a shell reads to complete `inn`. The script asks this program each time, so
+//! that names of VMs and images can be completed as well as words.
+
+use super::Cli;
+use crate::{
+    client::{Client, Target},
+    failure::{Exit, Failure},
+    folders::Surroundings,
+    output::Output,
+};
+use clap::{Args, CommandFactory, ValueEnum};
+use clap_complete::{
+    CompletionCandidate,
+    env::{Bash, Elvish, EnvCompleter, Fish, Zsh},
+};
+use std::{
+    ffi::{OsStr, OsString},
+    path::PathBuf,
+    time::Duration,
+};
+
+/// What the script sets when it asks for completions.
+pub(super) const VARIABLE: &str = "INN_COMPLETE";
+
+/// How long somebody who has pressed Tab waits for the daemon at most.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+#[derive(Debug, Args)]
+pub(super) struct Completion {
+    /// The shell, which reads the script from its start-up file: source <(inn completion bash)
+    shell: Shell,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Shell {
+    Bash,
+    Elvish,
+    Fish,
+    Zsh,
+}
+
+pub(super) fn run(completion: &Completion, output: &Output) -> Result<(), Failure> {
+    let shell: &dyn EnvCompleter = match completion.shell {
+        Shell::Bash => &Bash,
+        Shell::Elvish => &Elvish,
+        Shell::Fish => &Fish,
+        Shell::Zsh => &Zsh,
+    };
+    let name = Cli::command().get_name().to_owned();
+    let mut script = Vec::new();
+    shell
+        .write_registration(VARIABLE, &name, &name, &name, &mut script)
+        .map_err(|error| Failure::new(Exit::Failed, "cannot make the script").because(&error))?;
+    output.data(script)
+}
+
+/// The names of VMs that begin so.
+pub(super) fn vm_names(begun: &OsStr) -> Vec<CompletionCandidate> {
+    names("/v1/vms", begun)
+}
+
+/// The names of images that begin so.
+pub(super) fn image_names(begun: &OsStr) -> Vec<CompletionCandidate> {
+    names("/v1/images", begun)
+}
+
+fn names(list: &'static str, begun: &OsStr) -> Vec<CompletionCandidate> {
+    let begun = begun.to_string_lossy();
+    ask(list).unwrap_or_default().into_iter().filter(|name| name.starts_with(&*begun)).map(CompletionCandidate::new).collect()
+}
+
+/// The names in this list; `None` for whatever reason, since nobody who presses Tab wants to read it.
+fn ask(list: &'static str) -> Option<Vec<String>> {
+    let args: Vec<_> = std::env::args_os().collect();
+    let (state_dir, socket) = (flag(&args, "--state-dir"), flag(&args, "--socket"));
+    let surroundings = Surroundings::of_process(state_dir.as_deref(), socket.as_deref());
+    let client = Client::new(surroundings.socket().ok()?);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
+    let items = runtime.block_on(async {
+        tokio::time::timeout(PATIENCE, client.list(Target::new(list))).await.ok()?.ok()
+    })?;
+    Some(items.iter().filter_map(|item| item["name"].as_str().map(Into::into)).collect())
+}
+
+/// The value of a flag on the line that is being completed, which clap does not tell.
+fn flag(args: &[OsString], name: &str) -> Option<PathBuf> {
+    let mut args = args.iter();
+    while let Some(arg) = args.next() {
+        if arg == name {
+            return args.next().map(Into::into);
+        }
+        let joined = arg.to_str().and_then(|arg| arg.strip_prefix(name)?.strip_prefix('='));
+        if let Some(value) = joined {
+            return Some(value.into());
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_on_the_line_are_found_in_both_spellings() {
+        let line = |words: &[&str]| words.iter().map(OsString::from).collect::<Vec<_>>();
+        for words in [["inn", "--socket", "/s", "get"], ["inn", "--x", "--socket=/s", "get"]] {
+            assert_eq!(flag(&line(&words), "--socket"), Some("/s".into()));
+        }
+        assert_eq!(flag(&line(&["inn", "--socket"]), "--socket"), None);
+        assert_eq!(flag(&line(&["inn", "--socket-x=/s"]), "--socket"), None);
+    }
+}

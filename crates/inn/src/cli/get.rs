@@ -1,0 +1,143 @@
+//! `inn get`: all of one VM.
+
+use super::{Context, list};
+use crate::{
+    client::decode,
+    failure::Failure,
+    figures::age,
+    output::{Format, Table},
+};
+use innkeeper_model::{
+    Incarnation, Spec, Timestamp, Vm,
+    config::{Boot, Disk, Nic},
+    facts::EndReason,
+};
+use serde::Serialize;
+
+pub(super) async fn run(context: &Context, name: &str) -> Result<(), Failure> {
+    let output = &context.output;
+    let body = context.client.get(context.vm(name)).await?.body;
+    match output.format {
+        Format::Json | Format::Yaml => output.document(&body),
+        Format::Name => output.line(decode::<Vm>(body)?.name),
+        Format::Table => output.table(&table(&decode(body)?, Timestamp::now())),
+    }
+}
+
+fn table(vm: &Vm, now: Timestamp) -> Table {
+    let mut table = Table::of_fields();
+    table.field("name", vm.name.as_str());
+    table.field("id", vm.id.to_string());
+    table.field("project", vm.project.as_str());
+    table.field("state", list::state(vm.state));
+    if let Some(since) = vm.facts.since {
+        table.field("since", format!("{since:.0} ({} ago)", age(since, now)));
+    }
+    if let Some(want) = vm.want {
+        table.field("wanted", word(&want));
+    }
+    if let Some(problem) = &vm.problem {
+        table.field("problem", problem);
+    }
+    if let Some(end) = &vm.facts.last_end {
+        table.field("last end", how(end));
+    }
+    if let Some(task) = vm.task {
+        table.field("task", task.to_string());
+    }
+    if let Some(spec) = &vm.spec {
+        add_spec(&mut table, spec);
+    }
+    if let Some(incarnation) = &vm.incarnation {
+        add_incarnation(&mut table, incarnation);
+    }
+    table
+}
+
+fn add_spec(table: &mut Table, spec: &Spec) {
+    let config = &spec.config;
+    if !config.description.is_empty() {
+        table.field("description", &config.description);
+    }
+    for (key, value) in &config.labels {
+        table.field("label", format!("{key}={value}"));
+    }
+    table.field("cpus", format!("{} ({})", config.cpus, spec.assigned.cpu_model));
+    table.field("memory", config.memory.to_string());
+    table.field("machine", &spec.assigned.machine);
+    table.field("boot", boot(&config.boot));
+    for disk in &config.disks {
+        table.field("disk", describe_disk(disk));
+    }
+    for nic in &config.nics {
+        table.field("nic", describe_nic(nic, spec));
+    }
+    table.field("screen", word(&config.display));
+    if config.protected {
+        table.field("protected", "yes");
+    }
+    table.field("created", format!("{:.0}", spec.created));
+    table.field("revision", spec.revision.to_string());
+}
+
+fn add_incarnation(table: &mut Table, incarnation: &Incarnation) {
+    let Incarnation { accelerator, hypervisor_version, run_folder, .. } = incarnation;
+    table.field("runs on", format!("{} {hypervisor_version} ({accelerator})", incarnation.driver));
+    if let Some(process) = &incarnation.process {
+        table.field("process", process.pid.to_string());
+    }
+    table.field("run folder", run_folder.display().to_string());
+}
+
+/// A value of one word, as JSON has it.
+fn word(value: &impl Serialize) -> String {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(word)) => word,
+        _ => String::new(),
+    }
+}
+
+fn boot(boot: &Boot) -> String {
+    match boot {
+        Boot::Firmware(firmware) => format!("firmware {}", word(firmware)),
+        Boot::Kernel(kernel) => {
+            let image = kernel.image.as_ref().map(ToString::to_string);
+            let path = kernel.path.as_ref().map(|path| path.display().to_string());
+            let mut text = format!("kernel {}", image.or(path).unwrap_or_default());
+            if !kernel.cmdline.is_empty() {
+                text.push_str(&format!(" with {:?}", kernel.cmdline));
+            }
+            text
+        }
+    }
+}
+
+fn describe_disk(disk: &Disk) -> String {
+    let mut parts = vec![disk.name.to_string(), word(&disk.effective_bus())];
+    parts.extend(disk.image.as_ref().map(|image| format!("image {image}")));
+    parts.extend(disk.path.as_ref().map(|path| path.display().to_string()));
+    parts.extend(disk.size.map(|size| size.to_string()));
+    if disk.is_read_only() {
+        parts.push("read-only".into());
+    }
+    parts.join(", ")
+}
+
+fn describe_nic(nic: &Nic, spec: &Spec) -> String {
+    let chosen = spec.assigned.macs.get(nic.name.as_str()).copied();
+    let mac = nic.mac.or(chosen).map(|mac| format!(", {mac}")).unwrap_or_default();
+    format!("{}, {}{mac}", nic.name, word(&nic.network))
+}
+
+fn how(end: &EndReason) -> String {
+    match end {
+        EndReason::GuestShutdown => "the guest shut down".into(),
+        EndReason::GuestPanic => "the guest's kernel panicked".into(),
+        EndReason::GuestReset => "the guest reset itself".into(),
+        EndReason::Killed => "killed".into(),
+        EndReason::HypervisorDied { status: None } => "the hypervisor died".into(),
+        EndReason::HypervisorDied { status: Some(status) } => {
+            format!("the hypervisor died: {status}")
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! `inn host`: what there is, what runs the guests and why, and what keeps them in.
+
+use super::Context;
+use crate::{
+    client::{Target, decode},
+    failure::Failure,
+    figures::age,
+    output::{Cell, Format, Table, Tint},
+};
+use innkeeper_model::{Host, Timestamp};
+
+pub(super) async fn run(context: &Context) -> Result<(), Failure> {
+    let output = &context.output;
+    let body = context.client.get(Target::new("/v1/host")).await?.body;
+    if matches!(output.format, Format::Json | Format::Yaml) {
+        return output.document(&body);
+    }
+    let host: Host = decode(body)?;
+    if output.format == Format::Name {
+        return output.line(&host.name);
+    }
+    output.table(&facts(&host))?;
+    if host.confinement.is_empty() {
+        return Ok(());
+    }
+    output.data("\n")?;
+    output.table(&safeguards(&host))
+}
+
+fn facts(host: &Host) -> Table {
+    let mut table = Table::of_fields();
+    table.field("name", &host.name);
+    table.field("cpus", host.cpus.to_string());
+    table.field("memory", host.memory.to_string());
+    table.field("kernel", &host.kernel);
+    table.field("innkeeper", format!("{} (process {})", host.version, host.pid));
+    if let Some(started) = host.started {
+        table.field("started", format!("{started:.0} ({} ago)", age(started, Timestamp::now())));
+    }
+    let Some(hypervisor) = &host.hypervisor else {
+        table.field("hypervisor", Cell::tinted("not found; see inn doctor", Tint::Bad));
+        return table;
+    };
+    let program = format!("{} {} ({})", hypervisor.driver, hypervisor.version, hypervisor.program);
+    table.field("hypervisor", program);
+    let tint = if hypervisor.accelerator == "kvm" { Tint::Good } else { Tint::Busy };
+    let accelerator = format!("{}: {}", hypervisor.accelerator, hypervisor.accelerator_reason);
+    table.field("accelerator", Cell::tinted(accelerator, tint));
+    table.field("machine", &hypervisor.default_machine);
+    table.field("cpu model", &hypervisor.default_cpu_model);
+    table.field("uefi", match &hypervisor.uefi {
+        Some(uefi) => uefi.code.display().to_string(),
+        None => "not installed".into(),
+    });
+    table
+}
+
+fn safeguards(host: &Host) -> Table {
+    let mut table = Table::new(["SAFEGUARD", "ACTIVE", "HOW"]);
+    for safeguard in &host.confinement {
+        let active = if safeguard.active {
+            Cell::tinted("yes", Tint::Good)
+        } else {
+            Cell::tinted("no", Tint::Bad)
+        };
+        table.row([safeguard.name.as_str().into(), active, safeguard.detail.as_str().into()]);
+    }
+    table
+}

@@ -1,0 +1,85 @@
+//! `inn list`: the VMs, one a line.
+
+use super::Context;
+use crate::{
+    client::{Target, decode},
+    failure::Failure,
+    figures::age,
+    output::{Format, Table, Tint},
+};
+use clap::Args;
+use innkeeper_model::{ProjectName, Timestamp, Vm, VmState};
+
+#[derive(Debug, Args)]
+pub(super) struct List {
+    /// Only those in this state
+    #[arg(long, value_name = "STATE")]
+    state: Option<String>,
+    /// Only those with this name
+    #[arg(long)]
+    name: Option<String>,
+    /// Only those with this label (can be repeated)
+    #[arg(long, value_name = "KEY=VALUE", value_parser = parse_label)]
+    label: Vec<(String, String)>,
+}
+
+fn parse_label(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("write KEY=VALUE")?;
+    Ok((key.into(), value.into()))
+}
+
+pub(super) async fn run(context: &Context, list: List) -> Result<(), Failure> {
+    let output = &context.output;
+    let mut target = Target::new("/v1/vms")
+        .with_any("state", list.state)
+        .with_any("name", list.name)
+        .with_any("project", context.project.as_deref());
+    for (key, value) in list.label {
+        target = target.with(&format!("label.{key}"), value);
+    }
+    let items = context.client.list(target).await?;
+    if matches!(output.format, Format::Json | Format::Yaml) {
+        return output.document(&items);
+    }
+    let vms: Vec<Vm> = items.into_iter().map(decode).collect::<Result<_, _>>()?;
+    if output.format == Format::Name {
+        return vms.iter().try_for_each(|vm| output.line(&vm.name));
+    }
+    if vms.is_empty() {
+        output.talk("there are no such VMs; make one with inn create");
+        return Ok(());
+    }
+    output.table(&table(&vms, Timestamp::now()))
+}
+
+fn table(vms: &[Vm], now: Timestamp) -> Table {
+    let mut table = Table::new(["NAME", "STATE", "CPUS", "MEMORY", "SINCE", "NOTE"]);
+    for vm in vms {
+        let config = vm.spec.as_ref().map(|spec| &spec.config);
+        let name = if vm.project == ProjectName::default() {
+            vm.name.to_string()
+        } else {
+            format!("{}/{}", vm.project, vm.name)
+        };
+        table.row([
+            name.into(),
+            state(vm.state),
+            config.map(|config| config.cpus.to_string()).unwrap_or_default().into(),
+            config.map(|config| config.memory.to_string()).unwrap_or_default().into(),
+            vm.facts.since.map(|since| age(since, now)).unwrap_or_default().into(),
+            vm.problem.clone().unwrap_or_default().into(),
+        ]);
+    }
+    table
+}
+
+/// A state in its colour.
+pub(super) fn state(state: VmState) -> crate::output::Cell {
+    let tint = match state {
+        VmState::Stopped => Tint::Plain,
+        VmState::Running => Tint::Good,
+        VmState::Starting | VmState::Paused | VmState::Ended => Tint::Busy,
+        VmState::Unresponsive | VmState::Quarantined => Tint::Bad,
+    };
+    crate::output::Cell::tinted(state.as_str(), tint)
+}

@@ -1,0 +1,48 @@
+//! `inn stop` and `inn reboot`: a guest is asked, has a time to comply, and may then be made to.
+
+use super::{Context, VmsArg};
+use crate::{
+    client::Call,
+    failure::Failure,
+    figures::parse_duration,
+    mutation::{Waiting, carry_out},
+};
+use clap::Args;
+use serde_json::{Map, Value};
+use std::time::Duration;
+
+#[derive(Debug, Args)]
+pub(super) struct Stop {
+    #[command(flatten)]
+    vms: VmsArg,
+    /// How long the guest may take, such as 60s or 2m
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    timeout: Option<Duration>,
+    /// Do not ask the guest: do it to it
+    #[arg(long)]
+    force: bool,
+    #[command(flatten)]
+    waiting: Waiting,
+}
+
+pub(super) async fn run(
+    context: &Context,
+    stop: Stop,
+    verb: &str,
+    done: &'static str,
+) -> Result<(), Failure> {
+    let mut body = Map::new();
+    if let Some(timeout) = stop.timeout {
+        // Rounded up: no guest gets less than was said.
+        let seconds = timeout.as_secs() + u64::from(timeout.subsec_nanos() > 0);
+        body.insert("timeout_s".into(), seconds.into());
+    }
+    if stop.force {
+        body.insert("force".into(), true.into());
+    }
+    let job = |vm: String| {
+        let call = Call::post(context.of_vm(&vm, verb)).with_body(Value::Object(body.clone()));
+        context.job(&vm, call, done)
+    };
+    carry_out(context, stop.waiting, stop.vms.vms.into_iter().map(job).collect()).await
+}

@@ -1,0 +1,268 @@
+//! The configuration file: what an operator may write down. Plain data; [`crate::options`] puts it
+//! together with flags and defaults, and checks it. Every key has a line in `docs/configuration.md`,
+//! which is made from the comments here.
+
+mod reference;
+
+use crate::failure::Failure;
+use clap::ValueEnum;
+use innkeeper_model::ByteSize;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use std::{fmt, fs, ops::RangeInclusive, path::Path, path::PathBuf, str::FromStr};
+use utoipa::ToSchema;
+
+/// A whole configuration file. Every key may be left out; one that is not known is refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// The folder of what must not be lost: the VMs' specs, the pool, the token. Default for root:
+    /// `/var/lib/innkeeper`; for anybody else `$XDG_STATE_HOME/innkeeper`, else
+    /// `~/.local/state/innkeeper`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub state_dir: Option<PathBuf>,
+    /// The folder of what lives until the host's next boot: the VMs' run folders and the socket.
+    /// Default for root: `/run/innkeeper`; for anybody else `$XDG_RUNTIME_DIR/innkeeper`, else `run`
+    /// in the state folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub runtime_dir: Option<PathBuf>,
+    /// The unix socket of the API, mode 0660. Default: `inn.sock` in the runtime folder. The other
+    /// commands look there too; where it is elsewhere, tell them with `INN_SOCKET`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub socket: Option<PathBuf>,
+    /// The group that may use the socket, where the daemon is root: its members can do everything
+    /// that the daemon can, so they are as good as root.
+    pub socket_group: String,
+    /// TCP addresses to serve the API on too, such as `127.0.0.1:7100`, for callers that show the
+    /// token in the state folder. Loopback addresses only.
+    pub listen: Vec<String>,
+    /// What runs the VMs.
+    pub driver: Driver,
+    /// How much is logged: `error`, `warn`, `info`, `debug`, `trace`, or directives for parts of the
+    /// program, such as `info,innkeeper_qemu=debug`.
+    pub log_level: String,
+    /// QEMU.
+    pub qemu: QemuConfig,
+    /// Images and disks.
+    pub storage: StorageConfig,
+    /// How much the daemon remembers.
+    pub limits: LimitsConfig,
+}
+
+/// QEMU.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct QemuConfig {
+    /// QEMU's system emulator: a name to look for on the path, or a path.
+    pub program: String,
+    /// What runs guests' instructions: `kvm`; `tcg`, which is slow and works everywhere; or `auto`:
+    /// KVM where a probe guest runs with it.
+    pub accelerator: Accelerator,
+    /// The user ids that VMs run as, first and last, where the daemon is root: one a VM, so nobody
+    /// else on this host may have them.
+    pub vm_uids: UidRange,
+}
+
+/// Images and disks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct StorageConfig {
+    /// The folder of images and disks. Default: `pool` in the state folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub pool: Option<PathBuf>,
+    /// Folders whose files VMs may use by path, as disks, kernels or CD-ROMs.
+    #[schema(value_type = Vec<String>)]
+    pub allowed_paths: Vec<PathBuf>,
+    /// The largest disk that an image may describe, and a VM may have.
+    pub max_virtual_size: ByteSize,
+    /// The most bytes that one import of an image may bring in.
+    pub max_import_size: ByteSize,
+    /// Let imports by URL connect to addresses that are not public, such as an image server on the
+    /// local network. The cloud's metadata service is on such an address too.
+    pub allow_private_urls: bool,
+}
+
+/// How much the daemon remembers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct LimitsConfig {
+    /// The most changes that are kept for readers of the feed who are slow or come back.
+    pub feed_changes: usize,
+    /// The most memory that those may take.
+    pub feed_memory: ByteSize,
+    /// The most tasks that are remembered after they have ended.
+    pub finished_tasks: usize,
+}
+
+/// What runs the VMs.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema, ValueEnum,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Driver {
+    /// QEMU, one process a VM.
+    #[default]
+    Qemu,
+}
+
+/// What runs guests' instructions.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Accelerator {
+    /// KVM where it runs a guest, else TCG.
+    #[default]
+    Auto,
+    /// KVM, or no VMs at all.
+    Kvm,
+    /// TCG.
+    Tcg,
+}
+
+/// A range of user ids, written `FIRST-LAST`; both belong to it.
+#[derive(Debug, Clone, PartialEq, Eq, ToSchema)]
+#[schema(value_type = String)]
+pub struct UidRange(pub RangeInclusive<u32>);
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            state_dir: None,
+            runtime_dir: None,
+            socket: None,
+            socket_group: "innkeeper".into(),
+            listen: Vec::new(),
+            driver: Driver::default(),
+            log_level: "info".into(),
+            qemu: QemuConfig::default(),
+            storage: StorageConfig::default(),
+            limits: LimitsConfig::default(),
+        }
+    }
+}
+
+impl Default for QemuConfig {
+    fn default() -> Self {
+        Self {
+            program: "qemu-system-x86_64".into(),
+            accelerator: Accelerator::default(),
+            // Above what distributions, containers and directory services give out.
+            vm_uids: UidRange(2_000_000_000..=2_000_065_535),
+        }
+    }
+}
+
+impl Default for StorageConfig {
+    fn default() -> Self {
+        Self {
+            pool: None,
+            allowed_paths: Vec::new(),
+            max_virtual_size: ByteSize::from_gibibytes(16 << 10),
+            max_import_size: ByteSize::from_gibibytes(256),
+            allow_private_urls: false,
+        }
+    }
+}
+
+impl Default for LimitsConfig {
+    fn default() -> Self {
+        Self {
+            feed_changes: 8192,
+            feed_memory: ByteSize::from_mebibytes(8),
+            finished_tasks: 1000,
+        }
+    }
+}
+
+impl fmt::Display for UidRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.0.start(), self.0.end())
+    }
+}
+
+impl FromStr for UidRange {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parse = || {
+            let (first, last) = text.split_once('-')?;
+            let (first, last): (u32, u32) = (first.parse().ok()?, last.parse().ok()?);
+            // 0 is root, and 2^32 - 1 means "no change" to the kernel.
+            (0 < first && first <= last && last < u32::MAX).then_some(Self(first..=last))
+        };
+        parse().ok_or_else(|| {
+            format!("{text:?} is not a range of user ids: write FIRST-LAST, without 0")
+        })
+    }
+}
+
+impl Serialize for UidRange {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for UidRange {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
+
+impl Config {
+    /// Reads a configuration file.
+    pub(crate) fn read(file: &Path) -> Result<Self, Failure> {
+        let text = fs::read_to_string(file).map_err(|error| {
+            Failure::usage(format!("cannot read the configuration {}", file.display()))
+                .because(&error)
+        })?;
+        Self::parse(&text).map_err(|error| {
+            // TOML's errors show the line at fault and end with a newline.
+            let problem = error.to_string();
+            Failure::usage(format!("{}: {}", file.display(), problem.trim_end()))
+                .with_hint("see docs/configuration.md for what may be there")
+        })
+    }
+
+    fn parse(text: &str) -> Result<Self, toml::de::Error> {
+        toml::from_str(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_file_says_the_defaults_and_the_defaults_read_back() {
+        assert_eq!(Config::parse("").unwrap(), Config::default());
+        let text = toml::to_string(&Config::default()).unwrap();
+        assert_eq!(Config::parse(&text).unwrap(), Config::default());
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_with_its_place() {
+        for (text, key, line) in [
+            ("driver = \"qemu\"\nlisten_on = 1", "listen_on", "line 2"),
+            ("[qemu]\n\nprogam = \"x\"", "progam", "line 3"),
+        ] {
+            let problem = Config::parse(text).unwrap_err().to_string();
+            assert!(problem.contains(key) && problem.contains(line), "{problem}");
+        }
+    }
+
+    #[test]
+    fn values_that_make_no_sense_are_refused() {
+        for text in [
+            "[qemu]\nvm_uids = \"0-9\"",
+            "[qemu]\nvm_uids = \"9-1\"",
+            "[qemu]\nvm_uids = \"1-4294967295\"",
+            "[qemu]\naccelerator = \"hvf\"",
+            "[storage]\nmax_import_size = \"12\"",
+            "driver = \"xen\"",
+        ] {
+            assert!(Config::parse(text).is_err(), "{text}");
+        }
+    }
+}

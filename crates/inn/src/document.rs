@@ -1,0 +1,143 @@
+//! VMs as people write them down: YAML, TOML or JSON.
+//!
+//! A document is kept as it was written rather than as a [`VmConfig`]: the config shows of a secret
+//! only its digest, so what is sent must not go through it.
+
+use crate::failure::{Exit, Failure};
+use innkeeper_model::VmConfig;
+use serde_json::{Map, Value};
+use std::{
+    fs,
+    io::{self, Read},
+    path::Path,
+};
+
+/// The largest file that is read, in bytes; the daemon refuses less.
+const MAX_FILE: u64 = 4 << 20;
+
+/// How a document is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Syntax {
+    Yaml,
+    Toml,
+    Json,
+}
+
+/// One VM, as it was written down.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Document(pub(crate) Map<String, Value>);
+
+impl Document {
+    /// Reads a file; its extension says how it is written. `-` is the standard input, as YAML, of
+    /// which JSON is a part.
+    ///
+    /// # Errors
+    /// The file cannot be read, or is not written as its name says.
+    pub(crate) fn read(file: &Path) -> Result<Self, Failure> {
+        let (syntax, text) = if file == Path::new("-") {
+            (Syntax::Yaml, read_text(io::stdin().lock()))
+        } else {
+            (Syntax::of(file)?, fs::File::open(file).and_then(read_text))
+        };
+        let text = text.map_err(|error| {
+            Failure::usage(format!("cannot read {}", file.display())).because(&error)
+        })?;
+        Self::parse(&text, syntax).map_err(|failure| failure.of(&file.display().to_string()))
+    }
+
+    /// Reads a text.
+    ///
+    /// # Errors
+    /// It is not written so, or is not one object.
+    pub(crate) fn parse(text: &str, syntax: Syntax) -> Result<Self, Failure> {
+        let value = match syntax {
+            Syntax::Yaml => serde_yaml_ng::from_str(text).map_err(|error| error.to_string()),
+            Syntax::Toml => toml::from_str(text).map_err(|error| error.to_string()),
+            Syntax::Json => serde_json::from_str(text).map_err(|error| error.to_string()),
+        };
+        match value.map_err(|problem| Failure::usage(problem.trim_end()))? {
+            Value::Object(fields) => Ok(Self(fields)),
+            _ => Err(Failure::usage("describes no VM: it should have a field `name` at least")),
+        }
+    }
+
+    /// Checks all that can be checked without the daemon, and fills in the defaults. Secrets are
+    /// digests in what is returned.
+    ///
+    /// # Errors
+    /// A field is unknown or has a value that is not allowed.
+    pub(crate) fn check(&self) -> Result<VmConfig, Failure> {
+        let config: VmConfig = serde_json::from_value(self.clone().into_value())
+            .map_err(|error| Failure::new(Exit::Refused, format!("not a VM: {error}")))?;
+        config.validate()?;
+        Ok(config)
+    }
+
+    /// What is sent.
+    pub(crate) fn into_value(self) -> Value {
+        Value::Object(self.0)
+    }
+}
+
+impl Syntax {
+    fn of(file: &Path) -> Result<Self, Failure> {
+        match file.extension().and_then(|extension| extension.to_str()) {
+            Some("yaml" | "yml") => Ok(Self::Yaml),
+            Some("toml") => Ok(Self::Toml),
+            Some("json") => Ok(Self::Json),
+            _ => Err(Failure::usage(format!(
+                "{}: cannot tell how this is written: name it .yaml, .toml or .json",
+                file.display()
+            ))
+            .with_hint("or give it as `-` on the standard input, in YAML or JSON")),
+        }
+    }
+}
+
+fn read_text(from: impl Read) -> io::Result<String> {
+    let mut text = String::new();
+    let length = from.take(MAX_FILE + 1).read_to_string(&mut text)?;
+    if length as u64 > MAX_FILE {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is larger than 4 MiB"));
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_three_ways_to_write_a_vm_say_the_same() {
+        let yaml = "name: web\ncpus: 2\nboot: {firmware: uefi}\n";
+        let toml = "name = 'web'\ncpus = 2\n[boot]\nfirmware = 'uefi'\n";
+        let json = r#"{"name": "web", "cpus": 2, "boot": {"firmware": "uefi"}}"#;
+        let read = |text, syntax| Document::parse(text, syntax).unwrap();
+        let expected = read(json, Syntax::Json);
+        assert_eq!(read(yaml, Syntax::Yaml), expected);
+        assert_eq!(read(toml, Syntax::Toml), expected);
+        assert_eq!(expected.check().unwrap().cpus, 2);
+    }
+
+    #[test]
+    fn a_secret_is_sent_as_written_and_checked_as_its_digest() {
+        let text = "name: web\ncloud_init: {user_data: '#cloud-config'}\n";
+        let document = Document::parse(text, Syntax::Yaml).unwrap();
+        let checked = serde_json::to_value(document.check().unwrap()).unwrap();
+        assert!(checked["cloud_init"]["user_data"].as_str().unwrap().starts_with("sha256:"));
+        assert_eq!(document.into_value()["cloud_init"]["user_data"], "#cloud-config");
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let problem = |text| {
+            let document = Document::parse(text, Syntax::Yaml);
+            document.and_then(|document| document.check()).unwrap_err().to_string()
+        };
+        assert!(problem("name: web\nmemroy: 1GiB").contains("memroy"));
+        assert!(problem("name: web\ncpus: 0").contains("cpus"));
+        assert!(problem("name: [").contains("line"));
+        assert!(problem("- 1").contains("no VM"));
+        assert!(problem("cpus: 1").contains("name"));
+    }
+}

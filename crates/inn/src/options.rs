@@ -1,0 +1,248 @@
+//! What the daemon is started with: configuration, flags and defaults put together and checked.
+
+use crate::{
+    config::{Accelerator, Config, Driver, LimitsConfig, UidRange},
+    failure::Failure,
+    folders::Surroundings,
+};
+use innkeeper_model::{ByteSize, Refusal};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+/// The longest path of a unix socket, in bytes: what the kernel's `sun_path` holds with its end.
+const MAX_SOCKET_PATH: usize = 107;
+
+/// What the daemon is started with. All paths are absolute; nothing has been looked for or made yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DaemonOptions {
+    /// The folder of what must not be lost.
+    pub state_dir: PathBuf,
+    /// The folder of what lives until the host's next boot.
+    pub runtime_dir: PathBuf,
+    /// The unix socket of the API.
+    pub socket: PathBuf,
+    /// The group that may use the socket, where the daemon is root and there is such a group.
+    pub socket_group: String,
+    /// TCP addresses to serve the API on too; all are loopback addresses.
+    pub listen: Vec<SocketAddr>,
+    /// What runs the VMs.
+    pub driver: Driver,
+    /// QEMU's system emulator: a name on the path, or a path.
+    pub qemu_program: String,
+    /// What runs guests' instructions.
+    pub accelerator: Accelerator,
+    /// The user ids that VMs run as, where the daemon is root.
+    pub vm_uids: UidRange,
+    /// The folder of images and disks.
+    pub pool: PathBuf,
+    /// Folders whose files VMs may use by path.
+    pub allowed_paths: Vec<PathBuf>,
+    /// The largest disk that an image may describe, and a VM may have.
+    pub max_virtual_size: ByteSize,
+    /// The most bytes that one import may bring in.
+    pub max_import_size: ByteSize,
+    /// Whether imports by URL may connect to addresses that are not public.
+    pub allow_private_urls: bool,
+    /// How much the daemon remembers.
+    pub limits: LimitsConfig,
+    /// How much is logged, as `tracing_subscriber::EnvFilter` reads it.
+    pub log_level: String,
+}
+
+impl DaemonOptions {
+    /// The folder of the VMs' specs.
+    pub fn specs_dir(&self) -> PathBuf {
+        specs_dir(&self.state_dir)
+    }
+
+    /// The file of the token that callers over TCP show.
+    pub fn token_file(&self) -> PathBuf {
+        self.state_dir.join("token")
+    }
+}
+
+/// The folder of the VMs' specs in a state folder.
+pub(crate) fn specs_dir(state_dir: &Path) -> PathBuf {
+    state_dir.join("vms")
+}
+
+/// What was said on the command line of `inn serve`.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Flags {
+    pub(crate) listen: Vec<String>,
+    pub(crate) driver: Option<Driver>,
+    pub(crate) log_level: Option<String>,
+}
+
+/// Puts flags over the configuration over the defaults.
+///
+/// # Errors
+/// A value that is not allowed, with its key and why.
+pub(crate) fn resolve(
+    surroundings: &Surroundings,
+    flags: Flags,
+    config: Config,
+) -> Result<DaemonOptions, Failure> {
+    let Config { qemu, storage, limits, .. } = config;
+    let mut folders = surroundings.folders()?;
+    // One folder for everything is asked for by people who want to leave the host's own alone.
+    if surroundings.state_dir.is_none() {
+        if let Some(folder) = absolute("state_dir", config.state_dir)? {
+            folders.state = folder;
+        }
+        if let Some(folder) = absolute("runtime_dir", config.runtime_dir)? {
+            folders.socket = folder.join("inn.sock");
+            folders.runtime = folder;
+        }
+        if let Some(socket) = absolute("socket", config.socket)? {
+            folders.socket = socket;
+        }
+        if let Some(socket) = &surroundings.socket {
+            folders.socket = surroundings.absolute(socket);
+        }
+    }
+    fits(&folders.socket)?;
+    let mut allowed_paths = Vec::new();
+    for path in storage.allowed_paths {
+        allowed_paths.extend(absolute("storage.allowed_paths", Some(path))?);
+    }
+    let listen = if flags.listen.is_empty() { config.listen } else { flags.listen };
+    let pool = absolute("storage.pool", storage.pool)?;
+    Ok(DaemonOptions {
+        pool: pool.unwrap_or_else(|| folders.state.join("pool")),
+        state_dir: folders.state,
+        runtime_dir: folders.runtime,
+        socket: folders.socket,
+        socket_group: config.socket_group,
+        listen: listen.iter().map(|text| loopback(text)).collect::<Result<_, _>>()?,
+        driver: flags.driver.unwrap_or(config.driver),
+        qemu_program: qemu.program,
+        accelerator: qemu.accelerator,
+        vm_uids: qemu.vm_uids,
+        allowed_paths,
+        max_virtual_size: storage.max_virtual_size,
+        max_import_size: storage.max_import_size,
+        allow_private_urls: storage.allow_private_urls,
+        limits,
+        log_level: flags.log_level.unwrap_or(config.log_level),
+    })
+}
+
+/// A misuse of `inn serve`, although it is told like a refused field.
+fn misuse(refusal: Refusal) -> Failure {
+    Failure { exit: crate::failure::Exit::Usage, ..refusal.into() }
+}
+
+fn absolute(key: &str, path: Option<PathBuf>) -> Result<Option<PathBuf>, Failure> {
+    match path {
+        Some(path) if !path.is_absolute() => {
+            Err(misuse(Refusal::invalid(key, path.display(), "is not an absolute path")))
+        }
+        path => Ok(path),
+    }
+}
+
+fn fits(socket: &Path) -> Result<(), Failure> {
+    let length = socket.as_os_str().len();
+    if length <= MAX_SOCKET_PATH {
+        return Ok(());
+    }
+    let problem = format!("is {length} bytes long: a socket's path has at most {MAX_SOCKET_PATH}");
+    Err(misuse(
+        Refusal::invalid("socket", socket.display(), problem)
+            .with_limit(MAX_SOCKET_PATH)
+            .with_hint("use a folder with a shorter path, or --socket PATH"),
+    ))
+}
+
+fn loopback(text: &str) -> Result<SocketAddr, Failure> {
+    let address: SocketAddr = text.parse().map_err(|_| {
+        let problem = "is not an address and port, such as 127.0.0.1:7100 or [::1]:7100";
+        misuse(Refusal::invalid("listen", text, problem))
+    })?;
+    if address.ip().is_loopback() {
+        return Ok(address);
+    }
+    let problem = "is not a loopback address: tokens and guests' data would cross the network \
+                   readable by anybody, since the API has no TLS yet";
+    Err(misuse(Refusal::invalid("listen", text, problem).with_hint(format!(
+        "listen on 127.0.0.1:{} and reach it through ssh -L, or a proxy that does TLS",
+        address.port()
+    ))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn root() -> Surroundings {
+        Surroundings { root: true, working_dir: "/work".into(), ..Surroundings::default() }
+    }
+
+    fn config(text: &str) -> Config {
+        toml::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn flags_outrank_the_file_which_outranks_the_defaults() {
+        let config = config(
+            "state_dir = '/srv/inn'\nlisten = ['127.0.0.1:1']\nlog_level = 'warn'\n\
+             [storage]\npool = '/srv/pool'",
+        );
+        let flags = Flags { listen: vec!["[::1]:2".into()], ..Flags::default() };
+        let options = resolve(&root(), flags, config).unwrap();
+        assert_eq!(options.state_dir, Path::new("/srv/inn"));
+        assert_eq!(options.runtime_dir, Path::new("/run/innkeeper"));
+        assert_eq!(options.pool, Path::new("/srv/pool"));
+        assert_eq!(options.listen, ["[::1]:2".parse().unwrap()]);
+        assert_eq!(options.log_level, "warn");
+        assert_eq!(options.token_file(), Path::new("/srv/inn/token"));
+    }
+
+    #[test]
+    fn one_folder_for_everything_outranks_the_folders_of_the_file() {
+        let here = Surroundings { state_dir: Some("here".into()), ..root() };
+        let config = config("state_dir = '/a'\nruntime_dir = '/b'\nsocket = '/c'");
+        let options = resolve(&here, Flags::default(), config).unwrap();
+        assert_eq!(options.state_dir, Path::new("/work/here"));
+        assert_eq!(options.runtime_dir, Path::new("/work/here/run"));
+        assert_eq!(options.socket, Path::new("/work/here/inn.sock"));
+        assert_eq!(options.pool, Path::new("/work/here/pool"));
+    }
+
+    #[test]
+    fn the_socket_follows_the_runtime_folder_unless_it_is_named() {
+        let moved = resolve(&root(), Flags::default(), config("runtime_dir = '/b'")).unwrap();
+        assert_eq!(moved.socket, Path::new("/b/inn.sock"));
+        let named = Surroundings { socket: Some("/x/s".into()), ..root() };
+        let options = resolve(&named, Flags::default(), config("runtime_dir = '/b'")).unwrap();
+        assert_eq!(options.socket, Path::new("/x/s"));
+    }
+
+    #[test]
+    fn what_the_network_could_reach_is_refused_with_the_reason() {
+        for address in ["0.0.0.0:7100", "192.0.2.1:7100", "[::]:7100"] {
+            let flags = Flags { listen: vec![address.into()], ..Flags::default() };
+            let failure = resolve(&root(), flags, Config::default()).unwrap_err();
+            let text = failure.to_string();
+            assert!(text.contains(address) && text.contains("loopback"), "{text}");
+        }
+        for address in ["localhost:1", "127.0.0.1", ":7100", ""] {
+            assert!(loopback(address).is_err(), "{address}");
+        }
+    }
+
+    #[test]
+    fn relative_and_overlong_paths_are_refused_by_their_key() {
+        for (text, key) in [
+            ("state_dir = 'x'".to_owned(), "state_dir"),
+            ("[storage]\nallowed_paths = ['/a', 'b']".into(), "storage.allowed_paths"),
+            (format!("socket = '/{}'", "x".repeat(108)), "socket"),
+        ] {
+            let failure = resolve(&root(), Flags::default(), config(&text)).unwrap_err();
+            assert!(failure.to_string().starts_with(key), "{failure}");
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! Dependencies point one way. ARCHITECTURE.md says which; cargo says what is.
+
+use serde_json::Value;
+use std::{collections::BTreeMap, process::Command};
+
+/// What each crate may depend on among the others. A crate that is not here fails the test, so that
+/// each new one is thought about.
+const ALLOWED: &[(&str, &[&str])] = &[
+    ("model", &[]),
+    ("view", &["model"]),
+    ("store", &["model"]),
+    ("network", &["model"]),
+    ("storage", &["model", "store"]),
+    ("driver", &["model"]),
+    ("auth", &["model", "store"]),
+    ("qemu", &["driver", "model", "storage", "store"]),
+    ("engine", &["driver", "model", "network", "storage", "store", "view"]),
+    ("api", &["auth", "driver", "engine", "model", "view"]),
+];
+
+fn dependencies() -> BTreeMap<String, Vec<String>> {
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--no-deps", "--format-version", "1", "--offline"])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let normal = |package: &Value| {
+        let all = package["dependencies"].as_array().unwrap();
+        let normal = all.iter().filter(|dependency| dependency["kind"].is_null());
+        normal.map(|dependency| text(&dependency["name"])).collect()
+    };
+    let packages = metadata["packages"].as_array().unwrap();
+    packages.iter().map(|package| (text(&package["name"]), normal(package))).collect()
+}
+
+#[test]
+fn dependencies_point_one_way() {
+    for (package, dependencies) in dependencies() {
+        let Some(name) = package.strip_prefix("innkeeper-") else { continue };
+        let allowed = ALLOWED.iter().find(|(crate_name, _)| *crate_name == name);
+        let (_, allowed) = allowed.unwrap_or_else(|| panic!("{package}: say what it may know"));
+        for dependency in dependencies {
+            let Some(other) = dependency.strip_prefix("innkeeper-") else { continue };
+            assert!(allowed.contains(&other), "{package} may not depend on {dependency}");
+        }
+    }
+}
+
+#[test]
+fn the_nouns_do_no_input_or_output() {
+    for dependency in &dependencies()["innkeeper-model"] {
+        assert!(
+            !["tokio", "rustix", "libc", "hyper", "axum", "reqwest"].contains(&dependency.as_str()),
+            "the model depends on {dependency}"
+        );
+    }
+}
+
+#[test]
+fn the_engine_knows_no_hypervisor_and_no_wire() {
+    for dependency in &dependencies()["innkeeper-engine"] {
+        assert!(
+            !["axum", "hyper", "http", "innkeeper-qemu", "innkeeper-api"]
+                .contains(&dependency.as_str()),
+            "the engine depends on {dependency}"
+        );
+    }
+}
