@@ -75,12 +75,10 @@ impl Engine {
             }
         };
         info!(?state, "ended");
-        // The next in the queue may begin; readers of the view see this one's end before it does
-        // anything, because it asks the view first.
-        self.shared.live.remove(&task);
-        drop(reservation);
+        // Who waits is woken when readers can see the end; the next in the queue begins after that.
         task.end(state, error).await;
-        drop(place);
+        self.shared.live.remove(&task);
+        drop((reservation, place));
         if let Some(vm) = task.vm {
             let next = self.shared.live.of_vm(vm).first().map(|task| task.id);
             self.view().post(Update::VmTask { id: vm, task: next });

@@ -121,6 +121,5 @@ fn spec(vm: &Record<Vm>) -> Result<&Spec, Refusal> {
     vm.spec.as_deref().ok_or_else(|| {
         let problem = vm.problem.as_deref().unwrap_or("its spec cannot be read");
         Refusal::new(Code::Quarantined, format!("{} is quarantined: {problem}", vm.name))
-            .with_hint("send the whole configuration with PUT to replace what is damaged")
     })
 }
