@@ -10,7 +10,7 @@ use crate::{
     machine::Machine,
     process::{Process, Spawn, open_folder, spawn},
     qmp::commands::{Cont, Quit, Stop, SystemPowerdown, SystemReset},
-    run_folder::{LOG_SHOWN, RunFolder, SERIAL_SOCKET, read_tail},
+    run_folder::{LOG_SHOWN, RunFolder, read_tail},
     steps::{self, Launch, QemuStep},
 };
 use async_trait::async_trait;
@@ -387,12 +387,7 @@ impl Driver for QemuDriver {
     }
 
     async fn open_console(&self, vm: VmId) -> Result<Box<dyn ByteStream>, Refusal> {
-        self.machine(vm)?;
-        let stream = self.folder(vm).connect(SERIAL_SOCKET).await.map_err(|error| {
-            Refusal::new(Code::HypervisorFailed, "the serial console cannot be reached")
-                .caused_by(&error)
-        })?;
-        Ok(Box::new(stream))
+        Ok(Box::new(self.machine(vm)?.open_console().await?))
     }
 
     async fn serial_log(&self, vm: VmId) -> Result<Vec<u8>, Refusal> {

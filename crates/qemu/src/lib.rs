@@ -13,6 +13,7 @@ mod assign;
 mod block;
 mod command_line;
 mod confine;
+mod console;
 mod descriptors;
 mod driver;
 mod facts;

@@ -6,13 +6,14 @@
 
 use crate::{
     command_line::{SERIAL_RING, SERIAL_RING_ID},
+    console,
     facts::FactKeeper,
     process::Process,
     qmp::{
         Event, Qmp, QmpError,
         commands::{Command, QueryStatus, RingbufRead},
     },
-    run_folder::{QMP_SOCKET, RunFolder},
+    run_folder::{QMP_SOCKET, RunFolder, SERIAL_SOCKET},
     serial,
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD as BASE64};
@@ -29,7 +30,10 @@ use std::{
     },
     time::Duration,
 };
-use tokio::sync::{mpsc, watch};
+use tokio::{
+    io::DuplexStream,
+    sync::{mpsc, watch},
+};
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{debug, warn};
 
@@ -46,6 +50,8 @@ pub(crate) struct Machine {
     incarnation: Arc<Incarnation>,
     connection: watch::Receiver<Option<Arc<Qmp>>>,
     facts: watch::Receiver<Facts>,
+    /// The one place at the serial console.
+    seat: Arc<tokio::sync::Mutex<()>>,
     /// One reader of the serial ring at a time, since reading empties it.
     ring: tokio::sync::Mutex<()>,
 }
@@ -71,6 +77,7 @@ impl Machine {
             incarnation,
             connection,
             facts,
+            seat: Arc::default(),
             ring: tokio::sync::Mutex::new(()),
         });
         let keeper = Keeper {
@@ -149,6 +156,22 @@ impl Machine {
         })
     }
 
+    /// Opens the serial console.
+    ///
+    /// # Errors
+    /// Somebody else has it, or QEMU cannot be reached.
+    pub(crate) async fn open_console(&self) -> Result<DuplexStream, Refusal> {
+        let seat = self.seat.clone().try_lock_owned().map_err(|_| {
+            Refusal::new(Code::InUse, "the console has a viewer already")
+                .with_hint("`inn logs` shows what the guest wrote without taking the console")
+        })?;
+        let socket = self.folder.connect(SERIAL_SOCKET).await.map_err(|error| {
+            Refusal::new(Code::HypervisorFailed, "the serial console cannot be reached")
+                .caused_by(&error)
+        })?;
+        Ok(console::open(socket, seat))
+    }
+
     /// Ends the process at once.
     pub(crate) fn kill(&self, why: &str) {
         self.killed.store(true, Ordering::Relaxed);
@@ -221,7 +244,8 @@ impl Keeper {
     async fn listen(&mut self, events: &mut mpsc::UnboundedReceiver<Event>) {
         while let Some(event) = events.recv().await {
             self.update(|keeper, now| keeper.on_event(&event, now));
-            let event = HypervisorEvent { at: event.time.timestamp(), name: event.name, data: event.data };
+            let event =
+                HypervisorEvent { at: event.time.timestamp(), name: event.name, data: event.data };
             self.observer.event(self.machine.vm, event);
         }
     }
