@@ -1,1 +1,30 @@
-//! x
+//! The native API: HTTP/1.1 on a unix socket, and on loopback for whoever shows the token.
+//!
+//! A read is answered from the view and never waits; a write becomes a task of the engine. So a
+//! handler is short: it reads the request, asks the view or [`Operations`], and writes what it is
+//! told. Nothing here decides anything about a VM.
+//!
+//! ```text
+//!   server ──▶ gate ──▶ router ──▶ resources/… ──▶ view, operations
+//!   sockets,   who,     paths,     one file each
+//!   limits     ids,     openapi
+//!              problem documents
+//! ```
+//!
+//! Every refusal is a problem document (RFC 9457) with a stable code. Every answer says the view's
+//! revision from which on what it says can be read. Unknown parameters and fields are refused.
+
+mod gate;
+mod operations;
+mod protocol;
+mod resources;
+mod router;
+mod server;
+mod state;
+#[cfg(test)]
+mod test_support;
+
+pub use operations::Operations;
+pub use router::{document, router};
+pub use server::{serve_tcp, serve_unix};
+pub use state::ApiState;

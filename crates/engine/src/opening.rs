@@ -13,7 +13,7 @@ use crate::{
 };
 use futures_util::StreamExt;
 use innkeeper_driver::{Driver, Found};
-use innkeeper_model::{Code, ProjectName, Refusal, VmId, Want, config::Autostart};
+use innkeeper_model::{Code, ProjectName, Refusal, Spec, VmId, Want, config::Autostart};
 use innkeeper_network::{LoopbackGuard, UidRange};
 use innkeeper_storage::Storage;
 use innkeeper_store::{SpecStore, StoredSpec};
@@ -100,23 +100,28 @@ impl Engine {
     /// was found: the host was restarted, or the daemon died before it had made one.
     async fn autostart(&self, found: &HashSet<VmId>) {
         let snapshot = self.view().snapshot();
-        let wanted = snapshot.vms.values().filter(|vm| {
-            vm.spec.as_ref().is_some_and(|spec| {
-                spec.want == Want::Running && spec.config.autostart == Autostart::Auto
-            }) && !found.contains(&vm.id)
-        });
-        let starts = wanted.map(|vm| async move {
-            let caller = Caller::innkeeper();
-            match self.submit_power(&caller, vm.id, Operation::Start).await {
-                Ok(accepted) => drop(self.wait(accepted.task, Duration::MAX).await),
-                Err(refusal) => warn!(vm = %vm.name, %refusal, "not started with the host"),
-            }
-        });
-        futures_util::stream::iter(starts)
-            .buffer_unordered(self.shared.autostart_parallel)
-            .collect::<()>()
+        let wanted: Vec<VmId> = snapshot
+            .vms
+            .values()
+            .filter(|vm| vm.spec.as_ref().is_some_and(|spec| is_to_run(spec)))
+            .map(|vm| vm.id)
+            .filter(|vm| !found.contains(vm))
+            .collect();
+        futures_util::stream::iter(wanted)
+            .for_each_concurrent(self.shared.autostart_parallel, |vm| self.start_with_host(vm))
             .await;
     }
+
+    async fn start_with_host(&self, vm: VmId) {
+        match self.submit_power(&Caller::innkeeper(), vm, Operation::Start).await {
+            Ok(accepted) => drop(self.wait(accepted.task, Duration::MAX).await),
+            Err(refusal) => warn!(%vm, %refusal, "not started with the host"),
+        }
+    }
+}
+
+fn is_to_run(spec: &Spec) -> bool {
+    spec.want == Want::Running && spec.config.autostart == Autostart::Auto
 }
 
 /// Everything that is stored, as updates of the view.

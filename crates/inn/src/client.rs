@@ -9,7 +9,7 @@ mod problem;
 mod target;
 mod unreachable;
 
-pub(crate) use feed::{Feed, FeedLine, Notice};
+pub(crate) use feed::{Feed, FeedLine};
 pub(crate) use lines::Lines;
 pub(crate) use target::Target;
 
@@ -230,7 +230,7 @@ pub(crate) fn incomprehensible(error: &serde_json::Error) -> Failure {
 }
 
 /// The connection broke: the daemon has ended, or what listens there speaks no HTTP.
-fn broken(error: &hyper::Error) -> Failure {
+pub(crate) fn broken(error: &hyper::Error) -> Failure {
     Failure::new(Exit::Unreachable, "the connection to the daemon broke off")
         .because(error)
         .with_hint("if a change was asked for, it may have been made: see inn tasks --all")

@@ -168,11 +168,7 @@ impl Default for StorageConfig {
 
 impl Default for LimitsConfig {
     fn default() -> Self {
-        Self {
-            feed_changes: 8192,
-            feed_memory: ByteSize::from_mebibytes(8),
-            finished_tasks: 1000,
-        }
+        Self { feed_changes: 8192, feed_memory: ByteSize::from_mebibytes(8), finished_tasks: 1000 }
     }
 }
 

@@ -24,7 +24,7 @@ pub(crate) enum Syntax {
 }
 
 /// One VM, as it was written down.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Document(pub(crate) Map<String, Value>);
 
 impl Document {

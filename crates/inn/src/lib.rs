@@ -6,7 +6,6 @@
 //! is the only place that writes to the terminal. The command line knows the API and the model, and
 //! nothing of what the daemon is made of.
 
-mod figures;
 mod cli;
 mod client;
 pub mod config;
@@ -14,6 +13,7 @@ pub mod daemon;
 mod difference;
 mod document;
 mod failure;
+mod figures;
 mod folders;
 mod mutation;
 pub mod options;

@@ -169,7 +169,10 @@ async fn shown(context: &Context, job: &Job, task: Task) -> Result<Value, Failur
     let target = match (job.shows, task.vm) {
         (Shows::Vm, Some(vm)) => Target::vm(vm),
         (Shows::Image, _) => Target::new("/v1/images").segment(&task.subject),
-        _ => return serde_json::to_value(task).map_err(|error| crate::client::incomprehensible(&error)),
+        _ => {
+            return serde_json::to_value(task)
+                .map_err(|error| crate::client::incomprehensible(&error));
+        }
     };
     Ok(context.client.get(target).await?.body)
 }

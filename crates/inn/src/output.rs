@@ -8,7 +8,7 @@ mod progress;
 mod table;
 
 pub(crate) use progress::Progress;
-pub(crate) use table::Table;
+pub(crate) use table::{Cell, Table};
 
 use crate::failure::{self, Exit, Failure};
 use clap::ValueEnum;
@@ -123,6 +123,11 @@ impl Output {
         if !self.quiet {
             say(&format!("{text}\n"));
         }
+    }
+
+    /// Asks the person at the terminal; not even `--quiet` keeps a question back.
+    pub(crate) fn ask(&self, question: impl Display) {
+        say(&question.to_string());
     }
 
     /// Warns the person at the terminal.

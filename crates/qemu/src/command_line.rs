@@ -320,10 +320,10 @@ impl Builder<'_> {
             self.context.files.kernel.as_ref().ok_or_else(|| {
                 Refusal::new(Code::Internal, "the kernel's files were not resolved")
             })?;
-        let number = self.descriptors.add(Open::Read(files.kernel.clone()));
+        let number = self.descriptors.add(Open::Reopened(files.kernel.clone()));
         self.option("-kernel", format!("/dev/fd/{number}"));
         if let Some(initrd) = &files.initrd {
-            let number = self.descriptors.add(Open::Read(initrd.clone()));
+            let number = self.descriptors.add(Open::Reopened(initrd.clone()));
             self.option("-initrd", format!("/dev/fd/{number}"));
         }
         if !kernel.cmdline.is_empty() {

@@ -19,6 +19,8 @@ pub(crate) enum Open {
     Read(PathBuf),
     /// A file, to read and write.
     Write(PathBuf),
+    /// A kernel or initrd, which QEMU opens anew through `/dev/fd`, as its own user.
+    Reopened(PathBuf),
     /// A file of the distribution's, to read: firmware.
     System(PathBuf),
 }

@@ -22,10 +22,15 @@ use innkeeper_model::{
     host::{Hypervisor, Safeguard},
 };
 use innkeeper_storage::{Access, Storage};
-use rustix::fd::{AsFd, OwnedFd};
+use rustix::{
+    fd::{AsFd, OwnedFd},
+    fs::{MemfdFlags, memfd_create},
+};
 use std::{
     collections::HashMap,
+    fs::File,
     io,
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -456,8 +461,24 @@ fn open_one(folder: &RunFolder, storage: &Storage, open: &Open) -> Result<OwnedF
         Open::LayerWrite(layer) => storage.open_layer(layer, Access::ReadWrite),
         Open::Read(path) => storage.open_file(path, Access::Read),
         Open::Write(path) => storage.open_file(path, Access::ReadWrite),
-        Open::System(path) => Ok(std::fs::File::open(path)?.into()),
+        Open::Reopened(path) => {
+            let file = storage.open_file(path, Access::Read)?;
+            Ok(readable_by_all(file)?)
+        }
+        Open::System(path) => Ok(File::open(path)?.into()),
     }
+}
+
+/// The file itself where every user may read it, else a copy in memory: an operator's kernel is often
+/// root's alone, and QEMU opens what it is given once more as its own user.
+fn readable_by_all(file: OwnedFd) -> io::Result<OwnedFd> {
+    let mut file = File::from(file);
+    if file.metadata()?.mode() & 0o004 != 0 {
+        return Ok(file.into());
+    }
+    let mut copy = File::from(memfd_create("innkeeper-boot", MemfdFlags::CLOEXEC)?);
+    io::copy(&mut file, &mut copy)?;
+    Ok(copy.into())
 }
 
 /// What the record in a run folder says, held against the processes that there are.

@@ -206,9 +206,8 @@ where
 /// The answer with a list: `{"items":[…],"revision":N,"next":"…"}`.
 pub(crate) fn answer<K, T>(revision: Revision, rows: Rows<K, T>) -> Response
 where
-    K: Ord + Clone + Display + Send + 'static,
+    K: Ord + Clone + Display + Send + Sync + 'static,
     T: Serialize + Send + Sync + 'static,
-    Record<T>: Send + Sync,
 {
     let mut chunks = Chunks { rows: Some(rows), revision, size: FIRST_CHUNK, begun: false };
     let first = chunks.next().unwrap_or_default();

@@ -66,7 +66,12 @@ pub(super) fn image_names(begun: &OsStr) -> Vec<CompletionCandidate> {
 
 fn names(list: &'static str, begun: &OsStr) -> Vec<CompletionCandidate> {
     let begun = begun.to_string_lossy();
-    ask(list).unwrap_or_default().into_iter().filter(|name| name.starts_with(&*begun)).map(CompletionCandidate::new).collect()
+    ask(list)
+        .unwrap_or_default()
+        .into_iter()
+        .filter(|name| name.starts_with(&*begun))
+        .map(CompletionCandidate::new)
+        .collect()
 }
 
 /// The names in this list; `None` for whatever reason, since nobody who presses Tab wants to read it.

@@ -48,10 +48,13 @@ fn facts(host: &Host) -> Table {
     table.field("accelerator", Cell::tinted(accelerator, tint));
     table.field("machine", &hypervisor.default_machine);
     table.field("cpu model", &hypervisor.default_cpu_model);
-    table.field("uefi", match &hypervisor.uefi {
-        Some(uefi) => uefi.code.display().to_string(),
-        None => "not installed".into(),
-    });
+    table.field(
+        "uefi",
+        match &hypervisor.uefi {
+            Some(uefi) => uefi.code.display().to_string(),
+            None => "not installed".into(),
+        },
+    );
     table
 }
 

@@ -5,7 +5,7 @@ use crate::{
     client::{Target, decode},
     failure::Failure,
     figures::age,
-    output::{Format, Table, Tint},
+    output::{Cell, Format, Table, Tint},
 };
 use clap::Args;
 use innkeeper_model::{ProjectName, Timestamp, Vm, VmState};
@@ -74,12 +74,12 @@ fn table(vms: &[Vm], now: Timestamp) -> Table {
 }
 
 /// A state in its colour.
-pub(super) fn state(state: VmState) -> crate::output::Cell {
+pub(super) fn state(state: VmState) -> Cell {
     let tint = match state {
         VmState::Stopped => Tint::Plain,
         VmState::Running => Tint::Good,
         VmState::Starting | VmState::Paused | VmState::Ended => Tint::Busy,
         VmState::Unresponsive | VmState::Quarantined => Tint::Bad,
     };
-    crate::output::Cell::tinted(state.as_str(), tint)
+    Cell::tinted(state.as_str(), tint)
 }

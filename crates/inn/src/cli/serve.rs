@@ -8,6 +8,7 @@ use crate::{
     options::{self, Flags},
 };
 use clap::Args;
+use innkeeper_model::Refusal;
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
@@ -30,19 +31,15 @@ pub(super) fn run(serve: Serve, surroundings: &Surroundings) -> Result<(), Failu
     let config = configuration(serve.config, surroundings)?;
     let Serve { listen, driver, log_level, .. } = serve;
     let options = options::resolve(surroundings, Flags { listen, driver, log_level }, config)?;
-    daemon::run(options).map_err(|error| {
-        // What the daemon refuses itself with may bring advice.
-        match error.downcast::<innkeeper_model::Refusal>() {
-            Ok(refusal) => refusal.into(),
-            Err(error) => {
-                let failure = Failure::new(Exit::Failed, error.to_string());
-                error.source().map_or(failure, |_| {
-                    let mut failure = Failure::new(Exit::Failed, error.to_string());
-                    failure.causes = error.chain().skip(1).map(ToString::to_string).collect();
-                    failure
-                })
-            }
-        }
+    daemon::run(options).map_err(told)
+}
+
+/// Why the daemon ended. A refusal brings its own code and advice.
+fn told(error: anyhow::Error) -> Failure {
+    error.downcast::<Refusal>().map(Failure::from).unwrap_or_else(|error| {
+        let mut failure = Failure::new(Exit::Failed, error.to_string());
+        failure.causes = error.chain().skip(1).map(ToString::to_string).collect();
+        failure
     })
 }
 

@@ -23,9 +23,8 @@ pub(super) fn failure(status: StatusCode, body: &[u8]) -> Failure {
         let text: String = String::from_utf8_lossy(body).chars().take(200).collect();
         return Failure::new(by_status(status), format!("the daemon answered {status} {text:?}"));
     };
-    let code: Option<Code> = problem
-        .code
-        .and_then(|code| serde_json::from_value(serde_json::Value::String(code)).ok());
+    let code: Option<Code> =
+        problem.code.and_then(|code| serde_json::from_value(serde_json::Value::String(code)).ok());
     let message = problem.detail.or(problem.title);
     Failure {
         exit: code.map_or_else(|| by_status(status), Exit::from),

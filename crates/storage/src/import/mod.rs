@@ -264,9 +264,9 @@ impl Import<'_> {
                 Some(digest) => digest,
                 None => copy::digest(&file, &report, cancel)?,
             };
-            let mut size = seal(&file)?;
+            let mut size = seal(&file, request.kind)?;
             if request.initrd.is_some() {
-                size += seal(&File::open(folder.join(INITRD))?)?;
+                size += seal(&File::open(folder.join(INITRD))?, request.kind)?;
             }
             let image = Image {
                 kind: request.kind,
@@ -356,8 +356,11 @@ fn name_is_source(path: &Path) -> bool {
 }
 
 /// Makes a finished file read-only and waits until it is on the disk; says how many bytes it takes.
-fn seal(file: &File) -> io::Result<u64> {
-    rustix::fs::fchmod(file, Mode::RUSR)?;
+fn seal(file: &File, kind: ImageKind) -> io::Result<u64> {
+    // QEMU opens a kernel anew through the descriptor it is given, as a user of its own; that the
+    // file lies in a closed folder is what keeps others out.
+    let others = if kind == ImageKind::Kernel { Mode::RGRP | Mode::ROTH } else { Mode::empty() };
+    rustix::fs::fchmod(file, Mode::RUSR | others)?;
     file.sync_all()?;
     Ok(file.metadata()?.blocks() * 512)
 }

@@ -1,11 +1,8 @@
 //! `/v1/vms`: the VMs, read and deleted. Making and changing them is beside.
 
-mod create;
-mod edit;
+pub(crate) mod create;
+pub(crate) mod edit;
 mod filter;
-
-pub(crate) use create::{clone, create};
-pub(crate) use edit::{merge, replace};
 
 use crate::{
     protocol::{

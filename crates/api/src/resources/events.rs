@@ -1,0 +1,171 @@
+//! `/v1/events`: the feed, followed for as long as the reader likes.
+//!
+//! A reader is a place in the feed and a connection. One that reads too slowly is not waited for and
+//! nothing is kept for it: it is told `gap`, with everything as it is then, and goes on from there.
+
+use super::feed::{self, Filter, Framing, Gap, kind_name};
+use crate::{
+    protocol::{answer, params::Params, problem::Answer},
+    resources::tasks::vm_id,
+    router::ReadProblems,
+    state::ApiState,
+};
+use axum::{body::Body, extract::State};
+use bytes::Bytes;
+use futures_util::stream;
+use http::{HeaderMap, HeaderName, header};
+use innkeeper_model::{Change, Position, Refusal, ResourceKind};
+use innkeeper_view::{Delivery, Subscription};
+use std::{convert::Infallible, pin::Pin, time::Duration};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+
+/// How often a reader is sent something although nothing happens, so that either side notices when
+/// the other is gone.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
+const KINDS: [ResourceKind; 4] =
+    [ResourceKind::Vm, ResourceKind::Task, ResourceKind::Image, ResourceKind::Host];
+
+/// Follow the changes
+///
+/// An endless answer: a JSON document a line, or server-sent events where `text/event-stream` is
+/// accepted. The first is `{"type":"ready","position":P,"revision":N}`. Changes are
+/// `{"type":"change",…}`. A reader who was too slow, or whose position is of an earlier run of the daemon,
+/// is told `{"type":"gap","position":P,"revision":N,"vms":[…],"tasks":[…],"images":[…],"host":{…}}`:
+/// everything as it is then, in place of what was missed. Every 15 seconds there is at least an empty
+/// line.
+#[utoipa::path(
+    get,
+    path = "/v1/events",
+    tag = "events",
+    operation_id = "followEvents",
+    params(
+        ("since" = Option<String>, Query, description = "Go on after this position; without it, from now"),
+        ("Last-Event-ID" = Option<String>, Header, description = "The same, as browsers send it; it comes before `since`"),
+        ("kind" = Option<String>, Query, description = "Only changes of these kinds, with commas between: vm, task, image, host"),
+        ("vm" = Option<String>, Query, description = "Only changes of this VM and its tasks: its id or name"),
+    ),
+    responses(
+        (status = 200, description = "Changes", content(
+            (Change = "application/x-ndjson"),
+            (Change = "text/event-stream"),
+        )),
+        ReadProblems,
+    ),
+)]
+pub(crate) async fn follow(
+    State(state): State<ApiState>,
+    mut params: Params,
+    headers: HeaderMap,
+) -> Answer {
+    let since: Option<Position> = params.parsed("since")?;
+    let kinds = params.list("kind").unwrap_or_default();
+    let vm = params.one("vm")?;
+    params.nothing_else()?;
+    let since = last_event_id(&headers)?.or(since);
+    let snapshot = state.view().snapshot();
+    let filter = Filter {
+        kinds: kinds.iter().map(|name| named(name)).collect::<Result<_, _>>()?,
+        vm: vm.map(|text| vm_id(&snapshot, &text)).transpose()?,
+    };
+    let framing = framing(&headers);
+    let content_type = match framing {
+        Framing::Lines => "application/x-ndjson",
+        Framing::Events => "text/event-stream",
+    };
+    let subscription = state.view().subscribe(since);
+    let reader = Reader::new(subscription, framing, filter, state.stopping().clone());
+    let ready = feed::ready(framing, reader.subscription.position(), snapshot.revision);
+    let chunks = stream::unfold((Some(ready), reader), |(ready, mut reader)| async move {
+        let chunk = match ready {
+            Some(ready) => ready,
+            None => reader.next().await?,
+        };
+        Some((Ok::<_, Infallible>(chunk), (None, reader)))
+    });
+    Ok(answer::of_type(content_type, snapshot.revision, Body::from_stream(chunks)))
+}
+
+fn framing(headers: &HeaderMap) -> Framing {
+    let accepted = headers.get_all(header::ACCEPT).into_iter();
+    let mut accepted = accepted.filter_map(|value| value.to_str().ok());
+    if accepted.any(|types| types.contains("text/event-stream")) {
+        Framing::Events
+    } else {
+        Framing::Lines
+    }
+}
+
+fn last_event_id(headers: &HeaderMap) -> Result<Option<Position>, Refusal> {
+    let Some(value) = headers.get(LAST_EVENT_ID).filter(|value| !value.is_empty()) else {
+        return Ok(None);
+    };
+    let text = String::from_utf8_lossy(value.as_bytes());
+    match text.parse() {
+        Ok(position) => Ok(Some(position)),
+        Err(problem) => Err(Refusal::invalid("Last-Event-ID", text, problem)),
+    }
+}
+
+fn named(name: &str) -> Result<ResourceKind, Refusal> {
+    KINDS.into_iter().find(|kind| kind_name(*kind) == name).ok_or_else(|| {
+        let known = KINDS.map(kind_name).join(", ");
+        Refusal::invalid("kind", name, "is not a kind of thing").with_limit(known)
+    })
+}
+
+/// One reader of the feed.
+struct Reader {
+    subscription: Subscription,
+    framing: Framing,
+    filter: Filter,
+    /// What is left to send of a gap.
+    gap: Option<Gap>,
+    keep_alive: Interval,
+    stopping: Pin<Box<WaitForCancellationFutureOwned>>,
+}
+
+impl Reader {
+    fn new(
+        subscription: Subscription,
+        framing: Framing,
+        filter: Filter,
+        stopping: CancellationToken,
+    ) -> Self {
+        let mut keep_alive = interval_at(Instant::now() + KEEP_ALIVE, KEEP_ALIVE);
+        keep_alive.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let stopping = Box::pin(stopping.cancelled_owned());
+        Self { subscription, framing, filter, gap: None, keep_alive, stopping }
+    }
+
+    /// What the reader is sent next; `None` when the daemon stops.
+    async fn next(&mut self) -> Option<Bytes> {
+        loop {
+            if let Some(chunk) = self.gap.as_mut().and_then(Iterator::next) {
+                return Some(chunk);
+            }
+            self.gap = None;
+            let delivery = tokio::select! {
+                biased;
+                () = &mut self.stopping => return None,
+                delivery = self.subscription.next() => delivery.ok()?,
+                _ = self.keep_alive.tick() => {
+                    return Some(feed::keep_alive(self.framing, self.subscription.position()));
+                }
+            };
+            match delivery {
+                Delivery::Changes(batch) => {
+                    if let Some(chunk) = feed::batch(&batch, self.framing, &self.filter) {
+                        return Some(chunk);
+                    }
+                }
+                Delivery::Gap(snapshot) => {
+                    self.gap = Some(Gap::new(snapshot, self.framing, &self.filter));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,313 @@
+//! The feed as it is written: one JSON document a line, or server-sent events.
+//!
+//! Each batch is encoded once, as lines, and those are kept with it. A reader of all lines is sent
+//! those very bytes; for others (events, filters) the lines are copied, not encoded again.
+
+use crate::protocol::{
+    answer::native,
+    list::{Page, Progress, Rows},
+};
+use bytes::Bytes;
+use innkeeper_model::{
+    Action, Image, ImageName, Position, ResourceKind, Revision, Task, TaskId, Vm, VmId,
+};
+use innkeeper_view::{Batch, EncodingSlot, Entry, Snapshot, Subject, Transition};
+use std::sync::Arc;
+
+/// The size at which a piece of a gap's snapshot is sent, in bytes: it is all that a reader who has
+/// one holds in memory.
+const GAP_CHUNK: usize = 32 << 10;
+
+/// How the feed is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Framing {
+    /// A document a line (`application/x-ndjson`).
+    Lines,
+    /// Server-sent events (`text/event-stream`).
+    Events,
+}
+
+/// Which changes a reader wants to see.
+#[derive(Debug, Default)]
+pub(crate) struct Filter {
+    /// Of these kinds; of all where empty.
+    pub(crate) kinds: Vec<ResourceKind>,
+    /// Of this VM and its tasks.
+    pub(crate) vm: Option<VmId>,
+}
+
+impl Filter {
+    fn is_everything(&self) -> bool {
+        self.kinds.is_empty() && self.vm.is_none()
+    }
+
+    fn has(&self, kind: ResourceKind) -> bool {
+        let of_a_vm = matches!(kind, ResourceKind::Vm | ResourceKind::Task);
+        (self.kinds.is_empty() || self.kinds.contains(&kind)) && (self.vm.is_none() || of_a_vm)
+    }
+
+    fn matches(&self, subject: &Subject) -> bool {
+        let vm = match subject {
+            Subject::Vm(vm) => Some(vm.latest().id),
+            Subject::Event { vm, .. } => Some(vm.id),
+            Subject::Task(task) => task.latest().vm,
+            Subject::Image(_) | Subject::Host(_) => None,
+        };
+        self.has(kind(subject)) && (self.vm.is_none() || self.vm == vm)
+    }
+}
+
+/// The batch as this reader is sent it; `None` where nothing in it is for this reader.
+pub(crate) fn batch(batch: &Batch, framing: Framing, filter: &Filter) -> Option<Bytes> {
+    let lines = batch.encoded(EncodingSlot::Native, encode);
+    if framing == Framing::Lines && filter.is_everything() {
+        return Some(lines);
+    }
+    let mut framed = Vec::with_capacity(lines.len() + batch.entries().len() * 96);
+    // No line has a line's end within: JSON escapes it.
+    for (entry, line) in batch.entries().iter().zip(lines.split_inclusive(|byte| *byte == b'\n')) {
+        if !filter.matches(&entry.subject) {
+            continue;
+        }
+        match framing {
+            Framing::Lines => framed.extend_from_slice(line),
+            Framing::Events => {
+                let (kind, action) = (kind_name(kind(&entry.subject)), action_name(entry));
+                event(&mut framed, entry.position, &format!("{kind}.{action}"), |data| {
+                    data.extend_from_slice(line);
+                });
+                framed.push(b'\n');
+            }
+        }
+    }
+    (!framed.is_empty()).then(|| framed.into())
+}
+
+/// The changes of a batch, each as a line.
+fn encode(batch: &Batch) -> Bytes {
+    let mut lines = Vec::new();
+    for change in batch.changes() {
+        lines.extend_from_slice(b"{\"type\":\"change\"");
+        let begins = lines.len();
+        serde_json::to_writer(&mut lines, &change).expect("a change has a JSON form");
+        // The change's own members go on in the object that was begun.
+        lines[begins] = b',';
+        lines.push(b'\n');
+    }
+    lines.into_boxed_slice().into()
+}
+
+/// The first thing that a reader is told: from where the changes go on.
+pub(crate) fn ready(framing: Framing, position: Position, revision: Revision) -> Bytes {
+    let line =
+        format!("{{\"type\":\"ready\",\"position\":\"{position}\",\"revision\":{revision}}}\n");
+    match framing {
+        Framing::Lines => line.into(),
+        Framing::Events => {
+            let mut framed = Vec::new();
+            event(&mut framed, position, "ready", |data| data.extend_from_slice(line.as_bytes()));
+            framed.push(b'\n');
+            framed.into()
+        }
+    }
+}
+
+/// What a reader is sent while there is nothing to tell. An event reader is also told how far it has
+/// come, since what it does not want to see carries it on as well.
+pub(crate) fn keep_alive(framing: Framing, position: Position) -> Bytes {
+    match framing {
+        Framing::Lines => Bytes::from_static(b"\n"),
+        Framing::Events => format!("id: {position}\n: still here\n\n").into(),
+    }
+}
+
+/// Writes an event up to its data, and the data.
+fn event(framed: &mut Vec<u8>, position: Position, name: &str, data: impl FnOnce(&mut Vec<u8>)) {
+    framed.extend_from_slice(format!("id: {position}\nevent: {name}\ndata: ").as_bytes());
+    data(framed);
+}
+
+fn kind(subject: &Subject) -> ResourceKind {
+    match subject {
+        Subject::Vm(_) | Subject::Event { .. } => ResourceKind::Vm,
+        Subject::Task(_) => ResourceKind::Task,
+        Subject::Image(_) => ResourceKind::Image,
+        Subject::Host(_) => ResourceKind::Host,
+    }
+}
+
+fn action(entry: &Entry) -> Action {
+    fn of<T>(transition: &Transition<T>) -> Action {
+        match transition {
+            Transition::Created(_) => Action::Create,
+            Transition::Modified { .. } => Action::Modify,
+            Transition::Deleted(_) => Action::Delete,
+        }
+    }
+    match &entry.subject {
+        Subject::Vm(transition) => of(transition),
+        Subject::Task(transition) => of(transition),
+        Subject::Image(transition) => of(transition),
+        Subject::Host(transition) => of(transition),
+        Subject::Event { .. } => Action::Event,
+    }
+}
+
+/// The kind as it is written in JSON.
+pub(crate) const fn kind_name(kind: ResourceKind) -> &'static str {
+    match kind {
+        ResourceKind::Vm => "vm",
+        ResourceKind::Task => "task",
+        ResourceKind::Image => "image",
+        ResourceKind::Host => "host",
+    }
+}
+
+fn action_name(entry: &Entry) -> &'static str {
+    match action(entry) {
+        Action::Create => "create",
+        Action::Modify => "modify",
+        Action::Delete => "delete",
+        Action::Event => "event",
+    }
+}
+
+/// A gap, in pieces: everything that the reader wants to see, as it is now.
+pub(crate) struct Gap {
+    snapshot: Arc<Snapshot>,
+    framing: Framing,
+    part: Part,
+    vms: Option<Rows<VmId, Vm>>,
+    tasks: Option<Rows<TaskId, Task>>,
+    images: Option<Rows<ImageName, Image>>,
+    host: bool,
+}
+
+/// What of a gap comes next.
+#[derive(Debug, Clone, Copy)]
+enum Part {
+    Head,
+    Vms,
+    Tasks,
+    Images,
+    Tail,
+    Nothing,
+}
+
+impl Gap {
+    pub(crate) fn new(snapshot: Arc<Snapshot>, framing: Framing, filter: &Filter) -> Self {
+        let only = filter.vm;
+        let vms = filter.has(ResourceKind::Vm).then(|| {
+            let rows = Rows::new(&snapshot.vms, Page::whole());
+            match only {
+                Some(id) => rows.only(move |vm: &Vm| vm.id == id),
+                None => rows,
+            }
+        });
+        let tasks = filter.has(ResourceKind::Task).then(|| {
+            let rows = Rows::new(&snapshot.tasks, Page::whole());
+            match only {
+                Some(id) => rows.only(move |task: &Task| task.vm == Some(id)),
+                None => rows,
+            }
+        });
+        let images = filter
+            .has(ResourceKind::Image)
+            .then(|| Rows::new(&snapshot.images, Page::whole()));
+        let known = snapshot.host.revision > Revision::default();
+        let host = known && filter.has(ResourceKind::Host);
+        Self { snapshot, framing, part: Part::Head, vms, tasks, images, host }
+    }
+
+    /// Writes what comes next, and says what comes after it.
+    fn step(&mut self, chunk: &mut Vec<u8>) -> Part {
+        match self.part {
+            Part::Head => {
+                let (position, revision) = (self.snapshot.position(), self.snapshot.revision);
+                if self.framing == Framing::Events {
+                    event(chunk, position, "gap", |_| {});
+                }
+                let head = format!(
+                    "{{\"type\":\"gap\",\"position\":\"{position}\",\"revision\":{revision}"
+                );
+                chunk.extend_from_slice(head.as_bytes());
+                begin(chunk, "vms", self.vms.is_some());
+                Part::Vms
+            }
+            Part::Vms => {
+                if fill(&mut self.vms, chunk) == Progress::More {
+                    return Part::Vms;
+                }
+                end(chunk, self.vms.is_some());
+                begin(chunk, "tasks", self.tasks.is_some());
+                Part::Tasks
+            }
+            Part::Tasks => {
+                if fill(&mut self.tasks, chunk) == Progress::More {
+                    return Part::Tasks;
+                }
+                end(chunk, self.tasks.is_some());
+                begin(chunk, "images", self.images.is_some());
+                Part::Images
+            }
+            Part::Images => {
+                if fill(&mut self.images, chunk) == Progress::More {
+                    return Part::Images;
+                }
+                end(chunk, self.images.is_some());
+                Part::Tail
+            }
+            Part::Tail => {
+                if self.host {
+                    chunk.extend_from_slice(b",\"host\":");
+                    chunk.extend_from_slice(&native(&self.snapshot.host));
+                }
+                chunk.extend_from_slice(match self.framing {
+                    Framing::Lines => b"}\n",
+                    Framing::Events => b"}\n\n",
+                });
+                Part::Nothing
+            }
+            Part::Nothing => Part::Nothing,
+        }
+    }
+}
+
+impl Iterator for Gap {
+    type Item = Bytes;
+
+    fn next(&mut self) -> Option<Bytes> {
+        if matches!(self.part, Part::Nothing) {
+            return None;
+        }
+        let mut chunk = Vec::with_capacity(GAP_CHUNK);
+        while chunk.len() < GAP_CHUNK && !matches!(self.part, Part::Nothing) {
+            self.part = self.step(&mut chunk);
+        }
+        Some(chunk.into())
+    }
+}
+
+fn fill<K, T>(rows: &mut Option<Rows<K, T>>, chunk: &mut Vec<u8>) -> Progress
+where
+    K: Ord + Clone,
+    T: serde::Serialize,
+{
+    rows.as_mut().map_or(Progress::AtEnd, |rows| rows.fill(chunk, GAP_CHUNK))
+}
+
+fn begin(chunk: &mut Vec<u8>, name: &str, there: bool) {
+    if there {
+        chunk.extend_from_slice(format!(",\"{name}\":[").as_bytes());
+    }
+}
+
+fn end(chunk: &mut Vec<u8>, there: bool) {
+    if there {
+        chunk.push(b']');
+    }
+}
+
+#[cfg(test)]
+#[path = "feed_tests.rs"]
+mod tests;

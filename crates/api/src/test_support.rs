@@ -1,0 +1,1 @@
+//! What the tests of this crate have in common.

@@ -1,0 +1,166 @@
+//! The programs and files that other packages bring.
+
+use super::Finding;
+use crate::folders::Surroundings;
+use std::{
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+/// Where distributions put OVMF's code.
+const OVMF: [&str; 3] = [
+    "/usr/share/OVMF/OVMF_CODE_4M.fd",
+    "/usr/share/edk2/x64/OVMF_CODE.4m.fd",
+    "/usr/share/edk2/ovmf/OVMF_CODE.fd",
+];
+
+/// Where programs for administrators are, which users often lack in PATH.
+const ADMIN_FOLDERS: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
+
+/// One that installs packages, and what it calls the four that are needed.
+struct Installer {
+    program: &'static str,
+    command: &'static str,
+    packages: [&'static str; 4],
+}
+
+/// In the order of [`Installer::packages`].
+#[derive(Clone, Copy)]
+enum Package {
+    Emulator,
+    Tools,
+    Firmware,
+    Filter,
+}
+
+const INSTALLERS: [Installer; 4] = [
+    Installer {
+        program: "apt-get",
+        command: "apt-get install",
+        packages: ["qemu-system-x86", "qemu-utils", "ovmf", "nftables"],
+    },
+    Installer {
+        program: "dnf",
+        command: "dnf install",
+        packages: ["qemu-system-x86-core", "qemu-img", "edk2-ovmf", "nftables"],
+    },
+    Installer {
+        program: "pacman",
+        command: "pacman -S",
+        packages: ["qemu-system-x86", "qemu-img", "edk2-ovmf", "nftables"],
+    },
+    Installer {
+        program: "zypper",
+        command: "zypper install",
+        packages: ["qemu-x86", "qemu-img", "qemu-ovmf-x86_64", "nftables"],
+    },
+];
+
+pub(super) fn examine(surroundings: &Surroundings) -> Vec<Finding> {
+    let mend = |package| install(package, surroundings.root);
+    let emulator = match find("qemu-system-x86_64") {
+        Some(path) => Finding::good("qemu", version(&path)),
+        None => Finding::missing(
+            "qemu",
+            "qemu-system-x86_64 is not on the path, and nothing else runs VMs here",
+            mend(Package::Emulator),
+        ),
+    };
+    let tools = match find("qemu-img") {
+        Some(path) => Finding::good("qemu-img", path.display().to_string()),
+        None => Finding::missing(
+            "qemu-img",
+            "not on the path: images cannot be imported, and disks not made",
+            mend(Package::Tools),
+        ),
+    };
+    let firmware = match OVMF.iter().find(|path| Path::new(path).exists()) {
+        Some(path) => Finding::good("uefi firmware", *path),
+        None => Finding::lacking(
+            "uefi firmware",
+            "OVMF is not installed: VMs with UEFI firmware do not start",
+            mend(Package::Firmware),
+        ),
+    };
+    vec![emulator, tools, firmware, filter(surroundings.root)]
+}
+
+fn filter(root: bool) -> Finding {
+    match find("nft") {
+        Some(path) => Finding::good("nft", path.display().to_string()),
+        None if root => Finding::missing(
+            "nft",
+            "not there: nothing would keep guests from this host's loopback, so those with a \
+             network do not start",
+            install(Package::Filter, root),
+        ),
+        None => Finding::good("nft", "not there, and needed only by a daemon that is root"),
+    }
+}
+
+/// The program of this name.
+fn find(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_else(|| "/usr/bin:/bin".into());
+    let folders = std::env::split_paths(&path).chain(ADMIN_FOLDERS.map(PathBuf::from));
+    let executable = |path: &PathBuf| {
+        path.metadata().is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 > 0)
+    };
+    folders.map(|folder| folder.join(name)).find(executable)
+}
+
+/// What the program says it is, in its first line.
+fn version(program: &Path) -> String {
+    let said = Command::new(program).arg("--version").output().ok();
+    let text = said.map(|said| String::from_utf8_lossy(&said.stdout).into_owned());
+    let line = text.as_deref().and_then(|text| text.lines().next()).unwrap_or_default();
+    format!("{}: {line}", program.display())
+}
+
+/// The command that installs the package; `None` on a system whose packages are not known here.
+fn install(package: Package, root: bool) -> Option<String> {
+    let installer = INSTALLERS.iter().find(|installer| find(installer.program).is_some())?;
+    let is_emulator = matches!(package, Package::Emulator);
+    let backports = (installer.program == "apt-get" && is_emulator).then(backports).flatten();
+    Some(command(installer, package, backports.as_deref(), root))
+}
+
+fn command(installer: &Installer, package: Package, suite: Option<&str>, root: bool) -> String {
+    let sudo = if root { "" } else { "sudo " };
+    let suite = suite.map(|suite| format!(" -t {suite}")).unwrap_or_default();
+    format!("{sudo}{}{suite} {}", installer.command, installer.packages[package as usize])
+}
+
+/// The backports suite, if that is where qemu-img came from: apt then refuses an emulator from
+/// anywhere else.
+fn backports() -> Option<String> {
+    let said = Command::new("dpkg-query").args(["-W", "-f", "${Version}", "qemu-utils"]).output();
+    if !String::from_utf8_lossy(&said.ok()?.stdout).contains("~bpo") {
+        return None;
+    }
+    let release = std::fs::read_to_string("/etc/os-release").ok()?;
+    let codename = release.lines().find_map(|line| line.strip_prefix("VERSION_CODENAME="))?;
+    Some(format!("{}-backports", codename.trim_matches('"')))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_names_the_package_as_this_system_calls_it() {
+        let [apt, dnf, ..] = &INSTALLERS;
+        let suite = Some("trixie-backports");
+        assert_eq!(
+            command(apt, Package::Emulator, suite, false),
+            "sudo apt-get install -t trixie-backports qemu-system-x86"
+        );
+        assert_eq!(command(dnf, Package::Firmware, None, true), "dnf install edk2-ovmf");
+    }
+
+    #[test]
+    fn what_is_there_is_found_and_what_is_not_is_not() {
+        assert!(find("sh").is_some());
+        assert!(find("no-such-program-anywhere").is_none());
+    }
+}

@@ -1,0 +1,113 @@
+//! The configuration, the daemon, and what is stored.
+
+use super::Finding;
+use crate::{
+    cli::Context,
+    client::{Target, decode},
+    config::Config,
+    failure::{Exit, Failure},
+    folders::Surroundings,
+    options::{self, DaemonOptions, Flags},
+};
+use innkeeper_model::{Host, Vm, VmState};
+use innkeeper_store::{LockFailed, SpecStore, StateLock, StoredSpec};
+use std::{error::Error, path::Path};
+
+/// The configuration, and what a daemon started here would be started with.
+pub(super) fn configuration(
+    surroundings: &Surroundings,
+) -> (Option<Finding>, Option<DaemonOptions>) {
+    let file = surroundings.config_file().filter(|file| file.exists());
+    let config = file.as_deref().map_or_else(|| Ok(Config::default()), Config::read);
+    let options =
+        config.and_then(|config| options::resolve(surroundings, Flags::default(), config));
+    let finding = match (&file, &options) {
+        (_, Err(failure)) => {
+            let editor = file.map(|file| format!("${{EDITOR:-vi}} {}", file.display()));
+            Some(Finding::missing("configuration", failure.to_string(), editor))
+        }
+        (Some(file), Ok(_)) => Some(Finding::good("configuration", file.display().to_string())),
+        (None, Ok(_)) => None,
+    };
+    (finding, options.ok())
+}
+
+/// Whether the daemon can be used, and the VMs that it has quarantined; `None` if it could not be
+/// asked.
+pub(super) async fn daemon(context: &Context) -> (Finding, Option<Vec<Finding>>) {
+    let what = "daemon";
+    match ask(context).await {
+        Ok((host, quarantined)) => {
+            let detail = format!("version {}, process {}", host.version, host.pid);
+            (Finding::good(what, detail), Some(quarantined))
+        }
+        Err(failure) => {
+            let detail = failure.message.clone();
+            let mend = failure.hint.as_ref().filter(|_| failure.exit == Exit::Unreachable);
+            (Finding::lacking(what, detail, mend.cloned()), None)
+        }
+    }
+}
+
+async fn ask(context: &Context) -> Result<(Host, Vec<Finding>), Failure> {
+    let host: Host = decode(context.client.get(Target::new("/v1/host")).await?.body)?;
+    let target = Target::new("/v1/vms").with("state", VmState::Quarantined);
+    let mut findings = Vec::new();
+    for item in context.client.list(target).await? {
+        let vm: Vm = decode(item)?;
+        if vm.state == VmState::Quarantined {
+            findings.push(damaged(&vm.id.to_string(), vm.problem.unwrap_or_default()));
+        }
+    }
+    Ok((host, findings))
+}
+
+fn damaged(vm: &str, problem: String) -> Finding {
+    let mend = format!("inn delete --force {vm}   # or mend the file by hand");
+    Finding::lacking(format!("stored VM {vm}"), problem, mend)
+}
+
+/// What is stored, where no daemon has it in hand.
+pub(super) fn specs(options: Option<&DaemonOptions>) -> Vec<Finding> {
+    let what = "stored VMs";
+    let Some(options) = options.filter(|options| options.specs_dir().is_dir()) else {
+        return Vec::new();
+    };
+    match read(options) {
+        Ok(findings) => findings,
+        Err(failed) => {
+            vec![Finding::lacking(what, format!("cannot be examined: {failed}"), None)]
+        }
+    }
+}
+
+fn read(options: &DaemonOptions) -> Result<Vec<Finding>, Box<dyn Error>> {
+    // A daemon's files are its own: it may be writing one just now.
+    let _lock = match StateLock::acquire(&options.state_dir) {
+        Err(failed @ LockFailed::Held { .. }) => {
+            let detail = format!("not examined: {failed}, which does not answer");
+            return Ok(vec![Finding::lacking("stored VMs", detail, None)]);
+        }
+        lock => lock?,
+    };
+    let specs = SpecStore::open(options.specs_dir())?.load()?;
+    let count = specs.len();
+    let mut findings: Vec<_> = specs.into_iter().filter_map(damage).collect();
+    if findings.is_empty() {
+        findings.push(Finding::good("stored VMs", format!("{count}, none of them damaged")));
+    }
+    Ok(findings)
+}
+
+fn damage(stored: StoredSpec) -> Option<Finding> {
+    let StoredSpec::Damaged { id, file, reason } = stored else {
+        return None;
+    };
+    let mut problem = format!("{}: {reason}", Path::new(&file).display());
+    let mut next = reason.source();
+    while let Some(cause) = next {
+        problem.push_str(&format!(": {cause}"));
+        next = cause.source();
+    }
+    Some(damaged(&id.to_string(), problem))
+}
