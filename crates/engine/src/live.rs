@@ -1,8 +1,11 @@
 //! The tasks that have not ended: their records, their cancellation, and who waits for them.
 
-use crate::legality::{self, Operation};
+use crate::{
+    legality::{self, Operation},
+    submit::Subject,
+};
 use innkeeper_model::{
-    Refusal, Revision, Task, TaskId, TaskState, Timestamp, VmId, VmName, VmState, task::StepState,
+    Refusal, Revision, Task, TaskId, TaskState, Timestamp, VmId, VmName, task::StepState,
     task::TaskStep,
 };
 use innkeeper_view::{Update, View};
@@ -121,38 +124,48 @@ struct Tasks {
     by_vm: HashMap<VmId, Vec<Arc<LiveTask>>>,
 }
 
+impl Tasks {
+    fn insert(&mut self, task: &Arc<LiveTask>) {
+        self.by_id.insert(task.id, task.clone());
+        if let Some(vm) = task.vm {
+            self.by_vm.entry(vm).or_default().push(task.clone());
+        }
+    }
+}
+
 impl Live {
     fn tasks(&self) -> MutexGuard<'_, Tasks> {
         // Only collection operations happen under the lock.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds a task if what it does is legal after what is already queued for its VM, and if no
-    /// unfinished task of the VM makes it needless to ask.
+    /// Adds a task if what it does is legal after what is already queued for its VM.
     ///
     /// # Errors
     /// It is illegal, then.
-    pub(crate) fn admit(
-        &self,
-        task: &Arc<LiveTask>,
-        subject: Option<(VmState, &VmName)>,
-    ) -> Result<(), Refusal> {
+    pub(crate) fn admit(&self, task: &Arc<LiveTask>, subject: &Subject) -> Result<(), Refusal> {
         let mut tasks = self.tasks();
-        if let (Some(operation), Some((state, name)), Some(vm)) = (task.operation, subject, task.vm)
-        {
-            let queued = tasks.by_vm.get(&vm).into_iter().flatten();
-            let queued = queued.filter_map(|before| before.operation);
-            let expected =
-                queued.fold(state, |state, before| legality::after(before, state).unwrap_or(state));
-            if legality::after(operation, expected).is_none() {
-                return Err(legality::refuse(operation, expected, name));
-            }
+        let queued = task.vm.and_then(|vm| tasks.by_vm.get(&vm)).into_iter().flatten();
+        let expected = queued
+            .filter_map(|before| before.operation)
+            .fold(subject.state, |state, before| legality::after(before, state).unwrap_or(state));
+        if legality::after(subject.operation, expected).is_none() {
+            return Err(legality::refuse(subject.operation, expected, &subject.name));
         }
-        tasks.by_id.insert(task.id, task.clone());
-        if let Some(vm) = task.vm {
-            tasks.by_vm.entry(vm).or_default().push(task.clone());
-        }
+        tasks.insert(task);
         Ok(())
+    }
+
+    /// Adds a task.
+    pub(crate) fn insert(&self, task: &Arc<LiveTask>) {
+        self.tasks().insert(task);
+    }
+
+    /// The name of a VM that a task is making, which is in no snapshot yet.
+    pub(crate) fn being_made(&self, vm: VmId) -> Option<VmName> {
+        let tasks = self.tasks();
+        let first = tasks.by_vm.get(&vm)?.first()?;
+        first.snapshot().subject.parse().ok()
     }
 
     pub(crate) fn remove(&self, task: &LiveTask) {

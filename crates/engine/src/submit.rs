@@ -12,7 +12,7 @@ use crate::{
 };
 use innkeeper_model::{
     Code, ImageName, ProjectName, Refusal, Revision, Spec, Task, TaskId, TaskState, Timestamp, Vm,
-    VmConfig, VmId, VmName, config::Boot, host::Hypervisor,
+    VmConfig, VmId, VmName, VmState, config::Boot, host::Hypervisor,
 };
 use innkeeper_network::UidRange;
 use innkeeper_view::Record;
@@ -50,7 +50,13 @@ impl Engine {
                         .with_hint("set protected: false with `inn edit` first"));
                 }
                 let operation = if force { Operation::ForcedDelete } else { Operation::Delete };
-                self.accept(caller, Some((&record, operation)), Work::Delete { vm }, None).await
+                self.accept(
+                    caller,
+                    Some(Subject::of(&record, operation)),
+                    Work::Delete { vm },
+                    None,
+                )
+                .await
             }
             Request::Power { vm, verb } => self.submit_verb(caller, vm, verb).await,
             Request::AddImage(image) => {
@@ -83,9 +89,8 @@ impl Engine {
             PowerVerb::Pause => (Operation::Pause, STOP_TIMEOUT),
             PowerVerb::Resume => (Operation::Resume, STOP_TIMEOUT),
         };
-        let record = self.vm(vm)?;
-        let work = Work::Power { vm, operation, timeout };
-        self.accept(caller, Some((&record, operation)), work, None).await
+        let subject = self.subject(vm, operation)?;
+        self.accept(caller, Some(subject), Work::Power { vm, operation, timeout }, None).await
     }
 
     pub(crate) async fn submit_power(
@@ -94,9 +99,20 @@ impl Engine {
         vm: VmId,
         operation: Operation,
     ) -> Result<Accepted, Refusal> {
-        let record = self.vm(vm)?;
+        let subject = self.subject(vm, operation)?;
         let work = Work::Power { vm, operation, timeout: STOP_TIMEOUT };
-        self.accept(caller, Some((&record, operation)), work, None).await
+        self.accept(caller, Some(subject), work, None).await
+    }
+
+    /// What legality is asked with. A VM that is still being made will be stopped when its turn comes.
+    fn subject(&self, vm: VmId, operation: Operation) -> Result<Subject, Refusal> {
+        if self.vm(vm).is_err()
+            && let Some(name) = self.shared.live.being_made(vm)
+        {
+            return Ok(Subject { name, state: VmState::Stopped, operation });
+        }
+        // Asked again, because it may have been finished between the two questions.
+        Ok(Subject::of(&*self.vm(vm)?, operation))
     }
 
     /// Kill does not wait its turn: what is done to the machine, or waits to be, is cancelled.
@@ -116,7 +132,11 @@ impl Engine {
             return Err(legality::refuse(Operation::Kill, record.state, &record.name));
         }
         let work = Work::Power { vm, operation: Operation::Kill, timeout: STOP_TIMEOUT };
-        self.accept_unasked(caller, &record, Operation::Kill, work).await
+        let subject = Subject::of(&record, Operation::Kill);
+        let task = self.new_task(caller, &work, Some(&subject));
+        // Whatever is queued, a kill is legal after it.
+        self.shared.live.insert(&task);
+        self.begin(task, work, None).await
     }
 
     async fn submit_create(
@@ -150,7 +170,7 @@ impl Engine {
         let admitted =
             self.admit(hypervisor, move |admission| admission.clone(&spec, id, name, uid)).await?;
         let work = Work::Clone { from, admitted };
-        let subject = Some((&record, Operation::Clone));
+        let subject = Some(Subject::of(&record, Operation::Clone));
         self.accept(caller, subject, work, Some(reservation)).await
     }
 
@@ -176,7 +196,8 @@ impl Engine {
         let tried = (*config).clone();
         self.admit(hypervisor, move |admission| admission.edit(&spec, tried, runs)).await?;
         let work = Work::Edit { vm, config, expected };
-        self.accept(caller, Some((&record, Operation::Edit)), work, reservation).await
+        let subject = Some(Subject::of(&record, Operation::Edit));
+        self.accept(caller, subject, work, reservation).await
     }
 
     /// Promises a new VM its id, name and user id.
@@ -214,42 +235,24 @@ impl Engine {
     async fn accept(
         &self,
         caller: &Caller,
-        subject: Option<(&Arc<Record<Vm>>, Operation)>,
+        subject: Option<Subject>,
         work: Work,
         reservation: Option<Reservation>,
     ) -> Result<Accepted, Refusal> {
-        let operation = subject.map(|(_, operation)| operation);
-        let task = self.new_task(caller, &work, subject.map(|(vm, _)| vm), operation);
-        let standing = subject.map(|(vm, _)| (vm.state, &vm.name));
-        self.shared.live.admit(&task, standing)?;
+        let task = self.new_task(caller, &work, subject.as_ref());
+        match &subject {
+            Some(subject) => self.shared.live.admit(&task, subject)?,
+            None => self.shared.live.insert(&task),
+        }
         self.begin(task, work, reservation).await
     }
 
-    /// As [`Engine::accept`], for what is legal whatever is queued.
-    async fn accept_unasked(
-        &self,
-        caller: &Caller,
-        record: &Arc<Record<Vm>>,
-        operation: Operation,
-        work: Work,
-    ) -> Result<Accepted, Refusal> {
-        let task = self.new_task(caller, &work, Some(record), Some(operation));
-        self.shared.live.admit(&task, None)?;
-        self.begin(task, work, None).await
-    }
-
-    fn new_task(
-        &self,
-        caller: &Caller,
-        work: &Work,
-        record: Option<&Arc<Record<Vm>>>,
-        operation: Option<Operation>,
-    ) -> Arc<LiveTask> {
+    fn new_task(&self, caller: &Caller, work: &Work, subject: Option<&Subject>) -> Arc<LiveTask> {
         let task = Task {
             id: TaskId::new(),
             operation: work.name().into(),
             vm: work.vm(),
-            subject: work.subject(record),
+            subject: work.subject(subject.map(|subject| &subject.name)),
             caller: caller.name.clone(),
             request_id: caller.request_id.clone(),
             state: TaskState::Queued,
@@ -264,6 +267,7 @@ impl Engine {
             settled_at: None,
             revision: Revision::default(),
         };
+        let operation = subject.map(|subject| subject.operation);
         LiveTask::new(task, operation, self.view().clone())
     }
 
@@ -280,6 +284,20 @@ impl Engine {
         }
         let message = format!("image {name} is in use by {}", users.join(", "));
         Err(Refusal::new(Code::InUse, message).with_hint("delete those VMs first"))
+    }
+}
+
+/// The VM that an operation is about, as far as legality asks.
+#[derive(Debug, Clone)]
+pub(crate) struct Subject {
+    pub(crate) name: VmName,
+    pub(crate) state: VmState,
+    pub(crate) operation: Operation,
+}
+
+impl Subject {
+    fn of(record: &Vm, operation: Operation) -> Self {
+        Self { name: record.name.clone(), state: record.state, operation }
     }
 }
 

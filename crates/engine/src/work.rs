@@ -7,10 +7,9 @@ use crate::{
     request::AddImage,
 };
 use innkeeper_model::{
-    Code, ImageName, MachineState, Refusal, Revision, Spec, Vm, VmConfig, VmId, VmState,
+    Code, ImageName, MachineState, Refusal, Revision, Spec, Vm, VmConfig, VmId, VmName, VmState,
     config::Boot,
 };
-use innkeeper_view::Record;
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 /// What an accepted operation is done from.
@@ -45,14 +44,14 @@ impl Work {
         }
     }
 
-    pub(crate) fn subject(&self, record: Option<&Arc<Record<Vm>>>) -> String {
-        match (self, record) {
+    pub(crate) fn subject(&self, name: Option<&VmName>) -> String {
+        match (self, name) {
             (Self::Create { admitted } | Self::Clone { admitted, .. }, _) => {
                 admitted.spec.config.name.to_string()
             }
             (Self::AddImage(image), _) => image.name.to_string(),
             (Self::RemoveImage(name), _) => name.to_string(),
-            (_, Some(record)) => record.name.to_string(),
+            (_, Some(name)) => name.to_string(),
             (_, None) => String::new(),
         }
     }

@@ -273,6 +273,16 @@ async fn a_life_from_create_to_delete() {
 }
 
 #[tokio::test]
+async fn a_vm_that_is_being_made_can_be_told_to_start() {
+    let bench = Bench::new().await;
+    let created = bench.submit(create(config("web"))).await.unwrap();
+    let vm = created.vm.unwrap();
+    let start = bench.submit(Request::Power { vm, verb: PowerVerb::Start }).await.unwrap();
+    assert_eq!(bench.end_of(&start).await.state, TaskState::Done);
+    assert_eq!(bench.state(vm), VmState::Running);
+}
+
+#[tokio::test]
 async fn what_a_task_did_can_be_read_when_it_has_ended() {
     let bench = Bench::new().await;
     let vm = bench.create("web").await;

@@ -127,11 +127,6 @@ impl Client {
         Self { socket }
     }
 
-    /// The daemon's socket.
-    pub(crate) fn socket(&self) -> &std::path::Path {
-        &self.socket
-    }
-
     /// Sends the request and returns the answer with its body unread.
     ///
     /// # Errors

@@ -14,6 +14,7 @@ use anyhow::Context;
 use innkeeper_api::ApiState;
 use innkeeper_auth::Token;
 use innkeeper_engine::{Engine, EngineOptions, Noticed};
+use innkeeper_model::Refusal;
 use innkeeper_network::UidRange;
 use innkeeper_qemu::{AcceleratorChoice, QemuDriver, QemuOptions};
 use innkeeper_storage::{HttpRules, Storage, StorageOptions};
@@ -77,8 +78,9 @@ async fn serve(options: DaemonOptions) -> anyhow::Result<()> {
     make_folder(&options.runtime_dir, 0o755)?;
     let run_folders = options.runtime_dir.join("vms");
     make_folder(&run_folders, 0o700)?;
-    let _lock = StateLock::acquire(&options.state_dir)?;
+    let _lock = StateLock::acquire(&options.state_dir).map_err(Refusal::from)?;
     let unix = sockets::bind_unix(&options.socket, &options.socket_group)?;
+    let _socket = sockets::RemovedAtTheEnd(&options.socket);
     let tcp = sockets::bind_tcp(&options.listen).await?;
     let token = Token::load_or_create(&options.token_file())?;
 
@@ -131,7 +133,6 @@ async fn serve(options: DaemonOptions) -> anyhow::Result<()> {
     stopping.cancel();
     view.stop();
     let _ = tokio::time::timeout(CONNECTIONS_END_WITHIN, serving.wait()).await;
-    sockets::remove(&options.socket);
     Ok(())
 }
 

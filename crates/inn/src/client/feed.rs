@@ -11,7 +11,6 @@ use crate::{
 use bytes::Bytes;
 use innkeeper_model::Change;
 use serde::Deserialize;
-use serde_json::Value;
 use std::time::Duration;
 use tokio::time::sleep;
 
@@ -29,13 +28,11 @@ pub(crate) enum FeedLine {
     },
     /// Something changed.
     Change(Box<Change>),
-    /// Changes are missing here; this is how things are after them.
+    /// Changes are missing here. How things are after them stands here too, for those who keep all
+    /// of it; our readers ask for the little that they need.
     Gap {
         /// From where on it goes on without holes.
         position: String,
-        /// All VMs.
-        #[serde(default)]
-        vms: Vec<Value>,
     },
     /// Something that a newer daemon says.
     #[serde(other)]
@@ -99,7 +96,7 @@ impl<'a> Feed<'a> {
     fn read(&mut self, text: Bytes) -> Notice {
         let line = serde_json::from_slice(&text).unwrap_or(FeedLine::Unknown);
         match &line {
-            FeedLine::Ready { position } | FeedLine::Gap { position, .. } => {
+            FeedLine::Ready { position } | FeedLine::Gap { position } => {
                 self.position = Some(position.clone());
             }
             FeedLine::Change(change) => self.position = Some(change.position.to_string()),

@@ -61,10 +61,15 @@ pub(super) async fn bind_tcp(addresses: &[SocketAddr]) -> anyhow::Result<Vec<Tcp
     Ok(listeners)
 }
 
-/// Removes the socket at the daemon's end.
-pub(super) fn remove(path: &Path) {
-    if let Err(error) = fs::remove_file(path) {
-        debug!(%error, "the socket was gone already");
+/// Removes the socket when it is dropped: at the daemon's end, or where its start fails after all.
+#[derive(Debug)]
+pub(super) struct RemovedAtTheEnd<'a>(pub(super) &'a Path);
+
+impl Drop for RemovedAtTheEnd<'_> {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_file(self.0) {
+            debug!(%error, "the socket was gone already");
+        }
     }
 }
 

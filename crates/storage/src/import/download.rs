@@ -73,15 +73,15 @@ impl DownloadFailed {
     fn of(self, url: &str) -> Refusal {
         let refused = |hint: &str| {
             let problem = format!("was not fetched: {self}");
-            Refusal::invalid("source.url", shown(url), problem).with_hint(hint)
+            Refusal::invalid("url", shown(url), problem).with_hint(hint)
         };
         match self {
             Self::NotPublic { .. } => refused(
-                "an operator can allow it in the configuration: images.allow_private_urls = true",
+                "an operator can allow it in the configuration: storage.allow_private_urls = true",
             ),
             Self::HasCredentials(_) => refused("fetch it yourself, and import the file"),
             Self::Checksum { .. } => {
-                refused("compare the checksum with its publisher's").at("source.checksum")
+                refused("compare the checksum with its publisher's").at("checksum")
             }
             Self::TooLarge(limit) => {
                 let mut refusal = refused("").with_limit(limit);

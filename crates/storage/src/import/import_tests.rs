@@ -165,7 +165,7 @@ async fn real_images_that_name_other_files_are_refused() {
         let refusal = fixture.refused(request(&fixture.path(name))).await;
         assert!(refusal.message.contains(said), "{name}: {}", refusal.message);
         assert_eq!(refusal.code, Code::InvalidField);
-        assert_eq!(refusal.field.as_deref(), Some("source"));
+        assert_eq!(refusal.field.as_deref(), Some("path"));
         assert!(refusal.hint.is_some());
     }
     for format in ["vmdk", "vdi", "vhdx", "vpc", "qed"] {
@@ -187,7 +187,7 @@ async fn a_truncated_qcow2_file_is_refused() {
     for length in [2 << 20, 200_000, 1000, 10] {
         disk.set_len(length).unwrap();
         let refusal = fixture.refused(request(&fixture.path("disk"))).await;
-        assert_eq!(refusal.field.as_deref(), Some("source"), "{length}: {refusal:?}");
+        assert_eq!(refusal.field.as_deref(), Some("path"), "{length}: {refusal:?}");
         let named = fixture.path("disk").display().to_string();
         assert!(refusal.message.contains(&named), "{length}: {}", refusal.message);
     }

@@ -75,6 +75,14 @@ pub enum ImportSource {
 }
 
 impl ImportSource {
+    /// The field of a request that names it.
+    const fn field(&self) -> &'static str {
+        match self {
+            Self::File(_) | Self::AllowedFile(_) => "path",
+            Self::Url { .. } => "url",
+        }
+    }
+
     /// What is remembered of it.
     fn shown(&self) -> String {
         match self {
@@ -193,7 +201,7 @@ impl Import<'_> {
         match &self.request.source {
             ImportSource::File(path) | ImportSource::AllowedFile(path) => {
                 let confined = self.is_confined();
-                self.bring_file(path, confined, SOURCE, "source").await
+                self.bring_file(path, confined, SOURCE, "path").await
             }
             ImportSource::Url { url, checksum } => {
                 let rules = &self.shared.options.http;
@@ -300,7 +308,8 @@ impl Import<'_> {
 
     /// Names the source in a refusal that only knows the work folder.
     fn name_source(&self, mut refusal: Refusal) -> Refusal {
-        if refusal.field.as_deref() == Some("source") {
+        if refusal.field.as_deref() == Some(SOURCE) {
+            refusal.field = Some(self.request.source.field().into());
             let source = self.request.source.shown();
             refusal.message = refusal.message.replacen("\"\"", &format!("{source:?}"), 1);
             refusal.value = Some(source);
@@ -330,23 +339,23 @@ impl Shared {
 
 /// Looks at a file's first bytes for what the request says it is.
 fn inspect(shared: &Shared, request: &ImportRequest, file: &File) -> Result<Inspection, Refusal> {
-    let shown = request.source.shown();
+    let (field, shown) = (request.source.field(), request.source.shown());
     let length = length(file)?;
     let raw =
         |virtual_size| Inspection { format: DiskFormat::Raw, virtual_size: ByteSize(virtual_size) };
     match request.kind {
         ImageKind::Kernel => {
-            kernel::identify(file).map(|_| raw(length)).map_err(|bad| bad.at("source", &shown))
+            kernel::identify(file).map(|_| raw(length)).map_err(|bad| bad.at(field, &shown))
         }
         ImageKind::Iso if iso::is_iso(&read_head(file, HEAD_LENGTH)?) => Ok(raw(length)),
         ImageKind::Iso => {
             let problem = "is not a CD-ROM image (ISO 9660 or UDF)";
-            Err(Refusal::invalid("source", shown, problem).with_hint("a disk needs --kind disk"))
+            Err(Refusal::invalid(field, shown, problem).with_hint("a disk needs --kind disk"))
         }
         ImageKind::Disk => {
             let limit = shared.options.max_virtual_size;
             format::inspect(&read_head(file, HEAD_LENGTH)?, length, request.format, limit)
-                .map_err(|bad| bad.at("source", &shown))
+                .map_err(|bad| bad.at(field, &shown))
         }
     }
 }
@@ -375,7 +384,7 @@ fn refuse_taken(shared: &Shared, name: &ImageName) -> Result<(), Refusal> {
 fn taken(name: &ImageName) -> Refusal {
     let mut refusal = Refusal::new(Code::NameTaken, format!("there is an image {name} already"))
         .at("name")
-        .with_hint("choose another name, or remove it: inn image remove");
+        .with_hint("choose another name, or remove it: inn image delete");
     refusal.value = Some(name.to_string());
     refusal
 }
