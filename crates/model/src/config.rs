@@ -7,10 +7,11 @@ use crate::{
     names::{DeviceName, ImageName, ProjectName, VmName},
     refusal::Refusal,
     secret::Secret,
+    small_map::SmallMap,
     units::{ByteSize, Mebibytes},
 };
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, collections::BTreeSet, fmt, path::PathBuf, str::FromStr};
+use std::{collections::BTreeSet, fmt, path::PathBuf, str::FromStr};
 use utoipa::ToSchema;
 
 /// The most virtual CPUs a VM may ask for; q35's limit.
@@ -49,8 +50,9 @@ pub struct VmConfig {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub description: String,
     /// Free keys and values for programs.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub labels: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "SmallMap::is_empty")]
+    #[schema(value_type = BTreeMap<String, String>)]
+    pub labels: SmallMap<String>,
     /// Virtual CPUs.
     #[serde(default = "one")]
     pub cpus: u16,
@@ -371,7 +373,7 @@ impl VmConfig {
             name,
             project: ProjectName::default(),
             description: String::new(),
-            labels: BTreeMap::new(),
+            labels: SmallMap::default(),
             cpus: one(),
             cpu_model: None,
             memory: default_memory(),
@@ -419,7 +421,7 @@ impl VmConfig {
     fn validate_texts(&self) -> Result<(), Refusal> {
         not_longer("description", &self.description, MAX_DESCRIPTION)?;
         at_most("labels", self.labels.len(), MAX_LABELS)?;
-        for (key, value) in &self.labels {
+        for (key, value) in self.labels.iter() {
             not_longer("labels", key, MAX_LABEL)?;
             not_longer(&format!("labels.{key}"), value, MAX_LABEL)?;
         }

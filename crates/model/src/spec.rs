@@ -1,8 +1,9 @@
 //! The wish: what somebody asked a VM to be, and what was chosen for it when it was.
 
-use crate::{Timestamp, config::MacAddress, config::VmConfig, ids::Revision, ids::VmId};
+use crate::{
+    Timestamp, config::MacAddress, config::VmConfig, ids::Revision, ids::VmId, small_map::SmallMap,
+};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
 /// What a VM should be doing. Verbs set it; policies map facts to it.
@@ -53,15 +54,18 @@ pub struct Assigned {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uid: Option<u32>,
     /// Where each device sits, by the device's key: `disk/NAME`, `nic/NAME`, or its kind.
-    pub devices: BTreeMap<String, Placement>,
+    #[schema(value_type = BTreeMap<String, Placement>)]
+    pub devices: SmallMap<Placement>,
     /// How many hotplug ports the machine has, taken and spare.
     pub ports: u8,
     /// The hardware address of each interface, by its name.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub macs: BTreeMap<String, MacAddress>,
+    #[serde(default, skip_serializing_if = "SmallMap::is_empty")]
+    #[schema(value_type = BTreeMap<String, MacAddress>)]
+    pub macs: SmallMap<MacAddress>,
     /// The serial number of each disk, by its name.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub serials: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "SmallMap::is_empty")]
+    #[schema(value_type = BTreeMap<String, String>)]
+    pub serials: SmallMap<String>,
 }
 
 /// Where a device sits in the machine.

@@ -6,7 +6,7 @@
 //! that switching one on later moves no other.
 
 use innkeeper_model::{
-    Assigned, Code, Placement, Refusal, VmConfig,
+    Assigned, Code, Placement, Refusal, SmallMap, VmConfig,
     config::{DiskBus, Display, MAX_CPUS, MacAddress},
     host::Hypervisor,
 };
@@ -70,7 +70,7 @@ pub(crate) fn assign(
         taken.insert(key.clone(), placement);
     }
     assigned.ports = ports(&taken, config, before)?;
-    assigned.devices = taken;
+    assigned.devices = taken.into_iter().collect();
     assigned.macs = macs(config, before);
     assigned.serials = serials(config, before);
     Ok(assigned)
@@ -169,7 +169,7 @@ fn ports(
     Ok(ports)
 }
 
-fn macs(config: &VmConfig, before: Option<&Assigned>) -> BTreeMap<String, MacAddress> {
+fn macs(config: &VmConfig, before: Option<&Assigned>) -> SmallMap<MacAddress> {
     let choose = |nic: &innkeeper_model::config::Nic| {
         let kept = before.and_then(|before| before.macs.get(nic.name.as_str()).copied());
         let mac = nic.mac.or(kept).unwrap_or_else(random_mac);
@@ -178,9 +178,12 @@ fn macs(config: &VmConfig, before: Option<&Assigned>) -> BTreeMap<String, MacAdd
     config.nics.iter().map(choose).collect()
 }
 
-fn serials(config: &VmConfig, before: Option<&Assigned>) -> BTreeMap<String, String> {
+fn serials(config: &VmConfig, before: Option<&Assigned>) -> SmallMap<String> {
     let choose = |disk: &innkeeper_model::config::Disk| {
-        let kept = || before.and_then(|before| before.serials.get(disk.name.as_str()).cloned());
+        let kept = || {
+            before
+                .and_then(|before| before.serials.get(disk.name.as_str()).map(ToString::to_string))
+        };
         let serial = disk.serial.clone().or_else(kept).unwrap_or_else(random_serial);
         (disk.name.to_string(), serial)
     };

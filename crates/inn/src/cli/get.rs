@@ -59,7 +59,7 @@ fn add_spec(table: &mut Table, spec: &Spec) {
     if !config.description.is_empty() {
         table.field("description", &config.description);
     }
-    for (key, value) in &config.labels {
+    for (key, value) in config.labels.iter() {
         table.field("label", format!("{key}={value}"));
     }
     table.field("cpus", format!("{} ({})", config.cpus, spec.assigned.cpu_model));
