@@ -170,6 +170,7 @@ pub async fn check_all(fixture: &dyn Fixture) {
     a_life_is_told_as_it_happens(fixture).await;
     any_beginning_of_a_start_can_be_taken_back(fixture).await;
     a_cancelled_start_can_be_taken_back(fixture).await;
+    a_start_cancelled_under_way_leaves_nothing(fixture).await;
     a_machine_outlives_its_driver(fixture).await;
     a_step_of_another_version_is_refused(fixture).await;
 }
@@ -235,6 +236,36 @@ async fn a_cancelled_start_can_be_taken_back(fixture: &dyn Fixture) {
             bench.undo(step).await;
         }
         bench.assert_nothing_is_left(&format!("a cancelled {}", plan[cancelled].name));
+    }
+}
+
+/// Cancels a start at many moments: where it then stands is different each time, and whatever it was
+/// doing must not go on behind the undo.
+async fn a_start_cancelled_under_way_leaves_nothing(fixture: &dyn Fixture) {
+    let bench = Bench::new(fixture).await;
+    for microseconds in (0..100_000).step_by(4_000) {
+        let context = StepContext::default();
+        let plan = bench.plan(Operation::Start);
+        let mut begun = 0;
+        let start = async {
+            for step in &plan {
+                begun += 1;
+                if bench.driver.perform(bench.spec.id, step, &context).await.is_err() {
+                    return;
+                }
+            }
+        };
+        let cancel = async {
+            tokio::time::sleep(Duration::from_micros(microseconds)).await;
+            context.cancelled.cancel();
+        };
+        tokio::join!(start, cancel);
+        for step in plan[..begun].iter().rev() {
+            bench.undo(step).await;
+        }
+        bench.assert_nothing_is_left(&format!("a start cancelled after {microseconds} us"));
+        let others = fixture.driver(Arc::new(Told::default())).await;
+        assert!(others.recover().await.iter().all(|found| found.vm != bench.spec.id));
     }
 }
 

@@ -5,11 +5,12 @@ use crate::{
     assign,
     command_line::SERIAL_RING,
     confine::Confinement,
-    descriptors::Open,
     host,
+    launch::start,
     machine::Machine,
-    process::{Process, Spawn, open_folder, spawn},
+    process::Process,
     qmp::commands::{Cont, Quit, Stop, SystemPowerdown, SystemReset},
+    records::{Record, read_record, read_records},
     run_folder::{LOG_SHOWN, RunFolder, read_tail},
     steps::{self, Launch, QemuStep},
 };
@@ -21,22 +22,16 @@ use innkeeper_model::{
     Assigned, Code, EndReason, Facts, Incarnation, MachineState, Refusal, VmConfig, VmId,
     host::{Hypervisor, Safeguard},
 };
-use innkeeper_storage::{Access, Storage};
-use rustix::{
-    fd::{AsFd, OwnedFd},
-    fs::{MemfdFlags, memfd_create},
-};
+use innkeeper_storage::Storage;
 use std::{
     collections::HashMap,
-    fs::File,
     io,
-    os::unix::fs::MetadataExt,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 use tokio::sync::OnceCell;
-use tokio_util::task::AbortOnDropHandle;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tracing::{info, warn};
 
 /// The driver's name.
@@ -124,17 +119,23 @@ impl QemuDriver {
         blocking(move || folder.prepare(uid)).await
     }
 
-    async fn launch(&self, launch: Launch) -> Result<(), Refusal> {
+    /// Starts QEMU and reaches it. Only the reaching can be cancelled: a start that went on behind an
+    /// undo would leave a machine that nobody watches.
+    async fn launch(&self, launch: Launch, cancelled: &CancellationToken) -> Result<(), StepError> {
         let vm = launch.incarnation.vm;
         let folder = self.folder(vm);
         let (confinement, storage) = (self.confinement.clone(), self.storage.clone());
         let (process, incarnation) =
             blocking(move || start(&folder, &confinement, &storage, launch)).await?;
         let machine = self.watch(process, incarnation);
-        tokio::time::timeout(ANSWERS_WITHIN, machine.connected()).await.map_err(|_| {
-            let message = format!("QEMU did not answer within {} s", ANSWERS_WITHIN.as_secs());
-            Refusal::new(Code::Timeout, message)
-        })?
+        let connected = async {
+            let connected = tokio::time::timeout(ANSWERS_WITHIN, machine.connected()).await;
+            connected.map_err(|_| {
+                let message = format!("QEMU did not answer within {} s", ANSWERS_WITHIN.as_secs());
+                Refusal::new(Code::Timeout, message)
+            })?
+        };
+        unless(cancelled, connected).await
     }
 
     fn watch(&self, process: Process, incarnation: Incarnation) -> Arc<Machine> {
@@ -340,27 +341,24 @@ impl Driver for QemuDriver {
     }
 
     async fn perform(&self, vm: VmId, step: &Step, context: &StepContext) -> Result<(), StepError> {
-        let work = async {
-            match QemuStep::from_step(step)? {
-                QemuStep::Prepare { uid } => self.prepare(vm, uid).await?,
-                QemuStep::Launch(launch) => self.launch(*launch).await?,
-                QemuStep::Continue => self.resume(vm).await?,
-                QemuStep::Pause => self.pause(vm).await?,
-                QemuStep::PowerDown { timeout_ms } => {
-                    self.power_down(vm, Duration::from_millis(timeout_ms)).await?;
-                }
-                QemuStep::Reset => self.reset(vm).await?,
-                QemuStep::Quit => self.quit(vm).await?,
-                QemuStep::Kill => self.kill(vm, "the VM is to be ended at once").await?,
-                QemuStep::PutAway => self.put_away(vm).await?,
+        let cancelled = &context.cancelled;
+        let step = QemuStep::from_step(step)?;
+        if cancelled.is_cancelled() {
+            return Err(StepError::Cancelled);
+        }
+        match step {
+            QemuStep::Launch(launch) => self.launch(*launch, cancelled).await,
+            QemuStep::Continue => unless(cancelled, self.resume(vm)).await,
+            QemuStep::Pause => unless(cancelled, self.pause(vm)).await,
+            QemuStep::Reset => unless(cancelled, self.reset(vm)).await,
+            QemuStep::PowerDown { timeout_ms } => {
+                unless(cancelled, self.power_down(vm, Duration::from_millis(timeout_ms))).await
             }
-            Ok(())
-        };
-        // Dropping the work is safe at each of its waits: what it began is found by its record.
-        tokio::select! {
-            biased;
-            () = context.cancelled.cancelled() => Err(StepError::Cancelled),
-            outcome = work => outcome,
+            // These take milliseconds, or end what must not be left half ended.
+            QemuStep::Prepare { uid } => Ok(self.prepare(vm, uid).await?),
+            QemuStep::Quit => Ok(self.quit(vm).await?),
+            QemuStep::Kill => Ok(self.kill(vm, "the VM is to be ended at once").await?),
+            QemuStep::PutAway => Ok(self.put_away(vm).await?),
         }
     }
 
@@ -422,95 +420,16 @@ impl Driver for QemuDriver {
     }
 }
 
-/// Opens what a QEMU needs, starts it, and records it. Blocks.
-fn start(
-    folder: &RunFolder,
-    confinement: &Confinement,
-    storage: &Storage,
-    launch: Launch,
-) -> io::Result<(Process, Incarnation)> {
-    let Launch { mut incarnation, opens } = launch;
-    let descriptors = opens
-        .iter()
-        .map(|open| open_one(folder, storage, open))
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(io::Error::other)?;
-    let starts_in = open_folder(&folder.private())?;
-    let request = Spawn {
-        argv: &incarnation.argv,
-        folder: starts_in.as_fd(),
-        descriptors,
-        output: folder.open_output()?.into(),
-        uid: incarnation.uid,
-        cgroups: confinement.make_cgroups(incarnation.vm)?,
-    };
-    let mut recorded = incarnation.clone();
-    let outcome = spawn(request, |identity| {
-        recorded.process = Some(identity);
-        folder.write_incarnation(&recorded)
-    });
-    let (process, identity) = outcome.map_err(io::Error::other)?;
-    incarnation.process = Some(identity);
-    Ok((process, incarnation))
-}
-
-fn open_one(folder: &RunFolder, storage: &Storage, open: &Open) -> Result<OwnedFd, Refusal> {
-    match open {
-        Open::Listener(name) => Ok(folder.listen(name)?),
-        Open::LayerRead(layer) => storage.open_layer(layer, Access::Read),
-        Open::LayerWrite(layer) => storage.open_layer(layer, Access::ReadWrite),
-        Open::Read(path) => storage.open_file(path, Access::Read),
-        Open::Write(path) => storage.open_file(path, Access::ReadWrite),
-        Open::Reopened(path) => {
-            let file = storage.open_file(path, Access::Read)?;
-            Ok(readable_by_all(file)?)
-        }
-        Open::System(path) => Ok(File::open(path)?.into()),
+/// Waits for something that may be dropped at any of its waits, until it is cancelled.
+async fn unless(
+    cancelled: &CancellationToken,
+    work: impl Future<Output = Result<(), Refusal>> + Send,
+) -> Result<(), StepError> {
+    tokio::select! {
+        biased;
+        () = cancelled.cancelled() => Err(StepError::Cancelled),
+        outcome = work => Ok(outcome?),
     }
-}
-
-/// The file itself where every user may read it, else a copy in memory: an operator's kernel is often
-/// root's alone, and QEMU opens what it is given once more as its own user.
-fn readable_by_all(file: OwnedFd) -> io::Result<OwnedFd> {
-    let mut file = File::from(file);
-    if file.metadata()?.mode() & 0o004 != 0 {
-        return Ok(file.into());
-    }
-    let mut copy = File::from(memfd_create("innkeeper-boot", MemfdFlags::CLOEXEC)?);
-    io::copy(&mut file, &mut copy)?;
-    Ok(copy.into())
-}
-
-/// What the record in a run folder says, held against the processes that there are.
-enum Record {
-    Running(Process, Box<Incarnation>),
-    Died(Box<Incarnation>),
-    OfAnotherBoot(VmId),
-}
-
-/// Reads the records of all run folders.
-fn read_records(runtime: &Path, boot_id: &str) -> Vec<Record> {
-    let entries = std::fs::read_dir(runtime).into_iter().flatten().flatten();
-    let vms = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<VmId>().ok());
-    let read = |vm| {
-        read_record(&RunFolder::of(runtime, vm), vm, boot_id)
-            .inspect_err(|error| warn!(%vm, %error, "cannot tell whether it runs"))
-            .ok()?
-    };
-    vms.filter_map(read).collect()
-}
-
-fn read_record(folder: &RunFolder, vm: VmId, boot_id: &str) -> io::Result<Option<Record>> {
-    let Some(incarnation) = folder.read_incarnation()? else { return Ok(None) };
-    if incarnation.boot_id != boot_id {
-        return Ok(Some(Record::OfAnotherBoot(vm)));
-    }
-    let process = incarnation.process.map(Process::find).transpose()?.flatten();
-    let incarnation = Box::new(incarnation);
-    Ok(Some(match process {
-        Some(process) => Record::Running(process, incarnation),
-        None => Record::Died(incarnation),
-    }))
 }
 
 /// Runs something that waits for the host's file system on a thread that may.
