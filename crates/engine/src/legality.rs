@@ -113,6 +113,15 @@ pub(crate) fn refuse(operation: Operation, state: VmState, name: &VmName) -> Ref
     refusal.with_hint(hint)
 }
 
+/// The same refusal, for a VM that is not in that state yet but will be by then.
+pub(crate) fn when_its_turn_comes(mut refusal: Refusal, state: VmState) -> Refusal {
+    refusal.message = refusal
+        .message
+        .replace(&format!("it is {state}"), &format!("it will be {state} when its tasks are done"));
+    refusal.hint = Some("`inn tasks` shows what is queued".into());
+    refusal
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -150,7 +150,11 @@ impl Live {
             .filter_map(|before| before.operation)
             .fold(subject.state, |state, before| legality::after(before, state).unwrap_or(state));
         if legality::after(subject.operation, expected).is_none() {
-            return Err(legality::refuse(subject.operation, expected, &subject.name));
+            let refusal = legality::refuse(subject.operation, expected, &subject.name);
+            return Err(match expected == subject.state {
+                true => refusal,
+                false => legality::when_its_turn_comes(refusal, expected),
+            });
         }
         tasks.insert(task);
         Ok(())

@@ -25,7 +25,7 @@ mod version;
 mod wait;
 
 use crate::{
-    client::{Client, Target},
+    client::{Client, Target, decode},
     failure::{Exit, Failure},
     folders::Surroundings,
     mutation::{Job, Shows},
@@ -33,6 +33,7 @@ use crate::{
 };
 use clap::{Args, CommandFactory, Parser, Subcommand, builder::NonEmptyStringValueParser};
 use clap_complete::{CompleteEnv, engine::ArgValueCompleter};
+use innkeeper_model::{Vm, VmId};
 use std::{path::PathBuf, process::ExitCode};
 
 /// What follows the options in `inn --help` and the manual.
@@ -203,6 +204,15 @@ impl Context {
     /// The VM that the caller means.
     fn vm(&self, name: &str) -> Target {
         Target::vm(name).with_any("project", self.project.as_deref())
+    }
+
+    /// The id of the VM that the caller means. An id is taken as it is: what was done to a VM is
+    /// remembered when it is gone.
+    async fn vm_id(&self, name: &str) -> Result<VmId, Failure> {
+        match name.parse() {
+            Ok(id) => Ok(id),
+            Err(_) => Ok(decode::<Vm>(self.client.get(self.vm(name)).await?.body)?.id),
+        }
     }
 
     /// Something of the VM that the caller means.

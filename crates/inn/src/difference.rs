@@ -51,7 +51,18 @@ fn compare(
 
 /// One difference for people: `disks[0].size: 10GiB -> 20GiB`.
 pub(crate) fn show(change: &FieldChange) -> String {
-    format!("{}: {} -> {}", show_path(&change.path), shown(&change.old), shown(&change.new))
+    let FieldChange { path, old, new } = change;
+    format!("{}: {} -> {}", show_path(path), shown(old.as_ref()), shown(new.as_ref()))
+}
+
+/// The same for people who see many go by: of a whole object only that it is one.
+pub(crate) fn show_briefly(change: &FieldChange) -> String {
+    let brief = |value: &Option<Value>| match value {
+        Some(Value::Object(_)) => "{...}".to_owned(),
+        Some(Value::Array(_)) => "[...]".to_owned(),
+        value => shown(value.as_ref()),
+    };
+    format!("{}: {} -> {}", show_path(&change.path), brief(&change.old), brief(&change.new))
 }
 
 fn show_path(path: &[String]) -> String {
@@ -67,7 +78,7 @@ fn show_path(path: &[String]) -> String {
     shown
 }
 
-fn shown(value: &Option<Value>) -> String {
+fn shown(value: Option<&Value>) -> String {
     match value {
         None | Some(Value::Null) => "(none)".into(),
         Some(Value::String(text)) => text.clone(),

@@ -47,10 +47,10 @@ pub(super) struct Console {
 
 /// Why the line was left.
 enum Left {
-    ByKey,
-    ByGuest,
-    ByTimeout,
-    BySignal,
+    Key,
+    Guest,
+    Timeout,
+    Signal,
 }
 
 pub(super) async fn run(context: &Context, console: Console) -> Result<(), Failure> {
@@ -72,13 +72,13 @@ pub(super) async fn run(context: &Context, console: Console) -> Result<(), Failu
     drop(terminal);
     if was_terminal {
         context.output.talk(match &left {
-            Ok(Left::ByGuest) => "\nthe console was closed",
+            Ok(Left::Guest) => "\nthe console was closed",
             _ => "\nleft the console",
         });
     }
     match left? {
-        Left::BySignal => Err(Failure::silent(Exit::Interrupted)),
-        Left::ByKey | Left::ByGuest | Left::ByTimeout => Ok(()),
+        Left::Signal => Err(Failure::silent(Exit::Interrupted)),
+        Left::Key | Left::Guest | Left::Timeout => Ok(()),
     }
 }
 
@@ -98,7 +98,7 @@ async fn converse(
                 break;
             }
             if end.is_some() {
-                return Left::ByKey;
+                return Left::Key;
             }
         }
         // No more input; what the guest still says is wanted all the same.
@@ -111,10 +111,10 @@ async fn converse(
         }
     };
     tokio::select! {
-        shown = show_output(&mut reader) => shown.map(|()| Left::ByGuest),
+        shown = show_output(&mut reader) => shown.map(|()| Left::Guest),
         left = sending => Ok(left),
-        () = timing_out => Ok(Left::ByTimeout),
-        signalled = told_to_end() => signalled.map(|()| Left::BySignal),
+        () = timing_out => Ok(Left::Timeout),
+        signalled = told_to_end() => signalled.map(|()| Left::Signal),
     }
 }
 

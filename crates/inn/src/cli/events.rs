@@ -2,14 +2,14 @@
 
 use super::Context;
 use crate::{
-    client::{Feed, FeedLine, Target, decode},
-    difference::show,
+    client::{Feed, FeedLine, Target},
+    difference::show_briefly,
     failure::Failure,
     output::{Format, plain},
 };
 use clap::{Args, ValueEnum};
 use clap_complete::engine::ArgValueCompleter;
-use innkeeper_model::{Action, Change, Position, ResourceKind, Vm};
+use innkeeper_model::{Action, Change, Position, ResourceKind};
 use std::collections::BTreeSet;
 
 #[derive(Debug, Args)]
@@ -53,8 +53,7 @@ pub(super) async fn run(context: &Context, events: Events) -> Result<(), Failure
     let Context { client, output, .. } = context;
     let mut target = Target::new("/v1/events");
     if let Some(vm) = &events.vm {
-        let vm: Vm = decode(client.get(context.vm(vm)).await?.body)?;
-        target = target.with("vm", vm.id);
+        target = target.with("vm", context.vm_id(vm).await?);
     }
     if !events.kind.is_empty() {
         let kinds: BTreeSet<_> = events.kind.iter().copied().collect();
@@ -100,13 +99,18 @@ fn describe(change: &Change) -> String {
     };
     let name = change.name.as_deref().unwrap_or(&change.id);
     let mut text = format!("{:.3} {} {name} {action}", change.time, kind.as_str());
+    // A task has no name of its own; this is what it is about.
+    let of_object = |field| change.object.as_ref()?.get(field)?.as_str();
+    if let (Some(operation), Some(subject)) = (of_object("operation"), of_object("subject")) {
+        text.push_str(&format!(" {operation} of {subject}"));
+    }
     if let Some(event) = &change.event {
         text.push_str(&format!(" {}", event.name));
         if !event.data.is_null() {
             text.push_str(&format!(" {}", event.data));
         }
     }
-    let changes: Vec<_> = change.changes.iter().map(show).collect();
+    let changes: Vec<_> = change.changes.iter().map(show_briefly).collect();
     if !changes.is_empty() {
         text.push_str(&format!(" {}", changes.join(", ")));
     }
@@ -126,13 +130,14 @@ mod tests {
             "changes": [
                 {"path": ["state"], "old": "starting", "new": "running"},
                 {"path": ["problem"], "old": "a\nb"},
+                {"path": ["incarnation"], "new": {"pid": 1}},
             ],
         }))
         .unwrap();
         assert_eq!(
             describe(&change),
             "2026-01-01T12:00:00.500Z vm web modify state: starting -> running, \
-             problem: a b -> (none)"
+             problem: a b -> (none), incarnation: (none) -> {...}"
         );
     }
 }

@@ -38,7 +38,10 @@ fn facts(host: &Host) -> Table {
         table.field("started", format!("{started:.0} ({} ago)", age(started, Timestamp::now())));
     }
     let Some(hypervisor) = &host.hypervisor else {
-        table.field("hypervisor", Cell::tinted("not found; see inn doctor", Tint::Bad));
+        table.field(
+            "hypervisor",
+            Cell::tinted("not known yet; if it stays so, see inn doctor", Tint::Bad),
+        );
         return table;
     };
     let program = format!("{} {} ({})", hypervisor.driver, hypervisor.version, hypervisor.program);

@@ -179,7 +179,9 @@ async fn get(context: &Context, name: &str) -> Result<(), Failure> {
     table.field("kind", kind(image.kind));
     table.field("format", image.format.as_str());
     table.field("size", about(image.size));
-    table.field("disk", about(image.virtual_size));
+    if image.kind == ImageKind::Disk {
+        table.field("disk", about(image.virtual_size));
+    }
     if image.kind == ImageKind::Kernel {
         table.field("initrd", if image.initrd { "yes" } else { "no" });
     }

@@ -9,7 +9,7 @@ use crate::{
 };
 use clap::Args;
 use clap_complete::engine::ArgValueCompleter;
-use innkeeper_model::{Task, TaskState, Timestamp, Vm, task::StepState};
+use innkeeper_model::{Task, TaskState, Timestamp, task::StepState};
 use serde_json::Value;
 
 #[derive(Debug, Args)]
@@ -26,8 +26,7 @@ pub(super) async fn run(context: &Context, tasks: Tasks) -> Result<(), Failure> 
     let Context { client, output, .. } = context;
     let mut target = Target::new("/v1/tasks");
     if let Some(vm) = &tasks.vm {
-        let vm: Vm = decode(client.get(context.vm(vm)).await?.body)?;
-        target = target.with("vm", vm.id);
+        target = target.with("vm", context.vm_id(vm).await?);
     }
     let mut found: Vec<(Value, Task)> = Vec::new();
     for item in client.list(target).await? {

@@ -24,9 +24,11 @@ impl Progress {
             bar.enable_steady_tick(TURN);
             bar
         });
-        let progress = Self { bar };
-        progress.show(task);
-        progress
+        if let Some(bar) = &bar {
+            // Not yet in which state: it is an accepted task's for some microseconds only.
+            bar.set_message(plain(&title(task)).into_owned());
+        }
+        Self { bar }
     }
 
     /// Shows what the task is doing now.
@@ -45,9 +47,13 @@ impl Drop for Progress {
     }
 }
 
+fn title(task: &Task) -> String {
+    format!("{}: {}", task.subject, task.operation)
+}
+
 /// `web: start: qemu/spawn (3 of 7) 40 %`.
 fn describe(task: &Task) -> String {
-    let mut text = format!("{}: {}", task.subject, task.operation);
+    let mut text = title(task);
     if task.state == TaskState::Queued {
         text.push_str(": waits for its turn");
     }

@@ -1,0 +1,288 @@
+//! What is asked for: requests, waiting, files, editing.
+
+use crate::{
+    check_exit, data,
+    fake::{FakeDaemon, TASK_ID, VM_ID, accepted, not_found, ok, problem, task, vm},
+    inn, inn_in, talk,
+};
+use serde_json::{Value, json};
+use std::{
+    fs,
+    io::Write,
+    os::unix::fs::PermissionsExt,
+    process::Stdio,
+    sync::atomic::{AtomicUsize, Ordering},
+};
+
+/// A daemon with one VM, `web`, whose tasks are done when they are asked about.
+fn with_web() -> FakeDaemon {
+    FakeDaemon::start(|request| {
+        let (method, target) = request.line.split_once(' ').unwrap();
+        let path = target.split('?').next().unwrap();
+        match (method, path) {
+            ("GET", path) if path.starts_with("/v1/tasks/") => ok(task("start", "done")),
+            ("GET", path) if path == "/v1/vms/web" || path.contains(VM_ID) => {
+                ok(vm("web", "stopped"))
+            }
+            ("GET", _) => not_found(),
+            (_, path) if path.contains("nope") => not_found(),
+            _ => accepted("start"),
+        }
+    })
+}
+
+#[test]
+fn a_change_is_waited_for_and_told() {
+    let daemon = with_web();
+    let output = inn_in(daemon.folder(), &["start", "web"]);
+    check_exit(&output, 0);
+    assert_eq!((data(&output), talk(&output)), ("".into(), "web: started\n".into()));
+    let wait = format!("GET /v1/tasks/{TASK_ID}?wait=30");
+    assert_eq!(daemon.lines(), ["POST /v1/vms/web/start".to_owned(), wait]);
+}
+
+#[test]
+fn a_change_shows_what_it_made_if_asked() {
+    let daemon = with_web();
+    let output = inn_in(daemon.folder(), &["start", "web", "-o", "json"]);
+    assert_eq!(serde_json::from_slice::<Value>(&output.stdout).unwrap(), vm("web", "stopped"));
+    assert_eq!(data(&inn_in(daemon.folder(), &["start", "web", "-o", "name", "-q"])), "web\n");
+}
+
+#[test]
+fn without_waiting_there_is_the_tasks_id() {
+    let daemon = with_web();
+    let output = inn_in(daemon.folder(), &["start", "web", "--no-wait"]);
+    check_exit(&output, 0);
+    assert_eq!(data(&output), format!("{TASK_ID}\n"));
+    assert_eq!(daemon.lines().len(), 1);
+}
+
+#[test]
+fn a_task_that_fails_has_the_exit_code_of_its_reason() {
+    for (code, exit) in [("out-of-capacity", 4), ("hypervisor-failed", 1), ("timeout", 6)] {
+        let daemon = FakeDaemon::start(move |request| {
+            let mut failed = task("start", "failed");
+            failed["error"] = json!({"code": code, "message": "no", "causes": ["of this"]});
+            if request.line.starts_with("POST") { accepted("start") } else { ok(failed) }
+        });
+        let output = inn_in(daemon.folder(), &["start", "web"]);
+        check_exit(&output, exit);
+        assert_eq!(talk(&output), "error: no\n  because of this\n");
+    }
+}
+
+#[test]
+fn one_of_several_that_fails_does_not_keep_the_others_back() {
+    let daemon = with_web();
+    let output = inn_in(daemon.folder(), &["start", "nope", "web"]);
+    check_exit(&output, 3);
+    let text = talk(&output);
+    assert!(text.contains("nope") && text.contains("web: started"), "{text}");
+}
+
+#[test]
+fn options_of_verbs_reach_the_daemon() {
+    let daemon = with_web();
+    check_exit(&inn_in(daemon.folder(), &["stop", "web", "--timeout", "1m30s"]), 0);
+    check_exit(&inn_in(daemon.folder(), &["stop", "web", "--force"]), 0);
+    check_exit(&inn_in(daemon.folder(), &["delete", "web", "--force"]), 0);
+    check_exit(&inn_in(daemon.folder(), &["rename", "web", "www"]), 0);
+    check_exit(&inn_in(daemon.folder(), &["clone", "web", "web-2"]), 0);
+    let sent: Vec<_> = daemon
+        .requests()
+        .into_iter()
+        .filter(|request| !request.line.starts_with("GET"))
+        .map(|request| (request.line, request.body))
+        .collect();
+    let line = |text: &str, body: Value| (text.to_owned(), body);
+    assert_eq!(
+        sent,
+        [
+            line("POST /v1/vms/web/stop", json!({"timeout_s": 90})),
+            line("POST /v1/vms/web/stop", json!({"force": true})),
+            line("DELETE /v1/vms/web?force=true", Value::Null),
+            line("PATCH /v1/vms/web", json!({"name": "www"})),
+            line("POST /v1/vms/web/clone", json!({"name": "web-2"})),
+        ]
+    );
+}
+
+#[test]
+fn an_image_is_named_by_its_whole_path_or_url() {
+    let daemon = with_web();
+    let add = ["image", "add", "disk.qcow2", "--name", "d", "--kind", "disk", "--format", "qcow2"];
+    let mut command = inn(&add);
+    let output = command.arg("--state-dir").arg(daemon.folder()).current_dir("/tmp").output();
+    check_exit(&output.unwrap(), 0);
+    let url = "https://example.org/i.iso";
+    inn_in(daemon.folder(), &["image", "add", url, "--name", "i", "--kind", "iso", "--no-wait"]);
+    let bodies: Vec<_> = daemon
+        .requests()
+        .into_iter()
+        .filter(|request| request.line == "POST /v1/images")
+        .map(|request| request.body)
+        .collect();
+    assert_eq!(
+        bodies,
+        [
+            json!({"name": "d", "kind": "disk", "path": "/tmp/disk.qcow2", "format": "qcow2"}),
+            json!({"name": "i", "kind": "iso", "url": url}),
+        ]
+    );
+}
+
+#[test]
+fn create_sends_the_file_with_the_flags_over_it_and_its_secrets_whole() {
+    let daemon = with_web();
+    let mut child = inn(&["create", "web", "--from-file", "-", "--cpus", "4", "--start"])
+        .arg("--state-dir")
+        .arg(daemon.folder())
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let file = "name: other\ncpus: 1\ncloud_init:\n  user_data: secret\n";
+    child.stdin.take().unwrap().write_all(file.as_bytes()).unwrap();
+    assert!(child.wait().unwrap().success());
+    let request = &daemon.requests()[0];
+    assert_eq!(request.line, "POST /v1/vms?start=true");
+    let expected = json!({"name": "web", "cpus": 4, "cloud_init": {"user_data": "secret"}});
+    assert_eq!(request.body, expected);
+}
+
+#[test]
+fn create_refuses_what_can_be_seen_to_be_wrong_without_asking() {
+    let daemon = with_web();
+    for (flags, field) in [
+        (["--cpus", "0"], "cpus"),
+        (["--memory", "1MiB"], "memory"),
+        (["--disk", "name=a,size=513B"], "disks[0].size"),
+    ] {
+        let output = inn_in(daemon.folder(), &["create", "web", flags[0], flags[1]]);
+        check_exit(&output, 4);
+        assert!(talk(&output).contains(field), "{}", talk(&output));
+    }
+    assert!(daemon.lines().is_empty());
+}
+
+fn file(daemon: &FakeDaemon, text: &str) -> String {
+    let path = daemon.folder().join("web.yaml");
+    fs::write(&path, text).unwrap();
+    path.to_str().unwrap().into()
+}
+
+const SAME: &str = "name: web\ncpus: 2\nmemory: 1024MiB\n\
+    boot: {kernel: {image: tiny, cmdline: quiet}}\n";
+
+#[test]
+fn apply_changes_only_what_differs() {
+    let daemon = with_web();
+    let same = file(&daemon, SAME);
+    let output = inn_in(daemon.folder(), &["apply", &same]);
+    check_exit(&output, 0);
+    assert_eq!(talk(&output), "web: unchanged\n");
+
+    let changed = file(&daemon, &SAME.replace("cpus: 2", "cpus: 3"));
+    let output = inn_in(daemon.folder(), &["apply", &changed, "--dry-run"]);
+    assert_eq!(data(&output), "web: would change\n  cpus: 2 -> 3\n");
+    assert!(daemon.lines().iter().all(|line| line.starts_with("GET")));
+
+    check_exit(&inn_in(daemon.folder(), &["apply", &changed]), 0);
+    let requests = daemon.requests();
+    let put = requests.iter().find(|request| request.line.starts_with("PUT")).unwrap();
+    assert_eq!(
+        (put.line.as_str(), &put.body["cpus"]),
+        (&*format!("PUT /v1/vms/{VM_ID}"), &json!(3))
+    );
+    assert!(put.head.contains("if-match: \"3\""), "{}", put.head);
+}
+
+#[test]
+fn apply_creates_what_is_not_there_even_if_a_name_begins_so() {
+    // The daemon takes the beginning of a name for the VM; a file means the whole.
+    let daemon = FakeDaemon::start(|request| match &request.line[..4] {
+        "GET " if request.line.contains("tasks") => ok(task("create", "done")),
+        "GET " => ok(vm("web-1", "stopped")),
+        _ => accepted("create"),
+    });
+    let path = file(&daemon, "name: web\n");
+    let preview = inn_in(daemon.folder(), &["apply", &path, "--dry-run"]);
+    assert!(data(&preview).starts_with("web: would be created\n"), "{}", data(&preview));
+    check_exit(&inn_in(daemon.folder(), &["apply", &path]), 0);
+    assert!(daemon.lines().contains(&"POST /v1/vms".into()), "{:?}", daemon.lines());
+}
+
+/// An editor that runs a script over the file.
+fn editor(daemon: &FakeDaemon, script: &str) -> String {
+    let path = daemon.folder().join("editor");
+    fs::write(&path, format!("#!/bin/sh\nset -e\ncat \"$1\" >> \"$0.seen\"\n{script}\n")).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    path.to_str().unwrap().into()
+}
+
+fn edit(daemon: &FakeDaemon, script: &str) -> std::process::Output {
+    let editor = editor(daemon, script);
+    let mut command = inn(&["edit", "web", "--state-dir"]);
+    command.arg(daemon.folder()).env("EDITOR", editor).output().unwrap()
+}
+
+#[test]
+fn edit_sends_what_was_written_with_the_revision_that_was_read() {
+    let daemon = with_web();
+    check_exit(&edit(&daemon, "sed -i s/cpus:.2/cpus:\\ 5/ \"$1\""), 0);
+    let requests = daemon.requests();
+    let put = requests.iter().find(|request| request.line.starts_with("PUT")).unwrap();
+    assert_eq!(put.body["cpus"], 5);
+    assert!(put.head.contains("if-match: \"3\""), "{}", put.head);
+}
+
+#[test]
+fn edit_changes_nothing_if_nothing_was_changed_or_the_editor_failed() {
+    let daemon = with_web();
+    let output = edit(&daemon, "true");
+    check_exit(&output, 0);
+    assert_eq!(talk(&output), "web: unchanged\n");
+    check_exit(&edit(&daemon, ": > \"$1\""), 0);
+    let output = edit(&daemon, "exit 3");
+    check_exit(&output, 1);
+    assert!(talk(&output).contains("EDITOR"), "{}", talk(&output));
+    assert!(daemon.lines().iter().all(|line| line.starts_with("GET")), "{:?}", daemon.lines());
+}
+
+#[test]
+fn edit_opens_again_with_the_reason_what_was_refused() {
+    let attempts = AtomicUsize::new(0);
+    let daemon = FakeDaemon::start(move |request| match &request.line[..4] {
+        "GET " if request.line.contains("tasks") => ok(task("update", "done")),
+        "GET " => ok(vm("web", "stopped")),
+        _ if attempts.fetch_add(1, Ordering::SeqCst) == 0 => {
+            problem(412, "revision-conflict", "web was changed meanwhile")
+        }
+        _ => accepted("update"),
+    });
+    // Wrong at first, then right but too late, then saved again as it is.
+    let script = "case $(grep -c 'not accepted' \"$0.seen\") in\n\
+        0) sed -i s/cpus:.2/cpus:\\ 0/ \"$1\";;\n\
+        1) sed -i s/cpus:.0/cpus:\\ 7/ \"$1\";;\n\
+        esac";
+    let output = edit(&daemon, script);
+    check_exit(&output, 0);
+    let seen = fs::read_to_string(daemon.folder().join("editor.seen")).unwrap();
+    assert!(seen.contains("#   cpus: \"0\" is not in 1..=288"), "{seen}");
+    assert!(seen.contains("#   web was changed meanwhile"), "{seen}");
+    let requests = daemon.requests();
+    let puts: Vec<_> = requests.iter().filter(|request| request.line.starts_with("PUT")).collect();
+    assert!(puts.len() == 2 && puts.iter().all(|put| put.body["cpus"] == 7), "{puts:?}");
+}
+
+#[test]
+fn edit_keeps_the_text_of_who_gives_up() {
+    let daemon = with_web();
+    let script = "grep -q 'not accepted' \"$1\" || sed -i s/cpus:.2/cpus:\\ 0/ \"$1\"";
+    let output = edit(&daemon, script);
+    check_exit(&output, 4);
+    let text = talk(&output);
+    let kept = text.split("your text is kept in ").nth(1).expect(&text).trim();
+    assert!(fs::read_to_string(kept).unwrap().contains("cpus: 0"));
+    fs::remove_file(kept).unwrap();
+}

@@ -1,0 +1,154 @@
+//! What needs no daemon: usage, help, manual, completion, `serve`'s configuration, `doctor`; and what
+//! is said when a daemon is needed and not there.
+
+use crate::{check_exit, data, inn, inn_in, talk};
+use serde_json::Value;
+use std::{fs, os::unix::net::UnixListener};
+
+#[test]
+fn a_line_that_makes_no_sense_is_a_usage_error() {
+    for line in [
+        &[][..],
+        &["frobnicate"],
+        &["get"],
+        &["get", ""],
+        &["create"],
+        &["create", "a,b"],
+        &["create", "web", "--memory", "512"],
+        &["create", "web", "--cmdline", "quiet"],
+        &["stop", "web", "--timeout", "60"],
+        &["wait", "web", "--for", "bliss"],
+        &["create", "--from-file", "/nonexistent.yaml"],
+        &["create", "--from-file", "/etc/hostname"],
+        &["list", "-o", "xml"],
+    ] {
+        let output = inn_in("/nonexistent".as_ref(), line);
+        check_exit(&output, 2);
+        assert!(!talk(&output).is_empty() && data(&output).is_empty(), "{line:?}");
+    }
+}
+
+#[test]
+fn help_and_manual_tell_the_exit_codes() {
+    for line in [&["--help"][..], &["help"], &["man"]] {
+        let output = inn(line).output().unwrap();
+        check_exit(&output, 0);
+        let text = data(&output);
+        assert!(text.contains("daemon refused") && text.contains("130"), "{line:?}: {text}");
+    }
+}
+
+#[test]
+fn there_is_a_manual_page_for_each_command() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = inn(&["man", "--dir"]).arg(folder.path()).output().unwrap();
+    check_exit(&output, 0);
+    for page in ["inn.1", "inn-serve.1", "inn-create.1", "inn-image-add.1"] {
+        let text = fs::read_to_string(folder.path().join(page)).unwrap();
+        assert!(text.contains(".SH NAME"), "{page}");
+    }
+    check_exit(&inn(&["man", "--dir", "/nonexistent/folder"]).output().unwrap(), 2);
+}
+
+#[test]
+fn every_shell_gets_a_script_that_asks_this_program() {
+    for shell in ["bash", "zsh", "fish", "elvish"] {
+        let output = inn(&["completion", shell]).output().unwrap();
+        check_exit(&output, 0);
+        assert!(data(&output).contains("INN_COMPLETE"), "{shell}");
+    }
+    check_exit(&inn(&["completion", "tcsh"]).output().unwrap(), 2);
+}
+
+#[test]
+fn words_are_completed_without_a_daemon() {
+    let output = inn(&["--", "inn", "cons"])
+        .env("INN_COMPLETE", "bash")
+        .env("_CLAP_COMPLETE_INDEX", "1")
+        .output()
+        .unwrap();
+    assert_eq!(data(&output).trim(), "console");
+}
+
+#[test]
+fn a_daemon_that_is_not_there_is_told_with_its_remedy() {
+    let folder = tempfile::tempdir().unwrap();
+    for line in [&["list"][..], &["start", "web"], &["console", "web"], &["events"], &["host"]] {
+        let output = inn_in(folder.path(), line);
+        check_exit(&output, 5);
+        let text = talk(&output);
+        let remedy = format!("inn serve --state-dir {}", folder.path().display());
+        assert!(text.contains("there is no socket") && text.contains(&remedy), "{text}");
+        assert!(data(&output).is_empty());
+    }
+    drop(UnixListener::bind(folder.path().join("inn.sock")).unwrap());
+    let output = inn_in(folder.path(), &["list"]);
+    check_exit(&output, 5);
+    assert!(talk(&output).contains("nobody listens"), "{}", talk(&output));
+}
+
+#[test]
+fn a_flag_outranks_the_variables() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = inn(&["list", "--state-dir"]);
+    let output = command.arg(folder.path()).env("INN_SOCKET", "/elsewhere/s").output().unwrap();
+    assert!(talk(&output).contains(&folder.path().display().to_string()), "{}", talk(&output));
+    let output = inn(&["list"]).env("INN_SOCKET", "/elsewhere/s").output().unwrap();
+    assert!(talk(&output).contains("/elsewhere/s"), "{}", talk(&output));
+}
+
+#[test]
+fn serve_refuses_what_it_cannot_serve_on_and_what_it_does_not_know() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = inn_in(folder.path(), &["serve", "--listen", "0.0.0.0:7100"]);
+    check_exit(&output, 2);
+    assert!(talk(&output).contains("0.0.0.0:7100") && talk(&output).contains("loopback"));
+
+    let config = folder.path().join("config.toml");
+    fs::write(&config, "driver = \"qemu\"\nlisten_on = []\n").unwrap();
+    let output = inn_in(folder.path(), &["serve", "--config", config.to_str().unwrap()]);
+    check_exit(&output, 2);
+    let text = talk(&output);
+    assert!(text.contains("line 2") && text.contains("listen_on"), "{text}");
+
+    check_exit(&inn_in(folder.path(), &["serve", "--config", "/nonexistent"]), 2);
+    check_exit(&inn_in(folder.path(), &["serve", "--driver", "bhyve"]), 2);
+    let deep = folder.path().join("x".repeat(100));
+    let output = inn_in(&deep, &["serve"]);
+    check_exit(&output, 2);
+    assert!(talk(&output).contains("107"), "{}", talk(&output));
+    assert!(!deep.exists(), "a refused start leaves nothing behind");
+}
+
+#[test]
+fn the_doctor_finds_what_is_missing_and_the_command_that_mends_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = inn(&["doctor", "-o", "json", "--state-dir"])
+        .arg(folder.path())
+        .env("PATH", "/nonexistent")
+        .output()
+        .unwrap();
+    check_exit(&output, 1);
+    let findings: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
+    let verdict = |what: &str| {
+        let found = findings.iter().find(|finding| finding["what"] == what);
+        found.unwrap_or_else(|| panic!("no {what} in {findings:?}"))["verdict"].clone()
+    };
+    assert_eq!(verdict("qemu"), "missing");
+    assert_eq!(verdict("qemu-img"), "missing");
+    assert_eq!(verdict("daemon"), "lacking");
+    verdict("kvm");
+}
+
+#[test]
+fn the_doctor_names_a_damaged_spec_and_leaves_it_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let specs = folder.path().join("vms");
+    fs::create_dir(&specs).unwrap();
+    let file = specs.join("0192a4b0-0000-7000-8000-000000000001.json");
+    fs::write(&file, "{\"schema\": 1,").unwrap();
+    let output = inn_in(folder.path(), &["doctor"]);
+    let text = data(&output);
+    assert!(text.contains(file.to_str().unwrap()), "{text}{}", talk(&output));
+    assert_eq!(fs::read_to_string(&file).unwrap(), "{\"schema\": 1,");
+}

@@ -1,0 +1,132 @@
+//! What is shown: tables, documents, names, refusals.
+
+use crate::{
+    check_exit, data,
+    fake::{FakeDaemon, VM_ID, not_found, ok, problem, vm},
+    inn, inn_in, talk,
+};
+use serde_json::{Value, json};
+use std::process::Stdio;
+
+fn two_pages() -> FakeDaemon {
+    FakeDaemon::start(|request| match request.line.as_str() {
+        "GET /v1/vms" => ok(json!({"items": [vm("web", "running")], "next": "c1"})),
+        "GET /v1/vms?after=c1" => ok(json!({"items": [vm("db", "stopped")]})),
+        "GET /v1/vms/web" => ok(vm("web", "running")),
+        _ => not_found(),
+    })
+}
+
+#[test]
+fn a_list_is_a_table_of_all_pages_by_default() {
+    let daemon = two_pages();
+    let output = inn_in(daemon.folder(), &["list"]);
+    check_exit(&output, 0);
+    assert_eq!(
+        data(&output),
+        "NAME  STATE    CPUS  MEMORY  SINCE  NOTE\n\
+         web   running  2     1GiB\n\
+         db    stopped  2     1GiB\n"
+    );
+    assert!(talk(&output).is_empty());
+}
+
+#[test]
+fn a_list_is_whole_for_programs_and_short_for_scripts() {
+    let daemon = two_pages();
+    let json = inn_in(daemon.folder(), &["list", "-o", "json"]);
+    let items: Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(items, json!([vm("web", "running"), vm("db", "stopped")]));
+    assert_eq!(data(&inn_in(daemon.folder(), &["ls", "-o", "name"])), "web\ndb\n");
+    let yaml = data(&inn_in(daemon.folder(), &["get", "web", "-o", "yaml"]));
+    assert!(yaml.contains("kernel:\n") && !yaml.contains('!'), "{yaml}");
+}
+
+#[test]
+fn one_vm_is_shown_field_by_field() {
+    let output = inn_in(two_pages().folder(), &["get", "web"]);
+    let text = data(&output);
+    for part in [VM_ID, "running", "kernel tiny with \"quiet\"", "pc-q35-10.0"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+}
+
+#[test]
+fn filters_reach_the_daemon_as_they_were_given() {
+    let daemon = FakeDaemon::start(|_| ok(json!({"items": []})));
+    let line = ["list", "--state", "running", "--label", "a b=c&d", "--project", "p"];
+    let output = inn_in(daemon.folder(), &line);
+    check_exit(&output, 0);
+    assert_eq!(
+        daemon.lines(),
+        ["GET /v1/vms?state=running&project=p&label.a%20b=c%26d".to_owned()]
+    );
+    assert!(data(&output).is_empty() && talk(&output).contains("inn create"));
+    let quiet = inn_in(daemon.folder(), &["list", "--quiet"]);
+    assert!(talk(&quiet).is_empty());
+}
+
+#[test]
+fn a_hostile_name_stays_one_segment() {
+    let daemon = FakeDaemon::start(|_| not_found());
+    let output = inn_in(daemon.folder(), &["get", "../host?x=1#y\n"]);
+    check_exit(&output, 3);
+    assert_eq!(daemon.lines(), ["GET /v1/vms/..%2Fhost%3Fx%3D1%23y%0A"]);
+}
+
+#[test]
+fn a_refusal_is_told_with_its_advice_and_has_its_exit_code() {
+    for (status, code, exit) in [
+        (404, "not-found", 3),
+        (409, "wrong-state", 4),
+        (412, "revision-conflict", 4),
+        (422, "invalid-field", 4),
+        (504, "timeout", 6),
+        (507, "out-of-space", 1),
+        (500, "internal", 1),
+    ] {
+        let daemon = FakeDaemon::start(move |_| problem(status, code, "it is not so"));
+        let output = inn_in(daemon.folder(), &["host"]);
+        check_exit(&output, exit);
+        assert_eq!(talk(&output), "error: it is not so\n  hint: do something else\n");
+    }
+}
+
+#[test]
+fn an_answer_of_something_else_is_no_success() {
+    let daemon = FakeDaemon::start(|_| ok(json!({"unexpected": true})));
+    let output = inn_in(daemon.folder(), &["host"]);
+    check_exit(&output, 1);
+    assert!(talk(&output).contains("inn version"), "{}", talk(&output));
+}
+
+#[test]
+fn names_of_vms_are_completed_by_asking_the_daemon() {
+    let daemon = two_pages();
+    let folder = daemon.folder().to_str().unwrap();
+    let output = inn(&["--", "inn", "--state-dir", folder, "start", "w"])
+        .env("INN_COMPLETE", "bash")
+        .env("_CLAP_COMPLETE_INDEX", "4")
+        .output()
+        .unwrap();
+    assert_eq!(data(&output).trim(), "web");
+}
+
+#[test]
+fn a_reader_who_leaves_early_is_no_failure() {
+    let daemon = FakeDaemon::start(|_| {
+        // More than a pipe holds.
+        let items: Vec<_> = (0..2000).map(|n| vm(&format!("vm-{n}"), "stopped")).collect();
+        ok(json!({"items": items}))
+    });
+    let mut child = inn(&["list", "-o", "json", "--state-dir"])
+        .arg(daemon.folder())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    check_exit(&output, 0);
+    assert_eq!(talk(&output), "");
+}
