@@ -336,3 +336,7 @@ impl Builder<'_> {
 fn port_id(port: u8) -> String {
     format!("port{port}")
 }
+
+#[cfg(test)]
+#[path = "command_line_tests.rs"]
+mod tests;
