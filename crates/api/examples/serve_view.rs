@@ -99,7 +99,7 @@ fn spec(id: VmId, n: usize) -> Result<Spec, Box<dyn std::error::Error>> {
     let mut config = VmConfig::new(format!("vm-{n}").parse()?);
     config.description = "one of ten thousand".into();
     config.labels = [("owner", "team-a"), ("stage", "production")]
-        .map(|(key, value)| (key.into(), value.into()))
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
         .into();
     for name in ["root", "data"] {
         config.disks.push(Disk {
@@ -121,9 +121,9 @@ fn spec(id: VmId, n: usize) -> Result<Spec, Box<dyn std::error::Error>> {
         cpu_model: "x86-64-v2-AES".into(),
         uid: Some(200_000),
         ports: 8,
-        devices: devices.map(|name| (name.into(), Placement::Port(1))).into(),
-        macs: [("net0".into(), MacAddress::from_suffix([1, 2, 3]))].into(),
-        serials: ["root", "data"].map(|name| (name.into(), format!("{n:020}"))).into(),
+        devices: devices.map(|name| (name.to_owned(), Placement::Port(1))).into(),
+        macs: [("net0".to_owned(), MacAddress::from_suffix([1, 2, 3]))].into(),
+        serials: ["root", "data"].map(|name| (name.to_owned(), format!("{n:020}"))).into(),
     };
     let now = Timestamp::now();
     let (revision, want) = (Revision(1), Want::Stopped);

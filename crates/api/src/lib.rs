@@ -14,6 +14,8 @@
 //! Every refusal is a problem document (RFC 9457) with a stable code. Every answer says the view's
 //! revision from which on what it says can be read. Unknown parameters and fields are refused.
 
+#[cfg(test)]
+mod api_tests;
 mod gate;
 mod operations;
 mod protocol;

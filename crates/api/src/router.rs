@@ -1,4 +1,4 @@
-//! The routes and their documentation, in one list: a route that is served is documented.
+//! The routes and their documentation, in one table: a route that is served is documented.
 
 use crate::{
     gate::{no_method, no_route},
@@ -10,7 +10,7 @@ use crate::{
     resources::{console, events, health, host, images, logs, metrics, power, tasks, vms},
     state::ApiState,
 };
-use axum::{Router, extract::State};
+use axum::{Router, extract::State, routing};
 use bytes::Bytes;
 use std::{collections::BTreeMap, sync::LazyLock};
 use utoipa::{
@@ -22,52 +22,74 @@ use utoipa::{
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
+/// Writes the list of routes twice: as what is served, and as what is documented. Only the first is
+/// needed at the daemon's start, and the second takes longer than all else there.
+macro_rules! table {
+    ($($method:ident $path:literal => $($handler:ident)::+,)+) => {
+        fn served() -> Router<ApiState> {
+            Router::new()$(.route($path, routing::$method($($handler)::+)))+
+        }
+
+        fn documented() -> OpenApiRouter<ApiState> {
+            OpenApiRouter::with_openapi(Description::openapi())
+                $(.routes(routes!($($handler)::+)))+
+        }
+
+        #[cfg(test)]
+        const ROUTES: &[(&str, &str)] = &[$((stringify!($method), $path)),+];
+    };
+}
+
+table! {
+    get "/v1/vms" => vms::list,
+    post "/v1/vms" => vms::create::create,
+    get "/v1/vms/{vm}" => vms::read,
+    put "/v1/vms/{vm}" => vms::edit::replace,
+    patch "/v1/vms/{vm}" => vms::edit::merge,
+    delete "/v1/vms/{vm}" => vms::delete,
+    post "/v1/vms/{vm}/clone" => vms::create::clone,
+    post "/v1/vms/{vm}/start" => power::start,
+    post "/v1/vms/{vm}/stop" => power::stop,
+    post "/v1/vms/{vm}/kill" => power::kill,
+    post "/v1/vms/{vm}/reboot" => power::reboot,
+    post "/v1/vms/{vm}/reset" => power::reset,
+    post "/v1/vms/{vm}/pause" => power::pause,
+    post "/v1/vms/{vm}/resume" => power::resume,
+    get "/v1/vms/{vm}/logs" => logs::read,
+    get "/v1/vms/{vm}/console" => console::open,
+    get "/v1/tasks" => tasks::list,
+    get "/v1/tasks/{id}" => tasks::read,
+    post "/v1/tasks/{id}/cancel" => tasks::cancel,
+    get "/v1/images" => images::list,
+    post "/v1/images" => images::add,
+    get "/v1/images/{name}" => images::read,
+    delete "/v1/images/{name}" => images::remove,
+    get "/v1/events" => events::follow,
+    get "/v1/host" => host::read,
+    get "/metrics" => metrics::read,
+    get "/healthz" => health::read,
+    get "/v1/openapi.json" => read_document,
+}
+
 /// The routes of the native API.
 ///
-/// They are served behind the gate of [`crate::serve_unix`] and [`crate::serve_tcp`], which finds out who is
-/// calling and writes the problem documents. Without it, problems have no body, and what changes
-/// something is refused.
+/// They are served behind the gate of [`crate::serve_unix`] and [`crate::serve_tcp`], which finds out
+/// who is calling and writes the problem documents. Without it, problems have no body, and what
+/// changes something is refused.
 pub fn router(state: ApiState) -> Router {
-    let (router, _document) = all().split_for_parts();
-    router.fallback(no_route).method_not_allowed_fallback(no_method).with_state(state)
+    served().fallback(no_route).method_not_allowed_fallback(no_method).with_state(state)
 }
 
 /// The OpenAPI 3.1 document of the native API, as JSON.
 pub fn document() -> Bytes {
     static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| {
-        let document = all().into_openapi();
+        let document = documented().into_openapi();
         let mut json = serde_json::to_vec_pretty(&document)
             .expect("the document is made here, with text keys only");
         json.push(b'\n');
         json.into()
     });
     DOCUMENT.clone()
-}
-
-fn all() -> OpenApiRouter<ApiState> {
-    OpenApiRouter::with_openapi(Description::openapi())
-        .routes(routes!(vms::list, vms::create::create))
-        .routes(routes!(vms::read, vms::edit::replace, vms::edit::merge, vms::delete))
-        .routes(routes!(vms::create::clone))
-        .routes(routes!(power::start))
-        .routes(routes!(power::stop))
-        .routes(routes!(power::kill))
-        .routes(routes!(power::reboot))
-        .routes(routes!(power::reset))
-        .routes(routes!(power::pause))
-        .routes(routes!(power::resume))
-        .routes(routes!(logs::read))
-        .routes(routes!(console::open))
-        .routes(routes!(tasks::list))
-        .routes(routes!(tasks::read))
-        .routes(routes!(tasks::cancel))
-        .routes(routes!(images::list, images::add))
-        .routes(routes!(images::read, images::remove))
-        .routes(routes!(events::follow))
-        .routes(routes!(host::read))
-        .routes(routes!(metrics::read))
-        .routes(routes!(health::read))
-        .routes(routes!(read_document))
 }
 
 /// Read this document
@@ -140,31 +162,78 @@ impl ProblemStatus {
         let schema = Ref::from_schema_name("Problem");
         ResponseBuilder::new()
             .description(self.description)
-            .content(
-                "application/problem+json",
-                ContentBuilder::new().schema(Some(schema)).build(),
-            )
+            .content("application/problem+json", ContentBuilder::new().schema(Some(schema)).build())
             .build()
     }
 }
 
 const PROBLEMS: [ProblemStatus; 16] = [
-    ProblemStatus::new(400, "BadRequest", "`bad-request`: not readable as what it claims to be", true),
-    ProblemStatus::new(401, "Unauthenticated", "`unauthenticated`: nobody said who is calling, or it does not hold", true),
+    ProblemStatus::new(
+        400,
+        "BadRequest",
+        "`bad-request`: not readable as what it claims to be",
+        true,
+    ),
+    ProblemStatus::new(
+        401,
+        "Unauthenticated",
+        "`unauthenticated`: nobody said who is calling, or it does not hold",
+        true,
+    ),
     ProblemStatus::new(403, "Forbidden", "`forbidden`: the caller may not do this", true),
     ProblemStatus::new(404, "NotFound", "`not-found`: there is no such thing", true),
-    ProblemStatus::new(405, "MethodNotAllowed", "`method-not-allowed`: not with this method; `Allow` says with which", true),
-    ProblemStatus::new(409, "Conflict", "`name-taken`, `ambiguous-name`, `wrong-state`, `in-use`, `protected`, `quarantined`, `idempotency-conflict`, `out-of-capacity`, `cancelled`: not as things are", true),
-    ProblemStatus::new(412, "RevisionConflict", "`revision-conflict`: changed since the caller read it", false),
+    ProblemStatus::new(
+        405,
+        "MethodNotAllowed",
+        "`method-not-allowed`: not with this method; `Allow` says with which",
+        true,
+    ),
+    ProblemStatus::new(
+        409,
+        "Conflict",
+        "`name-taken`, `ambiguous-name`, `wrong-state`, `in-use`, `protected`, `quarantined`, `idempotency-conflict`, `out-of-capacity`, `cancelled`: not as things are",
+        true,
+    ),
+    ProblemStatus::new(
+        412,
+        "RevisionConflict",
+        "`revision-conflict`: changed since the caller read it",
+        false,
+    ),
     ProblemStatus::new(413, "TooLarge", "`too-large`: the body is larger than 1 MiB", true),
-    ProblemStatus::new(422, "InvalidField", "`invalid-field`: a field or parameter has a value that is not allowed", true),
+    ProblemStatus::new(
+        422,
+        "InvalidField",
+        "`invalid-field`: a field or parameter has a value that is not allowed",
+        true,
+    ),
     ProblemStatus::new(500, "Internal", "`internal`: a defect in Innkeeper", true),
-    ProblemStatus::new(501, "Unsupported", "`unsupported`: this host or hypervisor cannot do it", false),
-    ProblemStatus::new(502, "HypervisorFailed", "`hypervisor-failed`: the hypervisor refused or failed", true),
-    ProblemStatus::new(503, "Unavailable", "`missing-program`: a program is not installed; `shutting-down`: the daemon is stopping", true),
+    ProblemStatus::new(
+        501,
+        "Unsupported",
+        "`unsupported`: this host or hypervisor cannot do it",
+        false,
+    ),
+    ProblemStatus::new(
+        502,
+        "HypervisorFailed",
+        "`hypervisor-failed`: the hypervisor refused or failed",
+        true,
+    ),
+    ProblemStatus::new(
+        503,
+        "Unavailable",
+        "`missing-program`: a program is not installed; `shutting-down`: the daemon is stopping",
+        true,
+    ),
     ProblemStatus::new(504, "Timeout", "`timeout`: it took too long", false),
     ProblemStatus::new(507, "OutOfSpace", "`out-of-space`: the disk is full", false),
-    ProblemStatus::new(431, "HeadTooLarge", "The request's head is larger than 32 KiB; without a body", true),
+    ProblemStatus::new(
+        431,
+        "HeadTooLarge",
+        "The request's head is larger than 32 KiB; without a body",
+        true,
+    ),
 ];
 
 fn problems(of: impl Fn(&ProblemStatus) -> bool) -> BTreeMap<String, RefOr<Response>> {
@@ -207,6 +276,22 @@ mod tests {
         }
         let kept = std::fs::read(path).unwrap();
         assert!(kept == document(), "{path} is out of date: UPDATE_GOLDEN=1 writes it anew");
+    }
+
+    #[test]
+    fn what_is_documented_is_what_is_served() {
+        let document: serde_json::Value = serde_json::from_slice(&document()).unwrap();
+        let paths = document["paths"].as_object().unwrap();
+        let mut documented: Vec<_> = paths
+            .iter()
+            .flat_map(|(path, item)| {
+                item.as_object().unwrap().keys().map(move |method| (method.as_str(), path.as_str()))
+            })
+            .collect();
+        let mut served = ROUTES.to_vec();
+        documented.sort_unstable();
+        served.sort_unstable();
+        assert_eq!(documented, served);
     }
 
     #[test]

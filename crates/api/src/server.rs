@@ -128,3 +128,7 @@ where
         tracing::debug!(%error, "a connection broke off");
     }
 }
+
+#[cfg(test)]
+#[path = "server_tests.rs"]
+mod tests;

@@ -1,1 +1,273 @@
-//! What the tests of this crate have in common.
+//! What the tests of this crate have in common: a view with VMs in it, an engine that does nothing
+//! but remember, and requests that pass the gate.
+
+use crate::{
+    gate::{Entrance, Gate},
+    operations::Operations,
+    router::router,
+    state::ApiState,
+};
+use async_trait::async_trait;
+use axum::{Router, body::Body, response::Response};
+use http::{HeaderMap, Request as HttpRequest, StatusCode, request};
+use http_body_util::BodyExt;
+use innkeeper_auth::Identity;
+use innkeeper_driver::ByteStream;
+use innkeeper_engine::{Accepted, Caller, Request};
+use innkeeper_model::{
+    Assigned, Code, Facts, MachineState, Refusal, Revision, Spec, Task, TaskId, TaskState,
+    Timestamp, VmConfig, VmId, Want,
+};
+use innkeeper_view::{Update, View, ViewOptions};
+use serde_json::Value;
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+use tokio::{io::duplex, sync::Notify};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+pub(crate) fn spec(name: &str) -> Spec {
+    Spec {
+        id: VmId::new(),
+        revision: Revision(1),
+        created: Timestamp::UNIX_EPOCH,
+        updated: Timestamp::UNIX_EPOCH,
+        want: Want::Stopped,
+        config: VmConfig::new(name.parse().unwrap()),
+        assigned: Assigned::default(),
+    }
+}
+
+pub(crate) fn running(id: VmId) -> Update {
+    Update::VmFacts { id, facts: Facts { machine: MachineState::Running, ..Facts::default() } }
+}
+
+/// An engine that makes a task of everything and ends it as it was told to.
+pub(crate) struct FakeEngine {
+    view: View,
+    asked: Mutex<Vec<(Caller, Request)>>,
+    /// What the next tasks come to; done where empty.
+    ends: Mutex<Vec<Result<TaskState, Refusal>>>,
+    /// Whether a wait lasts for ever, and who is told that there is one.
+    waits: AtomicBool,
+    waiting: Notify,
+}
+
+impl FakeEngine {
+    /// The next requests but those already planned for end so; an error is a refusal at once.
+    pub(crate) fn plan(&self, end: Result<TaskState, Refusal>) {
+        self.ends.lock().unwrap().push(end);
+    }
+
+    /// What was submitted since the last time.
+    pub(crate) fn asked(&self) -> Vec<Request> {
+        self.asked.lock().unwrap().drain(..).map(|(_, request)| request).collect()
+    }
+
+    /// From now on no task is seen to end.
+    pub(crate) fn never_tell(&self) {
+        self.waits.store(true, Ordering::Release);
+    }
+
+    /// Returns when somebody waits for a task.
+    pub(crate) async fn somebody_waits(&self) {
+        self.waiting.notified().await;
+    }
+
+    pub(crate) fn callers(&self) -> Vec<Caller> {
+        self.asked.lock().unwrap().iter().map(|(caller, _)| caller.clone()).collect()
+    }
+}
+
+#[async_trait]
+impl Operations for FakeEngine {
+    async fn submit(&self, caller: &Caller, request: Request) -> Result<Accepted, Refusal> {
+        self.asked.lock().unwrap().push((caller.clone(), request.clone()));
+        let end = {
+            let mut ends = self.ends.lock().unwrap();
+            if ends.is_empty() { Ok(TaskState::Done) } else { ends.remove(0) }
+        }?;
+        let mut updates = Vec::new();
+        let vm = match request {
+            Request::Create { config, id } => {
+                let id = id.unwrap_or_else(VmId::new);
+                let made = Spec { id, config: *config, ..spec("made") };
+                updates.push(Update::VmSpec(Arc::new(made)));
+                Some(id)
+            }
+            Request::Edit { vm, .. }
+            | Request::Clone { vm, .. }
+            | Request::Delete { vm, .. }
+            | Request::Power { vm, .. } => Some(vm),
+            Request::AddImage(_) | Request::RemoveImage { .. } => None,
+        };
+        let task = task(end, vm);
+        updates.push(Update::Task(task.clone()));
+        let revision = self.view.barrier(updates).await?;
+        Ok(Accepted { task: task.id, vm, revision })
+    }
+
+    async fn wait(&self, task: TaskId, _at_most: Duration) -> Option<Task> {
+        if self.waits.load(Ordering::Acquire) {
+            self.waiting.notify_one();
+            std::future::pending::<()>().await;
+        }
+        self.view.snapshot().tasks.get(&task).map(|record| Task::clone(record))
+    }
+
+    fn cancel(&self, _caller: &Caller, task: TaskId) -> Result<(), Refusal> {
+        match self.view.snapshot().tasks.get(&task) {
+            None => Err(Refusal::not_found("task", task)),
+            Some(task) if task.state.is_final() => {
+                Err(Refusal::new(Code::WrongState, "it has ended"))
+            }
+            Some(_) => Ok(()),
+        }
+    }
+
+    async fn open_console(&self, _vm: VmId) -> Result<Box<dyn ByteStream>, Refusal> {
+        let (here, there) = duplex(64);
+        // An echo.
+        tokio::spawn(async move {
+            let (mut reads, mut writes) = tokio::io::split(there);
+            tokio::io::copy(&mut reads, &mut writes).await
+        });
+        Ok(Box::new(here))
+    }
+
+    async fn serial_log(&self, _vm: VmId) -> Result<Vec<u8>, Refusal> {
+        Ok(b"login: \xff".to_vec())
+    }
+
+    async fn hypervisor_log(&self, _vm: VmId) -> Result<Vec<u8>, Refusal> {
+        Ok(b"qemu: warning".to_vec())
+    }
+}
+
+pub(crate) fn task(state: TaskState, vm: Option<VmId>) -> Task {
+    Task {
+        id: TaskId::new(),
+        operation: "test".into(),
+        vm,
+        subject: "web".into(),
+        caller: "uid:0".into(),
+        request_id: None,
+        state,
+        cancellable: true,
+        created: Timestamp::UNIX_EPOCH,
+        started: None,
+        ended: state.is_final().then_some(Timestamp::UNIX_EPOCH),
+        steps: Vec::new(),
+        percent: None,
+        error: (state == TaskState::Failed)
+            .then(|| Refusal::new(Code::HypervisorFailed, "QEMU ended")),
+        warnings: Vec::new(),
+        settled_at: None,
+        revision: Revision::default(),
+    }
+}
+
+/// The API over a view of its own.
+pub(crate) struct Api {
+    pub(crate) view: View,
+    pub(crate) engine: Arc<FakeEngine>,
+    pub(crate) state: ApiState,
+    pub(crate) stopping: CancellationToken,
+    router: Router,
+}
+
+impl Api {
+    pub(crate) fn new() -> Self {
+        let view = View::start(ViewOptions::new(Uuid::now_v7()));
+        let engine = Arc::new(FakeEngine {
+            view: view.clone(),
+            asked: Mutex::default(),
+            ends: Mutex::default(),
+            waits: AtomicBool::default(),
+            waiting: Notify::new(),
+        });
+        let stopping = CancellationToken::new();
+        let operations: Arc<dyn Operations> = engine.clone();
+        let state = ApiState::new(view.clone(), operations, stopping.clone());
+        let router = router(state.clone());
+        Self { view, engine, state, stopping, router }
+    }
+
+    /// With stopped VMs of these names; their ids are in the same order.
+    pub(crate) async fn with(names: &[&str]) -> (Self, Vec<VmId>) {
+        let api = Self::new();
+        let specs: Vec<_> = names.iter().map(|name| spec(name)).collect();
+        let ids = specs.iter().map(|spec| spec.id).collect();
+        let updates = specs.into_iter().map(|spec| Update::VmSpec(Arc::new(spec))).collect();
+        api.post(updates).await;
+        (api, ids)
+    }
+
+    pub(crate) async fn post(&self, updates: Vec<Update>) {
+        self.view.barrier(updates).await.unwrap();
+    }
+
+    pub(crate) async fn call(&self, request: request::Builder, body: impl Into<Body>) -> Response {
+        let entrance = Entrance::Unix(Identity::User { uid: 1000 });
+        self.call_through(entrance, request.body(body.into()).unwrap()).await
+    }
+
+    pub(crate) async fn call_through(
+        &self,
+        entrance: Entrance,
+        request: HttpRequest<Body>,
+    ) -> Response {
+        let gate = Gate::new(self.state.clone(), self.router.clone(), Arc::new(entrance));
+        gate.answer(request).await
+    }
+
+    pub(crate) async fn get(&self, uri: &str) -> Read {
+        Read::of(self.call(HttpRequest::get(uri), Body::empty()).await).await
+    }
+
+    pub(crate) async fn send(&self, method: &str, uri: &str, body: &str) -> Read {
+        let request = HttpRequest::builder().method(method).uri(uri);
+        Read::of(self.call(request, body.to_owned()).await).await
+    }
+}
+
+/// An answer that was read to its end.
+#[derive(Debug)]
+pub(crate) struct Read {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
+}
+
+impl Read {
+    pub(crate) async fn of(response: Response) -> Self {
+        let (head, body) = response.into_parts();
+        let bytes = body.collect().await.unwrap().to_bytes();
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        Self { status: head.status, headers: head.headers, text }
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {}", self.text))
+    }
+
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map(|value| value.to_str().unwrap()).unwrap_or_default()
+    }
+
+    /// The problem, after checking that it is one and says of itself what the head says.
+    #[track_caller]
+    pub(crate) fn problem(&self, code: &str) -> Value {
+        assert_eq!(self.header("content-type"), "application/problem+json", "{self:?}");
+        let problem = self.json();
+        assert_eq!(problem["code"], code, "{problem}");
+        assert_eq!(problem["status"], self.status.as_u16());
+        assert_eq!(problem["instance"], self.header("x-request-id"));
+        problem
+    }
+}

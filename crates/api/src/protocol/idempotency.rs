@@ -151,7 +151,13 @@ mod tests {
 
     type Outcome = Result<u32, Refusal>;
 
-    async fn once(keys: &Keys<u32>, key: &str, body: &str, now: Instant, outcome: Outcome) -> Outcome {
+    async fn once(
+        keys: &Keys<u32>,
+        key: &str,
+        body: &str,
+        now: Instant,
+        outcome: Outcome,
+    ) -> Outcome {
         let fingerprint = fingerprint(&[body.as_bytes()]);
         keys.once(("me", key), fingerprint, now, async { outcome }).await
     }

@@ -29,10 +29,8 @@ pub(crate) async fn read(body: Body) -> Result<Bytes, Refusal> {
         Ok(Err(error)) => {
             Err(Refusal::new(Code::BadRequest, "the body broke off").caused_by(&*error))
         }
-        Err(_elapsed) => {
-            Err(Refusal::new(Code::BadRequest, "the body did not arrive in time")
-                .with_limit(format!("{} s", BODY_TIMEOUT.as_secs())))
-        }
+        Err(_elapsed) => Err(Refusal::new(Code::BadRequest, "the body did not arrive in time")
+            .with_limit(format!("{} s", BODY_TIMEOUT.as_secs()))),
     }
 }
 
@@ -80,7 +78,12 @@ pub(crate) fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
                 let document = serde_json::from_slice(body).unwrap_or_default();
                 wrong_data(error.path(), &error.inner().to_string(), &document)
             }
-            _ => no_json(error.inner()),
+            // An object with two keys where one is wanted is a syntax error to serde_json.
+            _ => match serde_json::from_slice::<Value>(body) {
+                Ok(document) => decode_value::<T>(&document).err(),
+                Err(_) => None,
+            }
+            .unwrap_or_else(|| no_json(error.inner())),
         }
     })?;
     json.end().map_err(|error| no_json(&error))?;
@@ -148,7 +151,7 @@ fn below(path: &Path, name: &str) -> String {
 }
 
 fn ends_with(path: &Path, name: &str) -> bool {
-    matches!(path.iter().last(), Some(Segment::Map { key }) if key == name)
+    matches!(path.iter().next_back(), Some(Segment::Map { key }) if key == name)
 }
 
 fn value_at<'a>(document: &'a Value, path: &Path) -> Option<&'a Value> {
@@ -206,6 +209,13 @@ mod tests {
         check(r#"{"name":"a","cpus":-1}"#, "cpus", Some("-1"), "expected u16");
         check(r#"{"name":7}"#, "name", Some("7"), "expected a string");
         check(r#"[]"#, "body", Some("[]"), "expected");
+        let two = r#"{"name":"a","boot":{"firmware":"bios","kernel":{}}}"#;
+        check(
+            two,
+            "boot",
+            Some(r#"{"firmware":"bios","kernel":{}}"#),
+            "expected map with a single key",
+        );
     }
 
     #[test]
@@ -252,7 +262,10 @@ mod tests {
             assert!(refusal.message.contains(place), "{refusal:?}");
         }
         assert_eq!(refused(&"[".repeat(100_000)).code, Code::InvalidField);
-        assert_eq!(decode::<Value>("[".repeat(100_000).as_bytes()).unwrap_err().code, Code::BadRequest);
+        assert_eq!(
+            decode::<Value>("[".repeat(100_000).as_bytes()).unwrap_err().code,
+            Code::BadRequest
+        );
     }
 
     #[test]
@@ -280,6 +293,9 @@ mod tests {
         assert!(of("application/json; charset=utf-8").is_ok());
         assert!(expect_type(&HeaderMap::new(), "application/json").is_ok());
         let refusal = of("text/plain").unwrap_err();
-        assert_eq!((refusal.code, refusal.value.as_deref()), (Code::BadRequest, Some("text/plain")));
+        assert_eq!(
+            (refusal.code, refusal.value.as_deref()),
+            (Code::BadRequest, Some("text/plain"))
+        );
     }
 }

@@ -192,7 +192,9 @@ where
             }
             match &self.fields {
                 None => chunk.extend_from_slice(&native(record)),
-                Some(fields) => chunk.extend_from_slice(&answer::encode(&fields.of(record.value()))),
+                Some(fields) => {
+                    chunk.extend_from_slice(&answer::encode(&fields.of(record.value())))
+                }
             }
             last = Some(key);
         }
@@ -253,3 +255,7 @@ where
         Some(chunk.into())
     }
 }
+
+#[cfg(test)]
+#[path = "list_tests.rs"]
+mod tests;

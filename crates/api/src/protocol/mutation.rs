@@ -12,7 +12,9 @@ use crate::{
 };
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use innkeeper_engine::{Accepted, PowerVerb, Request};
-use innkeeper_model::{Code, Image, ImageName, Refusal, Revision, Task, TaskId, TaskState, Vm, VmId};
+use innkeeper_model::{
+    Code, Image, ImageName, Refusal, Revision, Task, TaskId, TaskState, Vm, VmId,
+};
 use serde::Serialize;
 use std::{
     sync::Arc,

@@ -55,10 +55,8 @@ impl Params {
         match self.one(name)?.as_deref() {
             None | Some("false") => Ok(false),
             Some("true") => Ok(true),
-            Some(other) => {
-                Err(Refusal::invalid(name, other, "is neither true nor false")
-                    .with_limit("true or false"))
-            }
+            Some(other) => Err(Refusal::invalid(name, other, "is neither true nor false")
+                .with_limit("true or false")),
         }
     }
 
@@ -116,7 +114,8 @@ mod tests {
 
     #[test]
     fn parameters_are_taken_by_name_and_nothing_is_left() {
-        let mut params = Params::parse("state=running,paused&state=ended&limit=5&label.a%2Fb=c+d&x=");
+        let mut params =
+            Params::parse("state=running,paused&state=ended&limit=5&label.a%2Fb=c+d&x=");
         assert_eq!(params.list("state").unwrap(), ["running", "paused", "ended"]);
         assert_eq!(params.parsed("limit").unwrap(), Some(5_usize));
         assert_eq!(params.beginning("label."), [("a/b".to_owned(), "c d".to_owned())]);

@@ -12,7 +12,7 @@ use innkeeper_model::{
     Action, Image, ImageName, Position, ResourceKind, Revision, Task, TaskId, Vm, VmId,
 };
 use innkeeper_view::{Batch, EncodingSlot, Entry, Snapshot, Subject, Transition};
-use std::sync::Arc;
+use std::{fmt::Arguments, io::Write, sync::Arc};
 
 /// The size at which a piece of a gap's snapshot is sent, in bytes: it is all that a reader who has
 /// one holds in memory.
@@ -73,9 +73,8 @@ pub(crate) fn batch(batch: &Batch, framing: Framing, filter: &Filter) -> Option<
             Framing::Lines => framed.extend_from_slice(line),
             Framing::Events => {
                 let (kind, action) = (kind_name(kind(&entry.subject)), action_name(entry));
-                event(&mut framed, entry.position, &format!("{kind}.{action}"), |data| {
-                    data.extend_from_slice(line);
-                });
+                event(&mut framed, entry.position, format_args!("{kind}.{action}"));
+                framed.extend_from_slice(line);
                 framed.push(b'\n');
             }
         }
@@ -105,7 +104,8 @@ pub(crate) fn ready(framing: Framing, position: Position, revision: Revision) ->
         Framing::Lines => line.into(),
         Framing::Events => {
             let mut framed = Vec::new();
-            event(&mut framed, position, "ready", |data| data.extend_from_slice(line.as_bytes()));
+            event(&mut framed, position, format_args!("ready"));
+            framed.extend_from_slice(line.as_bytes());
             framed.push(b'\n');
             framed.into()
         }
@@ -121,10 +121,10 @@ pub(crate) fn keep_alive(framing: Framing, position: Position) -> Bytes {
     }
 }
 
-/// Writes an event up to its data, and the data.
-fn event(framed: &mut Vec<u8>, position: Position, name: &str, data: impl FnOnce(&mut Vec<u8>)) {
-    framed.extend_from_slice(format!("id: {position}\nevent: {name}\ndata: ").as_bytes());
-    data(framed);
+/// Writes an event up to its data.
+fn event(framed: &mut Vec<u8>, position: Position, name: Arguments<'_>) {
+    let begun = write!(framed, "id: {position}\nevent: {name}\ndata: ");
+    begun.expect("a vector takes whatever is written to it");
 }
 
 fn kind(subject: &Subject) -> ResourceKind {
@@ -211,9 +211,8 @@ impl Gap {
                 None => rows,
             }
         });
-        let images = filter
-            .has(ResourceKind::Image)
-            .then(|| Rows::new(&snapshot.images, Page::whole()));
+        let images =
+            filter.has(ResourceKind::Image).then(|| Rows::new(&snapshot.images, Page::whole()));
         let known = snapshot.host.revision > Revision::default();
         let host = known && filter.has(ResourceKind::Host);
         Self { snapshot, framing, part: Part::Head, vms, tasks, images, host }
@@ -225,7 +224,7 @@ impl Gap {
             Part::Head => {
                 let (position, revision) = (self.snapshot.position(), self.snapshot.revision);
                 if self.framing == Framing::Events {
-                    event(chunk, position, "gap", |_| {});
+                    event(chunk, position, format_args!("gap"));
                 }
                 let head = format!(
                     "{{\"type\":\"gap\",\"position\":\"{position}\",\"revision\":{revision}"

@@ -113,8 +113,12 @@ impl NewImage {
             (None, Some(url)) => ImageFrom::Url { url, checksum },
             (path, _) => {
                 let given = if path.is_some() { "both" } else { "neither" };
-                return Err(Refusal::invalid("path", given, "is there: exactly one of path and url \
-                    says where the image comes from"));
+                return Err(Refusal::invalid(
+                    "path",
+                    given,
+                    "is there: exactly one of path and url \
+                    says where the image comes from",
+                ));
             }
         };
         Ok(AddImage { name, kind, from, format, initrd })
@@ -210,15 +214,16 @@ mod tests {
         let body = serde_json::json!(
             { "name": "a", "kind": "iso", "url": "https://example.org/a.iso", "checksum": "00" }
         );
-        let from = ImageFrom::Url {
-            url: "https://example.org/a.iso".into(),
-            checksum: Some("00".into()),
-        };
+        let from =
+            ImageFrom::Url { url: "https://example.org/a.iso".into(), checksum: Some("00".into()) };
         assert_eq!(request(body).unwrap().from, from);
         for (body, field) in [
             (serde_json::json!({ "name": "a", "kind": "disk" }), "path"),
             (serde_json::json!({ "name": "a", "kind": "disk", "path": "/a", "url": "b" }), "path"),
-            (serde_json::json!({ "name": "a", "kind": "disk", "path": "/a", "checksum": "b" }), "checksum"),
+            (
+                serde_json::json!({ "name": "a", "kind": "disk", "path": "/a", "checksum": "b" }),
+                "checksum",
+            ),
             (serde_json::json!({ "name": "a", "kind": "floppy", "path": "/a" }), "kind"),
         ] {
             assert_eq!(request(body).unwrap_err().field.as_deref(), Some(field));

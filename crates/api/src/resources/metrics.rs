@@ -13,9 +13,7 @@ use innkeeper_model::{Code, Refusal, TaskState, VmState};
 use innkeeper_view::View;
 use prometheus_client::{
     collector::Collector,
-    encoding::{
-        DescriptorEncoder, EncodeLabelSet, EncodeLabelValue, EncodeMetric, text::encode,
-    },
+    encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, text::encode},
     metrics::{
         counter::Counter,
         family::Family,
@@ -28,7 +26,7 @@ use std::{fmt, fs};
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// What kind of request it was; the routes by their first word, so that no caller can make new ones.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Route {
     Vms,
     Tasks,
@@ -41,6 +39,19 @@ pub(crate) enum Route {
 }
 
 impl Route {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Vms => "vms",
+            Self::Tasks => "tasks",
+            Self::Images => "images",
+            Self::Host => "host",
+            Self::Events => "events",
+            Self::Metrics => "metrics",
+            Self::Health => "health",
+            Self::Other => "other",
+        }
+    }
+
     /// Of this path.
     pub(crate) fn of(path: &str) -> Self {
         let Some(resource) = path.strip_prefix("/v1/") else {
@@ -63,7 +74,7 @@ impl Route {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Answered {
-    route: Route,
+    route: &'static str,
     status: u16,
 }
 
@@ -85,7 +96,7 @@ impl Metrics {
     }
 
     pub(crate) fn count(&self, route: Route, status: StatusCode) {
-        let answered = Answered { route, status: status.as_u16() };
+        let answered = Answered { route: route.name(), status: status.as_u16() };
         self.requests.get_or_create(&answered).inc();
     }
 
@@ -124,16 +135,16 @@ impl Collector for Looked {
 
         let tasks = Family::<OfTask, Gauge>::default();
         for task in snapshot.tasks.values() {
-            let labels = OfTask { operation: task.operation.clone(), state: task_state(task.state) };
+            let labels =
+                OfTask { operation: task.operation.clone(), state: task_state(task.state) };
             tasks.get_or_create(&labels).inc();
         }
         let help = "Tasks that are remembered, by operation and state";
         put(&mut encoder, "innkeeper_tasks", help, &tasks)?;
 
         let figures = self.view.figures();
-        let mut gauge = |name, help, value: u64| {
-            put(&mut encoder, name, help, &ConstGauge::new(value))
-        };
+        let mut gauge =
+            |name, help, value: u64| put(&mut encoder, name, help, &ConstGauge::new(value));
         gauge("innkeeper_images", "Images", snapshot.images.len() as u64)?;
         gauge("innkeeper_feed_revision", "Changes since the daemon started", figures.revision.0)?;
         let help = "Changes that the feed remembers";

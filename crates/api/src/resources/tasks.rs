@@ -67,12 +67,11 @@ pub(crate) async fn list(State(state): State<ApiState>, mut params: Params) -> A
 
     let snapshot = state.view().snapshot();
     let vm = vm.map(|text| vm_id(&snapshot, &text)).transpose()?;
-    let rows = Rows::new(&snapshot.tasks, page).ordered(Order::Descending).only(
-        move |task: &Task| {
+    let rows =
+        Rows::new(&snapshot.tasks, page).ordered(Order::Descending).only(move |task: &Task| {
             vm.is_none_or(|vm| task.vm == Some(vm))
                 && states.as_ref().is_none_or(|states| states.contains(&task.state))
-        },
-    );
+        });
     Ok(list::answer(snapshot.revision, rows))
 }
 

@@ -309,9 +309,10 @@ impl Import<'_> {
     /// Names the source in a refusal that only knows the work folder.
     fn name_source(&self, mut refusal: Refusal) -> Refusal {
         if refusal.field.as_deref() == Some(SOURCE) {
-            refusal.field = Some(self.request.source.field().into());
-            let source = self.request.source.shown();
-            refusal.message = refusal.message.replacen("\"\"", &format!("{source:?}"), 1);
+            let (field, source) = (self.request.source.field(), self.request.source.shown());
+            let named = format!("{field}: {source:?}");
+            refusal.message = refusal.message.replacen("source: \"\"", &named, 1);
+            refusal.field = Some(field.into());
             refusal.value = Some(source);
         }
         refusal

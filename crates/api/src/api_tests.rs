@@ -1,0 +1,352 @@
+//! The routes, through the gate, over a view and an engine that only remembers.
+
+use crate::test_support::{Api, Read, running, task};
+use axum::body::Body;
+use http::{Request as HttpRequest, StatusCode};
+use innkeeper_engine::{PowerVerb, Request, STOP_TIMEOUT};
+use innkeeper_model::{Code, Refusal, Revision, TaskState};
+use innkeeper_view::Update;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+const CREATE: &str = r#"{"name":"new"}"#;
+
+async fn with_header(api: &Api, method: &str, uri: &str, header: (&str, &str), body: &str) -> Read {
+    let request = HttpRequest::builder().method(method).uri(uri).header(header.0, header.1);
+    Read::of(api.call(request, body.to_owned()).await).await
+}
+
+// reading
+
+#[tokio::test]
+async fn a_vm_is_read_by_id_name_and_beginning_with_the_tag_of_its_spec() {
+    let (api, ids) = Api::with(&["web", "db"]).await;
+    for text in [&*ids[0].to_string(), "web", "w"] {
+        let read = api.get(&format!("/v1/vms/{text}")).await;
+        assert_eq!((read.status, &read.json()["id"]), (StatusCode::OK, &json!(ids[0])));
+        assert_eq!(read.header("etag"), "\"1\"");
+        assert_eq!(read.header("innkeeper-revision"), "2");
+        assert_eq!(read.header("content-type"), "application/json");
+    }
+    let known = with_header(&api, "GET", "/v1/vms/web", ("if-none-match", "\"1\""), "").await;
+    assert_eq!((known.status, &*known.text), (StatusCode::NOT_MODIFIED, ""));
+    let other = with_header(&api, "GET", "/v1/vms/web", ("if-none-match", "\"0\""), "").await;
+    assert_eq!(other.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_text_that_means_no_vm_or_several_is_refused() {
+    let (api, ids) = Api::with(&["web-1", "web-2"]).await;
+    assert_eq!(api.get("/v1/vms/%2e%2e%2fetc").await.problem("not-found")["value"], "../etc");
+    let problem = api.get("/v1/vms/web").await.problem("ambiguous-name");
+    let hint = problem["hint"].as_str().unwrap();
+    assert!(ids.iter().all(|id| hint.contains(&id.to_string())), "{hint}");
+    api.get("/v1/vms/web-1?project=other").await.problem("not-found");
+    api.get("/v1/vms/%ff").await.problem("bad-request");
+    api.get("/v1/vms/web-1?verbose=1").await.problem("invalid-field");
+}
+
+#[tokio::test]
+async fn vms_are_listed_filtered_and_with_some_fields() {
+    let (api, ids) = Api::with(&["web", "db"]).await;
+    api.post(vec![running(ids[1])]).await;
+    let list = api.get("/v1/vms").await;
+    assert_eq!(list.json()["items"].as_array().unwrap().len(), 2);
+    assert_eq!(list.header("innkeeper-revision"), "3");
+    let list = api.get("/v1/vms?state=running&fields=name,facts.machine").await.json();
+    assert_eq!(list["items"], json!([{ "name": "db", "facts": { "machine": "running" } }]));
+    api.get("/v1/vms?fields=nmae").await.problem("invalid-field");
+    api.get("/v1/vms?stat=running").await.problem("invalid-field");
+}
+
+#[tokio::test]
+async fn the_fields_that_can_be_asked_for_are_those_of_a_vm() {
+    let document: Value = serde_json::from_slice(&crate::document()).unwrap();
+    let schema = document["components"]["schemas"]["Vm"]["properties"].as_object().unwrap();
+    let fields = schema.keys().map(String::as_str).collect::<Vec<_>>().join(",");
+    let api = Api::new();
+    assert_eq!(api.get(&format!("/v1/vms?fields={fields}")).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn tasks_are_listed_newest_first_and_read_alone() {
+    let (api, ids) = Api::with(&["web"]).await;
+    let (old, new) = (task(TaskState::Done, None), task(TaskState::Running, Some(ids[0])));
+    api.post([&old, &new].map(|task| Update::Task(task.clone())).into()).await;
+    let ids_of = |list: Value| {
+        let items = list["items"].as_array().unwrap().clone();
+        items.into_iter().map(|task| task["id"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(ids_of(api.get("/v1/tasks").await.json()), [json!(new.id), json!(old.id)]);
+    assert_eq!(ids_of(api.get("/v1/tasks?vm=web").await.json()), [json!(new.id)]);
+    assert_eq!(ids_of(api.get("/v1/tasks?state=done,failed").await.json()), [json!(old.id)]);
+    let read = api.get(&format!("/v1/tasks/{}?wait=1", old.id)).await.json();
+    assert_eq!(read["state"], "done");
+    api.get("/v1/tasks/nonsense").await.problem("not-found");
+    api.get(&format!("/v1/tasks/{}", innkeeper_model::TaskId::new())).await.problem("not-found");
+    api.get("/v1/tasks?state=over").await.problem("invalid-field");
+}
+
+#[tokio::test]
+async fn logs_are_bytes_as_they_came() {
+    let (api, _) = Api::with(&["web"]).await;
+    let response = api.call(HttpRequest::get("/v1/vms/web/logs"), Body::empty()).await;
+    assert_eq!(response.headers()["content-type"], "text/plain; charset=utf-8");
+    let bytes = axum::body::to_bytes(response.into_body(), 1000).await.unwrap();
+    assert_eq!(bytes, &b"login: \xff"[..]);
+    let log = api.get("/v1/vms/web/logs?source=hypervisor").await;
+    assert_eq!(log.text, "qemu: warning");
+    api.get("/v1/vms/web/logs?source=disk").await.problem("invalid-field");
+}
+
+#[tokio::test]
+async fn figures_tell_vms_tasks_requests_and_memory() {
+    let (api, ids) = Api::with(&["web", "db"]).await;
+    api.post(vec![running(ids[0]), Update::Task(task(TaskState::Failed, None))]).await;
+    let _subscription = api.view.subscribe(None);
+    api.get("/v1/vms/web").await;
+    api.get("/v1/vms/nobody").await;
+    let text = api.get("/metrics").await.text;
+    for line in [
+        "innkeeper_vms{state=\"running\"} 1",
+        "innkeeper_vms{state=\"stopped\"} 1",
+        "innkeeper_tasks{operation=\"test\",state=\"failed\"} 1",
+        "innkeeper_feed_revision 4",
+        "innkeeper_feed_subscribers 1",
+        "innkeeper_http_requests_total{route=\"vms\",status=\"200\"} 1",
+        "innkeeper_http_requests_total{route=\"vms\",status=\"404\"} 1",
+        "process_resident_memory_bytes ",
+    ] {
+        assert!(text.lines().any(|given| given.starts_with(line)), "{line} is not in\n{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_console_needs_a_stream() {
+    let (api, _) = Api::with(&["web"]).await;
+    let problem = api.get("/v1/vms/web/console").await.problem("bad-request");
+    assert_eq!(problem["limit"], "innkeeper-stream");
+}
+
+// changing
+
+#[tokio::test]
+async fn a_change_is_accepted_as_a_task() {
+    let (api, ids) = Api::with(&["web"]).await;
+    api.engine.plan(Ok(TaskState::Running));
+    let accepted = api.send("POST", "/v1/vms/web/start", "").await;
+    assert_eq!(accepted.status, StatusCode::ACCEPTED);
+    let body = accepted.json();
+    let task = body["task"]["id"].as_str().unwrap();
+    assert_eq!(accepted.header("location"), format!("/v1/tasks/{task}"));
+    assert_eq!(body["vm"]["id"], json!(ids[0]));
+    assert_eq!(accepted.header("innkeeper-revision"), api.view.snapshot().revision.to_string());
+    assert_eq!(accepted.header("preference-applied"), "");
+    let start = Request::Power { vm: ids[0], verb: PowerVerb::Start };
+    assert_eq!(api.engine.asked(), [start]);
+}
+
+#[tokio::test]
+async fn a_caller_who_waits_is_told_how_it_ended() {
+    let (api, _) = Api::with(&["web"]).await;
+    let wait = ("prefer", "wait=5");
+    let done = with_header(&api, "POST", "/v1/vms/web/start", wait, "").await;
+    assert_eq!((done.status, &done.json()["task"]["state"]), (StatusCode::OK, &json!("done")));
+    assert_eq!(done.header("preference-applied"), "wait=5");
+
+    api.engine.plan(Ok(TaskState::Running));
+    let running = with_header(&api, "POST", "/v1/vms/web/start", wait, "").await;
+    assert_eq!(running.status, StatusCode::ACCEPTED);
+
+    api.engine.plan(Ok(TaskState::Failed));
+    let failed = with_header(&api, "POST", "/v1/vms/web/start", wait, "").await;
+    let problem = failed.problem("hypervisor-failed");
+    let tasks = api.view.snapshot().tasks.clone();
+    assert_eq!(problem["task"], json!(tasks.get_max().unwrap().0));
+
+    api.engine.plan(Ok(TaskState::Cancelled));
+    let cancelled = with_header(&api, "POST", "/v1/vms/web/start", wait, "").await;
+    cancelled.problem("cancelled");
+
+    let refusal = Refusal::new(Code::WrongState, "it runs already");
+    api.engine.plan(Err(refusal));
+    let refused = with_header(&api, "POST", "/v1/vms/web/start", wait, "").await;
+    assert_eq!(refused.problem("wrong-state")["detail"], "it runs already");
+}
+
+#[tokio::test]
+async fn each_verb_asks_for_itself() {
+    let (api, ids) = Api::with(&["web"]).await;
+    let timeout = Duration::from_secs(5);
+    for (path, body, verb) in [
+        ("start", "", PowerVerb::Start),
+        ("start", "{}", PowerVerb::Start),
+        ("kill", "", PowerVerb::Kill),
+        ("reset", "", PowerVerb::Reset),
+        ("pause", "", PowerVerb::Pause),
+        ("resume", "", PowerVerb::Resume),
+        ("stop", "", PowerVerb::Stop { timeout: STOP_TIMEOUT }),
+        ("stop", r#"{"timeout_s":5}"#, PowerVerb::Stop { timeout }),
+        ("stop", r#"{"force":true}"#, PowerVerb::Kill),
+        ("reboot", r#"{"timeout_s":5,"force":true}"#, PowerVerb::Reboot { timeout, force: true }),
+    ] {
+        let accepted = api.send("POST", &format!("/v1/vms/web/{path}"), body).await;
+        assert_eq!(accepted.status, StatusCode::ACCEPTED, "{path} {body}: {}", accepted.text);
+        assert_eq!(api.engine.asked(), [Request::Power { vm: ids[0], verb }]);
+    }
+    for (path, body, field) in [
+        ("start", r#"{"force":true}"#, "force"),
+        ("stop", r#"{"timeout_s":0}"#, "timeout_s"),
+        ("stop", r#"{"timeout_s":"5s"}"#, "timeout_s"),
+        ("stop", r#"{"timeout":5}"#, "timeout"),
+    ] {
+        let refused = api.send("POST", &format!("/v1/vms/web/{path}"), body).await;
+        assert_eq!(refused.problem("invalid-field")["field"], field);
+    }
+    assert_eq!(api.engine.asked(), []);
+}
+
+#[tokio::test]
+async fn a_vm_is_created_with_an_id_and_started() {
+    let api = Api::new();
+    let id = innkeeper_model::VmId::new();
+    let uri = format!("/v1/vms?id={id}&start=true");
+    let created = with_header(&api, "POST", &uri, ("prefer", "wait=5"), CREATE).await;
+    assert_eq!(created.status, StatusCode::CREATED, "{}", created.text);
+    assert_eq!(created.header("location"), format!("/v1/vms/{id}"));
+    assert_eq!(created.json()["vm"]["name"], "new");
+    let asked = api.engine.asked();
+    assert!(matches!(&asked[0], Request::Create { config, id: Some(given) }
+        if config.name.as_str() == "new" && *given == id));
+    assert_eq!(asked[1], Request::Power { vm: id, verb: PowerVerb::Start });
+}
+
+#[tokio::test]
+async fn a_vm_that_could_not_be_made_or_not_be_started_is_told_as_such() {
+    let api = Api::new();
+    let wait = ("prefer", "wait=5");
+    api.engine.plan(Ok(TaskState::Failed));
+    api.engine.plan(Ok(TaskState::Cancelled));
+    let failed = with_header(&api, "POST", "/v1/vms?start=true", wait, CREATE).await;
+    failed.problem("hypervisor-failed");
+
+    api.engine.plan(Ok(TaskState::Done));
+    api.engine.plan(Err(Refusal::new(Code::OutOfCapacity, "no memory")));
+    let unstarted = with_header(&api, "POST", "/v1/vms?start=true", wait, CREATE).await;
+    assert!(unstarted.problem("out-of-capacity")["task"].is_string());
+}
+
+#[tokio::test]
+async fn a_creation_is_done_once_for_its_key() {
+    let api = Api::new();
+    let key = ("idempotency-key", "k1");
+    let first = with_header(&api, "POST", "/v1/vms", key, CREATE).await;
+    let again = with_header(&api, "POST", "/v1/vms", key, CREATE).await;
+    assert_eq!((first.status, &first.text), (again.status, &again.text));
+    assert_eq!(first.header("innkeeper-revision"), again.header("innkeeper-revision"));
+    assert_eq!(api.engine.asked().len(), 1);
+    let other = with_header(&api, "POST", "/v1/vms", key, r#"{"name":"other"}"#).await;
+    other.problem("idempotency-conflict");
+    let other = with_header(&api, "POST", "/v1/vms?start=true", key, CREATE).await;
+    other.problem("idempotency-conflict");
+    let wrong = with_header(&api, "POST", "/v1/vms", ("idempotency-key", "a b"), CREATE).await;
+    wrong.problem("invalid-field");
+    assert_eq!(api.engine.asked(), []);
+}
+
+#[tokio::test]
+async fn a_configuration_that_is_none_changes_nothing() {
+    let api = Api::new();
+    for (body, code) in [
+        ("", "bad-request"),
+        ("{", "bad-request"),
+        (r#"{"name":"a","cpus":0}"#, "invalid-field"),
+        (r#"{"name":"a","color":1}"#, "invalid-field"),
+        ("null", "invalid-field"),
+    ] {
+        api.send("POST", "/v1/vms", body).await.problem(code);
+    }
+    let text = ("content-type", "text/plain");
+    with_header(&api, "POST", "/v1/vms", text, CREATE).await.problem("bad-request");
+    api.send("POST", "/v1/vms?id=7", CREATE).await.problem("invalid-field");
+    let large = format!("{{\"name\":\"a\",\"description\":\"{}\"}}", "x".repeat(1 << 20));
+    api.send("POST", "/v1/vms", &large).await.problem("too-large");
+    assert_eq!(api.engine.asked(), []);
+}
+
+#[tokio::test]
+async fn a_configuration_is_replaced_as_of_the_revision_that_was_read() {
+    let (api, ids) = Api::with(&["web"]).await;
+    let body = r#"{"name":"web","cpus":4}"#;
+    let expected = |api: &Api| match &api.engine.asked()[..] {
+        [Request::Edit { vm, config, expected }] => {
+            assert_eq!((*vm, config.cpus), (ids[0], 4));
+            *expected
+        }
+        other => panic!("{other:?}"),
+    };
+    api.send("PUT", "/v1/vms/web", body).await;
+    assert_eq!(expected(&api), None);
+    with_header(&api, "PUT", "/v1/vms/web", ("if-match", "\"1\""), body).await;
+    assert_eq!(expected(&api), Some(Revision(1)));
+    let stale = with_header(&api, "PUT", "/v1/vms/web", ("if-match", "\"7\""), body).await;
+    assert_eq!(stale.status, StatusCode::PRECONDITION_FAILED);
+    stale.problem("revision-conflict");
+    assert_eq!(api.engine.asked(), []);
+}
+
+#[tokio::test]
+async fn a_patch_is_merged_into_the_configuration() {
+    let (api, _) = Api::with(&["web"]).await;
+    let kind = ("content-type", "application/merge-patch+json");
+    let body = r#"{"cpus":4,"labels":{"a":"b"}}"#;
+    let patched = with_header(&api, "PATCH", "/v1/vms/web", kind, body).await;
+    assert_eq!(patched.status, StatusCode::ACCEPTED, "{}", patched.text);
+    match &api.engine.asked()[..] {
+        [Request::Edit { config, expected, .. }] => {
+            assert_eq!((config.name.as_str(), config.cpus), ("web", 4));
+            assert_eq!(config.labels["a"], "b");
+            assert_eq!(*expected, Some(Revision(1)));
+        }
+        other => panic!("{other:?}"),
+    }
+    for (body, field) in [(r#"{"cpus":"x"}"#, "cpus"), (r#"{"name":null}"#, "name"), ("3", "body")]
+    {
+        let refused = with_header(&api, "PATCH", "/v1/vms/web", kind, body).await;
+        assert_eq!(refused.problem("invalid-field")["field"], field);
+    }
+    api.send("PATCH", "/v1/vms/web", body).await;
+    let wrong = ("content-type", "application/json");
+    with_header(&api, "PATCH", "/v1/vms/web", wrong, body).await.problem("bad-request");
+}
+
+#[tokio::test]
+async fn vms_are_cloned_and_deleted() {
+    let (api, ids) = Api::with(&["web"]).await;
+    api.send("POST", "/v1/vms/web/clone", r#"{"name":"copy"}"#).await;
+    api.send("DELETE", "/v1/vms/web", "").await;
+    api.send("DELETE", "/v1/vms/web?force=true", "").await;
+    let vm = ids[0];
+    assert_eq!(
+        api.engine.asked(),
+        [
+            Request::Clone { vm, name: "copy".parse().unwrap() },
+            Request::Delete { vm, force: false },
+            Request::Delete { vm, force: true },
+        ]
+    );
+    api.send("POST", "/v1/vms/web/clone", "{}").await.problem("invalid-field");
+    api.send("DELETE", "/v1/vms/web?force=yes", "").await.problem("invalid-field");
+}
+
+#[tokio::test]
+async fn a_task_is_cancelled_while_it_can_be() {
+    let api = Api::new();
+    let (over, running) = (task(TaskState::Done, None), task(TaskState::Running, None));
+    api.post([&over, &running].map(|task| Update::Task(task.clone())).into()).await;
+    let cancelled = api.send("POST", &format!("/v1/tasks/{}/cancel", running.id), "").await;
+    assert_eq!(cancelled.status, StatusCode::ACCEPTED);
+    assert_eq!(cancelled.json()["task"]["id"], json!(running.id));
+    let late = api.send("POST", &format!("/v1/tasks/{}/cancel", over.id), "").await;
+    late.problem("wrong-state");
+}
