@@ -214,7 +214,7 @@ fn spec(id: VmId, n: usize) -> Spec {
     let mut config = VmConfig::new(format!("vm-{n}").parse().expect("a name"));
     config.description = "one of ten thousand".into();
     config.labels = [("owner", "team-a"), ("stage", "production")]
-        .map(|(key, value)| (key.into(), value.into()))
+        .map(|(key, value)| (key, value.into()))
         .into();
     config.disks = ["root", "data"].map(disk).into();
     config.nics.push(Nic {
@@ -230,9 +230,9 @@ fn spec(id: VmId, n: usize) -> Spec {
         ..Default::default()
     };
     let devices = ["disk/root", "disk/data", "nic/net0", "rng", "balloon", "scsi"];
-    assigned.devices = devices.map(|name| (name.into(), Placement::Port(1))).into();
-    assigned.macs = [("net0".into(), MacAddress::from_suffix([1, 2, 3]))].into();
-    assigned.serials = ["root", "data"].map(|name| (name.into(), format!("{n:020}"))).into();
+    assigned.devices = devices.map(|name| (name, Placement::Port(1))).into();
+    assigned.macs = [("net0", MacAddress::from_suffix([1, 2, 3]))].into();
+    assigned.serials = ["root", "data"].map(|name| (name, format!("{n:020}"))).into();
     let spec = Spec {
         id,
         revision: Revision(1),
