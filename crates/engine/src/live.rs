@@ -87,7 +87,8 @@ impl LiveTask {
         });
     }
 
-    /// Ends the task, and wakes who waits for it once readers can see how it ended.
+    /// Ends the task; when this returns, readers can see how. Whoever waits for it is woken by
+    /// [`Self::wake`], after what it held has been let go of.
     pub(crate) async fn end(&self, state: TaskState, error: Option<Refusal>) {
         // Everything that the task did is in the view from this revision on.
         let settled = self.view.barrier(Vec::new()).await.unwrap_or(Revision::default());
@@ -104,6 +105,10 @@ impl LiveTask {
         updates.extend(self.vm.map(|id| Update::VmTask { id, task: None }));
         // A view that has stopped is read by nobody.
         let _ = self.view.barrier(updates).await;
+    }
+
+    /// Wakes who waits for the end.
+    pub(crate) fn wake(&self) {
         self.ended.send_replace(true);
     }
 

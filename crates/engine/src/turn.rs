@@ -33,8 +33,6 @@ impl Engine {
         let place = self.shared.queues.enter(work.resources());
         let record = task.snapshot();
         let (id, vm) = (record.id, record.vm);
-        let mut updates = vec![Update::Task(record)];
-        updates.extend(vm.map(|vm| Update::VmTask { id: vm, task: Some(id) }));
         let engine = self.clone();
         let span = info_span!("task", id = %id, operation = work.name());
         // From here on it is done, whether the caller waits or not.
@@ -42,7 +40,8 @@ impl Engine {
             async move { engine.see_through(task, work, place, reservation).await }
                 .instrument(span),
         );
-        let revision = self.view().barrier(updates).await.map_err(|_| stopping())?;
+        let revision =
+            self.view().barrier(vec![Update::Task(record)]).await.map_err(|_| stopping())?;
         Ok(Accepted { task: id, vm, revision })
     }
 
@@ -75,21 +74,25 @@ impl Engine {
             }
         };
         info!(?state, "ended");
-        // Who waits is woken when readers can see the end; the next in the queue begins after that.
+        // The next in the queue begins when readers can see the end. Who waits is woken after all of
+        // it, so that what they ask for next is not refused for the sake of this task.
         task.end(state, error).await;
         self.shared.live.remove(&task);
         drop((reservation, place));
+        task.wake();
         if let Some(vm) = task.vm {
-            let next = self.shared.live.of_vm(vm).first().map(|task| task.id);
-            self.view().post(Update::VmTask { id: vm, task: next });
             // Facts that came while it was busy were left to it.
             self.shared.noticed.mark(vm);
         }
     }
 
     async fn carry_out(&self, task: &Arc<LiveTask>, work: &Work) -> Result<(), Stopped> {
+        let mine = task.vm.map(|id| Update::VmTask { id, task: Some(task.id) });
         // What was told before this turn began is in the snapshot that it is planned from.
-        self.view().barrier(Vec::new()).await.map_err(|_| Stopped::Failed(stopping()))?;
+        self.view()
+            .barrier(mine.into_iter().collect())
+            .await
+            .map_err(|_| Stopped::Failed(stopping()))?;
         let plan = self.plan(task, work).await.map_err(Stopped::Failed)?;
         task.begin(plan.iter().map(PlanStep::name).collect());
         self.shared.performer.run(task, &plan).await

@@ -81,7 +81,7 @@ pub struct Vm {
     pub want: Option<Want>,
     /// The view's revision at its last change.
     pub revision: Revision,
-    /// The task that is being done to it, or the first in its queue.
+    /// The task that is being done to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task: Option<TaskId>,
     /// What is wrong with it: why it is quarantined, or how it differs from what was asked for.

@@ -1,15 +1,25 @@
 //! One daemon a state folder.
 
 use innkeeper_model::{Code, Refusal};
-use rustix::fs::{FlockOperation, Mode, OFlags};
+use rustix::{
+    fs::{FlockOperation, Mode, OFlags},
+    process::{Pid, test_kill_process},
+};
 use std::{
     fs::File,
-    io::{self, Read, Write},
+    io::{self, Read, Seek, Write},
     path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
 };
 
 /// The lock's name in the state folder.
 const FILE_NAME: &str = "lock";
+
+/// How long the processes that a killed daemon was just starting may take to let go of the lock; they
+/// take microseconds, on a host that has them.
+const ORPHANS_END_WITHIN: Duration = Duration::from_secs(5);
+const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(5);
 
 /// Holds the state folder for this process until it is dropped, or the process ends in any way.
 ///
@@ -63,7 +73,9 @@ impl From<LockFailed> for Refusal {
 }
 
 impl StateLock {
-    /// Takes the folder, which must exist; does not wait for another to let go of it.
+    /// Takes the folder, which must exist; does not wait for another daemon to let go of it. Blocks
+    /// for a moment where one has died while it started a process: that one has a copy of the lock
+    /// until it has closed what it inherited.
     ///
     /// # Errors
     /// [`LockFailed::Held`] with the holder's pid, or what the system said.
@@ -74,12 +86,18 @@ impl StateLock {
         let mut file = rustix::fs::open(&path, flags, Mode::RUSR | Mode::WUSR)
             .map(File::from)
             .map_err(|errno| io_failed(errno.into()))?;
-        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {}
-            Err(rustix::io::Errno::WOULDBLOCK) => {
-                return Err(LockFailed::Held { folder: folder.into(), pid: read_pid(&mut file) });
+        let begun = Instant::now();
+        loop {
+            match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => break,
+                Err(rustix::io::Errno::WOULDBLOCK) => {}
+                Err(errno) => return Err(io_failed(errno.into())),
             }
-            Err(errno) => return Err(io_failed(errno.into())),
+            let pid = read_pid(&mut file);
+            if pid.is_none_or(lives) || begun.elapsed() > ORPHANS_END_WITHIN {
+                return Err(LockFailed::Held { folder: folder.into(), pid });
+            }
+            thread::sleep(LOOK_AGAIN_AFTER);
         }
         write_pid(&mut file).map_err(io_failed)?;
         Ok(Self { file })
@@ -94,14 +112,23 @@ impl Drop for StateLock {
     }
 }
 
+/// Whether there is a process of this id.
+fn lives(pid: u32) -> bool {
+    let pid = pid.try_into().ok().and_then(Pid::from_raw);
+    // One that may not be signalled is there.
+    pid.is_some_and(|pid| test_kill_process(pid) != Err(rustix::io::Errno::SRCH))
+}
+
 fn read_pid(file: &mut File) -> Option<u32> {
     let mut text = String::new();
+    file.rewind().ok()?;
     file.take(16).read_to_string(&mut text).ok()?;
     text.trim().parse().ok()
 }
 
 fn write_pid(file: &mut File) -> io::Result<()> {
     file.set_len(0)?;
+    file.rewind()?;
     writeln!(file, "{}", std::process::id())
 }
 
@@ -139,6 +166,21 @@ mod tests {
         child.kill().unwrap();
         child.wait().unwrap();
         assert!(!inherited);
+    }
+
+    #[test]
+    fn what_a_dead_daemon_was_starting_is_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut dead = std::process::Command::new("true").spawn().unwrap();
+        dead.wait().unwrap();
+        let lock = StateLock::acquire(folder.path()).unwrap();
+        std::fs::write(folder.path().join(FILE_NAME), format!("{}\n", dead.id())).unwrap();
+        let orphan = thread::spawn(move || {
+            thread::sleep(Duration::from_millis(50));
+            drop(lock);
+        });
+        let _lock = StateLock::acquire(folder.path()).unwrap();
+        orphan.join().unwrap();
     }
 
     #[test]

@@ -1,0 +1,36 @@
+//! Real guests in real QEMU: few tests, each a story that a user could tell.
+
+mod boot;
+mod confinement;
+mod copies;
+mod deaths;
+mod power;
+mod seed;
+mod survival;
+
+use crate::harness::{Daemon, cgroups_of, files_in};
+use serde_json::{Value, json};
+use std::path::Path;
+
+/// The sample guest, booted directly, with these words more on its kernel's command line.
+fn tiny(name: &str, cmdline: &str) -> Value {
+    json!({
+        "name": name,
+        "memory": "96MiB",
+        "boot": { "kernel": { "image": "tiny", "cmdline": format!("console=ttyS0 quiet {cmdline}") } },
+        "display": "none",
+    })
+}
+
+/// That what is left of a run that has ended is its logs and nothing else, on disk and in control
+/// groups.
+#[track_caller]
+fn assert_put_away(daemon: &Daemon, id: &str) {
+    let left = files_in(&daemon.run_folder(id));
+    let is_log = |path: &Path| path.extension().is_some_and(|extension| extension == "log");
+    let others: Vec<_> = left.keys().filter(|path| !is_log(path)).collect();
+    assert!(others.is_empty(), "{others:?}");
+    for group in cgroups_of(id) {
+        assert!(!group.exists(), "{}", group.display());
+    }
+}

@@ -1,0 +1,113 @@
+//! The verbs, through the command line.
+
+use crate::harness::{BOOT, Daemon, GuestSlots, Request, until};
+use serde_json::json;
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+#[test]
+fn a_guest_is_driven_through_the_command_line() {
+    let _slot = GuestSlots::one();
+    let daemon = Daemon::start();
+    daemon.import_tiny();
+    let mut feed = daemon.feed();
+    daemon.inn_ok(&[
+        "create",
+        "web",
+        "--kernel",
+        "tiny",
+        "--cmdline",
+        "console=ttyS0 quiet inn.tick=100",
+        "--memory",
+        "96MiB",
+        "--no-display",
+    ]);
+    daemon.inn_ok(&["start", "web"]);
+    daemon.inn_ok(&["wait", "web", "--for", "running", "--timeout", "60s"]);
+    feed.expect_vm("web", "state", "running");
+    let listed = daemon.inn_ok(&["list"]);
+    assert!(listed.contains("web") && listed.contains("running"), "{listed}");
+    daemon.wait_for_log("web", "INNKEEPER-GUEST-UP");
+    let first = daemon.qemu("web");
+
+    daemon.inn_ok(&["pause", "web"]);
+    feed.expect_vm("web", "state", "paused");
+    let held = daemon.serial_log("web");
+    thread::sleep(Duration::from_secs(1));
+    assert_eq!(daemon.serial_log("web"), held, "a paused guest ticks");
+    let refused = daemon.inn(&["stop", "web"]);
+    assert_eq!(refused.status.code(), Some(4), "{refused:?}");
+    assert!(refused.stderr.contains("stop") && refused.stderr.contains("paused"), "{refused:?}");
+    daemon.inn_ok(&["resume", "web"]);
+    feed.expect_vm("web", "state", "running");
+    until("ticks after a pause", BOOT, || {
+        if daemon.serial_log("web") == held { Err("none") } else { Ok(()) }
+    });
+
+    let boots = || daemon.serial_log("web").matches("INNKEEPER-GUEST-UP").count();
+    let booted_again = |count| {
+        until("another boot", BOOT, || if boots() >= count { Ok(()) } else { Err(boots()) });
+    };
+    daemon.inn_ok(&["reset", "web"]);
+    feed.expect("the reset is in the feed", BOOT, |change| change["event"]["name"] == "RESET");
+    booted_again(2);
+    assert_eq!(daemon.qemu("web"), first, "a reset is in place");
+    assert_eq!(daemon.vm("web")["facts"]["resets"], 1);
+
+    daemon.inn_ok(&["reboot", "web", "--timeout", "60s"]);
+    feed.expect_vm("web", "facts.last_end.reason", "guest_shutdown");
+    feed.expect_vm("web", "state", "running");
+    assert_ne!(daemon.qemu("web"), first, "a reboot makes the machine anew");
+    daemon.wait_for_log("web", "INNKEEPER-GUEST-UP");
+
+    daemon.inn_ok(&["stop", "web", "--timeout", "60s"]);
+    feed.expect_vm("web", "facts.last_end.reason", "guest_shutdown");
+    daemon.inn_ok(&["wait", "web", "--for", "stopped", "--timeout", "60s"]);
+    feed.expect_vm("web", "state", "stopped");
+
+    daemon.inn_ok(&["start", "web"]);
+    let begun = Instant::now();
+    daemon.inn_ok(&["kill", "web"]);
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    feed.expect_vm("web", "facts.last_end.reason", "killed");
+    let vm = daemon.wait_for_state("web", "stopped");
+    assert_eq!(vm["want"], "stopped");
+    let tasks = daemon.inn_ok(&["tasks", "--all"]);
+    for operation in ["create", "start", "pause", "resume", "reset", "reboot", "stop", "kill"] {
+        assert!(tasks.contains(operation), "{operation} is not in\n{tasks}");
+    }
+}
+
+/// Firmware that finds nothing to boot does not know the power button.
+#[test]
+fn a_guest_that_does_not_hear_is_left_alone_or_ended_as_asked() {
+    let daemon = Daemon::start();
+    daemon.create(&json!({ "name": "deaf", "memory": "32MiB", "display": "none" }));
+    daemon.act("deaf", "start");
+    let stop = |timeout: u32| {
+        Request::new("POST", "/v1/vms/deaf/stop").json(&json!({ "timeout_s": timeout }))
+    };
+    let refused = daemon.send(&stop(1).header("Prefer", "wait=60"));
+    assert_eq!((refused.status, &refused.json()["code"]), (504, &json!("timeout")));
+    // The failed stop is over and undone by now, and in nobody's way.
+    daemon.act("deaf", "pause");
+    daemon.act("deaf", "resume");
+    assert_eq!(daemon.vm("deaf")["want"], "running");
+
+    // A kill does not wait for the stop before it.
+    let accepted = daemon.send(&stop(600));
+    assert_eq!(accepted.status, 202, "{}", accepted.text());
+    let begun = Instant::now();
+    daemon.act("deaf", "kill");
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    let location = accepted.header("location").unwrap();
+    let task = daemon.get(&format!("{location}?wait=60"));
+    assert_eq!(task["state"], "cancelled", "{task}");
+    daemon.wait_for_state("deaf", "stopped");
+
+    daemon.inn_ok(&["start", "deaf"]);
+    daemon.inn_ok(&["stop", "deaf", "--force"]);
+    daemon.wait_for_state("deaf", "stopped");
+}

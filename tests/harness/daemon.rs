@@ -1,0 +1,349 @@
+//! A daemon in a folder of its own, and what is asked of it.
+
+use super::{
+    console::Console,
+    feed::Feed,
+    http::{Reply, Request, exchange, try_exchange},
+    process::{Process, qemus_in},
+    wait::{BOOT, SHORT, until},
+};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    io::Write,
+    os::unix::net::UnixStream,
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus},
+    thread,
+    time::{Duration, Instant},
+};
+use tempfile::TempDir;
+
+/// The configuration of tests that need nothing else: without a probe for KVM, which takes seconds
+/// where there is none.
+pub(crate) const TCG: &str = "[qemu]\naccelerator = \"tcg\"\n";
+
+/// One daemon. When it is dropped its VMs are ended, and nothing of theirs is left on the host.
+pub(crate) struct Daemon {
+    folder: TempDir,
+    state: PathBuf,
+    flags: Vec<String>,
+    process: Option<Child>,
+}
+
+/// What a command came to.
+#[derive(Debug)]
+pub(crate) struct Finished {
+    pub(crate) status: ExitStatus,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Daemon {
+    /// Starts one, and waits until it answers.
+    pub(crate) fn start() -> Self {
+        Self::configured(TCG)
+    }
+
+    /// Starts one with this configuration.
+    pub(crate) fn configured(config: &str) -> Self {
+        let mut daemon = Self::prepared(config);
+        daemon.launch();
+        daemon
+    }
+
+    /// Makes its folder and configuration, and starts nothing.
+    pub(crate) fn prepared(config: &str) -> Self {
+        let folder = tempfile::Builder::new().prefix("inn-test-").tempdir().unwrap();
+        fs::write(folder.path().join("config.toml"), config).unwrap();
+        let state = folder.path().join("state");
+        Self { folder, state, flags: Vec::new(), process: None }
+    }
+
+    /// Has it started with more flags.
+    #[must_use]
+    pub(crate) fn with_flags(mut self, flags: &[&str]) -> Self {
+        self.flags = flags.iter().map(|&flag| flag.into()).collect();
+        self
+    }
+
+    /// Has it keep everything in this folder.
+    #[must_use]
+    pub(crate) fn with_state(mut self, state: &Path) -> Self {
+        self.state = state.into();
+        self
+    }
+
+    pub(crate) fn state(&self) -> &Path {
+        &self.state
+    }
+
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.state.join("inn.sock")
+    }
+
+    /// A folder for a test's own files, outside the daemon's.
+    pub(crate) fn scratch(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.as_ref().expect("the daemon was started").id()
+    }
+
+    /// Starts the daemon, and waits until it answers.
+    #[track_caller]
+    pub(crate) fn launch(&mut self) {
+        self.spawn();
+        let socket = self.socket();
+        let child = self.process.as_mut().unwrap();
+        let health =
+            until("the daemon's first answer", SHORT, || match child.try_wait().unwrap() {
+                Some(status) => panic!("the daemon ended: {status}"),
+                // A socket that a killed daemon left may still be open in a process that it was making.
+                None => UnixStream::connect(&socket)
+                    .and_then(|stream| try_exchange(stream, &Request::new("GET", "/healthz"))),
+            });
+        assert_eq!(health.ok().json(), json!({ "status": "alive" }));
+    }
+
+    /// Starts the daemon and does not wait.
+    pub(crate) fn spawn(&mut self) {
+        assert!(self.process.is_none(), "the daemon runs already");
+        let log = File::options().create(true).append(true).open(self.log()).unwrap();
+        let mut command = inn();
+        command.arg("serve").arg("--state-dir").arg(&self.state);
+        command.arg("--config").arg(self.folder.path().join("config.toml")).args(&self.flags);
+        let command = command.stdout(log.try_clone().unwrap()).stderr(log);
+        self.process = Some(command.spawn().unwrap());
+    }
+
+    /// Waits for a daemon that is to end by itself; returns how, and all that it logged.
+    #[track_caller]
+    pub(crate) fn ended(&mut self) -> (ExitStatus, String) {
+        let mut child = self.process.take().expect("the daemon was started");
+        let ended = || child.try_wait().unwrap().ok_or("it runs");
+        let status = until("the daemon's end", SHORT, ended);
+        (status, fs::read_to_string(self.log()).unwrap())
+    }
+
+    /// Ends the daemon without a word of warning.
+    pub(crate) fn kill9(&mut self) {
+        let mut child = self.process.take().expect("the daemon was started");
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    /// Asks the daemon to end, and says how it did and how long it took.
+    #[track_caller]
+    pub(crate) fn terminate(&mut self) -> (ExitStatus, Duration) {
+        let begun = Instant::now();
+        kill_process(Pid::from_raw(self.pid().cast_signed()).unwrap(), Signal::TERM).unwrap();
+        let (status, _log) = self.ended();
+        (status, begun.elapsed())
+    }
+
+    /// Runs a command against this daemon.
+    pub(crate) fn inn(&self, arguments: &[&str]) -> Finished {
+        let output = inn().args(arguments).arg("--state-dir").arg(&self.state).output().unwrap();
+        // Logs have whatever bytes the guest wrote.
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        let (stdout, stderr) = (text(output.stdout), text(output.stderr));
+        Finished { status: output.status, stdout, stderr }
+    }
+
+    /// Runs a command that is to succeed, and returns its standard output.
+    #[track_caller]
+    pub(crate) fn inn_ok(&self, arguments: &[&str]) -> String {
+        let Finished { status, stdout, stderr } = self.inn(arguments);
+        assert!(status.success(), "inn {}: {status}\n{stdout}{stderr}", arguments.join(" "));
+        stdout
+    }
+
+    pub(crate) fn send(&self, request: &Request) -> Reply {
+        exchange(UnixStream::connect(self.socket()).unwrap(), request)
+    }
+
+    #[track_caller]
+    pub(crate) fn get(&self, path: &str) -> Value {
+        self.send(&Request::new("GET", path)).ok().json()
+    }
+
+    /// Sends a request and waits for the end of its task, which is to succeed.
+    #[track_caller]
+    pub(crate) fn done(&self, request: Request) -> Value {
+        let reply = self.send(&request.header("Prefer", "wait=100")).ok().json();
+        assert_eq!(reply["task"]["state"], "done", "{reply}");
+        reply
+    }
+
+    /// Creates a VM and returns its id.
+    #[track_caller]
+    pub(crate) fn create(&self, config: &Value) -> String {
+        let reply = self.done(Request::new("POST", "/v1/vms").json(config));
+        reply["vm"]["id"].as_str().unwrap().to_owned()
+    }
+
+    /// Does something to a VM, which is to succeed.
+    #[track_caller]
+    pub(crate) fn act(&self, vm: &str, verb: &str) {
+        self.done(Request::new("POST", &format!("/v1/vms/{vm}/{verb}")));
+    }
+
+    #[track_caller]
+    pub(crate) fn vm(&self, vm: &str) -> Value {
+        self.get(&format!("/v1/vms/{vm}"))
+    }
+
+    /// The process of a VM that runs.
+    #[track_caller]
+    pub(crate) fn qemu(&self, vm: &str) -> Process {
+        let vm = self.vm(vm);
+        let pid = vm["incarnation"]["process"]["pid"].as_u64();
+        Process { pid: pid.unwrap_or_else(|| panic!("no process: {vm}")).try_into().unwrap() }
+    }
+
+    /// A VM's run folder.
+    pub(crate) fn run_folder(&self, id: &str) -> PathBuf {
+        self.state.join("run/vms").join(id)
+    }
+
+    /// Waits until a VM is in a state, and nothing is being done to it.
+    #[track_caller]
+    pub(crate) fn wait_for_state(&self, vm: &str, state: &str) -> Value {
+        until(&format!("{vm} is {state}"), BOOT, || {
+            let vm = self.vm(vm);
+            let settled = vm["state"] == state && vm["task"].is_null();
+            if settled { Ok(vm) } else { Err(format!("{} {}", vm["state"], vm["facts"])) }
+        })
+    }
+
+    /// Waits until a VM's serial log has this in it, and returns the log.
+    #[track_caller]
+    pub(crate) fn wait_for_log(&self, vm: &str, text: &str) -> String {
+        until(&format!("{text:?} in the log of {vm}"), BOOT, || {
+            let log = self.serial_log(vm);
+            if log.contains(text) { Ok(log) } else { Err(log) }
+        })
+    }
+
+    pub(crate) fn serial_log(&self, vm: &str) -> String {
+        self.send(&Request::new("GET", &format!("/v1/vms/{vm}/logs"))).ok().text()
+    }
+
+    /// Begins to read the feed.
+    #[track_caller]
+    pub(crate) fn feed(&self) -> Feed {
+        Feed::open(&self.socket(), None)
+    }
+
+    /// Goes on reading the feed after a position.
+    pub(crate) fn feed_since(&self, position: &str) -> Feed {
+        Feed::open(&self.socket(), Some(position))
+    }
+
+    pub(crate) fn console(&self, vm: &str) -> Console {
+        Console::open(&self.socket(), vm)
+    }
+
+    /// Imports the sample guest that is booted directly, as the image `tiny`.
+    #[track_caller]
+    pub(crate) fn import_tiny(&self) {
+        let (kernel, initrd) = (guest_file("tiny/vmlinuz"), guest_file("tiny/initrd.img"));
+        self.inn_ok(&[
+            "image", "add", &kernel, "--name", "tiny", "--kind", "kernel", "--initrd", &initrd,
+        ]);
+    }
+
+    fn log(&self) -> PathBuf {
+        self.folder.path().join("daemon.log")
+    }
+
+    /// The control groups that this daemon's VMs may have been in.
+    fn cgroups(&self) -> Vec<PathBuf> {
+        let vms = fs::read_dir(self.state.join("run/vms")).into_iter().flatten().flatten();
+        vms.flat_map(|vm| cgroups_of(vm.file_name())).filter(|group| group.exists()).collect()
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.process.take() {
+            // Harder than necessary, but it leaves the daemon no time to see its VMs die.
+            let _has_ended = child.kill();
+            let _is_reaped = child.wait();
+        }
+        let begun = Instant::now();
+        let mut left = (qemus_in(&self.state), self.cgroups());
+        while left != (Vec::new(), Vec::new()) && begun.elapsed() < SHORT {
+            left.0.iter().for_each(|qemu| qemu.kill9());
+            // Refused for as long as a thread of the process is in it.
+            left.1.iter().for_each(|group| drop(fs::remove_dir(group)));
+            thread::sleep(Duration::from_millis(10));
+            left = (qemus_in(&self.state), self.cgroups());
+        }
+        if thread::panicking() {
+            let log = fs::read_to_string(self.log()).unwrap_or_default();
+            say(&format!("--- the daemon's log\n{log}---"));
+        } else {
+            assert_eq!(left, (Vec::new(), Vec::new()), "what cannot be ended");
+        }
+    }
+}
+
+/// Where the control groups of a VM may be.
+pub(crate) fn cgroups_of(id: impl AsRef<Path>) -> [PathBuf; 3] {
+    ["/sys/fs/cgroup", "/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified"]
+        .map(|hierarchy| Path::new(hierarchy).join("innkeeper").join(&id))
+}
+
+/// The binary, in surroundings that say nothing about where daemons are.
+fn inn() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_inn"));
+    command.env_remove("INN_STATE_DIR").env_remove("INN_SOCKET").env("NO_COLOR", "1");
+    command
+}
+
+/// A file of the sample guests.
+#[track_caller]
+pub(crate) fn guest_file(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/guests").join(name);
+    let path = path.canonicalize().unwrap_or_else(|error| {
+        panic!("no sample guest, {}: {error}; make it with `make guest`", path.display())
+    });
+    path.to_str().unwrap().to_owned()
+}
+
+/// All files in a folder, at any depth, with their contents.
+pub(crate) fn files_in(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    for entry in fs::read_dir(folder).unwrap().flatten() {
+        let (path, kind) = (entry.path(), entry.file_type().unwrap());
+        if kind.is_dir() {
+            files.extend(files_in(&path));
+        }
+        // A folder stands for itself too, so that an empty one is seen.
+        let contents = if kind.is_file() { fs::read(&path).unwrap() } else { Vec::new() };
+        files.insert(path, contents);
+    }
+    files
+}
+
+pub(crate) fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// Whether a test of what only root can do has to be left out, which is then said.
+pub(crate) fn skip_without_root(what: &str) -> bool {
+    if !is_root() {
+        say(&format!("SKIPPED, since it needs root: {what}"));
+    }
+    !is_root()
+}
+
+/// Says something past the test harness, which keeps what is printed by tests that pass.
+fn say(text: &str) {
+    let _nobody_reads = writeln!(std::io::stderr(), "{text}");
+}

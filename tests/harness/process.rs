@@ -1,0 +1,78 @@
+//! QEMU's processes, as the host's kernel has them.
+
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// One process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Process {
+    pub(crate) pid: u32,
+}
+
+impl Process {
+    /// Whether it runs; one that has ended and was not waited for does not.
+    pub(crate) fn lives(self) -> bool {
+        let state = self.read("stat").and_then(|stat| stat.rsplit_once(") ")?.1.chars().next());
+        state.is_some_and(|state| state != 'Z' && state != 'X')
+    }
+
+    /// Ends it at once.
+    pub(crate) fn kill9(self) {
+        let pid = Pid::from_raw(self.pid.cast_signed()).unwrap();
+        if let Ok(process) = pidfd_open(pid, PidfdFlags::empty()) {
+            let _ended_meanwhile = pidfd_send_signal(&process, Signal::KILL);
+        }
+    }
+
+    /// Its command line.
+    pub(crate) fn arguments(self) -> Vec<String> {
+        let text = self.read("cmdline").unwrap();
+        text.trim_end_matches('\0').split('\0').map(str::to_owned).collect()
+    }
+
+    /// What stands behind a key in its `status`, in words.
+    pub(crate) fn status(self, key: &str) -> Vec<String> {
+        let status = self.read("status").unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'));
+        let line = line.unwrap_or_else(|| panic!("no {key} in {status}"));
+        line.split_whitespace().map(str::to_owned).collect()
+    }
+
+    /// Where each of its descriptors leads, with the octal flags it was opened with.
+    pub(crate) fn descriptors(self) -> Vec<(PathBuf, u32)> {
+        let flags = |number: &str| {
+            let info = self.read(&format!("fdinfo/{number}"))?;
+            let flags = info.lines().find_map(|line| line.strip_prefix("flags:"))?;
+            u32::from_str_radix(flags.trim(), 8).ok()
+        };
+        let entries = fs::read_dir(format!("/proc/{}/fd", self.pid)).unwrap().flatten();
+        let descriptor = |entry: fs::DirEntry| {
+            Some((fs::read_link(entry.path()).ok()?, flags(entry.file_name().to_str()?)?))
+        };
+        entries.filter_map(descriptor).collect()
+    }
+
+    /// Its control groups, a line a hierarchy.
+    pub(crate) fn cgroups(self) -> String {
+        self.read("cgroup").unwrap()
+    }
+
+    fn read(self, file: &str) -> Option<String> {
+        let bytes = fs::read(format!("/proc/{}/{file}", self.pid)).ok()?;
+        Some(String::from_utf8_lossy(&bytes).into_owned())
+    }
+}
+
+/// The processes of machines whose run folders are below this folder: each starts inside its own.
+pub(crate) fn qemus_in(folder: &Path) -> Vec<Process> {
+    let pids = fs::read_dir("/proc").unwrap().flatten();
+    let pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let is_in = |process: &Process| {
+        fs::read_link(format!("/proc/{}/cwd", process.pid))
+            .is_ok_and(|cwd| cwd.starts_with(folder.join("run")))
+    };
+    pids.map(|pid| Process { pid }).filter(is_in).filter(|process| process.lives()).collect()
+}
