@@ -54,12 +54,10 @@ impl LiveTask {
 
     /// Changes the record and tells the view.
     pub(crate) fn update(&self, change: impl FnOnce(&mut Task)) {
-        let task = {
-            let mut task = self.record();
-            change(&mut task);
-            task.clone()
-        };
-        self.view.post(Update::Task(task));
+        let mut task = self.record();
+        change(&mut task);
+        // Told under the lock, so that of two changes the later one is told last.
+        self.view.post(Update::Task(task.clone()));
     }
 
     /// Begins, with these steps to do.

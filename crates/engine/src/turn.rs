@@ -33,6 +33,8 @@ impl Engine {
         let place = self.shared.queues.enter(work.resources());
         let record = task.snapshot();
         let (id, vm) = (record.id, record.vm);
+        // Told before it can begin, or its beginning would be overwritten by its being queued.
+        self.view().post(Update::Task(record));
         let engine = self.clone();
         let span = info_span!("task", id = %id, operation = work.name());
         // From here on it is done, whether the caller waits or not.
@@ -40,8 +42,7 @@ impl Engine {
             async move { engine.see_through(task, work, place, reservation).await }
                 .instrument(span),
         );
-        let revision =
-            self.view().barrier(vec![Update::Task(record)]).await.map_err(|_| stopping())?;
+        let revision = self.view().barrier(Vec::new()).await.map_err(|_| stopping())?;
         Ok(Accepted { task: id, vm, revision })
     }
 
