@@ -90,6 +90,8 @@ impl Observer for Told {
         self.changed.notify_waiters();
     }
 
+    fn problem(&self, _: VmId, _: Option<String>) {}
+
     fn event(&self, _: VmId, _: HypervisorEvent) {}
 }
 

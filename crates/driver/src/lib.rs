@@ -29,6 +29,8 @@ pub trait Observer: Send + Sync + 'static {
     fn facts(&self, vm: VmId, facts: Facts);
     /// A machine came to be, or is gone.
     fn incarnation(&self, vm: VmId, incarnation: Option<Arc<Incarnation>>);
+    /// Something is wrong with a VM that a person must mend, or is not any more.
+    fn problem(&self, vm: VmId, problem: Option<String>);
     /// The hypervisor reported something.
     fn event(&self, vm: VmId, event: HypervisorEvent);
 }
@@ -47,6 +49,8 @@ pub struct Found {
     pub incarnation: Arc<Incarnation>,
     /// What it says now.
     pub facts: Facts,
+    /// Whether its guest has begun. One that has not was being started when its daemon ended.
+    pub ran: bool,
 }
 
 /// A hypervisor.

@@ -53,7 +53,8 @@ pub(crate) const fn after(operation: Operation, state: VmState) -> Option<VmStat
     use Operation as Op;
     use VmState as State;
     match (operation, state) {
-        // A spec that cannot be read is left alone, whatever is asked.
+        // A VM whose spec cannot be read is left alone, but for what needs no spec.
+        (Op::Kill | Op::ForcedDelete, State::Quarantined) => Some(state),
         (_, State::Quarantined) => None,
 
         (Op::Start, State::Stopped | State::Ended) => Some(State::Running),
@@ -76,7 +77,8 @@ pub(crate) const fn after(operation: Operation, state: VmState) -> Option<VmStat
 
         (Op::Pause, State::Running) => Some(State::Paused),
         (Op::Pause, _) => None,
-        (Op::Resume, State::Paused) => Some(State::Running),
+        // One that was made and never let run, because the daemon died in between, can still be.
+        (Op::Resume, State::Paused | State::Starting) => Some(State::Running),
         (Op::Resume, _) => None,
 
         (Op::Edit, _) => Some(state),
@@ -97,7 +99,9 @@ pub(crate) fn refuse(operation: Operation, state: VmState, name: &VmName) -> Ref
     let verb = operation.name();
     let refusal = Refusal::new(Code::WrongState, format!("cannot {verb} VM {name}: it is {state}"));
     let hint = match (operation, state) {
-        (_, VmState::Quarantined) => "its stored spec is damaged; `inn get` shows how",
+        (_, VmState::Quarantined) => {
+            "its stored spec is damaged; `inn get` shows how, and `inn delete --force` gives it up"
+        }
         (Operation::Start, VmState::Paused) => "`inn resume` lets it go on",
         (Operation::Stop, VmState::Paused) => "`inn resume` it first, or end it with `inn kill`",
         (Operation::Stop | Operation::Reboot, VmState::Unresponsive) => {
@@ -139,7 +143,7 @@ mod tests {
     #[test]
     fn whatever_runs_can_be_killed() {
         for state in STATES {
-            let machine = !matches!(state, VmState::Stopped | VmState::Quarantined);
+            let machine = state != VmState::Stopped;
             assert_eq!(after(Operation::Kill, state).is_some(), machine, "{state}");
         }
     }

@@ -15,6 +15,7 @@
 
 mod admission;
 mod engine;
+mod guarding;
 mod legality;
 mod live;
 mod opening;

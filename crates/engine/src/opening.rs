@@ -2,6 +2,7 @@
 
 use crate::{
     engine::{Engine, Shared, stopping},
+    guarding,
     legality::Operation,
     live::Live,
     perform::Performer,
@@ -13,12 +14,15 @@ use crate::{
 };
 use futures_util::StreamExt;
 use innkeeper_driver::{Driver, Found};
-use innkeeper_model::{Code, ProjectName, Refusal, Spec, VmId, Want, config::Autostart};
+use innkeeper_model::{
+    Code, MachineState, ProjectName, Refusal, Vm, VmId, VmName, Want, config::Autostart,
+    names::NotAName,
+};
 use innkeeper_network::{LoopbackGuard, UidRange};
 use innkeeper_storage::Storage;
 use innkeeper_store::{SpecStore, StoredSpec};
 use innkeeper_view::{Update, View};
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{collections::HashSet, path::Path, sync::Arc, time::Duration};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
@@ -51,9 +55,10 @@ impl Engine {
         let EngineOptions { view, driver, noticed, specs, storage, uids, autostart_parallel } =
             options;
         let specs = Arc::new(specs);
+        let reservations = Reservations::default();
         let (updates, specs) = {
-            let storage = storage.clone();
-            blocking(move || Ok((load(&specs, &storage)?, specs))).await?
+            let (storage, reservations) = (storage.clone(), reservations.clone());
+            blocking(move || Ok((load(&specs, &storage, &reservations)?, specs))).await?
         };
         let told = view.barrier(updates).await;
         told.map_err(|_| stopping())?;
@@ -68,7 +73,7 @@ impl Engine {
                 uids,
                 queues: Queues::default(),
                 live: Live::default(),
-                reservations: Reservations::default(),
+                reservations,
                 recovered: watch::channel(false).0,
                 stopping: CancellationToken::new(),
                 autostart_parallel: autostart_parallel.max(1),
@@ -78,54 +83,97 @@ impl Engine {
         Ok(engine)
     }
 
-    /// Finds the machines that an earlier daemon left running, then starts what should run and does
-    /// not. Requests that came before are done after.
+    /// Finds the machines that an earlier daemon left, goes on with what it was doing, then starts what
+    /// should run and does not. Requests that came before are done after.
     pub async fn recover(&self) {
         let found = self.shared.performer.driver.recover().await;
         let snapshot = self.view().snapshot();
-        for Found { vm, .. } in found.iter().filter(|found| !snapshot.vms.contains_key(&found.vm)) {
+        let (known, orphans): (Vec<_>, Vec<_>) =
+            found.into_iter().partition(|found| snapshot.vms.contains_key(&found.vm));
+        for Found { vm, incarnation, .. } in orphans {
             // Its spec is gone, so nobody can ask for anything to be done to it; it is left alone.
-            warn!(%vm, "a machine runs of which there is no VM");
+            warn!(%vm, process = ?incarnation.process, "a machine runs of which there is no VM");
+            self.shared.reservations.withhold_uids(incarnation.uid);
         }
-        let known: HashSet<VmId> = found.iter().map(|found| found.vm).collect();
         let _ = self.view().barrier(Vec::new()).await;
         self.shared.recovered.send_replace(true);
-        for vm in &known {
-            self.shared.noticed.mark(*vm);
-        }
-        self.autostart(&known).await;
-    }
+        tokio::spawn(guarding::run(self.clone()));
 
-    /// Starts, in the order they were made, the VMs that are wanted running and of which no machine
-    /// was found: the host was restarted, or the daemon died before it had made one.
-    async fn autostart(&self, found: &HashSet<VmId>) {
-        let snapshot = self.view().snapshot();
-        let wanted: Vec<VmId> = snapshot
-            .vms
-            .values()
-            .filter(|vm| vm.spec.as_ref().is_some_and(|spec| is_to_run(spec)))
-            .map(|vm| vm.id)
-            .filter(|vm| !found.contains(vm))
-            .collect();
-        futures_util::stream::iter(wanted)
-            .for_each_concurrent(self.shared.autostart_parallel, |vm| self.start_with_host(vm))
+        let vms: HashSet<VmId> = known.iter().map(|found| found.vm).collect();
+        let wanted = snapshot.vms.values().filter(|vm| is_to_run(vm) && !vms.contains(&vm.id));
+        let work = known
+            .into_iter()
+            .map(Beginning::Found)
+            .chain(wanted.map(|vm| Beginning::Wanted(vm.id)))
+            .collect::<Vec<_>>();
+        futures_util::stream::iter(work)
+            .for_each_concurrent(self.shared.autostart_parallel, |beginning| {
+                self.begin_with(beginning)
+            })
             .await;
     }
 
+    async fn begin_with(&self, beginning: Beginning) {
+        match beginning {
+            Beginning::Wanted(vm) => self.start_with_host(vm).await,
+            Beginning::Found(found) => self.go_on_with(found).await,
+        }
+    }
+
+    /// Goes on with a machine that was found. One whose guest has not begun was being started when its
+    /// daemon ended: it is let run if that is still wanted, and put away if not.
+    async fn go_on_with(&self, Found { vm, facts, ran, .. }: Found) {
+        let snapshot = self.view().snapshot();
+        let wanted = snapshot.vms.get(&vm).is_some_and(|vm| is_to_run(vm));
+        match (ran, facts.machine) {
+            (false, MachineState::Absent) => {
+                self.see_done(vm, Operation::PutAway).await;
+                if wanted {
+                    self.start_with_host(vm).await;
+                }
+            }
+            (false, _) if wanted => self.see_done(vm, Operation::Resume).await,
+            (false, _) => self.see_done(vm, Operation::Kill).await,
+            (true, _) => self.shared.noticed.mark(vm),
+        }
+    }
+
     async fn start_with_host(&self, vm: VmId) {
-        match self.submit_power(&Caller::innkeeper(), vm, Operation::Start).await {
+        self.see_done(vm, Operation::Start).await;
+    }
+
+    /// Has something done to a VM, and waits until it is.
+    async fn see_done(&self, vm: VmId, operation: Operation) {
+        match self.submit_power(&Caller::innkeeper(), vm, operation).await {
             Ok(accepted) => drop(self.wait(accepted.task, Duration::MAX).await),
-            Err(refusal) => warn!(%vm, %refusal, "not started with the host"),
+            Err(refusal) => {
+                warn!(%vm, %refusal, operation = operation.name(), "not done at the daemon's start");
+            }
         }
     }
 }
 
-fn is_to_run(spec: &Spec) -> bool {
-    spec.want == Want::Running && spec.config.autostart == Autostart::Auto
+/// What the engine begins with.
+enum Beginning {
+    /// A machine that was there.
+    Found(Found),
+    /// A VM that is wanted running and of which there was none: the host was restarted, or the daemon
+    /// ended before it had made one.
+    Wanted(VmId),
+}
+
+fn is_to_run(vm: &Vm) -> bool {
+    vm.spec
+        .as_ref()
+        .is_some_and(|spec| spec.want == Want::Running && spec.config.autostart == Autostart::Auto)
 }
 
 /// Everything that is stored, as updates of the view.
-fn load(specs: &SpecStore, storage: &Storage) -> Result<Vec<Update>, Refusal> {
+fn load(
+    specs: &SpecStore,
+    storage: &Storage,
+    reservations: &Reservations,
+) -> Result<Vec<Update>, Refusal> {
     let mut updates = Vec::new();
     for stored in specs.load()? {
         updates.push(match stored {
@@ -133,11 +181,8 @@ fn load(specs: &SpecStore, storage: &Storage) -> Result<Vec<Update>, Refusal> {
             StoredSpec::Damaged { id, file, reason } => {
                 let problem = format!("{} is damaged: {reason}", file.display());
                 warn!(%id, problem, "quarantined");
-                let name = format!("damaged-{}", &id.to_string()[..8]);
-                let name = name
-                    .parse()
-                    .map_err(|error| Refusal::new(Code::Internal, format!("{error}")))?;
-                let project = ProjectName::default();
+                let Salvaged { name, project, uid } = salvage(id, &file)?;
+                reservations.withhold_uids(uid);
                 Update::VmQuarantined { id, name, project, problem }
             }
         });
@@ -148,4 +193,26 @@ fn load(specs: &SpecStore, storage: &Storage) -> Result<Vec<Update>, Refusal> {
     }
     updates.extend(catalogue.images.into_iter().map(Update::Image));
     Ok(updates)
+}
+
+/// What can be made out of a damaged spec. Good enough to call the VM by, and not to act on.
+struct Salvaged {
+    name: VmName,
+    project: ProjectName,
+    uid: Option<u32>,
+}
+
+fn salvage(id: VmId, file: &Path) -> Result<Salvaged, Refusal> {
+    let text = std::fs::read(file).unwrap_or_default();
+    let document: serde_json::Value = serde_json::from_slice(&text).unwrap_or_default();
+    let config = &document["spec"]["config"];
+    let name = match config["name"].as_str().and_then(|name| name.parse().ok()) {
+        Some(name) => Ok(name),
+        None => format!("damaged-{}", &id.to_string()[..8]).parse(),
+    };
+    Ok(Salvaged {
+        name: name.map_err(|error: NotAName| Refusal::new(Code::Internal, error.to_string()))?,
+        project: config["project"].as_str().and_then(|name| name.parse().ok()).unwrap_or_default(),
+        uid: document["spec"]["assigned"]["uid"].as_u64().and_then(|uid| uid.try_into().ok()),
+    })
 }

@@ -58,6 +58,14 @@ impl Performer {
         }
         match step {
             PlanStep::Own(OwnStep::Forget { vm }) => Ok(self.driver.forget(*vm).await?),
+            PlanStep::Own(step @ OwnStep::NoteWant { want, .. }) => {
+                if let Err(error) = self.hands.perform(step, &progress(task), &task.cancel).await {
+                    warn!(task = %task.id, %error, ?want, "what is wanted is not recorded");
+                    let warning = format!("recorded: false; that it is wanted {want:?}: {error}");
+                    task.update(|task| task.warnings.push(warning.to_lowercase()));
+                }
+                Ok(())
+            }
             PlanStep::Own(step) => self.hands.perform(step, &progress(task), &task.cancel).await,
             PlanStep::Driver(step) => {
                 let context = StepContext { cancelled: task.cancel.clone() };

@@ -9,10 +9,11 @@ use innkeeper_driver::Observer;
 use innkeeper_model::{Facts, HypervisorEvent, Incarnation, MachineState, Vm, VmId};
 use innkeeper_view::{Update, View};
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, HashMap},
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::Instant};
 use tracing::debug;
 
 /// What drivers tell, and what reconciling begins from.
@@ -67,6 +68,10 @@ impl Observer for Noticed {
         self.view.post(Update::VmIncarnation { id: vm, incarnation });
     }
 
+    fn problem(&self, vm: VmId, problem: Option<String>) {
+        self.view.post(Update::VmProblem { id: vm, problem });
+    }
+
     fn event(&self, vm: VmId, event: HypervisorEvent) {
         self.view.post(Update::VmEvent { id: vm, event });
     }
@@ -74,6 +79,7 @@ impl Observer for Noticed {
 
 /// Looks at marked VMs for as long as the engine lives.
 pub(crate) async fn run(engine: Engine, noticed: Noticed) {
+    let mut patience = Patience::default();
     loop {
         let marked = noticed.take().await;
         // All that was told before the marks were taken is in the view after this.
@@ -82,13 +88,53 @@ pub(crate) async fn run(engine: Engine, noticed: Noticed) {
         }
         let snapshot = engine.view().snapshot();
         for id in marked {
-            let Some(vm) = snapshot.vms.get(&id) else { continue };
-            if needs_putting_away(vm) && !engine.is_busy(id) {
+            let Some(vm) = snapshot.vms.get(&id) else {
+                patience.forget(id);
+                continue;
+            };
+            if !needs_putting_away(vm) {
+                patience.forget(id);
+            } else if !engine.is_busy(id) && patience.may_try(id, &noticed) {
                 debug!(vm = %id, end = ?vm.facts.last_end, "puts away what has ended");
                 // A refusal means that somebody else was faster; their task's end marks it again.
                 let _ = engine.submit_power(&Caller::innkeeper(), id, Operation::PutAway).await;
             }
         }
+    }
+}
+
+/// How long what failed is left alone before it is tried again: twice as long each time.
+#[derive(Default)]
+struct Patience(HashMap<VmId, Attempts>);
+
+struct Attempts {
+    next: Instant,
+    pause: Duration,
+}
+
+const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+impl Patience {
+    fn forget(&mut self, vm: VmId) {
+        self.0.remove(&vm);
+    }
+
+    /// Whether a VM may be tried now. If not, it is marked again when it may.
+    fn may_try(&mut self, vm: VmId, noticed: &Noticed) -> bool {
+        let now = Instant::now();
+        let attempts = self.0.entry(vm).or_insert(Attempts { next: now, pause: SHORTEST_PAUSE });
+        if now >= attempts.next {
+            attempts.next = now + attempts.pause;
+            attempts.pause = (attempts.pause * 2).min(LONGEST_PAUSE);
+            return true;
+        }
+        let (noticed, next) = (noticed.clone(), attempts.next);
+        tokio::spawn(async move {
+            tokio::time::sleep_until(next).await;
+            noticed.mark(vm);
+        });
+        false
     }
 }
 

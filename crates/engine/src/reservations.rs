@@ -1,7 +1,7 @@
 //! What operations that have been accepted and not yet done have already promised: names, ids, user
 //! ids. Without them two requests at the same moment could get the same one.
 
-use innkeeper_model::{Code, ProjectName, Refusal, VmId, VmName};
+use innkeeper_model::{Code, ProjectName, Refusal, Vm, VmId, VmName};
 use innkeeper_view::Snapshot;
 use std::{
     collections::HashSet,
@@ -72,6 +72,11 @@ impl Reservations {
         Ok(Reservation { all: self.clone(), name: Some(name), id: None, uid: None })
     }
 
+    /// Keeps user ids that are in use where the view does not show it, for as long as this lives.
+    pub(crate) fn withhold_uids(&self, uids: impl IntoIterator<Item = u32>) {
+        self.promised().uids.extend(uids);
+    }
+
     fn promised(&self) -> MutexGuard<'_, Promised> {
         // Only collection operations happen under the lock.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -88,8 +93,12 @@ impl Promised {
     }
 
     fn free_uid(&self, snapshot: &Snapshot, mut uids: RangeInclusive<u32>) -> Result<u32, Refusal> {
-        let specs = snapshot.vms.values().filter_map(|vm| vm.spec.as_ref());
-        let taken: HashSet<u32> = specs.filter_map(|spec| spec.assigned.uid).collect();
+        // A machine keeps its user even where its spec cannot be read.
+        let of_machine = |vm: &Vm| vm.incarnation.as_ref().and_then(|machine| machine.uid);
+        let of_spec = |vm: &Vm| vm.spec.as_ref().and_then(|spec| spec.assigned.uid);
+        let vms = snapshot.vms.values();
+        let taken: HashSet<u32> =
+            vms.flat_map(|vm| [of_machine(vm), of_spec(vm)]).flatten().collect();
         let limit = uids.clone().count();
         uids.find(|uid| !taken.contains(uid) && !self.uids.contains(uid)).ok_or_else(|| {
             Refusal::new(Code::OutOfCapacity, "every user id for VMs is taken")

@@ -50,10 +50,12 @@ pub(crate) enum OwnStep {
     RemoveSeed { vm: VmId },
     /// Store a new or changed spec.
     SaveSpec { spec: Arc<Spec>, before: Option<Arc<Spec>> },
-    /// Remove a spec.
-    RemoveSpec { vm: VmId },
+    /// Remove a spec; a damaged one only where it is given up by name.
+    RemoveSpec { vm: VmId, damaged: bool },
     /// Store what a VM should be doing.
     SetWant { vm: VmId, want: Want, before: Want },
+    /// The same where the deed counts and not the note of it: what cannot be written is told.
+    NoteWant { vm: VmId, want: Want, before: Want },
     /// Keep guests from this host's services.
     GuardLoopback,
     /// Have the driver forget what it keeps of a VM.
@@ -78,6 +80,7 @@ impl OwnStep {
             Self::SaveSpec { .. } => "save-spec",
             Self::RemoveSpec { .. } => "remove-spec",
             Self::SetWant { .. } => "set-want",
+            Self::NoteWant { .. } => "note-want",
             Self::GuardLoopback => "guard-loopback",
             Self::Forget { .. } => "forget",
             Self::ImportImage(_) => "import-image",
@@ -125,8 +128,11 @@ impl Hands {
             }
             OwnStep::RemoveSeed { vm } => storage.remove_seed(*vm).await?,
             OwnStep::SaveSpec { spec, .. } => self.save(spec.clone()).await?,
-            OwnStep::RemoveSpec { vm } => self.remove(*vm).await?,
-            OwnStep::SetWant { vm, want, .. } => self.set_want(*vm, *want).await?,
+            OwnStep::RemoveSpec { vm, damaged: false } => self.remove(*vm).await?,
+            OwnStep::RemoveSpec { vm, damaged: true } => self.discard(*vm).await?,
+            OwnStep::SetWant { vm, want, .. } | OwnStep::NoteWant { vm, want, .. } => {
+                self.set_want(*vm, *want).await?;
+            }
             OwnStep::GuardLoopback => self.guard.ensure().await?,
             OwnStep::ImportImage(image) => {
                 let image = storage.import(import(image)?, on_progress, cancelled).await?;
@@ -156,7 +162,9 @@ impl Hands {
             }
             OwnStep::SaveSpec { spec, before: None } => self.remove(spec.id).await?,
             OwnStep::SaveSpec { before: Some(before), .. } => self.save(before.clone()).await?,
-            OwnStep::SetWant { vm, before, .. } => self.set_want(*vm, *before).await?,
+            OwnStep::SetWant { vm, before, .. } | OwnStep::NoteWant { vm, before, .. } => {
+                self.set_want(*vm, *before).await?;
+            }
             // A VM that is there keeps these until it is deleted; of a new one all volumes go.
             OwnStep::WriteSeed { .. }
             | OwnStep::CreateNvram { .. }
@@ -187,6 +195,13 @@ impl Hands {
         self.tell(Update::VmRemoved(vm)).await
     }
 
+    async fn discard(&self, vm: VmId) -> Result<(), StepError> {
+        let specs = self.specs.clone();
+        blocking(move || Ok(specs.discard_damaged(vm)?)).await?;
+        self.tell(Update::VmRemoved(vm)).await
+    }
+
+    /// Safe because a VM's queue lets one task at a time change its spec.
     async fn set_want(&self, vm: VmId, want: Want) -> Result<(), StepError> {
         let snapshot = self.view.snapshot();
         let spec = snapshot.vms.get(&vm).and_then(|vm| vm.spec.clone());

@@ -11,7 +11,7 @@ use crate::{
     request::Accepted,
     reservations::Reservation,
     steps::{PlanStep, blocking},
-    work::{Work, check_revision, has_machine, spec_of},
+    work::{Work, check_revision, has_machine, spec_of, spec_or_stand_in},
 };
 use innkeeper_driver::Launch;
 use innkeeper_model::{
@@ -75,6 +75,10 @@ impl Engine {
             }
         };
         info!(?state, "ended");
+        // Nobody waits for this one, so what keeps it from being done is shown with the VM.
+        let trouble = (task.operation == Some(Operation::PutAway)).then(|| {
+            error.as_ref().map(|error| format!("what is left of its machine stays: {error}"))
+        });
         // The next in the queue begins when readers can see the end. Who waits is woken after all of
         // it, so that what they ask for next is not refused for the sake of this task.
         task.end(state, error).await;
@@ -82,6 +86,9 @@ impl Engine {
         drop((reservation, place));
         task.wake();
         if let Some(vm) = task.vm {
+            if let Some(problem) = trouble {
+                self.view().post(Update::VmProblem { id: vm, problem });
+            }
             // Facts that came while it was busy were left to it.
             self.shared.noticed.mark(vm);
         }
@@ -123,7 +130,7 @@ impl Engine {
             }
             Work::Delete { vm } => {
                 let record = self.still_legal(task, *vm)?;
-                plan::delete(&self.context(&record, false).await?)
+                plan::delete(&self.context(&record, false).await?, record.spec.is_none())
             }
             Work::Power { vm, operation, timeout } => {
                 self.plan_power(task, *vm, *operation, *timeout).await
@@ -183,13 +190,15 @@ impl Engine {
         record: &Arc<Record<Vm>>,
         makes: bool,
     ) -> Result<plan::Context, Refusal> {
-        let spec = spec_of(record)?;
-        let hypervisor = self.hypervisor().await?;
-        let files = if makes {
+        // Legality lets only what needs no spec be done to a VM that has none.
+        let spec = if makes { spec_of(record)? } else { spec_or_stand_in(record) };
+        let (hypervisor, files) = if makes {
             let (storage, spec) = (self.shared.performer.hands.storage.clone(), spec.clone());
-            blocking(move || machine_files(&storage, &spec)).await?
+            let files = blocking(move || machine_files(&storage, &spec)).await?;
+            (self.hypervisor().await?, files)
         } else {
-            MachineFiles::default()
+            // What ends a machine does not ask whether another could be made.
+            Default::default()
         };
         Ok(plan::Context {
             driver: self.shared.performer.driver.clone(),

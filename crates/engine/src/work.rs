@@ -7,8 +7,8 @@ use crate::{
     request::AddImage,
 };
 use innkeeper_model::{
-    Code, ImageName, MachineState, Refusal, Revision, Spec, Vm, VmConfig, VmId, VmName, VmState,
-    config::Boot,
+    Assigned, Code, ImageName, MachineState, Refusal, Revision, Spec, Timestamp, Vm, VmConfig,
+    VmId, VmName, VmState, Want, config::Boot,
 };
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
@@ -93,6 +93,20 @@ pub(crate) fn spec_of(record: &Vm) -> Result<Arc<Spec>, Refusal> {
         let message = format!("VM {} is quarantined: {problem}", record.name);
         Refusal::new(Code::Quarantined, message)
     })
+}
+
+/// The spec, or one with nothing in it but whose it is.
+pub(crate) fn spec_or_stand_in(record: &Vm) -> Arc<Spec> {
+    let stand_in = || Spec {
+        id: record.id,
+        revision: Revision::default(),
+        created: Timestamp::UNIX_EPOCH,
+        updated: Timestamp::UNIX_EPOCH,
+        want: Want::Stopped,
+        config: VmConfig::new(record.name.clone()),
+        assigned: Assigned::default(),
+    };
+    record.spec.clone().unwrap_or_else(|| Arc::new(stand_in()))
 }
 
 pub(crate) fn check_revision(spec: &Spec, expected: Option<Revision>) -> Result<(), Refusal> {

@@ -38,6 +38,7 @@ struct Paper {
     hangs: Mutex<Option<&'static str>>,
     hanging: Notify,
     performed: Mutex<Vec<String>>,
+    found: Mutex<Vec<Found>>,
 }
 
 impl Paper {
@@ -126,7 +127,7 @@ impl Driver for Paper {
     }
 
     async fn recover(&self) -> Vec<Found> {
-        Vec::new()
+        self.found.lock().unwrap().drain(..).collect()
     }
 
     async fn open_console(&self, _: VmId) -> Result<Box<dyn ByteStream>, Refusal> {
@@ -158,6 +159,10 @@ impl Bench {
     }
 
     async fn open(folder: TempDir) -> Self {
+        Self::open_with(folder, |_| Vec::new()).await
+    }
+
+    async fn open_with(folder: TempDir, found: impl FnOnce(&Self) -> Vec<Found>) -> Self {
         let view = View::start(ViewOptions::new(uuid::Uuid::now_v7()));
         let noticed = Noticed::new(view.clone());
         let paper = Arc::new(Paper::default());
@@ -176,15 +181,22 @@ impl Bench {
         })
         .await
         .unwrap();
-        engine.recover().await;
-        Self { folder, paper, engine }
+        let bench = Self { folder, paper, engine };
+        *bench.paper.found.lock().unwrap() = found(&bench);
+        bench.engine.recover().await;
+        bench
     }
 
     /// As after the host was restarted: the same files, and nothing else.
     async fn reopen(self) -> Self {
+        self.reopen_with(|_| Vec::new()).await
+    }
+
+    /// As after the daemon was: the same files, and the machines that are found.
+    async fn reopen_with(self, found: impl FnOnce(&Self) -> Vec<Found>) -> Self {
         let Self { folder, engine, .. } = self;
         engine.stop().await;
-        Self::open(folder).await
+        Self::open_with(folder, found).await
     }
 
     async fn submit(&self, request: Request) -> Result<Accepted, Refusal> {
@@ -452,4 +464,108 @@ async fn sizes_beyond_the_host_are_refused_with_the_limit() {
     wished.cpus = 9;
     let refused = bench.submit(create(wished)).await.unwrap_err();
     assert_eq!((refused.field.as_deref(), refused.limit.as_deref()), (Some("cpus"), Some("8")));
+}
+
+/// A machine that an earlier daemon had made, as a driver finds it.
+fn found(bench: &Bench, vm: VmId, machine: MachineState, ran: bool) -> Found {
+    let incarnation = Arc::new(incarnation(vm));
+    bench.paper.incarnation(vm, Some(incarnation.clone()));
+    let facts = Facts { machine, ..Facts::default() };
+    bench.paper.tell(vm, facts.clone());
+    Found { vm, incarnation, facts, ran }
+}
+
+fn incarnation(vm: VmId) -> Incarnation {
+    serde_json::from_value(serde_json::json!({
+        "schema": 1, "id": vm, "vm": vm, "spec_revision": 1, "boot_id": "b",
+        "created": "2026-01-01T00:00:00Z", "driver": "paper", "hypervisor_version": "1",
+        "machine": "m", "cpu_model": "c", "accelerator": "none", "cpus": 1, "memory": "64MiB",
+        "uid": 1_000_000, "run_folder": "/nowhere", "argv": [], "block_nodes": {},
+    }))
+    .unwrap()
+}
+
+#[tokio::test]
+async fn a_start_that_a_daemon_died_in_is_gone_on_with() {
+    let bench = Bench::new().await;
+    let (held, unborn, dead) =
+        (bench.create("held").await, bench.create("unborn").await, bench.create("dead").await);
+    for vm in [held, unborn, dead] {
+        bench.power(vm, PowerVerb::Start).await;
+    }
+    let bench = bench.reopen_with(|bench| {
+        vec![
+            found(bench, held, MachineState::Created, false),
+            found(bench, unborn, MachineState::Absent, false),
+            found(bench, dead, MachineState::Absent, true),
+        ]
+    });
+    let bench = bench.await;
+    bench
+        .until("all settled", |snapshot| {
+            let of = |vm: &VmId| (snapshot.vms[vm].state, snapshot.vms[vm].incarnation.is_none());
+            of(&held).0 == VmState::Running
+                && of(&unborn).0 == VmState::Running
+                && of(&dead) == (VmState::Stopped, true)
+        })
+        .await;
+    assert_eq!(bench.want(dead), Want::Running, "it crashed; nobody stopped it");
+}
+
+#[tokio::test]
+async fn what_cannot_be_put_away_is_tried_again_with_patience() {
+    let bench = Bench::new().await;
+    let vm = bench.create("web").await;
+    bench.power(vm, PowerVerb::Start).await;
+    *bench.paper.fails.lock().unwrap() = Some("paper/end");
+    bench.paper.set(vm, MachineState::Ended);
+    bench.until("in trouble", |snapshot| snapshot.vms[&vm].problem.is_some()).await;
+    *bench.paper.fails.lock().unwrap() = None;
+    bench
+        .until("put away", |snapshot| {
+            let vm = &snapshot.vms[&vm];
+            vm.state == VmState::Stopped && vm.problem.is_none()
+        })
+        .await;
+    let snapshot = bench.engine.view().snapshot();
+    let tries = snapshot.tasks.values().filter(|task| task.operation == "put-away").count();
+    assert!(tries <= 3, "{tries} tries");
+}
+
+#[tokio::test]
+async fn a_guest_can_be_stopped_and_paused_when_nothing_can_be_written() {
+    let bench = Bench::new().await;
+    let vm = bench.create("web").await;
+    bench.power(vm, PowerVerb::Start).await;
+    std::fs::remove_dir_all(bench.folder.path().join("vms")).unwrap();
+    for (verb, state) in [(PowerVerb::Pause, VmState::Paused), (PowerVerb::Kill, VmState::Stopped)]
+    {
+        let task = bench.power(vm, verb).await;
+        assert_eq!((task.state, bench.state(vm)), (TaskState::Done, state), "{:?}", task.error);
+        assert!(task.warnings[0].contains("recorded: false"), "{:?}", task.warnings);
+    }
+    let unwritable = bench.submit(create(config("new"))).await.unwrap();
+    assert_eq!(bench.end_of(&unwritable).await.state, TaskState::Failed);
+}
+
+#[tokio::test]
+async fn a_vm_whose_spec_is_damaged_can_be_ended_and_given_up_and_keeps_its_user() {
+    let bench = Bench::new().await;
+    let vm = bench.create("web").await;
+    let file = bench.folder.path().join(format!("vms/{vm}.json"));
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replace("512MiB", "513MiB")).unwrap();
+    let bench =
+        bench.reopen_with(|bench| vec![found(bench, vm, MachineState::Running, true)]).await;
+    let record = bench.engine.view().snapshot().vms[&vm].clone();
+    assert_eq!((record.state, record.name.as_str()), (VmState::Quarantined, "web"));
+    let start = bench.submit(Request::Power { vm, verb: PowerVerb::Start }).await.unwrap_err();
+    assert_eq!(start.code, Code::WrongState);
+
+    assert_eq!(bench.power(vm, PowerVerb::Kill).await.state, TaskState::Done);
+    assert_eq!(bench.paper.machine(vm), MachineState::Absent);
+    assert!(file.exists(), "a kill gives nothing up");
+    assert_eq!(bench.run(Request::Delete { vm, force: true }).await.state, TaskState::Done);
+    assert!(!file.exists());
+    assert!(bench.engine.view().snapshot().vms.is_empty());
 }

@@ -8,8 +8,15 @@
 //! The rule stays when the daemon ends, since guests do not end with it.
 
 use innkeeper_model::{Code, Refusal, host::Safeguard};
-use std::{fmt, net::IpAddr, ops::RangeInclusive, process::Stdio, str::FromStr};
-use tokio::{io::AsyncWriteExt, process::Command, sync::OnceCell};
+use std::{
+    fmt,
+    net::IpAddr,
+    ops::RangeInclusive,
+    process::Stdio,
+    str::FromStr,
+    sync::{Mutex, PoisonError},
+};
+use tokio::{io::AsyncWriteExt, process::Command};
 use tracing::debug;
 
 /// The user ids that VMs run as: a range that nobody else on the host uses.
@@ -67,22 +74,26 @@ impl FromStr for UidRange {
     }
 }
 
-/// The firewall rule, set once for each run of the daemon.
+/// The firewall rule. Anybody who flushes the host's rules takes it away without a word, so it is set
+/// anew before each guest that it is for, and from time to time while one runs.
 #[derive(Debug)]
 pub struct LoopbackGuard {
     uids: UidRange,
     root: bool,
-    set: OnceCell<()>,
+    /// How the last attempt ended; `None` before the first.
+    last: Mutex<Option<Result<(), String>>>,
+    one_at_a_time: tokio::sync::Mutex<()>,
 }
 
 impl LoopbackGuard {
     /// A guard for guests of these users. Nothing is changed yet. Without root it never acts: then
     /// drivers give private networks no way out.
     pub fn new(uids: UidRange, root: bool) -> Self {
-        Self { uids, root, set: OnceCell::new() }
+        Self { uids, root, last: Mutex::default(), one_at_a_time: tokio::sync::Mutex::default() }
     }
 
-    /// Sets the rule, if that has not been done. When the future is dropped the rule is set or not.
+    /// Sets the rule, in one transaction that replaces what was there. When the future is dropped the
+    /// rule is set or is as it was.
     ///
     /// # Errors
     /// `nft` is missing or refuses; no guest may then be given a way out.
@@ -90,25 +101,34 @@ impl LoopbackGuard {
         if !self.root {
             return Ok(());
         }
-        let set = || async {
-            let resolvers =
-                resolvers(&std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default());
-            apply(&ruleset(&self.uids, &resolvers)).await
-        };
-        self.set.get_or_try_init(set).await.copied()
+        let _one = self.one_at_a_time.lock().await;
+        let resolvers = resolvers(&std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default());
+        let outcome = apply(&ruleset(&self.uids, &resolvers)).await;
+        let said = outcome.as_ref().copied().map_err(|refusal| refusal.message.clone());
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(said);
+        outcome
     }
 
     /// What `inn host` shows.
     pub fn safeguard(&self) -> Safeguard {
-        let (active, detail) = if self.root {
-            (
-                true,
-                format!("a firewall rule keeps the users {} from this host's services", self.uids),
-            )
-        } else {
-            let detail = "private networks have no way out, since only root can set a firewall rule; \
-                          run the daemon as root for guests that reach the outside";
-            (false, detail.to_owned())
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let (active, detail) = match (self.root, last) {
+            (false, _) => {
+                let detail = "private networks have no way out, since only root can set a firewall \
+                              rule; run the daemon as root for guests that reach the outside";
+                (false, detail.to_owned())
+            }
+            (true, Some(Ok(()))) => {
+                let detail = format!(
+                    "a firewall rule keeps the users {} from this host's services",
+                    self.uids
+                );
+                (true, detail)
+            }
+            (true, Some(Err(problem))) => (false, format!("no VM with a NIC can start: {problem}")),
+            (true, None) => {
+                (false, "the firewall rule is set before the first VM that needs it".into())
+            }
         };
         Safeguard { name: "loopback".into(), active, detail }
     }

@@ -4,7 +4,7 @@
 //! daemon's. QEMU's own sandbox, and descriptors in place of paths, hold in every mode. Guests'
 //! way to the host's loopback is closed by `innkeeper-network`.
 
-use innkeeper_model::{VmId, host::Safeguard};
+use innkeeper_model::{Code, Refusal, VmId, host::Safeguard};
 use rustix::{
     fd::OwnedFd,
     fs::{Mode, OFlags},
@@ -57,8 +57,13 @@ impl Confinement {
     pub(crate) fn remove_cgroups(&self, vm: VmId) -> io::Result<()> {
         for group in self.cgroups(vm) {
             match std::fs::remove_dir(&group) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {
+                    let message = format!("a process is still in {}", group.display());
+                    let refusal = Refusal::new(Code::InUse, message).caused_by(&error);
+                    return Err(io::Error::other(refusal.with_hint("see its cgroup.procs")));
+                }
+                removed => removed?,
             }
         }
         Ok(())

@@ -9,7 +9,7 @@ use crate::{
     launch::start,
     machine::Machine,
     process::Process,
-    qmp::commands::{Cont, Quit, Stop, SystemPowerdown, SystemReset},
+    qmp::commands::{Cont, Nothing, Quit, Stop, SystemPowerdown, SystemReset},
     records::{Record, read_record, read_records},
     run_folder::{LOG_SHOWN, RunFolder, read_tail},
     steps::{self, Launch, QemuStep},
@@ -127,7 +127,7 @@ impl QemuDriver {
         let (confinement, storage) = (self.confinement.clone(), self.storage.clone());
         let (process, incarnation) =
             blocking(move || start(&folder, &confinement, &storage, launch)).await?;
-        let machine = self.watch(process, incarnation);
+        let machine = self.watch(process, incarnation, MachineState::Created);
         let connected = async {
             let connected = tokio::time::timeout(ANSWERS_WITHIN, machine.connected()).await;
             connected.map_err(|_| {
@@ -138,18 +138,26 @@ impl QemuDriver {
         unless(cancelled, connected).await
     }
 
-    fn watch(&self, process: Process, incarnation: Incarnation) -> Arc<Machine> {
+    fn watch(
+        &self,
+        process: Process,
+        incarnation: Incarnation,
+        begins_as: MachineState,
+    ) -> Arc<Machine> {
         let vm = incarnation.vm;
         let incarnation = Arc::new(incarnation);
         self.observer.incarnation(vm, Some(incarnation.clone()));
         let (machine, keeper) =
-            Machine::keep(self.folder(vm), process, incarnation, self.observer.clone());
+            Machine::keep(self.folder(vm), process, incarnation, begins_as, self.observer.clone());
         self.machines().insert(vm, Kept { machine: machine.clone(), _keeper: keeper });
         machine
     }
 
     async fn resume(&self, vm: VmId) -> Result<(), Refusal> {
         let machine = self.machine(vm)?;
+        // Noted first: a guest that has begun must never be taken for one that has not.
+        let folder = self.folder(vm);
+        blocking(move || folder.note_that_it_ran()).await?;
         machine.execute(&Cont {}).await?;
         self.expect(&machine, MachineState::Running).await
     }
@@ -196,7 +204,11 @@ impl QemuDriver {
             |facts: &Facts| matches!(facts.machine, MachineState::Ended | MachineState::Absent);
         let press_until_ended = async {
             while !ended(&machine.facts()) {
-                machine.execute(&SystemPowerdown {}).await?;
+                let Nothing {} = match machine.execute(&SystemPowerdown {}).await {
+                    // It ended between the look and the press.
+                    Err(_) if ended(&machine.facts()) => break,
+                    pressed => pressed?,
+                };
                 let _ = tokio::time::timeout(PRESS_AGAIN_AFTER, machine.wait_for(ended)).await;
             }
             Ok(())
@@ -215,7 +227,9 @@ impl QemuDriver {
     async fn quit(&self, vm: VmId) -> Result<(), Refusal> {
         let Ok(machine) = self.machine(vm) else { return Ok(()) };
         if machine.facts().machine != MachineState::Absent {
-            machine.keep_serial().await?;
+            if let Err(error) = machine.keep_serial().await {
+                warn!(%vm, %error, "the last of the serial output is not kept");
+            }
             // QEMU may close the connection before it has answered.
             let _ = machine.execute(&Quit {}).await;
         }
@@ -226,6 +240,9 @@ impl QemuDriver {
     }
 
     async fn kill(&self, vm: VmId, why: &str) -> Result<(), Refusal> {
+        if self.machine(vm).is_err() {
+            self.adopt_unknown(vm).await?;
+        }
         let Ok(machine) = self.machine(vm) else { return Ok(()) };
         machine.kill(why);
         tokio::time::timeout(DIES_WITHIN, machine.gone()).await.map_err(|_| {
@@ -238,9 +255,6 @@ impl QemuDriver {
 
     /// Ends and forgets the machine of one incarnation, whether this daemon knows it or not.
     async fn withdraw(&self, vm: VmId) -> Result<(), Refusal> {
-        if self.machine(vm).is_err() {
-            self.adopt_unknown(vm).await?;
-        }
         self.kill(vm, "its start was undone").await?;
         self.put_away(vm).await
     }
@@ -250,28 +264,38 @@ impl QemuDriver {
     async fn recognise(&self, record: Record) -> Option<Found> {
         match record {
             Record::Running(process, incarnation) => {
-                let machine = self.watch(process, *incarnation);
-                // One that does not answer is found, too; its facts say so in time.
+                let machine = self.watch(process, *incarnation, MachineState::Unresponsive);
+                // One that does not answer is found, too, as that.
                 let _ = tokio::time::timeout(RECOGNISED_WITHIN, machine.connected()).await;
                 let incarnation = machine.incarnation().clone();
                 info!(vm = %incarnation.vm, pid = ?incarnation.process, "found a running VM");
-                Some(Found { vm: incarnation.vm, incarnation, facts: machine.facts() })
+                let facts = machine.facts();
+                let ran =
+                    facts.machine != MachineState::Created || self.folder(incarnation.vm).it_ran();
+                Some(Found { vm: incarnation.vm, incarnation, facts, ran })
             }
-            Record::Died(incarnation) => {
+            Record::Died { incarnation, ran } => {
                 let vm = incarnation.vm;
                 let facts = Facts {
-                    last_end: Some(EndReason::HypervisorDied { status: None }),
+                    last_end: ran.then_some(EndReason::HypervisorDied { status: None }),
                     ..Facts::default()
                 };
                 let incarnation = Arc::new(*incarnation);
                 self.observer.incarnation(vm, Some(incarnation.clone()));
                 self.observer.facts(vm, facts.clone());
-                Some(Found { vm, incarnation, facts })
+                Some(Found { vm, incarnation, facts, ran })
             }
-            Record::OfAnotherBoot(vm) => {
+            Record::Remains(vm) => {
                 if let Err(error) = self.put_away(vm).await {
-                    warn!(%vm, %error, "cannot put away what an earlier boot left");
+                    warn!(%vm, %error, "cannot put away what is left of a machine");
                 }
+                None
+            }
+            Record::Unreadable { vm, problem } => {
+                warn!(%vm, problem);
+                let facts = Facts { machine: MachineState::Unresponsive, ..Facts::default() };
+                self.observer.facts(vm, facts);
+                self.observer.problem(vm, Some(problem));
                 None
             }
         }
@@ -281,11 +305,14 @@ impl QemuDriver {
     async fn adopt_unknown(&self, vm: VmId) -> Result<(), Refusal> {
         let folder = self.folder(vm);
         let boot_id = self.options.boot_id.clone();
-        let record = blocking(move || read_record(&folder, vm, &boot_id)).await?;
-        if let Some(Record::Running(process, incarnation)) = record {
-            self.watch(process, *incarnation);
+        match blocking(move || Ok(read_record(&folder, vm, &boot_id))).await? {
+            Some(Record::Running(process, incarnation)) => {
+                self.watch(process, *incarnation, MachineState::Unresponsive);
+                Ok(())
+            }
+            Some(Record::Unreadable { problem, .. }) => Err(unreadable(problem)),
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     async fn put_away(&self, vm: VmId) -> Result<(), Refusal> {
@@ -294,7 +321,14 @@ impl QemuDriver {
             return Err(Refusal::new(Code::Internal, "a machine that lives cannot be put away"));
         }
         let (folder, confinement) = (self.folder(vm), self.confinement.clone());
+        let known = self.machine(vm).is_ok();
+        let boot_id = self.options.boot_id.clone();
         blocking(move || {
+            if !known
+                && let Some(Record::Unreadable { problem, .. }) = read_record(&folder, vm, &boot_id)
+            {
+                return Err(io::Error::other(unreadable(problem)));
+            }
             confinement.remove_cgroups(vm)?;
             folder.put_away()
         })
@@ -418,6 +452,10 @@ impl Driver for QemuDriver {
         let folder = self.folder(vm);
         blocking(move || folder.remove()).await
     }
+}
+
+fn unreadable(problem: String) -> Refusal {
+    Refusal::new(Code::WrongState, problem)
 }
 
 /// Waits for something that may be dropped at any of its waits, until it is cancelled.

@@ -3,8 +3,8 @@
 use crate::qmp::Event;
 use innkeeper_model::{EndReason, Facts, MachineState, Timestamp};
 
-/// A guest's reset shows as two when the firmware resets once more; events nearer than this to the
-/// last are the same reset, in milliseconds. (Measured: SeaBIOS follows after 30 ms.)
+/// A reset shows as two when the firmware resets once more; a guest's own that is nearer than this to
+/// the last is the same one, in milliseconds. (Measured: SeaBIOS follows after 30 ms.)
 const SAME_RESET_MS: i64 = 300;
 
 /// The facts of one machine, as its events and answers make them.
@@ -60,7 +60,9 @@ impl FactKeeper {
             },
             "RESET" => {
                 let at = event.milliseconds();
-                let same = self.last_reset_ms.is_some_and(|last| at - last < SAME_RESET_MS);
+                let by_guest = event.data["guest"] == true;
+                let near = self.last_reset_ms.is_some_and(|last| at - last < SAME_RESET_MS);
+                let same = by_guest && near;
                 self.last_reset_ms = Some(at);
                 if !same {
                     self.facts.resets += 1;
@@ -151,6 +153,16 @@ mod tests {
         }
         assert_eq!(keeper.facts().resets, 2);
         assert_eq!(keeper.facts().machine, MachineState::Running);
+    }
+
+    #[test]
+    fn every_reset_from_outside_counts_however_fast_they_come() {
+        let mut keeper = FactKeeper::new(MachineState::Running, Timestamp::UNIX_EPOCH);
+        for (at, guest) in [(1000, false), (1030, true), (1100, false), (1130, true)] {
+            let reset = event("RESET", json!({ "guest": guest }), at);
+            keeper.on_event(&reset, Timestamp::UNIX_EPOCH);
+        }
+        assert_eq!(keeper.facts().resets, 2);
     }
 
     #[test]

@@ -52,21 +52,23 @@ pub(crate) struct Machine {
     facts: watch::Receiver<Facts>,
     /// The one place at the serial console.
     seat: Arc<tokio::sync::Mutex<()>>,
-    /// One reader of the serial ring at a time, since reading empties it.
-    ring: tokio::sync::Mutex<()>,
+    /// What was taken from the serial ring and is not in its file yet. One reader at a time, since
+    /// reading empties the ring.
+    taken: tokio::sync::Mutex<Vec<u8>>,
 }
 
 impl Machine {
     /// Takes charge of a process and begins to keep its facts, until the process ends or the handle
-    /// is dropped.
+    /// is dropped. Until QEMU has said how it is, it is what `begins_as` says.
     pub(crate) fn keep(
         folder: RunFolder,
         process: Process,
         incarnation: Arc<Incarnation>,
+        begins_as: MachineState,
         observer: Arc<dyn Observer>,
     ) -> (Arc<Self>, AbortOnDropHandle<()>) {
         let (connection_to, connection) = watch::channel(None);
-        let keeper = FactKeeper::new(MachineState::Created, Timestamp::now());
+        let keeper = FactKeeper::new(begins_as, Timestamp::now());
         let (facts_to, facts) = watch::channel(keeper.facts().clone());
         observer.facts(incarnation.vm, keeper.facts().clone());
         let machine = Arc::new(Self {
@@ -78,7 +80,7 @@ impl Machine {
             connection,
             facts,
             seat: Arc::default(),
-            ring: tokio::sync::Mutex::new(()),
+            taken: tokio::sync::Mutex::default(),
         });
         let keeper = Keeper {
             machine: machine.clone(),
@@ -183,17 +185,20 @@ impl Machine {
     /// # Errors
     /// The host refused to keep it.
     pub(crate) async fn keep_serial(&self) -> Result<(), Refusal> {
-        let _one_reader = self.ring.lock().await;
+        let mut taken = self.taken.lock().await;
         let read = RingbufRead { device: SERIAL_RING_ID, size: SERIAL_RING, format: "base64" };
-        let Ok(taken) = self.execute(&read).await else {
-            // A QEMU that does not answer has its ring still; the file has what was taken before.
-            return Ok(());
-        };
-        let taken = BASE64.decode(taken).unwrap_or_default();
-        let path = self.folder.serial_log();
-        tokio::task::spawn_blocking(move || serial::keep(&path, &taken))
+        // A QEMU that does not answer has its ring still.
+        if let Ok(read) = self.execute(&read).await {
+            taken.extend(BASE64.decode(read).unwrap_or_default());
+        }
+        // Where the disk is full, what was taken waits here, as much of it as is ever shown.
+        let too_many = taken.len().saturating_sub(SERIAL_RING as usize);
+        taken.drain(..too_many);
+        let (path, bytes) = (self.folder.serial_log(), taken.clone());
+        tokio::task::spawn_blocking(move || serial::keep(&path, &bytes))
             .await
             .map_err(|error| Refusal::new(Code::Internal, error.to_string()))??;
+        taken.clear();
         Ok(())
     }
 }

@@ -2,41 +2,71 @@
 
 use crate::{process::Process, run_folder::RunFolder};
 use innkeeper_model::{Incarnation, VmId};
-use std::{io, path::Path};
+use std::{fs, io, path::Path};
 use tracing::warn;
 
-/// What the record in a run folder says, held against the processes that there are.
+/// What the record in a run folder comes to.
 pub(crate) enum Record {
+    /// Its process lives.
     Running(Process, Box<Incarnation>),
-    Died(Box<Incarnation>),
-    OfAnotherBoot(VmId),
+    /// Its process has ended; `ran` tells whether the guest had begun.
+    Died { incarnation: Box<Incarnation>, ran: bool },
+    /// It is of a machine that cannot be any more: another boot's, or one that was never executed.
+    Remains(VmId),
+    /// It cannot be read, and a process that calls itself this VM's lives.
+    Unreadable { vm: VmId, problem: String },
 }
 
 /// Reads the records of all run folders.
 pub(crate) fn read_records(runtime: &Path, boot_id: &str) -> Vec<Record> {
-    let entries = std::fs::read_dir(runtime).into_iter().flatten().flatten();
+    let entries = fs::read_dir(runtime).into_iter().flatten().flatten();
     let vms = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<VmId>().ok());
-    let read = |vm| {
-        read_record(&RunFolder::of(runtime, vm), vm, boot_id)
-            .inspect_err(|error| warn!(%vm, %error, "cannot tell whether it runs"))
-            .ok()?
-    };
-    vms.filter_map(read).collect()
+    vms.filter_map(|vm| read_record(&RunFolder::of(runtime, vm), vm, boot_id)).collect()
 }
 
-pub(crate) fn read_record(
+/// Reads the record of one run folder; `None` where there is none.
+pub(crate) fn read_record(folder: &RunFolder, vm: VmId, boot_id: &str) -> Option<Record> {
+    match held_against_processes(folder, vm, boot_id) {
+        Ok(record) => record,
+        Err(error) if is_named(vm) => {
+            let file = folder.record();
+            let problem = format!(
+                "a QEMU of it runs, but its record cannot be read: {error}; end that process, then \
+                 move {} away",
+                file.display()
+            );
+            Some(Record::Unreadable { vm, problem })
+        }
+        Err(error) => {
+            warn!(%vm, %error, "the record of a machine that is gone cannot be read");
+            Some(Record::Remains(vm))
+        }
+    }
+}
+
+fn held_against_processes(
     folder: &RunFolder,
     vm: VmId,
     boot_id: &str,
 ) -> io::Result<Option<Record>> {
     let Some(incarnation) = folder.read_incarnation()? else { return Ok(None) };
     if incarnation.boot_id != boot_id {
-        return Ok(Some(Record::OfAnotherBoot(vm)));
+        return Ok(Some(Record::Remains(vm)));
     }
     let process = incarnation.process.map(Process::find).transpose()?.flatten();
     let incarnation = Box::new(incarnation);
     Ok(Some(match process {
         Some(process) => Record::Running(process, incarnation),
-        None => Record::Died(incarnation),
+        None => Record::Died { incarnation, ran: folder.it_ran() },
     }))
+}
+
+/// Whether a process calls itself this VM's QEMU. Enough to keep away from what may be running, and
+/// not enough to touch it.
+pub(crate) fn is_named(vm: VmId) -> bool {
+    let mark = format!("guest=innkeeper-{vm},");
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    processes
+        .filter_map(|process| fs::read(process.path().join("cmdline")).ok())
+        .any(|cmdline| cmdline.split(|byte| *byte == 0).any(|arg| arg.starts_with(mark.as_bytes())))
 }

@@ -3,7 +3,7 @@
 //! It is root's (or the daemon's), 0700, so that what is read from it can be believed. QEMU itself
 //! starts in the folder `private` inside, which is its user's, and can reach nothing outside it.
 
-use innkeeper_model::{Incarnation, VmId};
+use innkeeper_model::{Code, Incarnation, Refusal, VmId};
 use innkeeper_store::write_atomically;
 use rustix::fd::{AsRawFd, OwnedFd};
 use std::{
@@ -23,6 +23,7 @@ pub(crate) const SERIAL_SOCKET: &str = "serial.sock";
 pub(crate) const VNC_SOCKET: &str = "vnc.sock";
 const INCARNATION: &str = "incarnation.json";
 const PRIVATE: &str = "private";
+const RAN: &str = "ran";
 const OUTPUT: &str = "qemu.log";
 const SERIAL: &str = "serial.log";
 
@@ -53,8 +54,15 @@ impl RunFolder {
     /// Makes the folder, or clears what a run before left in it; its logs begin anew.
     ///
     /// # Errors
-    /// The host refused.
+    /// There is the record of a machine, which would be lost with the folder; or the host refused.
     pub(crate) fn prepare(&self, uid: Option<u32>) -> io::Result<()> {
+        let record = self.record();
+        if record.exists() {
+            let message = format!("there is the record of a machine already: {}", record.display());
+            let refusal = Refusal::new(Code::WrongState, message)
+                .with_hint("see that no QEMU of this VM runs, then move the record away");
+            return Err(io::Error::other(refusal));
+        }
         self.remove()?;
         let mut builder = fs::DirBuilder::new();
         builder.recursive(true).mode(0o700);
@@ -79,12 +87,30 @@ impl RunFolder {
     /// # Errors
     /// The host refused.
     pub(crate) fn put_away(&self) -> io::Result<()> {
-        for name in [QMP_SOCKET, SERIAL_SOCKET] {
+        for name in [QMP_SOCKET, SERIAL_SOCKET, RAN] {
             ignore_missing(fs::remove_file(self.path.join(name)))?;
         }
         ignore_missing(fs::remove_dir_all(self.private()))?;
         // Last, so that a daemon that dies on the way finds the record and does this again.
-        ignore_missing(fs::remove_file(self.path.join(INCARNATION)))
+        ignore_missing(fs::remove_file(self.record()))
+    }
+
+    /// The file that a machine is on record in.
+    pub(crate) fn record(&self) -> PathBuf {
+        self.path.join(INCARNATION)
+    }
+
+    /// Notes that the machine has been let run. Not synced: it matters only until the host's next boot.
+    ///
+    /// # Errors
+    /// The host refused.
+    pub(crate) fn note_that_it_ran(&self) -> io::Result<()> {
+        File::create(self.path.join(RAN)).map(drop)
+    }
+
+    /// Whether the machine on record has been let run.
+    pub(crate) fn it_ran(&self) -> bool {
+        self.path.join(RAN).exists()
     }
 
     /// Makes the record of a machine durable.
@@ -93,7 +119,7 @@ impl RunFolder {
     /// The host refused.
     pub(crate) fn write_incarnation(&self, incarnation: &Incarnation) -> io::Result<()> {
         let text = serde_json::to_vec_pretty(incarnation)?;
-        write_atomically(&self.path.join(INCARNATION), &text, 0o600).map_err(|error| error.source)
+        write_atomically(&self.record(), &text, 0o600).map_err(|error| error.source)
     }
 
     /// Reads the record of a machine; `None` where there is none.
@@ -101,7 +127,7 @@ impl RunFolder {
     /// # Errors
     /// It is unreadable or damaged.
     pub(crate) fn read_incarnation(&self) -> io::Result<Option<Incarnation>> {
-        match fs::read(self.path.join(INCARNATION)) {
+        match fs::read(self.record()) {
             Ok(text) => Ok(Some(serde_json::from_slice(&text)?)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),

@@ -6,8 +6,8 @@ use innkeeper_driver::Operation;
 use innkeeper_model::{MachineState, Refusal};
 
 /// Ends and puts away what runs, then removes the volumes, and the spec last: as long as anything is
-/// left, there is a VM to delete again.
-pub(crate) fn delete(context: &Context) -> Result<Vec<PlanStep>, Refusal> {
+/// left, there is a VM to delete again. `damaged` gives up a spec that cannot be read.
+pub(crate) fn delete(context: &Context, damaged: bool) -> Result<Vec<PlanStep>, Refusal> {
     let vm = context.spec.id;
     let mut plan = Vec::new();
     if context.facts.machine != MachineState::Absent {
@@ -15,7 +15,11 @@ pub(crate) fn delete(context: &Context) -> Result<Vec<PlanStep>, Refusal> {
     } else if context.has_machine() {
         plan.extend(context.driver_steps(Operation::PutAway)?);
     }
-    let own = [OwnStep::RemoveVolumes { vm }, OwnStep::Forget { vm }, OwnStep::RemoveSpec { vm }];
+    let own = [
+        OwnStep::RemoveVolumes { vm },
+        OwnStep::Forget { vm },
+        OwnStep::RemoveSpec { vm, damaged },
+    ];
     plan.extend(own.map(PlanStep::Own));
     Ok(plan)
 }

@@ -3,12 +3,19 @@
 use super::Context;
 use crate::steps::{OwnStep, PlanStep};
 use innkeeper_driver::Operation;
-use innkeeper_model::{Refusal, Want, config::Network};
+use innkeeper_model::{EndReason, Refusal, Want, config::Network};
 use std::time::Duration;
 
 fn set_want(context: &Context, want: Want) -> PlanStep {
     let before = context.spec.want;
     PlanStep::Own(OwnStep::SetWant { vm: context.spec.id, want, before })
+}
+
+/// The note of what was done, where the deed counts: a guest can be stopped, killed and paused on a
+/// host whose disk is full.
+fn note_want(context: &Context, want: Want) -> PlanStep {
+    let before = context.spec.want;
+    PlanStep::Own(OwnStep::NoteWant { vm: context.spec.id, want, before })
 }
 
 /// Makes the machine and lets it run. What an earlier machine left is put away first.
@@ -33,7 +40,7 @@ fn make(context: &Context) -> Result<Vec<PlanStep>, Refusal> {
 
 /// Asks the guest to power itself off. If it does not, the VM is left as it was.
 pub(crate) fn stop(context: &Context, timeout: Duration) -> Result<Vec<PlanStep>, Refusal> {
-    let mut plan = vec![set_want(context, Want::Stopped)];
+    let mut plan = vec![note_want(context, Want::Stopped)];
     plan.extend(context.driver_steps(Operation::Stop { timeout })?);
     Ok(plan)
 }
@@ -42,7 +49,7 @@ pub(crate) fn stop(context: &Context, timeout: Duration) -> Result<Vec<PlanStep>
 /// all the same.
 pub(crate) fn kill(context: &Context) -> Result<Vec<PlanStep>, Refusal> {
     let mut plan = context.driver_steps(Operation::Kill)?;
-    plan.push(set_want(context, Want::Stopped));
+    plan.push(note_want(context, Want::Stopped));
     Ok(plan)
 }
 
@@ -67,21 +74,23 @@ pub(crate) fn reset(context: &Context) -> Result<Vec<PlanStep>, Refusal> {
 /// Holds the CPUs.
 pub(crate) fn pause(context: &Context) -> Result<Vec<PlanStep>, Refusal> {
     let mut plan = context.driver_steps(Operation::Pause)?;
-    plan.push(set_want(context, Want::Paused));
+    plan.push(note_want(context, Want::Paused));
     Ok(plan)
 }
 
 /// Lets the CPUs go on.
 pub(crate) fn resume(context: &Context) -> Result<Vec<PlanStep>, Refusal> {
     let mut plan = context.driver_steps(Operation::Resume)?;
-    plan.push(set_want(context, Want::Running));
+    plan.push(note_want(context, Want::Running));
     Ok(plan)
 }
 
 /// Puts away a machine that ended by itself. A guest that powered itself off is wanted off from then
-/// on, as if its owner had stopped it.
+/// on, as if its owner had stopped it; one that crashed is still wanted.
 pub(crate) fn put_away(context: &Context) -> Result<Vec<PlanStep>, Refusal> {
     let mut plan = context.driver_steps(Operation::PutAway)?;
-    plan.push(set_want(context, Want::Stopped));
+    if context.facts.last_end == Some(EndReason::GuestShutdown) {
+        plan.push(note_want(context, Want::Stopped));
+    }
     Ok(plan)
 }

@@ -1,0 +1,49 @@
+//! Keeps the guard between guests and their host in force while there are guests.
+//!
+//! Whoever flushes the host's firewall takes the guard's rule away, and nobody tells. So the rule is set
+//! anew from time to time, which costs one short process, and only while a guest runs that it is for.
+
+use crate::engine::Engine;
+use innkeeper_model::{MachineState, Vm, config::Network};
+use std::time::Duration;
+use tracing::warn;
+
+/// How often.
+const EVERY: Duration = Duration::from_secs(10);
+
+/// Guards for as long as the engine lives.
+pub(crate) async fn run(engine: Engine) {
+    while !engine.shared.stopping.is_cancelled() {
+        if engine.view().snapshot().vms.values().any(|vm| needs_guard(vm)) {
+            engine.guard().await;
+        }
+        tokio::time::sleep(EVERY).await;
+    }
+}
+
+fn needs_guard(vm: &Vm) -> bool {
+    let nics = vm.spec.iter().flat_map(|spec| &spec.config.nics);
+    vm.facts.machine != MachineState::Absent
+        && nics.into_iter().any(|nic| nic.network == Network::User)
+}
+
+impl Engine {
+    async fn guard(&self) {
+        if let Err(error) = self.shared.performer.hands.guard.ensure().await {
+            warn!(%error, "guests with a NIC are not kept from this host");
+        }
+        self.refresh_host().await;
+    }
+
+    /// Tells the view what stands between guests and this host by now, and what runs them.
+    pub async fn refresh_host(&self) {
+        let hypervisor = self.hypervisor().await;
+        if let Err(refusal) = &hypervisor {
+            warn!(hint = refusal.hint, "no hypervisor: {refusal}");
+        }
+        let mut host = self.view().snapshot().host.value().as_ref().clone();
+        host.hypervisor = hypervisor.ok().map(|hypervisor| (*hypervisor).clone());
+        host.confinement = self.safeguards();
+        self.view().post(innkeeper_view::Update::Host(host));
+    }
+}
