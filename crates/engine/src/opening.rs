@@ -19,13 +19,13 @@ use innkeeper_model::{
     names::NotAName,
 };
 use innkeeper_network::{LoopbackGuard, UidRange};
-use innkeeper_storage::Storage;
+use innkeeper_storage::{Storage, Swept};
 use innkeeper_store::{SpecStore, StoredSpec};
 use innkeeper_view::{Update, View};
 use std::{collections::HashSet, path::Path, sync::Arc, time::Duration};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use tracing::warn;
+use tracing::{info, warn};
 
 /// What an engine is made of.
 pub struct EngineOptions {
@@ -175,7 +175,13 @@ fn load(
     reservations: &Reservations,
 ) -> Result<Vec<Update>, Refusal> {
     let mut updates = Vec::new();
-    for stored in specs.load()? {
+    let stored = specs.load()?;
+    let ids: HashSet<VmId> = stored.iter().map(StoredSpec::id).collect();
+    let swept = storage.sweep(|vm| ids.contains(&vm))?;
+    if swept != Swept::default() {
+        info!(?swept, "cleared up what an earlier daemon had not finished");
+    }
+    for stored in stored {
         updates.push(match stored {
             StoredSpec::Whole(spec) => Update::VmSpec(Arc::from(spec)),
             StoredSpec::Damaged { id, file, reason } => {

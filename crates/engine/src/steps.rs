@@ -32,8 +32,11 @@ impl PlanStep {
 /// A step that the engine does itself.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum OwnStep {
-    /// Begin a VM's volumes: nothing yet, and all that comes of it when it is taken back.
+    /// Begin a new VM's volumes: until they are finished they are known to be half made, whatever
+    /// happens to the daemon.
     ClaimVolumes { vm: VmId },
+    /// The VM is stored: what was made for it is whole.
+    FinishVolumes { vm: VmId },
     /// Make the volume of a disk.
     CreateVolume { vm: VmId, disk: Box<Disk> },
     /// Remove one that its VM no longer has.
@@ -70,6 +73,7 @@ impl OwnStep {
     pub(crate) const fn name(&self) -> &'static str {
         match self {
             Self::ClaimVolumes { .. } => "claim-volumes",
+            Self::FinishVolumes { .. } => "finish-volumes",
             Self::CreateVolume { .. } => "create-volume",
             Self::RemoveVolume { .. } => "remove-volume",
             Self::RemoveVolumes { .. } => "remove-volumes",
@@ -142,7 +146,8 @@ impl Hands {
                 storage.remove_image(name).await?;
                 self.tell(Update::ImageRemoved(name.clone())).await?;
             }
-            OwnStep::ClaimVolumes { .. } => {}
+            OwnStep::ClaimVolumes { vm } => storage.claim_volumes(*vm).await?,
+            OwnStep::FinishVolumes { vm } => storage.finish_volumes(*vm).await?,
             // The driver is not among the engine's hands; `perform` passes this one on.
             OwnStep::Forget { .. } => {}
         }
@@ -158,7 +163,7 @@ impl Hands {
         match step {
             OwnStep::CreateVolume { vm, disk } => storage.remove_volume(*vm, &disk.name).await?,
             OwnStep::CloneVolumes { to: vm, .. } | OwnStep::ClaimVolumes { vm } => {
-                storage.remove_volumes(*vm).await?;
+                storage.abandon_volumes(*vm).await?;
             }
             OwnStep::SaveSpec { spec, before: None } => self.remove(spec.id).await?,
             OwnStep::SaveSpec { before: Some(before), .. } => self.save(before.clone()).await?,
@@ -167,6 +172,7 @@ impl Hands {
             }
             // A VM that is there keeps these until it is deleted; of a new one all volumes go.
             OwnStep::WriteSeed { .. }
+            | OwnStep::FinishVolumes { .. }
             | OwnStep::CreateNvram { .. }
             // An import that failed has left nothing; one that did not is the plan's last step.
             | OwnStep::ImportImage(_)

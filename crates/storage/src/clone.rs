@@ -12,7 +12,7 @@ use crate::{
     storage::{Shared, Storage},
     volumes::{NVRAM, create},
 };
-use innkeeper_model::{Code, Refusal, VmId};
+use innkeeper_model::{Refusal, VmId};
 use std::{fs::File, io, path::Path, sync::Arc};
 use tokio_util::sync::CancellationToken;
 
@@ -28,10 +28,12 @@ impl Storage {
     /// the first is stopped is for the caller to know. Its seed is not copied, since that tells a
     /// guest which one it is: see [`Storage::write_seed`].
     ///
-    /// All appears in one step; cancelling it, or dropping the future, leaves nothing.
+    /// All appears in one step, marked as unfinished until [`Storage::finish_volumes`]; so it does
+    /// where there is nothing to copy. Cancelling it, or dropping the future, leaves nothing.
     ///
     /// # Errors
     /// The other VM has volumes; the disk is full; cancelled; the system's.
+    /// [`Storage::abandon_volumes`] is right after any of them.
     pub async fn clone_volumes(
         &self,
         from: VmId,
@@ -54,9 +56,6 @@ impl Shared {
         cancel: &CancellationToken,
     ) -> Result<(), Refusal> {
         let parts = parts(&self.pool.vm(from))?;
-        if parts.is_empty() {
-            return Ok(());
-        }
         let total = parts.iter().map(|part| part.length).sum();
         let report = Reporter::new(on_progress, Phase::Copying, Some(total));
         let work = WorkFolder::new(&self.pool.volumes, "clone")?;
@@ -70,13 +69,7 @@ impl Shared {
             copied.sync_all().map_err(|error| failed("cannot write", &target, error))?;
             before += part.length;
         }
-        let folder = self.pool.vm(to);
-        work.publish(&folder).map_err(|error| match error.kind() {
-            io::ErrorKind::AlreadyExists => {
-                Refusal::new(Code::NameTaken, format!("VM {to} has volumes already"))
-            }
-            _ => failed("cannot make", &folder, error),
-        })
+        self.publish_unfinished(work, to)
     }
 }
 

@@ -11,8 +11,9 @@
 //! ```
 //!
 //! An image appears whole, by one rename of its folder, and never changes; a volume is a
-//! copy-on-write overlay on one, or blank. A name that starts with a dot is work that has not
-//! finished, and is removed when the pool is next opened.
+//! copy-on-write overlay on one, or blank. A folder whose name starts with a dot is work that has not
+//! finished, and is removed when the pool is next opened. A VM's folder with `.unfinished` in it is
+//! that of a VM that is still being made: [`Storage::sweep`] removes it unless the VM is stored.
 //!
 //! What is imported is hostile until proven otherwise: its header is read by this crate's own
 //! parsers, and what passes is rewritten by a `qemu-img` that has no rights, no network and little
@@ -36,6 +37,7 @@ mod seed;
 mod storage;
 #[cfg(test)]
 mod testing;
+mod unfinished;
 mod volumes;
 
 pub use confine::{Access, ConfinedFile, OpenFailed};
@@ -48,4 +50,5 @@ pub use kernel::{BadKernel, KernelFormat};
 pub use progress::{OnProgress, Phase, Progress};
 pub use seed::SeedRequest;
 pub use storage::{HttpRules, Storage, StorageOptions};
+pub use unfinished::Swept;
 pub use volumes::{Made, needs_volume};

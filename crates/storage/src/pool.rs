@@ -7,8 +7,9 @@ use rustix::{
     io::Errno,
 };
 use std::{
+    ffi::OsStr,
     fs, io,
-    os::unix::fs::DirBuilderExt,
+    os::unix::{ffi::OsStrExt, fs::DirBuilderExt},
     path::{Path, PathBuf},
     sync::RwLock,
     sync::atomic::{AtomicU64, Ordering},
@@ -84,9 +85,7 @@ pub(crate) struct WorkFolder {
 impl WorkFolder {
     /// A new one in `parent`, for work of this kind.
     pub(crate) fn new(parent: &Path, kind: &str) -> Result<Self, Refusal> {
-        static COUNT: AtomicU64 = AtomicU64::new(0);
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let path = parent.join(format!(".{kind}-{}-{count}", std::process::id()));
+        let path = hidden(parent, kind);
         fs::DirBuilder::new()
             .mode(0o700)
             .create(&path)
@@ -125,6 +124,14 @@ impl Drop for WorkFolder {
     }
 }
 
+/// A name in `parent` that nobody sees and nothing has. Another process may have used it, but what it
+/// left was removed when the pool was opened.
+fn hidden(parent: &Path, kind: &str) -> PathBuf {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    parent.join(format!(".{kind}-{}-{count}", std::process::id()))
+}
+
 /// Gives a file or folder a name that nothing has yet; `EEXIST` if something has.
 pub(crate) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
     match rustix::fs::renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
@@ -136,13 +143,22 @@ pub(crate) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
     }
 }
 
+/// What is removed and has not gone yet.
+const REMOVED: &str = "removed";
+
+/// Whether a folder of this name is one that [`remove_folder`] did not get to the end of.
+pub(crate) fn is_removed(name: &OsStr) -> bool {
+    name.as_bytes().strip_prefix(b".").is_some_and(|name| name.starts_with(REMOVED.as_bytes()))
+}
+
 /// Removes a folder: in one step from everybody's sight, then in earnest. That there is none is no
 /// failure, so that a crash can be repeated.
 pub(crate) fn remove_folder(path: &Path) -> io::Result<()> {
-    let Some((parent, name)) = path.parent().zip(path.file_name()) else {
+    let Some(parent) = path.parent() else {
         return Err(io::ErrorKind::InvalidInput.into());
     };
-    let hidden = parent.join(format!(".removed-{}", name.to_string_lossy()));
+    // A name of its own: the remains of an earlier removal are not in the way of this one.
+    let hidden = hidden(parent, REMOVED);
     match fs::rename(path, &hidden) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         renamed => renamed?,

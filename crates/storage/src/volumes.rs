@@ -14,6 +14,7 @@ use crate::{
     layers::{field, read_head},
     pool::{self, Pool, failed, make_folder, rename_new},
     storage::{Shared, Storage},
+    unfinished::{NEW_PREFIX, is_temporary},
 };
 use innkeeper_model::{
     ByteSize, DeviceName, ImageName, Refusal, VmId,
@@ -169,8 +170,9 @@ pub(crate) fn users_of(pool: &Pool, image: &ImageName) -> Result<Vec<String>, Re
     let mut users = Vec::new();
     for vm in fs::read_dir(&pool.volumes).map_err(list_failed)? {
         let vm = vm.map_err(list_failed)?;
-        // A clone that is being made counts too: it is hidden, and names the image.
-        if !vm.file_type().is_ok_and(|kind| kind.is_dir()) {
+        // A clone that is being made counts too: it is hidden, and names the image. What could not be
+        // removed to the end is nobody's any more.
+        if !vm.file_type().is_ok_and(|kind| kind.is_dir()) || pool::is_removed(&vm.file_name()) {
             continue;
         }
         if uses(&vm.path(), image).map_err(|error| failed("cannot list", &vm.path(), error))? {
@@ -188,7 +190,12 @@ fn uses(folder: &Path, image: &ImageName) -> io::Result<bool> {
         entries => entries?,
     };
     for entry in entries {
-        let path = entry?.path();
+        let entry = entry?;
+        let path = entry.path();
+        // What a crash left half written is no overlay, and its header may make no sense.
+        if is_temporary(&entry.file_name()) {
+            continue;
+        }
         if path.extension().is_some_and(|extension| extension == "qcow2")
             && base_of(&path)?.is_some_and(|base| base.starts_with(&prefix))
         {
@@ -215,7 +222,7 @@ fn base_of(volume: &Path) -> io::Result<Option<String>> {
 /// own.
 fn write_new_volume(folder: &Path, volume: &Path, blank: &blank::Blank) -> io::Result<Made> {
     let name = volume.file_name().unwrap_or_default().to_string_lossy();
-    let temporary = folder.join(format!(".new-{name}"));
+    let temporary = folder.join(format!("{NEW_PREFIX}{name}"));
     let written = create(&temporary).and_then(|file| {
         let file = File::from(file);
         file.set_len(blank.length)?;

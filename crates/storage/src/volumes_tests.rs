@@ -144,6 +144,17 @@ async fn what_is_removed_is_gone_and_can_be_removed_again() {
 }
 
 #[tokio::test]
+async fn what_an_earlier_removal_left_is_not_in_the_way() {
+    let fixture = fixture();
+    let pool = &fixture.storage.shared.pool;
+    let left = pool.volumes.join(format!(".removed-{}", fixture.vm));
+    fs::create_dir_all(left.join("x")).unwrap();
+    fixture.create(r#"{"name": "a", "size": "1MiB"}"#).await.unwrap();
+    fixture.storage.remove_volumes(fixture.vm).await.unwrap();
+    assert!(!pool.vm(fixture.vm).exists());
+}
+
+#[tokio::test]
 async fn uefi_variables_are_copied_once() {
     let fixture = fixture();
     let template = fixture.folder.path().join("template.fd");

@@ -99,6 +99,16 @@ impl From<StoreFailed> for Refusal {
     }
 }
 
+impl StoredSpec {
+    /// The VM that it is the spec of.
+    pub fn id(&self) -> VmId {
+        match self {
+            Self::Whole(spec) => spec.id,
+            Self::Damaged { id, .. } => *id,
+        }
+    }
+}
+
 impl SpecStore {
     /// Opens the folder, making it (0700) if it is not there, and removes what a crash left of
     /// files that were being written.

@@ -24,15 +24,18 @@ pub(crate) fn create(
     plan.extend(nvram(&spec, hypervisor).map(|template| OwnStep::CreateNvram { vm, template }));
     plan.extend(seed.map(|documents| write_seed(&spec, documents, None)));
     plan.push(OwnStep::SaveSpec { spec, before: None });
+    plan.push(OwnStep::FinishVolumes { vm });
     plan.into_iter().map(PlanStep::Own).collect()
 }
 
 /// Copies a stopped VM's volumes, then stores the new one's spec.
 pub(crate) fn clone(from: VmId, spec: Arc<Spec>) -> Vec<PlanStep> {
-    let mut plan = vec![OwnStep::CloneVolumes { from, to: spec.id }];
+    let vm = spec.id;
+    let mut plan = vec![OwnStep::CloneVolumes { from, to: vm }];
     let seed = spec.config.cloud_init.clone();
     plan.extend(seed.map(|documents| write_seed(&spec, documents, Some(from))));
     plan.push(OwnStep::SaveSpec { spec, before: None });
+    plan.push(OwnStep::FinishVolumes { vm });
     plan.into_iter().map(PlanStep::Own).collect()
 }
 
