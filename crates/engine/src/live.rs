@@ -153,11 +153,8 @@ impl Live {
             .filter_map(|before| before.operation)
             .fold(subject.state, |state, before| legality::after(before, state).unwrap_or(state));
         if legality::after(subject.operation, expected).is_none() {
-            let refusal = legality::refuse(subject.operation, expected, &subject.name);
-            return Err(match expected == subject.state {
-                true => refusal,
-                false => legality::when_its_turn_comes(refusal, expected),
-            });
+            let Subject { name, state, operation } = subject;
+            return Err(legality::refuse(*operation, *state, expected, name));
         }
         tasks.insert(task);
         Ok(())

@@ -3,7 +3,7 @@
 use crate::{
     engine::{Engine, Shared, stopping},
     guarding,
-    legality::Operation,
+    legality::MachineVerb,
     live::Live,
     perform::Performer,
     queues::Queues,
@@ -127,27 +127,27 @@ impl Engine {
         let wanted = snapshot.vms.get(&vm).is_some_and(|vm| is_to_run(vm));
         match (ran, facts.machine) {
             (false, MachineState::Absent) => {
-                self.see_done(vm, Operation::PutAway).await;
+                self.see_done(vm, MachineVerb::PutAway).await;
                 if wanted {
                     self.start_with_host(vm).await;
                 }
             }
-            (false, _) if wanted => self.see_done(vm, Operation::Resume).await,
-            (false, _) => self.see_done(vm, Operation::Kill).await,
+            (false, _) if wanted => self.see_done(vm, MachineVerb::Resume).await,
+            (false, _) => self.see_done(vm, MachineVerb::Kill).await,
             (true, _) => self.shared.noticed.mark(vm),
         }
     }
 
     async fn start_with_host(&self, vm: VmId) {
-        self.see_done(vm, Operation::Start).await;
+        self.see_done(vm, MachineVerb::Start).await;
     }
 
     /// Has something done to a VM, and waits until it is.
-    async fn see_done(&self, vm: VmId, operation: Operation) {
-        match self.submit_power(&Caller::innkeeper(), vm, operation).await {
+    async fn see_done(&self, vm: VmId, verb: MachineVerb) {
+        match self.submit_power(&Caller::innkeeper(), vm, verb).await {
             Ok(accepted) => drop(self.wait(accepted.task, Duration::MAX).await),
             Err(refusal) => {
-                warn!(%vm, %refusal, operation = operation.name(), "not done at the daemon's start");
+                warn!(%vm, %refusal, verb = verb.name(), "not done at the daemon's start");
             }
         }
     }

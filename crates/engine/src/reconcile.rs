@@ -4,7 +4,7 @@
 //! marked. One task drains the marks and looks at each VM as it is by then: a mark says "look", never
 //! "do". Marks of one VM are one mark, however many come.
 
-use crate::{engine::Engine, legality::Operation, request::Caller};
+use crate::{engine::Engine, legality::MachineVerb, request::Caller};
 use innkeeper_driver::Observer;
 use innkeeper_model::{Facts, HypervisorEvent, Incarnation, MachineState, Vm, VmId};
 use innkeeper_view::{Update, View};
@@ -97,7 +97,7 @@ pub(crate) async fn run(engine: Engine, noticed: Noticed) {
             } else if !engine.is_busy(id) && patience.may_try(id, &noticed) {
                 debug!(vm = %id, end = ?vm.facts.last_end, "puts away what has ended");
                 // A refusal means that somebody else was faster; their task's end marks it again.
-                let _ = engine.submit_power(&Caller::innkeeper(), id, Operation::PutAway).await;
+                let _ = engine.submit_power(&Caller::innkeeper(), id, MachineVerb::PutAway).await;
             }
         }
     }

@@ -3,12 +3,12 @@
 use crate::{
     admission::{Admission, Admitted},
     engine::{Engine, stopping},
-    legality::{self, Operation},
+    legality::{self, MachineVerb, Operation},
     live::LiveTask,
     request::{Accepted, Caller, PowerVerb, Request, STOP_TIMEOUT},
     reservations::Reservation,
     steps::blocking,
-    work::{Work, check_revision, has_machine, spec_of},
+    work::{Work, check_revision, spec_of},
 };
 use innkeeper_model::{
     Code, ImageName, ProjectName, Refusal, Revision, Spec, Task, TaskId, TaskState, Timestamp, Vm,
@@ -79,28 +79,28 @@ impl Engine {
         vm: VmId,
         verb: PowerVerb,
     ) -> Result<Accepted, Refusal> {
-        let (operation, timeout) = match verb {
-            PowerVerb::Start => (Operation::Start, STOP_TIMEOUT),
-            PowerVerb::Stop { timeout } => (Operation::Stop, timeout),
+        let (verb, timeout) = match verb {
+            PowerVerb::Start => (MachineVerb::Start, STOP_TIMEOUT),
+            PowerVerb::Stop { timeout } => (MachineVerb::Stop, timeout),
             PowerVerb::Kill => return self.submit_kill(caller, vm).await,
-            PowerVerb::Reboot { timeout, force: false } => (Operation::Reboot, timeout),
-            PowerVerb::Reboot { timeout, force: true } => (Operation::ForcedReboot, timeout),
-            PowerVerb::Reset => (Operation::Reset, STOP_TIMEOUT),
-            PowerVerb::Pause => (Operation::Pause, STOP_TIMEOUT),
-            PowerVerb::Resume => (Operation::Resume, STOP_TIMEOUT),
+            PowerVerb::Reboot { timeout, force: false } => (MachineVerb::Reboot, timeout),
+            PowerVerb::Reboot { timeout, force: true } => (MachineVerb::ForcedReboot, timeout),
+            PowerVerb::Reset => (MachineVerb::Reset, STOP_TIMEOUT),
+            PowerVerb::Pause => (MachineVerb::Pause, STOP_TIMEOUT),
+            PowerVerb::Resume => (MachineVerb::Resume, STOP_TIMEOUT),
         };
-        let subject = self.subject(vm, operation)?;
-        self.accept(caller, Some(subject), Work::Power { vm, operation, timeout }, None).await
+        let subject = self.subject(vm, Operation::Machine(verb))?;
+        self.accept(caller, Some(subject), Work::Power { vm, verb, timeout }, None).await
     }
 
     pub(crate) async fn submit_power(
         &self,
         caller: &Caller,
         vm: VmId,
-        operation: Operation,
+        verb: MachineVerb,
     ) -> Result<Accepted, Refusal> {
-        let subject = self.subject(vm, operation)?;
-        let work = Work::Power { vm, operation, timeout: STOP_TIMEOUT };
+        let subject = self.subject(vm, Operation::Machine(verb))?;
+        let work = Work::Power { vm, verb, timeout: STOP_TIMEOUT };
         self.accept(caller, Some(subject), work, None).await
     }
 
@@ -118,21 +118,17 @@ impl Engine {
     /// Kill does not wait its turn: what is done to the machine, or waits to be, is cancelled.
     async fn submit_kill(&self, caller: &Caller, vm: VmId) -> Result<Accepted, Refusal> {
         let record = self.vm(vm)?;
+        let kill = Operation::Machine(MachineVerb::Kill);
         let in_its_way = self.shared.live.of_vm(vm);
-        let power = in_its_way.iter().filter(|task| {
-            task.operation
-                .is_some_and(|operation| operation.is_power() && operation != Operation::Kill)
+        let cut_short = in_its_way.iter().filter(|task| {
+            matches!(task.operation, Some(Operation::Machine(_))) && task.operation != Some(kill)
         });
-        let mut cancelled = false;
-        for task in power {
-            task.cancel.cancel();
-            cancelled = true;
+        let cancelled = cut_short.map(|task| task.cancel.cancel()).count();
+        if cancelled == 0 && legality::after(kill, record.state).is_none() {
+            return Err(legality::refuse(kill, record.state, record.state, &record.name));
         }
-        if !cancelled && legality::after(Operation::Kill, record.state).is_none() {
-            return Err(legality::refuse(Operation::Kill, record.state, &record.name));
-        }
-        let work = Work::Power { vm, operation: Operation::Kill, timeout: STOP_TIMEOUT };
-        let subject = Subject::of(&record, Operation::Kill);
+        let work = Work::Power { vm, verb: MachineVerb::Kill, timeout: STOP_TIMEOUT };
+        let subject = Subject::of(&record, kill);
         let task = self.new_task(caller, &work, Some(&subject));
         // Whatever is queued, a kill is legal after it.
         self.shared.live.insert(&task);
@@ -192,7 +188,7 @@ impl Engine {
             })
             .transpose()?;
         // Admitted now so that the caller hears at once what is wrong; and once more in its turn.
-        let (hypervisor, runs) = (self.hypervisor().await?, has_machine(&record));
+        let (hypervisor, runs) = (self.hypervisor().await?, record.is_on());
         let tried = (*config).clone();
         self.admit(hypervisor, move |admission| admission.edit(&spec, tried, runs)).await?;
         let work = Work::Edit { vm, config, expected };

@@ -3,7 +3,7 @@
 use crate::{
     admission::Admitted,
     engine::{Engine, stopping},
-    legality::{self, Operation},
+    legality::{self, MachineVerb, Operation},
     live::LiveTask,
     perform::Stopped,
     plan,
@@ -11,14 +11,10 @@ use crate::{
     request::Accepted,
     reservations::Reservation,
     steps::{PlanStep, blocking},
-    work::{Work, check_revision, has_machine, spec_of, spec_or_stand_in},
+    work::{Work, check_revision, spec_of, spec_or_stand_in},
 };
 use innkeeper_driver::Launch;
-use innkeeper_model::{
-    Code, IncarnationId, MachineFiles, Refusal, Spec, TaskState, Timestamp, Vm, VmId,
-    config::{Boot, Firmware},
-};
-use innkeeper_storage::Storage;
+use innkeeper_model::{Code, IncarnationId, Refusal, TaskState, Timestamp, Vm, VmId};
 use innkeeper_view::{Record, Update};
 use std::{sync::Arc, time::Duration};
 use tracing::{Instrument, info, info_span, warn};
@@ -76,9 +72,10 @@ impl Engine {
         };
         info!(?state, "ended");
         // Nobody waits for this one, so what keeps it from being done is shown with the VM.
-        let trouble = (task.operation == Some(Operation::PutAway)).then(|| {
-            error.as_ref().map(|error| format!("what is left of its machine stays: {error}"))
-        });
+        let trouble =
+            (task.operation == Some(Operation::Machine(MachineVerb::PutAway))).then(|| {
+                error.as_ref().map(|error| format!("what is left of its machine stays: {error}"))
+            });
         // The next in the queue begins when readers can see the end. Who waits is woken after all of
         // it, so that what they ask for next is not refused for the sake of this task.
         task.end(state, error).await;
@@ -122,7 +119,7 @@ impl Engine {
                 check_revision(&before, *expected)?;
                 let hypervisor = self.hypervisor().await?;
                 let (spec, config) = (before.clone(), (**config).clone());
-                let runs = has_machine(&record);
+                let runs = record.is_on();
                 let Admitted { spec, seed } = self
                     .admit(hypervisor.clone(), move |admission| admission.edit(&spec, config, runs))
                     .await?;
@@ -132,9 +129,7 @@ impl Engine {
                 let record = self.still_legal(task, *vm)?;
                 plan::delete(&self.context(&record, false).await?, record.spec.is_none())
             }
-            Work::Power { vm, operation, timeout } => {
-                self.plan_power(task, *vm, *operation, *timeout).await
-            }
+            Work::Power { vm, verb, timeout } => self.plan_power(task, *vm, *verb, *timeout).await,
             Work::AddImage(image) => Ok(plan::add_image((**image).clone())),
             Work::RemoveImage(name) => {
                 self.image_is_free(name)?;
@@ -147,30 +142,25 @@ impl Engine {
         &self,
         task: &LiveTask,
         vm: VmId,
-        operation: Operation,
+        verb: MachineVerb,
         timeout: Duration,
     ) -> Result<Vec<PlanStep>, Refusal> {
         // A kill whose machine has ended meanwhile has nothing left to do, and does that.
-        let record = match operation {
-            Operation::Kill => self.vm(vm)?,
+        let record = match verb {
+            MachineVerb::Kill => self.vm(vm)?,
             _ => self.still_legal(task, vm)?,
         };
-        let makes =
-            matches!(operation, Operation::Start | Operation::Reboot | Operation::ForcedReboot);
-        let context = self.context(&record, makes).await?;
-        match operation {
-            Operation::Start => plan::start(&context),
-            Operation::Stop => plan::stop(&context, timeout),
-            Operation::Kill => plan::kill(&context),
-            Operation::Reboot => plan::reboot(&context, timeout, false),
-            Operation::ForcedReboot => plan::reboot(&context, timeout, true),
-            Operation::Reset => plan::reset(&context),
-            Operation::Pause => plan::pause(&context),
-            Operation::Resume => plan::resume(&context),
-            Operation::PutAway => plan::put_away(&context),
-            Operation::Edit | Operation::Clone | Operation::Delete | Operation::ForcedDelete => {
-                Err(Refusal::new(Code::Internal, "not an operation on a machine"))
-            }
+        let context = self.context(&record, verb.makes()).await?;
+        match verb {
+            MachineVerb::Start => plan::start(&context),
+            MachineVerb::Stop => plan::stop(&context, timeout),
+            MachineVerb::Kill => plan::kill(&context),
+            MachineVerb::Reboot => plan::reboot(&context, timeout, false),
+            MachineVerb::ForcedReboot => plan::reboot(&context, timeout, true),
+            MachineVerb::Reset => plan::reset(&context),
+            MachineVerb::Pause => plan::pause(&context),
+            MachineVerb::Resume => plan::resume(&context),
+            MachineVerb::PutAway => plan::put_away(&context),
         }
     }
 
@@ -179,7 +169,7 @@ impl Engine {
         let record = self.vm(vm)?;
         match task.operation {
             Some(operation) if legality::after(operation, record.state).is_none() => {
-                Err(legality::refuse(operation, record.state, &record.name))
+                Err(legality::refuse(operation, record.state, record.state, &record.name))
             }
             _ => Ok(record),
         }
@@ -194,7 +184,7 @@ impl Engine {
         let spec = if makes { spec_of(record)? } else { spec_or_stand_in(record) };
         let (hypervisor, files) = if makes {
             let (storage, spec) = (self.shared.performer.hands.storage.clone(), spec.clone());
-            let files = blocking(move || machine_files(&storage, &spec)).await?;
+            let files = blocking(move || plan::machine_files(&storage, &spec)).await?;
             (self.hypervisor().await?, files)
         } else {
             // What ends a machine does not ask whether another could be made.
@@ -210,22 +200,4 @@ impl Engine {
             launch: Launch { incarnation: IncarnationId::new(), now: Timestamp::now() },
         })
     }
-}
-
-/// Resolves the host files that a machine is made of.
-fn machine_files(storage: &Storage, spec: &Spec) -> Result<MachineFiles, Refusal> {
-    let mut files = MachineFiles::default();
-    for disk in &spec.config.disks {
-        files.disks.insert(disk.name.to_string(), storage.disk_layers(spec.id, disk)?);
-    }
-    if let Boot::Kernel(boot) = &spec.config.boot {
-        files.kernel = Some(storage.kernel_files(boot)?);
-    }
-    if spec.config.boot == Boot::Firmware(Firmware::Uefi) {
-        files.nvram = Some(storage.nvram(spec.id).path().into());
-    }
-    if spec.config.cloud_init.is_some() {
-        files.seed = Some(storage.seed(spec.id).path().into());
-    }
-    Ok(files)
 }

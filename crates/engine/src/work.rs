@@ -2,13 +2,13 @@
 
 use crate::{
     admission::Admitted,
-    legality::Operation,
+    legality::MachineVerb,
     queues::{Hold, Resource},
     request::AddImage,
 };
 use innkeeper_model::{
-    Assigned, Code, ImageName, MachineState, Refusal, Revision, Spec, Timestamp, Vm, VmConfig,
-    VmId, VmName, VmState, Want, config::Boot,
+    Assigned, Code, ImageName, Refusal, Revision, Spec, Timestamp, Vm, VmConfig, VmId, VmName,
+    Want, config::Boot,
 };
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
@@ -18,7 +18,7 @@ pub(crate) enum Work {
     Clone { from: VmId, admitted: Admitted },
     Edit { vm: VmId, config: Box<VmConfig>, expected: Option<Revision> },
     Delete { vm: VmId },
-    Power { vm: VmId, operation: Operation, timeout: Duration },
+    Power { vm: VmId, verb: MachineVerb, timeout: Duration },
     AddImage(Box<AddImage>),
     RemoveImage(ImageName),
 }
@@ -30,7 +30,7 @@ impl Work {
             Self::Clone { .. } => "clone",
             Self::Edit { .. } => "edit",
             Self::Delete { .. } => "delete",
-            Self::Power { operation, .. } => operation.name(),
+            Self::Power { verb, .. } => verb.name(),
             Self::AddImage(_) => "image-add",
             Self::RemoveImage(_) => "image-remove",
         }
@@ -121,8 +121,4 @@ pub(crate) fn check_revision(spec: &Spec, expected: Option<Revision>) -> Result<
         }
         _ => Ok(()),
     }
-}
-
-pub(crate) fn has_machine(vm: &Vm) -> bool {
-    vm.facts.machine != MachineState::Absent || vm.state == VmState::Starting
 }

@@ -65,6 +65,13 @@ impl From<MachineState> for VmState {
     }
 }
 
+impl Vm {
+    /// Whether it has a machine, in whatever state.
+    pub fn is_on(&self) -> bool {
+        self.facts.machine != MachineState::Absent
+    }
+}
+
 /// One VM.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Vm {

@@ -11,7 +11,7 @@ use crate::{
     process::Process,
     qmp::commands::{Cont, Nothing, Quit, Stop, SystemPowerdown, SystemReset},
     records::{Record, read_record, read_records},
-    run_folder::{LOG_SHOWN, RunFolder, read_tail},
+    run_folder::{RunFolder, read_tail},
     steps::{self, Launch, QemuStep},
 };
 use async_trait::async_trait;
@@ -442,10 +442,6 @@ impl Driver for QemuDriver {
             folder.read_output()
         })
         .await
-        .map(|mut text| {
-            text.truncate(LOG_SHOWN as usize);
-            text
-        })
     }
 
     async fn forget(&self, vm: VmId) -> Result<(), Refusal> {

@@ -12,7 +12,7 @@ pub(crate) fn delete(context: &Context, damaged: bool) -> Result<Vec<PlanStep>, 
     let mut plan = Vec::new();
     if context.facts.machine != MachineState::Absent {
         plan.extend(context.driver_steps(Operation::Kill)?);
-    } else if context.has_machine() {
+    } else if context.has_remains() {
         plan.extend(context.driver_steps(Operation::PutAway)?);
     }
     let own = [

@@ -6,12 +6,14 @@
 mod create;
 mod delete;
 mod edit;
+mod files;
 mod images;
 mod power;
 
 pub(crate) use create::{clone, create};
 pub(crate) use delete::delete;
 pub(crate) use edit::edit;
+pub(crate) use files::machine_files;
 pub(crate) use images::{add_image, remove_image};
 pub(crate) use power::{put_away, start};
 
@@ -51,8 +53,8 @@ impl Context {
         Ok(steps.into_iter().map(PlanStep::Driver).collect())
     }
 
-    /// Whether there is something left of a machine: a process, or the record of one.
-    fn has_machine(&self) -> bool {
+    /// Whether there is something to put away: a process, or the record of one.
+    fn has_remains(&self) -> bool {
         self.facts.machine != MachineState::Absent || self.incarnation.is_some()
     }
 }

@@ -21,7 +21,7 @@ fn note_want(context: &Context, want: Want) -> PlanStep {
 /// Makes the machine and lets it run. What an earlier machine left is put away first.
 pub(crate) fn start(context: &Context) -> Result<Vec<PlanStep>, Refusal> {
     let mut plan = vec![set_want(context, Want::Running)];
-    if context.has_machine() {
+    if context.has_remains() {
         plan.extend(context.driver_steps(Operation::PutAway)?);
     }
     plan.extend(make(context)?);
