@@ -40,6 +40,9 @@ use tracing::{debug, warn};
 /// How long to wait before connecting again to a QEMU that hung up but lives.
 const RECONNECT_AFTER: Duration = Duration::from_millis(500);
 
+/// How often QEMU's log is kept from growing: a guest can make QEMU complain without end.
+const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(60);
+
 /// A machine whose process lives, or has just died.
 #[derive(Debug)]
 pub(crate) struct Machine {
@@ -247,7 +250,18 @@ impl Keeper {
     }
 
     async fn listen(&mut self, events: &mut mpsc::UnboundedReceiver<Event>) {
-        while let Some(event) = events.recv().await {
+        let mut housekeeping = tokio::time::interval(HOUSEKEEPING_EVERY);
+        loop {
+            let event = tokio::select! {
+                event = events.recv() => event,
+                _ = housekeeping.tick() => {
+                    if let Err(error) = self.machine.folder.bound_output() {
+                        debug!(vm = %self.machine.vm, %error, "cannot shorten QEMU's log");
+                    }
+                    continue;
+                }
+            };
+            let Some(event) = event else { return };
             self.update(|keeper, now| keeper.on_event(&event, now));
             let event =
                 HypervisorEvent { at: event.time.timestamp(), name: event.name, data: event.data };

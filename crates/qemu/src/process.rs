@@ -23,6 +23,10 @@ use tracing::info;
 /// The number that the first descriptor given to a child has there; the others follow.
 pub(crate) const FIRST_DESCRIPTOR: RawFd = 3;
 
+/// The most files that a child may have open: a QEMU with every disk and NIC that a VM can have, and its
+/// sockets, needs a few hundred.
+const MAX_FILES: libc::rlim_t = 4096;
+
 /// What a child is started with.
 #[derive(Debug)]
 pub(crate) struct Spawn<'a> {
@@ -242,6 +246,8 @@ impl Child {
             // A core of a guest's memory holds the guest's secrets.
             let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
             ok(libc::setrlimit(libc::RLIMIT_CORE, &raw const none))?;
+            let files = libc::rlimit { rlim_cur: MAX_FILES, rlim_max: MAX_FILES };
+            ok(libc::setrlimit(libc::RLIMIT_NOFILE, &raw const files))?;
             if let Some(uid) = self.uid {
                 *stage = 4;
                 ok(libc::setgroups(0, std::ptr::null()))?;
