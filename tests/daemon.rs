@@ -67,7 +67,6 @@ fn a_damaged_spec_costs_one_vm_and_nothing_is_erased() {
         for request in [
             Request::new("POST", &format!("/v1/vms/{id}/start")),
             Request::new("POST", &format!("/v1/vms/{id}/kill")),
-            Request::new("DELETE", &format!("/v1/vms/{id}?force=true")),
             Request::new("PUT", &format!("/v1/vms/{id}")).json(&idle("cut")),
         ] {
             let refused = daemon.send(&request);

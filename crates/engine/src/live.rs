@@ -85,6 +85,14 @@ impl LiveTask {
         });
     }
 
+    /// Notes that a step was taken back. The one that failed stays marked as the one that did.
+    pub(crate) fn undone(&self, index: usize) {
+        self.update(|task| match task.steps.get_mut(index) {
+            Some(step) if step.state == StepState::Done => step.state = StepState::Undone,
+            _ => {}
+        });
+    }
+
     /// Ends the task; when this returns, readers can see how. Whoever waits for it is woken by
     /// [`Self::wake`], after what it held has been let go of.
     pub(crate) async fn end(&self, state: TaskState, error: Option<Refusal>) {

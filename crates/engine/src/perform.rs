@@ -35,6 +35,11 @@ impl Performer {
     /// Does a plan. After an error, what was begun has been undone.
     pub(crate) async fn run(&self, task: &Arc<LiveTask>, plan: &[PlanStep]) -> Result<(), Stopped> {
         for (index, step) in plan.iter().enumerate() {
+            if task.cancel.is_cancelled() {
+                // This one has not begun, so there is nothing of it to take back.
+                let stuck = self.undo(task, &plan[..index]).await;
+                return Err(stopped(StepError::Cancelled, stuck));
+            }
             let began = Instant::now();
             task.step(index, StepState::Running, None);
             let span = debug_span!("step", task = %task.id, name = step.name());
@@ -53,9 +58,6 @@ impl Performer {
     }
 
     async fn perform(&self, task: &Arc<LiveTask>, step: &PlanStep) -> Result<(), StepError> {
-        if task.cancel.is_cancelled() {
-            return Err(StepError::Cancelled);
-        }
         match step {
             PlanStep::Own(OwnStep::Forget { vm }) => Ok(self.driver.forget(*vm).await?),
             PlanStep::Own(step @ OwnStep::NoteWant { want, .. }) => {
@@ -78,7 +80,6 @@ impl Performer {
     async fn undo(&self, task: &Arc<LiveTask>, begun: &[PlanStep]) -> Vec<String> {
         let mut stuck = Vec::new();
         for (index, step) in begun.iter().enumerate().rev() {
-            let failed = index + 1 == begun.len();
             let outcome = match step {
                 PlanStep::Own(step) => self.hands.undo(step).await,
                 PlanStep::Driver(step) => match vm_of(task) {
@@ -87,9 +88,7 @@ impl Performer {
                 },
             };
             match outcome {
-                // The step that failed stays marked as the one that did.
-                Ok(()) if failed => {}
-                Ok(()) => task.step(index, StepState::Undone, None),
+                Ok(()) => task.undone(index),
                 Err(error) => {
                     warn!(task = %task.id, step = step.name(), %error, "cannot be undone");
                     task.step(index, StepState::Stuck, None);

@@ -124,7 +124,8 @@ impl Engine {
             matches!(task.operation, Some(Operation::Machine(_))) && task.operation != Some(kill)
         });
         let cancelled = cut_short.map(|task| task.cancel.cancel()).count();
-        if cancelled == 0 && legality::after(kill, record.state).is_none() {
+        let illegal = legality::after(kill, record.state).is_none() || !record.is_on();
+        if cancelled == 0 && illegal {
             return Err(legality::refuse(kill, record.state, record.state, &record.name));
         }
         let work = Work::Power { vm, verb: MachineVerb::Kill, timeout: STOP_TIMEOUT };

@@ -14,7 +14,7 @@ use crate::{
     work::{Work, check_revision, spec_of, spec_or_stand_in},
 };
 use innkeeper_driver::Launch;
-use innkeeper_model::{Code, IncarnationId, Refusal, TaskState, Timestamp, Vm, VmId};
+use innkeeper_model::{Code, IncarnationId, Refusal, Spec, TaskState, Timestamp, Vm, VmId};
 use innkeeper_view::{Record, Update};
 use std::{sync::Arc, time::Duration};
 use tracing::{Instrument, info, info_span, warn};
@@ -175,6 +175,28 @@ impl Engine {
         }
     }
 
+    /// A machine must not run as a user that the guard on its network does not know, least of all root.
+    fn check_user(&self, spec: &Spec) -> Result<(), Refusal> {
+        let name = &spec.config.name;
+        match (&self.shared.uids, spec.assigned.uid) {
+            (None, None) => Ok(()),
+            (Some(uids), Some(uid)) if uids.ids().contains(&uid) => Ok(()),
+            (Some(uids), uid) => {
+                let uid =
+                    uid.map_or_else(|| "no user of its own".into(), |uid| format!("user {uid}"));
+                let message = format!("VM {name} has {uid}, which is not among vm_uids ({uids})");
+                Err(Refusal::new(Code::WrongState, message).with_hint(
+                    "set vm_uids to a range with that user in it, or start a copy: `inn clone`",
+                ))
+            }
+            (None, Some(uid)) => {
+                let message = format!("VM {name} runs as user {uid}, which only root can become");
+                Err(Refusal::new(Code::WrongState, message)
+                    .with_hint("run the daemon as root, or start a copy: `inn clone`"))
+            }
+        }
+    }
+
     async fn context(
         &self,
         record: &Arc<Record<Vm>>,
@@ -183,6 +205,7 @@ impl Engine {
         // Legality lets only what needs no spec be done to a VM that has none.
         let spec = if makes { spec_of(record)? } else { spec_or_stand_in(record) };
         let (hypervisor, files) = if makes {
+            self.check_user(&spec)?;
             let (storage, spec) = (self.shared.performer.hands.storage.clone(), spec.clone());
             let files = blocking(move || plan::machine_files(&storage, &spec)).await?;
             (self.hypervisor().await?, files)

@@ -158,6 +158,10 @@ enum Command {
     /// Wait until a VM is in a state
     Wait(wait::Wait),
     /// Show what is missing here, and the commands that mend it
+    ///
+    /// Exits with 1 if something is missing without which no VM runs, and with 0 if something is
+    /// lacking without which VMs are slower, weaker or not asked for yet. It needs no daemon, and
+    /// changes nothing.
     Doctor,
     /// Print what makes a shell complete inn's commands and names
     Completion(completion::Completion),
@@ -301,3 +305,7 @@ async fn ask(
         }
     }
 }
+
+#[cfg(test)]
+#[path = "cli/examples_tests.rs"]
+mod examples;

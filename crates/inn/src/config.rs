@@ -11,6 +11,11 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::{fmt, fs, ops::RangeInclusive, path::Path, path::PathBuf, str::FromStr};
 use utoipa::ToSchema;
 
+/// The least user id of a VM; those below it are the system's own.
+const LEAST_UID: u32 = 1000;
+/// The greatest, below 2^31: file systems and tools exist that take ids to be signed.
+pub(crate) const MOST_UID: u32 = 0x7fff_fffe;
+
 /// A whole configuration file. Every key may be left out; one that is not known is refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -61,8 +66,12 @@ pub struct QemuConfig {
     /// KVM where a probe guest runs with it.
     pub accelerator: Accelerator,
     /// The user ids that VMs run as, first and last, where the daemon is root: one a VM, so nobody
-    /// else on this host may have them.
-    pub vm_uids: UidRange,
+    /// else on this host may have them. Default: `2000000000-2000065535`, or where another daemon of
+    /// this host has those, the next 65,536 that are free. A state folder keeps what it has: while
+    /// there are VMs, only a range with theirs in it is accepted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub vm_uids: Option<UidRange>,
 }
 
 /// Images and disks.
@@ -122,8 +131,7 @@ pub enum Accelerator {
 }
 
 /// A range of user ids, written `FIRST-LAST`; both belong to it.
-#[derive(Debug, Clone, PartialEq, Eq, ToSchema)]
-#[schema(value_type = String)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UidRange(pub RangeInclusive<u32>);
 
 impl Default for Config {
@@ -148,8 +156,7 @@ impl Default for QemuConfig {
         Self {
             program: "qemu-system-x86_64".into(),
             accelerator: Accelerator::default(),
-            // Above what distributions, containers and directory services give out.
-            vm_uids: UidRange(2_000_000_000..=2_000_065_535),
+            vm_uids: None,
         }
     }
 }
@@ -185,11 +192,14 @@ impl FromStr for UidRange {
         let parse = || {
             let (first, last) = text.split_once('-')?;
             let (first, last): (u32, u32) = (first.parse().ok()?, last.parse().ok()?);
-            // 0 is root, and 2^32 - 1 means "no change" to the kernel.
-            (0 < first && first <= last && last < u32::MAX).then_some(Self(first..=last))
+            // One for a VM, and one for the tool that reads hostile images.
+            (LEAST_UID <= first && first < last && last <= MOST_UID).then_some(Self(first..=last))
         };
         parse().ok_or_else(|| {
-            format!("{text:?} is not a range of user ids: write FIRST-LAST, without 0")
+            format!(
+                "{text:?} is not a range of user ids for VMs: write FIRST-LAST, two ids or more from \
+                 {LEAST_UID} to {MOST_UID}"
+            )
         })
     }
 }
@@ -251,9 +261,11 @@ mod tests {
     #[test]
     fn values_that_make_no_sense_are_refused() {
         for text in [
-            "[qemu]\nvm_uids = \"0-9\"",
-            "[qemu]\nvm_uids = \"9-1\"",
-            "[qemu]\nvm_uids = \"1-4294967295\"",
+            "[qemu]\nvm_uids = \"0-9000\"",
+            "[qemu]\nvm_uids = \"9000-8000\"",
+            "[qemu]\nvm_uids = \"9000-9000\"",
+            "[qemu]\nvm_uids = \"9000-2147483647\"",
+            "[qemu]\nvm_uids = \"9000-4294967295\"",
             "[qemu]\naccelerator = \"hvf\"",
             "[storage]\nmax_import_size = \"12\"",
             "driver = \"xen\"",

@@ -4,12 +4,14 @@
 //! The sockets are served as soon as the stored specs are in the view. What still runs is found
 //! behind that, and requests that change something wait for it.
 
+pub(crate) mod folder;
 mod host;
 mod sockets;
+mod uids;
 
 pub use crate::options::DaemonOptions;
 
-use crate::config::Accelerator;
+use crate::config::{self, Accelerator};
 use anyhow::Context;
 use innkeeper_api::ApiState;
 use innkeeper_auth::Token;
@@ -20,14 +22,7 @@ use innkeeper_qemu::{AcceleratorChoice, QemuDriver, QemuOptions};
 use innkeeper_storage::{HttpRules, Storage, StorageOptions};
 use innkeeper_store::{SpecStore, StateLock};
 use innkeeper_view::{Update, View, ViewOptions};
-use std::{
-    fs,
-    io::IsTerminal,
-    os::unix::fs::{DirBuilderExt, PermissionsExt},
-    path::Path,
-    sync::Arc,
-    time::Duration,
-};
+use std::{fs, io::IsTerminal, sync::Arc, time::Duration};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{info, warn};
@@ -73,19 +68,23 @@ fn start_log(level: &str) -> anyhow::Result<()> {
 }
 
 async fn serve(options: DaemonOptions) -> anyhow::Result<()> {
-    make_folder(&options.state_dir, 0o700)?;
-    // Others must reach the socket in it; what is in the run folders is closed by each of them.
-    make_folder(&options.runtime_dir, 0o755)?;
     let run_folders = options.runtime_dir.join("vms");
-    make_folder(&run_folders, 0o700)?;
+    folder::make_all(&[
+        (&options.state_dir, 0o700),
+        // Others must reach the socket in it; what is in the run folders is closed by each of them.
+        (&options.runtime_dir, 0o755),
+        (&run_folders, 0o700),
+    ])?;
     let _lock = StateLock::acquire(&options.state_dir).map_err(Refusal::from)?;
+    let claim = is_root().then(|| claim_uids(&options)).transpose()?;
+    let uids = claim.as_ref().map(|claim| &claim.range);
     let unix = sockets::bind_unix(&options.socket, &options.socket_group)?;
     let _socket = sockets::RemovedAtTheEnd(&options.socket);
     let tcp = sockets::bind_tcp(&options.listen).await?;
     let token = Token::load_or_create(&options.token_file())?;
 
     let view = View::start(view_options(&options));
-    let storage = Arc::new(Storage::open(storage_options(&options))?);
+    let storage = Arc::new(Storage::open(storage_options(&options, uids))?);
     let noticed = Noticed::new(view.clone());
     let qemu = QemuOptions {
         program: options.qemu_program.clone(),
@@ -94,20 +93,18 @@ async fn serve(options: DaemonOptions) -> anyhow::Result<()> {
         boot_id: host::boot_id()?,
     };
     let driver = QemuDriver::new(qemu, storage.clone(), Arc::new(noticed.clone()));
-    let mut host = host::describe();
-    view.barrier(vec![Update::Host(host.clone())]).await?;
+    let host = host::describe();
+    view.barrier(vec![Update::Host(host)]).await?;
     let engine = Engine::open(EngineOptions {
         view: view.clone(),
         driver: Arc::new(driver),
         noticed,
         specs: SpecStore::open(options.specs_dir())?,
         storage,
-        uids: uids(&options)?,
+        uids: uids.map(for_vms).transpose()?,
         autostart_parallel: workers(),
     })
     .await?;
-    host.confinement = engine.safeguards();
-    view.post(Update::Host(host.clone()));
 
     let stopping = CancellationToken::new();
     let api = ApiState::new(view.clone(), Arc::new(engine.clone()), stopping.clone());
@@ -123,7 +120,7 @@ async fn serve(options: DaemonOptions) -> anyhow::Result<()> {
     let waking = engine.clone();
     background.spawn(async move { waking.recover().await });
     let asking = engine.clone();
-    background.spawn(async move { describe_hypervisor(&asking, host).await });
+    background.spawn(async move { asking.refresh_host().await });
 
     told_to_stop().await?;
     info!("stopping; VMs are left running");
@@ -136,18 +133,6 @@ async fn serve(options: DaemonOptions) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Asks the hypervisor what it is, so that `inn host` can say, and so that the first VM's owner need
-/// not wait for it.
-async fn describe_hypervisor(engine: &Engine, mut host: innkeeper_model::Host) {
-    match engine.hypervisor().await {
-        Ok(hypervisor) => {
-            host.hypervisor = Some((*hypervisor).clone());
-            engine.view().post(Update::Host(host));
-        }
-        Err(refusal) => warn!(hint = refusal.hint, "no hypervisor: {refusal}"),
-    }
-}
-
 async fn told_to_stop() -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -156,14 +141,6 @@ async fn told_to_stop() -> anyhow::Result<()> {
         _ = interrupt.recv() => {}
     }
     Ok(())
-}
-
-fn make_folder(path: &Path, mode: u32) -> anyhow::Result<()> {
-    let made = fs::DirBuilder::new().recursive(true).mode(mode).create(path);
-    made.with_context(|| format!("cannot make the folder {}", path.display()))?;
-    // A folder that was there may have been made with other rights.
-    let owned = fs::set_permissions(path, fs::Permissions::from_mode(mode));
-    owned.with_context(|| format!("cannot set the rights of {}", path.display()))
 }
 
 fn view_options(options: &DaemonOptions) -> ViewOptions {
@@ -175,23 +152,32 @@ fn view_options(options: &DaemonOptions) -> ViewOptions {
     }
 }
 
-fn storage_options(options: &DaemonOptions) -> StorageOptions {
+fn storage_options(options: &DaemonOptions, uids: Option<&config::UidRange>) -> StorageOptions {
     StorageOptions {
         allowed_paths: options.allowed_paths.clone(),
         private_paths: vec![options.state_dir.clone(), options.runtime_dir.clone()],
         max_virtual_size: options.max_virtual_size,
         max_import_size: options.max_import_size,
-        sandbox_uid: is_root().then(|| *options.vm_uids.0.end()),
+        sandbox_uid: uids.map(|uids| *uids.0.end()),
         http: HttpRules { allow_private: options.allow_private_urls, ..HttpRules::default() },
         ..StorageOptions::new(options.pool.clone())
     }
 }
 
+/// Takes user ids that no other daemon of this host gives its VMs.
+fn claim_uids(options: &DaemonOptions) -> Result<uids::Claim, Refusal> {
+    // Whatever is there counts: a spec that cannot be read is a VM, too.
+    let has_vms = fs::read_dir(options.specs_dir()).is_ok_and(|mut specs| specs.next().is_some());
+    uids::Registry::default().claim(uids::Claimant {
+        state_dir: &options.state_dir,
+        has_vms,
+        configured: options.vm_uids.as_ref(),
+    })
+}
+
 /// The user ids of VMs. The last of the range is left to the tool that reads hostile images.
-fn uids(options: &DaemonOptions) -> anyhow::Result<Option<UidRange>> {
-    let (first, last) = (*options.vm_uids.0.start(), *options.vm_uids.0.end());
-    let range = || UidRange::new(first, last.saturating_sub(1));
-    Ok(is_root().then(range).transpose()?)
+fn for_vms(uids: &config::UidRange) -> Result<UidRange, Refusal> {
+    UidRange::new(*uids.0.start(), uids.0.end().saturating_sub(1))
 }
 
 fn is_root() -> bool {

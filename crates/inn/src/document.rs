@@ -2,9 +2,11 @@
 //!
 //! A document is kept as it was written rather than as a [`VmConfig`]: the config shows of a secret
 //! only its digest, so what is sent must not go through it.
+//!
+//! Of a whole VM, as `inn get` prints it, what was asked for is taken, which is in `spec.config`.
 
 use crate::failure::{Exit, Failure};
-use innkeeper_model::VmConfig;
+use innkeeper_model::{ProjectName, VmConfig};
 use serde_json::{Map, Value};
 use std::{
     fs,
@@ -55,8 +57,22 @@ impl Document {
             Syntax::Toml => toml::from_str(text).map_err(|error| error.to_string()),
             Syntax::Json => serde_json::from_str(text).map_err(|error| error.to_string()),
         };
-        match value.map_err(|problem| Failure::usage(problem.trim_end()))? {
+        Self::of(value.map_err(|problem| Failure::usage(problem.trim_end()))?)
+    }
+
+    fn of(value: Value) -> Result<Self, Failure> {
+        match value {
+            Value::Object(fields)
+                if fields.contains_key("facts") || fields.contains_key("spec") =>
+            {
+                of_whole_vm(fields)
+            }
             Value::Object(fields) => Ok(Self(fields)),
+            Value::Array(mut several) if several.len() == 1 => Self::of(several.remove(0)),
+            Value::Array(several) if several.len() > 1 => {
+                let message = format!("describes {} VMs: give them one at a time", several.len());
+                Err(Failure::usage(message))
+            }
             _ => Err(Failure::usage("describes no VM: it should have a field `name` at least")),
         }
     }
@@ -77,6 +93,26 @@ impl Document {
     pub(crate) fn into_value(self) -> Value {
         Value::Object(self.0)
     }
+}
+
+/// What was asked for, of a VM as the API shows it.
+fn of_whole_vm(mut vm: Map<String, Value>) -> Result<Document, Failure> {
+    let config = vm.get_mut("spec").and_then(|spec| spec.get_mut("config")).map(Value::take);
+    let Some(Value::Object(config)) = config else {
+        return Err(Failure::usage("is a whole VM, but has no spec.config, which says what it is"));
+    };
+    // Both are shown twice. Whoever changed the one that does not count should hear of it.
+    for (key, unsaid) in [("name", ""), ("project", ProjectName::default().as_str())] {
+        let meant = config.get(key).and_then(Value::as_str).unwrap_or(unsaid);
+        let shown = vm.get(key).and_then(Value::as_str).unwrap_or(meant);
+        if shown != meant {
+            let message = format!("{key}: is {shown:?}, but {meant:?} in spec.config");
+            return Err(Failure::usage(message).with_hint(format!(
+                "change {key} in spec.config; the rest of a whole VM is not looked at"
+            )));
+        }
+    }
+    Ok(Document(config))
 }
 
 impl Syntax {
@@ -129,6 +165,26 @@ mod tests {
     }
 
     #[test]
+    fn of_a_whole_vm_what_was_asked_for_is_taken() {
+        let whole = "name: web\nproject: default\nstate: running\nfacts: {machine: running}\n\
+                     spec: {revision: 3, config: {name: web, cpus: 2}}\n";
+        let plain = Document::parse("name: web\ncpus: 2\n", Syntax::Yaml).unwrap();
+        assert_eq!(Document::parse(whole, Syntax::Yaml).unwrap(), plain);
+        let list = format!("- {}", whole.replace('\n', "\n  "));
+        assert_eq!(Document::parse(&list, Syntax::Yaml).unwrap(), plain);
+        for (wrong, expected) in [
+            (whole.replacen("web", "www", 1), "\"www\", but \"web\" in spec.config"),
+            (whole.replace("default", "other"), "project"),
+            (whole.replace("config", "confug"), "no spec.config"),
+            ("name: web\nfacts: {}\n".into(), "no spec.config"),
+            ("[{name: a}, {name: b}]".into(), "2 VMs"),
+        ] {
+            let failure = Document::parse(&wrong, Syntax::Yaml).unwrap_err();
+            assert!(failure.to_string().contains(expected), "{failure}");
+        }
+    }
+
+    #[test]
     fn what_is_wrong_is_named() {
         let problem = |text| {
             let document = Document::parse(text, Syntax::Yaml);
@@ -137,7 +193,7 @@ mod tests {
         assert!(problem("name: web\nmemroy: 1GiB").contains("memroy"));
         assert!(problem("name: web\ncpus: 0").contains("cpus"));
         assert!(problem("name: [").contains("line"));
-        assert!(problem("- 1").contains("no VM"));
+        assert!(problem("- 1").contains("no VM") && problem("[]").contains("no VM"));
         assert!(problem("cpus: 1").contains("name"));
     }
 }

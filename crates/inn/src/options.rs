@@ -33,8 +33,8 @@ pub struct DaemonOptions {
     pub qemu_program: String,
     /// What runs guests' instructions.
     pub accelerator: Accelerator,
-    /// The user ids that VMs run as, where the daemon is root.
-    pub vm_uids: UidRange,
+    /// The user ids that VMs run as, where the daemon is root and somebody chose them.
+    pub vm_uids: Option<UidRange>,
     /// The folder of images and disks.
     pub pool: PathBuf,
     /// Folders whose files VMs may use by path.

@@ -16,7 +16,8 @@ use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 pub(super) struct Apply {
-    /// What the VM should be (.yaml, .toml, .json; - for the standard input)
+    /// What the VM should be (.yaml, .toml, .json; - for the standard input): a description, or what
+    /// `inn get` printed
     file: PathBuf,
     /// Change nothing; show what would change
     #[arg(long)]

@@ -13,14 +13,15 @@ use crate::{
 use clap::Args;
 use flags::ConfigFlags;
 use innkeeper_model::VmName;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 #[derive(Debug, Args)]
 pub(super) struct Create {
     /// The VM's name
     #[arg(required_unless_present = "from_file")]
     name: Option<VmName>,
-    /// Start from this file (.yaml, .toml, .json; - for the standard input); flags change what it says
+    /// Start from this file (.yaml, .toml, .json; - for the standard input), which may also be what
+    /// `inn get` printed; flags change what it says
     #[arg(long, value_name = "FILE")]
     from_file: Option<PathBuf>,
     #[command(flatten)]
@@ -38,6 +39,12 @@ pub(super) async fn run(
     create: Create,
 ) -> Result<(), Failure> {
     let Create { name, from_file, flags, start, waiting } = create;
+    if from_file.as_deref() == Some(Path::new("-")) && flags.reads_input() {
+        return Err(Failure::usage(
+            "--from-file and --user-data cannot both be the standard input",
+        )
+        .with_hint("write one of them to a file, and name that"));
+    }
     let mut document = match from_file {
         Some(file) => Document::read(&file)?,
         None => Document::default(),

@@ -14,7 +14,7 @@ use crate::{
 use serde::Serialize;
 
 /// How bad something is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Verdict {
     /// It is as it should be.
@@ -69,19 +69,25 @@ impl Finding {
 }
 
 pub(super) async fn run(context: &Context, surroundings: &Surroundings) -> Result<(), Failure> {
-    let mut findings = programs::examine(surroundings);
-    findings.push(access::kvm(surroundings));
-    findings.extend(access::group(surroundings));
     let (config, options) = state::configuration(surroundings);
+    let options = options.as_ref();
+    let mut findings = programs::examine(surroundings, options);
+    findings.push(access::kvm(surroundings, options));
+    findings.extend(access::group(surroundings));
     findings.extend(config);
-    let (daemon, quarantined) = state::daemon(context).await;
+    findings.extend(state::folders(options));
+    let (daemon, quarantined) = state::daemon(context, surroundings).await;
     findings.push(daemon);
-    findings.extend(quarantined.unwrap_or_else(|| state::specs(options.as_ref())));
+    findings.extend(quarantined.unwrap_or_else(|| state::specs(options, surroundings)));
     show(context, &findings)?;
-    if findings.iter().any(|finding| finding.verdict == Verdict::Missing) {
-        return Err(Failure::silent(Exit::Failed));
+    match worst(&findings) {
+        Verdict::Missing => Err(Failure::silent(Exit::Failed)),
+        Verdict::Good | Verdict::Lacking => Ok(()),
     }
-    Ok(())
+}
+
+fn worst(findings: &[Finding]) -> Verdict {
+    findings.iter().map(|finding| finding.verdict).max().unwrap_or(Verdict::Good)
 }
 
 fn show(context: &Context, findings: &[Finding]) -> Result<(), Failure> {
@@ -104,6 +110,13 @@ fn show(context: &Context, findings: &[Finding]) -> Result<(), Failure> {
         table.row([finding.what.as_str().into(), verdict, finding.detail.as_str().into()]);
     }
     output.table(&table)?;
+    match worst(findings) {
+        Verdict::Good => {}
+        Verdict::Lacking => output.line("\nVMs can run here, without what is lacking.")?,
+        Verdict::Missing => {
+            output.line("\nVMs cannot run here until what is missing is mended.")?
+        }
+    }
     let mends: Vec<_> = findings.iter().filter_map(|finding| finding.mend.as_ref()).collect();
     if mends.is_empty() {
         return Ok(());

@@ -212,6 +212,36 @@ fn apply_creates_what_is_not_there_even_if_a_name_begins_so() {
     assert!(daemon.lines().contains(&"POST /v1/vms".into()), "{:?}", daemon.lines());
 }
 
+#[test]
+fn what_get_prints_can_be_applied_and_created_from() {
+    let digest = format!("sha256:{}", "0".repeat(64));
+    let mut web = vm("web", "running");
+    web["spec"]["config"]["cloud_init"] = json!({"user_data": digest});
+    let shown = web.clone();
+    let daemon = FakeDaemon::start(move |request| match &request.line[..4] {
+        "GET " if request.line.contains("tasks") => ok(task("update", "done")),
+        "GET " => ok(shown.clone()),
+        _ => accepted("update"),
+    });
+    let got = data(&inn_in(daemon.folder(), &["get", "web", "-o", "yaml"]));
+    let same = file(&daemon, &got);
+    let output = inn_in(daemon.folder(), &["apply", &same]);
+    check_exit(&output, 0);
+    assert_eq!(talk(&output), "web: unchanged\n");
+
+    let changed = file(&daemon, &got.replace("cpus: 2", "cpus: 3"));
+    let output = inn_in(daemon.folder(), &["apply", &changed, "--dry-run"]);
+    assert_eq!(data(&output), "web: would change\n  cpus: 2 -> 3\n");
+    check_exit(&inn_in(daemon.folder(), &["apply", &changed]), 0);
+    let mut expected = web["spec"]["config"].clone();
+    expected["cpus"] = 3.into();
+    check_exit(&inn_in(daemon.folder(), &["create", "web", "--from-file", &changed]), 0);
+    let requests = daemon.requests();
+    let sent: Vec<_> = requests.iter().filter(|request| !request.body.is_null()).collect();
+    assert_eq!(sent.len(), 2);
+    assert!(sent.iter().all(|request| request.body == expected), "{sent:?}");
+}
+
 /// An editor that runs a script over the file.
 fn editor(daemon: &FakeDaemon, script: &str) -> String {
     let path = daemon.folder().join("editor");
@@ -234,6 +264,17 @@ fn edit_sends_what_was_written_with_the_revision_that_was_read() {
     let put = requests.iter().find(|request| request.line.starts_with("PUT")).unwrap();
     assert_eq!(put.body["cpus"], 5);
     assert!(put.head.contains("if-match: \"3\""), "{}", put.head);
+}
+
+#[test]
+fn edit_takes_a_whole_vm_in_the_place_of_its_description() {
+    let daemon = with_web();
+    let got = data(&inn_in(daemon.folder(), &["get", "web", "-o", "yaml"]));
+    let whole = file(&daemon, &got.replace("cpus: 2", "cpus: 6"));
+    check_exit(&edit(&daemon, &format!("cp {whole} \"$1\"")), 0);
+    let requests = daemon.requests();
+    let put = requests.iter().find(|request| request.line.starts_with("PUT")).unwrap();
+    assert_eq!((&put.body["cpus"], &put.body["spec"]), (&json!(6), &Value::Null));
 }
 
 #[test]

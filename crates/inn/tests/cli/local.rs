@@ -3,7 +3,10 @@
 
 use crate::{check_exit, data, inn, inn_in, talk};
 use serde_json::Value;
-use std::{fs, os::unix::net::UnixListener};
+use std::{
+    fs,
+    os::unix::{fs::PermissionsExt, net::UnixListener},
+};
 
 #[test]
 fn a_line_that_makes_no_sense_is_a_usage_error() {
@@ -16,6 +19,8 @@ fn a_line_that_makes_no_sense_is_a_usage_error() {
         &["create", "a,b"],
         &["create", "web", "--memory", "512"],
         &["create", "web", "--cmdline", "quiet"],
+        &["create", "web", "--nic"],
+        &["create", "--from-file", "-", "--user-data", "-"],
         &["stop", "web", "--timeout", "60"],
         &["wait", "web", "--for", "bliss"],
         &["create", "--from-file", "/nonexistent.yaml"],
@@ -141,6 +146,42 @@ fn the_doctor_finds_what_is_missing_and_the_command_that_mends_it() {
 }
 
 #[test]
+fn the_doctor_says_whether_vms_can_run_and_exits_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let programs = folder.path().join("bin");
+    fs::create_dir(&programs).unwrap();
+    for program in ["qemu-system-x86_64", "qemu-img", "nft"] {
+        let program = programs.join(program);
+        fs::write(&program, "#!/bin/sh\necho QEMU\n").unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let doctor = || {
+        let mut command = inn(&["doctor", "--state-dir"]);
+        command.arg(folder.path()).env("PATH", &programs).output().unwrap()
+    };
+    let lacking = doctor();
+    check_exit(&lacking, 0);
+    assert!(data(&lacking).contains("VMs can run here, without what is lacking"));
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o775)).unwrap();
+    let missing = doctor();
+    check_exit(&missing, 1);
+    let text = data(&missing);
+    let mend = format!("  chmod go-w {}\n", folder.path().display());
+    assert!(text.contains("VMs cannot run here") && text.contains(&mend), "{text}");
+}
+
+#[test]
+fn serve_refuses_a_folder_that_others_can_write_to_and_leaves_it_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o1777)).unwrap();
+    let output = inn_in(folder.path(), &["serve"]);
+    check_exit(&output, 4);
+    assert!(talk(&output).contains("hint: name a folder in it"), "{}", talk(&output));
+    assert_eq!(fs::metadata(folder.path()).unwrap().permissions().mode() & 0o7777, 0o1777);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
 fn the_doctor_names_a_damaged_spec_and_leaves_it_alone() {
     let folder = tempfile::tempdir().unwrap();
     let specs = folder.path().join("vms");
@@ -150,5 +191,10 @@ fn the_doctor_names_a_damaged_spec_and_leaves_it_alone() {
     let output = inn_in(folder.path(), &["doctor"]);
     let text = data(&output);
     assert!(text.contains(file.to_str().unwrap()), "{text}{}", talk(&output));
+    let mend = format!(
+        "inn delete --force 0192a4b0-0000-7000-8000-000000000001 --state-dir {} ",
+        folder.path().display()
+    );
+    assert!(text.contains(&mend), "{text}");
     assert_eq!(fs::read_to_string(&file).unwrap(), "{\"schema\": 1,");
 }

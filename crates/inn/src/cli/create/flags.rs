@@ -58,15 +58,8 @@ pub(super) struct ConfigFlags {
         add = ArgValueCompleter::new(completion::image_names),
     )]
     cdrom: Vec<String>,
-    /// A network interface (can be repeated)
-    #[arg(
-        long,
-        value_name = "NETWORK",
-        value_enum,
-        num_args = 0..=1,
-        require_equals = true,
-        default_missing_value = "user",
-    )]
+    /// A network interface on this network (can be repeated)
+    #[arg(long, value_name = "NETWORK", value_enum)]
     nic: Vec<NetworkFlag>,
     /// No screen
     #[arg(long)]
@@ -74,6 +67,15 @@ pub(super) struct ConfigFlags {
     /// What cloud-init is to do in the guest: a file, or - for the standard input
     #[arg(long, value_name = "FILE")]
     user_data: Option<PathBuf>,
+    /// Text about it, for people
+    #[arg(long, value_name = "TEXT")]
+    description: Option<String>,
+    /// A key and a value, for programs (can be repeated)
+    #[arg(long, value_name = "KEY=VALUE", value_parser = parse_label)]
+    label: Vec<(String, String)>,
+    /// Refuse to delete it
+    #[arg(long)]
+    protected: bool,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -119,7 +121,19 @@ fn parse_disk(text: &str) -> Result<Map<String, Value>, String> {
     Ok(disk)
 }
 
+fn parse_label(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.into(), value.into())),
+        _ => Err("write KEY=VALUE".into()),
+    }
+}
+
 impl ConfigFlags {
+    /// Whether something of it is read from the standard input.
+    pub(super) fn reads_input(&self) -> bool {
+        self.user_data.as_deref() == Some(Path::new("-"))
+    }
+
     /// Writes what the flags say into the document.
     pub(super) fn change(
         self,
@@ -136,6 +150,7 @@ impl ConfigFlags {
         if self.no_display {
             fields.insert("display".into(), as_json(Display::None));
         }
+        self.change_words(fields)?;
         self.change_boot(fields, surroundings)?;
         self.change_disks(fields, surroundings)?;
         for nic in &self.nic {
@@ -149,6 +164,19 @@ impl ConfigFlags {
         if let Some(file) = &self.user_data {
             let text = read_user_data(file)?;
             object(fields, "cloud_init")?.insert("user_data".into(), text.into());
+        }
+        Ok(())
+    }
+
+    fn change_words(&self, fields: &mut Map<String, Value>) -> Result<(), Failure> {
+        if let Some(description) = &self.description {
+            fields.insert("description".into(), description.as_str().into());
+        }
+        if self.protected {
+            fields.insert("protected".into(), true.into());
+        }
+        for (key, value) in &self.label {
+            object(fields, "labels")?.insert(key.clone(), value.as_str().into());
         }
         Ok(())
     }

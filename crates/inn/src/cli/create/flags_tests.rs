@@ -28,14 +28,25 @@ fn each_flag_is_its_field() {
     check("--no-display", json!({"display": "none"}));
     check("--firmware uefi", json!({"boot": {"firmware": "uefi"}}));
     check("--image debian", json!({"disks": [{"name": "root", "image": "debian"}]}));
-    check("--nic", json!({"nics": [{"name": "nic0", "network": "user"}]}));
+    check("--nic user", json!({"nics": [{"name": "nic0", "network": "user"}]}));
     check(
-        "--nic=none --nic",
+        "--nic=none --nic user",
         json!({"nics": [
             {"name": "nic0", "network": "none"},
             {"name": "nic1", "network": "user"},
         ]}),
     );
+}
+
+#[test]
+fn what_is_said_about_a_vm_is_added_to_what_the_file_says() {
+    let file = r#"{"labels": {"tier": "test", "team": "red"}}"#;
+    let line = "--label tier=prod --label note=a=b --label empty= --description Shop --protected";
+    let expected = json!({
+        "description": "Shop", "protected": true,
+        "labels": {"tier": "prod", "team": "red", "note": "a=b", "empty": ""},
+    });
+    assert_eq!(document(file, line).unwrap(), expected);
 }
 
 #[test]
@@ -97,8 +108,18 @@ fn user_data_is_read_as_it_is() {
 
 #[test]
 fn flags_that_make_no_sense_together_are_refused() {
-    for line in ["--cmdline x", "--initrd x", "--kernel a --firmware bios", "--memory 512"] {
+    for line in [
+        "--cmdline x",
+        "--initrd x",
+        "--kernel a --firmware bios",
+        "--memory 512",
+        "--nic",
+        "--nic bridge",
+        "--label web",
+        "--label =web",
+    ] {
         assert!(document("{}", line).is_err(), "{line}");
     }
-    assert!(document(r#"{"nics": 1}"#, "--nic").is_err());
+    assert!(document(r#"{"nics": 1}"#, "--nic user").is_err());
+    assert!(document(r#"{"labels": 1}"#, "--label a=b").is_err());
 }

@@ -1,7 +1,11 @@
 //! What this user may do.
 
 use super::Finding;
-use crate::folders::{SYSTEM_SOCKET, Surroundings};
+use crate::{
+    config::Accelerator,
+    folders::{SYSTEM_SOCKET, Surroundings},
+    options::DaemonOptions,
+};
 use rustix::{
     fs::{Access, access},
     io::Errno,
@@ -12,22 +16,28 @@ use std::{fs, path::Path};
 const KVM: &str = "/dev/kvm";
 const GROUP: &str = "innkeeper";
 
-pub(super) fn kvm(surroundings: &Surroundings) -> Finding {
-    let slow = "guests run with TCG, which is many times slower";
+pub(super) fn kvm(surroundings: &Surroundings, options: Option<&DaemonOptions>) -> Finding {
+    let needed = options.is_some_and(|options| options.accelerator == Accelerator::Kvm);
+    type Bad = fn(&'static str, String, Option<String>) -> Finding;
+    let (bad, slow): (Bad, _) = if needed {
+        (Finding::missing, "no VM starts, since the configuration says accelerator = \"kvm\"")
+    } else {
+        (Finding::lacking, "guests run with TCG, which is many times slower")
+    };
     match access(KVM, Access::READ_OK | Access::WRITE_OK) {
         Ok(()) => Finding::good("kvm", format!("{KVM} is there; inn host tells whether it works")),
-        Err(Errno::NOENT) => Finding::lacking(
+        Err(Errno::NOENT) => bad(
             "kvm",
             format!(
                 "there is no {KVM}: {slow}; switch virtualisation on in this machine's firmware, \
                  or nested virtualisation if it is a VM itself"
             ),
-            sudo(surroundings, "modprobe -a kvm kvm_intel kvm_amd"),
+            Some(sudo(surroundings, "modprobe -a kvm kvm_intel kvm_amd")),
         ),
-        Err(_) => Finding::lacking(
+        Err(_) => bad(
             "kvm",
             format!("{KVM} is there, but not for this user: {slow}"),
-            sudo(surroundings, "usermod -aG kvm $USER   # then log in again"),
+            Some(sudo(surroundings, "usermod -aG kvm $USER   # then log in again")),
         ),
     }
 }

@@ -1,7 +1,7 @@
 //! The programs and files that other packages bring.
 
 use super::Finding;
-use crate::folders::Surroundings;
+use crate::{folders::Surroundings, options::DaemonOptions};
 use std::{
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
@@ -57,14 +57,26 @@ const INSTALLERS: [Installer; 4] = [
     },
 ];
 
-pub(super) fn examine(surroundings: &Surroundings) -> Vec<Finding> {
+/// What QEMU's emulator is called where no configuration calls it otherwise.
+const EMULATOR: &str = "qemu-system-x86_64";
+
+pub(super) fn examine(
+    surroundings: &Surroundings,
+    options: Option<&DaemonOptions>,
+) -> Vec<Finding> {
+    let program = options.map_or(EMULATOR, |options| &options.qemu_program);
     let mend = |package| install(package, surroundings.root);
-    let emulator = match find("qemu-system-x86_64") {
+    let emulator = match find(program) {
         Some(path) => Finding::good("qemu", version(&path)),
+        None if program == EMULATOR => Finding::missing(
+            "qemu",
+            format!("{EMULATOR} is not on the path, and nothing else runs VMs here"),
+            mend(Package::Emulator),
+        ),
         None => Finding::missing(
             "qemu",
-            "qemu-system-x86_64 is not on the path, and nothing else runs VMs here",
-            mend(Package::Emulator),
+            format!("there is no {program}, which the configuration names as qemu.program"),
+            None,
         ),
     };
     let tools = match find("qemu-img") {
@@ -99,7 +111,7 @@ fn filter(root: bool) -> Finding {
     }
 }
 
-/// The program of this name.
+/// The program of this name, or at this path.
 fn find(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_else(|| "/usr/bin:/bin".into());
     let folders = std::env::split_paths(&path).chain(ADMIN_FOLDERS.map(PathBuf::from));
@@ -122,13 +134,26 @@ fn install(package: Package, root: bool) -> Option<String> {
     let installer = INSTALLERS.iter().find(|installer| find(installer.program).is_some())?;
     let is_emulator = matches!(package, Package::Emulator);
     let backports = (installer.program == "apt-get" && is_emulator).then(backports).flatten();
-    Some(command(installer, package, backports.as_deref(), root))
+    let first = refresh(installer, root).unwrap_or_default();
+    Some(format!("{first}{}", command(installer, package, backports.as_deref(), root)))
 }
 
 fn command(installer: &Installer, package: Package, suite: Option<&str>, root: bool) -> String {
     let sudo = if root { "" } else { "sudo " };
     let suite = suite.map(|suite| format!(" -t {suite}")).unwrap_or_default();
     format!("{sudo}{}{suite} {}", installer.command, installer.packages[package as usize])
+}
+
+/// What has to be done before apt knows of any package, as on a system that was just made.
+fn refresh(installer: &Installer, root: bool) -> Option<&'static str> {
+    let lists = std::fs::read_dir("/var/lib/apt/lists").into_iter().flatten().flatten();
+    let mut names = lists.map(|entry| entry.file_name());
+    let knows = names.any(|name| name.to_string_lossy().contains("_Packages"));
+    match (installer.program, knows, root) {
+        ("apt-get", false, true) => Some("apt-get update && "),
+        ("apt-get", false, false) => Some("sudo apt-get update && "),
+        _ => None,
+    }
 }
 
 /// The backports suite, if that is where qemu-img came from: apt then refuses an emulator from

@@ -5,13 +5,17 @@ use crate::{
     cli::Context,
     client::{Target, decode},
     config::Config,
+    daemon::folder,
     failure::{Exit, Failure},
     folders::Surroundings,
     options::{self, DaemonOptions, Flags},
 };
-use innkeeper_model::{Host, Vm, VmState};
+use innkeeper_model::{Host, Vm, VmId, VmState};
 use innkeeper_store::{LockFailed, SpecStore, StateLock, StoredSpec};
-use std::{error::Error, path::Path};
+use std::{
+    error::Error,
+    path::{Path, PathBuf},
+};
 
 /// The configuration, and what a daemon started here would be started with.
 pub(super) fn configuration(
@@ -34,9 +38,12 @@ pub(super) fn configuration(
 
 /// Whether the daemon can be used, and the VMs that it has quarantined; `None` if it could not be
 /// asked.
-pub(super) async fn daemon(context: &Context) -> (Finding, Option<Vec<Finding>>) {
+pub(super) async fn daemon(
+    context: &Context,
+    surroundings: &Surroundings,
+) -> (Finding, Option<Vec<Finding>>) {
     let what = "daemon";
-    match ask(context).await {
+    match ask(context, surroundings).await {
         Ok((host, quarantined)) => {
             let detail = format!("version {}, process {}", host.version, host.pid);
             (Finding::good(what, detail), Some(quarantined))
@@ -49,31 +56,56 @@ pub(super) async fn daemon(context: &Context) -> (Finding, Option<Vec<Finding>>)
     }
 }
 
-async fn ask(context: &Context) -> Result<(Host, Vec<Finding>), Failure> {
+async fn ask(
+    context: &Context,
+    surroundings: &Surroundings,
+) -> Result<(Host, Vec<Finding>), Failure> {
     let host: Host = decode(context.client.get(Target::new("/v1/host")).await?.body)?;
     let target = Target::new("/v1/vms").with("state", VmState::Quarantined);
     let mut findings = Vec::new();
     for item in context.client.list(target).await? {
         let vm: Vm = decode(item)?;
         if vm.state == VmState::Quarantined {
-            findings.push(damaged(&vm.id.to_string(), vm.problem.unwrap_or_default()));
+            findings.push(damaged(vm.id, vm.problem.unwrap_or_default(), surroundings));
         }
     }
     Ok((host, findings))
 }
 
-fn damaged(vm: &str, problem: String) -> Finding {
-    let mend = format!("inn delete --force {vm}   # or mend the file by hand");
+fn damaged(vm: VmId, problem: String, surroundings: &Surroundings) -> Finding {
+    let delete = inn(surroundings, &format!("delete --force {vm}"));
+    let mend = format!("{delete}   # loses the VM and its disks; or mend the file by hand");
     Finding::lacking(format!("stored VM {vm}"), problem, mend)
 }
 
+/// A command for the daemon that was looked at.
+fn inn(surroundings: &Surroundings, rest: &str) -> String {
+    let flag = |name, path: &Path| format!("inn {rest} {name} {}", path.display());
+    match (&surroundings.socket, &surroundings.state_dir) {
+        (Some(socket), _) => flag("--socket", socket),
+        (None, Some(folder)) => flag("--state-dir", folder),
+        (None, None) => format!("inn {rest}"),
+    }
+}
+
+/// The daemon's folders that are there, and that it would refuse.
+pub(super) fn folders(options: Option<&DaemonOptions>) -> Vec<Finding> {
+    let folders =
+        options.map(|options| [("state", &options.state_dir), ("runtime", &options.runtime_dir)]);
+    let judge = |(kind, path): (&str, &PathBuf)| {
+        let refusal = folder::check(path).err()?;
+        Some(Finding::missing(format!("{kind} folder"), refusal.message, refusal.hint))
+    };
+    folders.into_iter().flatten().filter_map(judge).collect()
+}
+
 /// What is stored, where no daemon has it in hand.
-pub(super) fn specs(options: Option<&DaemonOptions>) -> Vec<Finding> {
+pub(super) fn specs(options: Option<&DaemonOptions>, surroundings: &Surroundings) -> Vec<Finding> {
     let what = "stored VMs";
     let Some(options) = options.filter(|options| options.specs_dir().is_dir()) else {
         return Vec::new();
     };
-    match read(options) {
+    match read(options, surroundings) {
         Ok(findings) => findings,
         Err(failed) => {
             vec![Finding::lacking(what, format!("cannot be examined: {failed}"), None)]
@@ -81,7 +113,10 @@ pub(super) fn specs(options: Option<&DaemonOptions>) -> Vec<Finding> {
     }
 }
 
-fn read(options: &DaemonOptions) -> Result<Vec<Finding>, Box<dyn Error>> {
+fn read(
+    options: &DaemonOptions,
+    surroundings: &Surroundings,
+) -> Result<Vec<Finding>, Box<dyn Error>> {
     // A daemon's files are its own: it may be writing one just now.
     let _lock = match StateLock::acquire(&options.state_dir) {
         Err(failed @ LockFailed::Held { .. }) => {
@@ -92,14 +127,15 @@ fn read(options: &DaemonOptions) -> Result<Vec<Finding>, Box<dyn Error>> {
     };
     let specs = SpecStore::open(options.specs_dir())?.load()?;
     let count = specs.len();
-    let mut findings: Vec<_> = specs.into_iter().filter_map(damage).collect();
+    let mut findings: Vec<_> =
+        specs.into_iter().filter_map(|stored| damage(stored, surroundings)).collect();
     if findings.is_empty() {
         findings.push(Finding::good("stored VMs", format!("{count}, none of them damaged")));
     }
     Ok(findings)
 }
 
-fn damage(stored: StoredSpec) -> Option<Finding> {
+fn damage(stored: StoredSpec, surroundings: &Surroundings) -> Option<Finding> {
     let StoredSpec::Damaged { id, file, reason } = stored else {
         return None;
     };
@@ -109,5 +145,5 @@ fn damage(stored: StoredSpec) -> Option<Finding> {
         problem.push_str(&format!(": {cause}"));
         next = cause.source();
     }
-    Some(damaged(&id.to_string(), problem))
+    Some(damaged(id, problem, surroundings))
 }

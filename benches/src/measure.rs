@@ -1,0 +1,4 @@
+//! Reading clocks and `/proc`, and what to make of many readings.
+
+pub(crate) mod process;
+pub(crate) mod statistics;

@@ -1,0 +1,14 @@
+//! What is measured, and what it is measured with.
+
+pub(crate) mod api;
+pub(crate) mod bare;
+pub(crate) mod by_hand;
+pub(crate) mod cleanup;
+pub(crate) mod daemon;
+pub(crate) mod guest;
+pub(crate) mod http;
+pub(crate) mod node;
+pub(crate) mod open_loop;
+pub(crate) mod readers;
+pub(crate) mod specs;
+pub(crate) mod wrk;

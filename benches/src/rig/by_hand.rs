@@ -1,0 +1,147 @@
+//! The floor of a start: the same QEMU with the same command line, started without Innkeeper.
+//!
+//! The daemon gives QEMU open descriptors, whose numbers are in the command line. The same files are
+//! opened here, and the numbers replaced. Left out is `-S`: it holds the CPUs for the daemon's sake,
+//! and nobody who starts QEMU by hand would write it.
+
+use crate::rig::{cleanup::Process, guest::SerialLine};
+use anyhow::{Context, ensure};
+use innkeeper_model::Incarnation;
+use rustix::io::{FdFlags, fcntl_setfd};
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    os::{
+        fd::{AsRawFd, OwnedFd, RawFd},
+        unix::net::{UnixListener, UnixStream},
+    },
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+/// How a QEMU was started.
+#[derive(Debug)]
+pub(crate) struct ByHand {
+    argv: Vec<String>,
+    opens: BTreeMap<RawFd, Open>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Open {
+    /// A listening socket, for the chardev of this id.
+    Listener(String),
+    File {
+        path: PathBuf,
+        writable: bool,
+    },
+}
+
+impl ByHand {
+    /// As a machine was that runs now.
+    pub(crate) fn like(incarnation: &Incarnation) -> anyhow::Result<Self> {
+        let pid = incarnation.process.context("a running machine has a process")?.pid;
+        let argv: Vec<_> = incarnation.argv.iter().filter(|arg| *arg != "-S").cloned().collect();
+        let mut opens = BTreeMap::new();
+        for (number, chardev) in argv.iter().flat_map(|argument| descriptors(argument)) {
+            let open = match chardev {
+                Some(id) => Open::Listener(id),
+                None => opened_file(pid, number)?,
+            };
+            opens.insert(number, open);
+        }
+        Ok(Self { argv, opens })
+    }
+
+    /// Starts QEMU in this folder, which must be empty of sockets. The serial line is open before
+    /// QEMU begins.
+    pub(crate) fn start(&self, folder: &Path) -> anyhow::Result<(Process, SerialLine)> {
+        let (mut numbers, mut held, mut serial) = (BTreeMap::new(), Vec::new(), None);
+        for (number, open) in &self.opens {
+            let descriptor: OwnedFd = match open {
+                Open::Listener(id) => {
+                    let path = folder.join(id);
+                    let _not_there = fs::remove_file(&path);
+                    let listener = UnixListener::bind(&path)?;
+                    if id.starts_with("serial") {
+                        serial = Some(UnixStream::connect(&path)?);
+                    }
+                    listener.into()
+                }
+                Open::File { path, writable } => {
+                    File::options().read(true).write(*writable).open(path)?.into()
+                }
+            };
+            fcntl_setfd(&descriptor, FdFlags::empty())?;
+            numbers.insert(*number, descriptor.as_raw_fd());
+            held.push(descriptor);
+        }
+        let argv: Vec<_> = self.argv.iter().map(|argument| renumber(argument, &numbers)).collect();
+        let mut command = Command::new(&argv[0]);
+        command.args(&argv[1..]).current_dir(folder).env_clear().env("LC_ALL", "C");
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let process = Process::spawn(&mut command)?;
+        Ok((process, SerialLine::over(serial.context("the machine has a serial line")?)?))
+    }
+}
+
+/// The descriptors that an argument names, each with the chardev that listens on it, if one does.
+fn descriptors(argument: &str) -> Vec<(RawFd, Option<String>)> {
+    if let Some(number) = argument.strip_prefix("/dev/fd/").and_then(|text| text.parse().ok()) {
+        return vec![(number, None)];
+    }
+    let option = |key: &str| argument.split(',').find_map(|part| part.strip_prefix(key));
+    let Some(number) = option("fd=").and_then(|text| text.parse().ok()) else { return Vec::new() };
+    let chardev = argument.starts_with("socket,").then(|| option("id=").unwrap_or("socket").into());
+    vec![(number, chardev)]
+}
+
+fn renumber(argument: &str, numbers: &BTreeMap<RawFd, RawFd>) -> String {
+    let renumbered = |prefix: &str, part: &str| {
+        let number = part.strip_prefix(prefix)?.parse::<RawFd>().ok()?;
+        Some(format!("{prefix}{}", numbers.get(&number)?))
+    };
+    if let Some(path) = renumbered("/dev/fd/", argument) {
+        return path;
+    }
+    let part = |part: &str| renumbered("fd=", part).unwrap_or_else(|| part.into());
+    argument.split(',').map(part).collect::<Vec<_>>().join(",")
+}
+
+/// What another process has open under this number.
+fn opened_file(pid: u32, number: RawFd) -> anyhow::Result<Open> {
+    let path = fs::read_link(format!("/proc/{pid}/fd/{number}"))?;
+    ensure!(path.is_absolute(), "descriptor {number} is {}, not a file", path.display());
+    let info = fs::read_to_string(format!("/proc/{pid}/fdinfo/{number}"))?;
+    let flags = info.lines().find_map(|line| line.strip_prefix("flags:")).context("flags")?;
+    let flags = i32::from_str_radix(flags.trim(), 8)?;
+    Ok(Open::File { path, writable: flags & libc::O_ACCMODE != libc::O_RDONLY })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn descriptors_are_found_and_replaced_wherever_they_are_named() {
+        let serial = "socket,id=serial-socket,fd=4,server=on,wait=off";
+        assert_eq!(descriptors(serial), [(4, Some("serial-socket".into()))]);
+        assert_eq!(descriptors("fd=5,set=1"), [(5, None)]);
+        assert_eq!(descriptors("/dev/fd/6"), [(6, None)]);
+        for other in ["/dev/fdset/1", "hub,id=serial,chardevs.0=x", "-S", "{\"fd\":7}"] {
+            assert_eq!(descriptors(other), [], "{other}");
+        }
+        let numbers = [(4, 14), (5, 15), (6, 16)].into();
+        assert_eq!(renumber(serial, &numbers), "socket,id=serial-socket,fd=14,server=on,wait=off");
+        assert_eq!(renumber("fd=5,set=1", &numbers), "fd=15,set=1");
+        assert_eq!(renumber("/dev/fd/6", &numbers), "/dev/fd/16");
+        assert_eq!(renumber("{\"a\":1,\"b\":\"fd=4\"}", &numbers), "{\"a\":1,\"b\":\"fd=4\"}");
+    }
+
+    #[test]
+    fn what_is_open_is_opened_alike() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let number = file.as_file().as_raw_fd();
+        let expected = Open::File { path: file.path().into(), writable: true };
+        assert_eq!(opened_file(std::process::id(), number).unwrap(), expected);
+    }
+}
