@@ -14,6 +14,8 @@ fn idle(name: &str) -> Value {
         "memory": "32MiB",
         "display": "none",
         "disks": [{ "name": "root", "size": "8MiB" }],
+        // The rule that keeps guests from the loopback is set for the first that has a NIC.
+        "nics": [{ "name": "net0" }],
     })
 }
 

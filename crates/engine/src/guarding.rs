@@ -15,7 +15,10 @@ const EVERY: Duration = Duration::from_secs(10);
 pub(crate) async fn run(engine: Engine) {
     while !engine.shared.stopping.is_cancelled() {
         if engine.view().snapshot().vms.values().any(|vm| needs_guard(vm)) {
-            engine.guard().await;
+            let guarded = engine.shared.performer.hands.guard_loopback().await;
+            if let Err(error) = guarded {
+                warn!(%error, "guests with a NIC are not kept from this host");
+            }
         }
         tokio::time::sleep(EVERY).await;
     }
@@ -28,13 +31,6 @@ fn needs_guard(vm: &Vm) -> bool {
 }
 
 impl Engine {
-    async fn guard(&self) {
-        if let Err(error) = self.shared.performer.hands.guard.ensure().await {
-            warn!(%error, "guests with a NIC are not kept from this host");
-        }
-        self.refresh_host().await;
-    }
-
     /// Tells the view what stands between guests and this host by now, and what runs them.
     pub async fn refresh_host(&self) {
         let hypervisor = self.hypervisor().await;

@@ -137,7 +137,7 @@ impl Hands {
             OwnStep::SetWant { vm, want, .. } | OwnStep::NoteWant { vm, want, .. } => {
                 self.set_want(*vm, *want).await?;
             }
-            OwnStep::GuardLoopback => self.guard.ensure().await?,
+            OwnStep::GuardLoopback => self.guard_loopback().await?,
             OwnStep::ImportImage(image) => {
                 let image = storage.import(import(image)?, on_progress, cancelled).await?;
                 self.tell(Update::Image(image)).await?;
@@ -216,6 +216,17 @@ impl Hands {
         changed.want = want;
         changed.updated = Timestamp::now();
         self.save(spec).await
+    }
+
+    /// Sets the rule that keeps guests from this host, and tells whether it stands.
+    pub(crate) async fn guard_loopback(&self) -> Result<(), Refusal> {
+        let outcome = self.guard.ensure().await;
+        let mut host = self.view.snapshot().host.value().as_ref().clone();
+        let stands = self.guard.safeguard();
+        host.confinement.retain(|safeguard| safeguard.name != stands.name);
+        host.confinement.push(stands);
+        self.view.post(Update::Host(host));
+        outcome
     }
 
     /// Tells the view, and waits until readers can see it.
