@@ -1,7 +1,15 @@
 //! What every row is given.
 
+use crate::rig::{cleanup::Folder, specs};
 use anyhow::{Context, ensure};
-use std::path::{Path, PathBuf};
+use std::{
+    cell::OnceCell,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+/// The stored VMs of the rows about many.
+pub(crate) const MANY: usize = 10_000;
 
 /// Where things are, and how much to measure.
 #[derive(Debug)]
@@ -15,6 +23,8 @@ pub(crate) struct Bench {
     pub(crate) scratch: PathBuf,
     /// The figures of the last run.
     pub(crate) report: PathBuf,
+    /// Many stored VMs, made when the first row wants them: writing them takes seconds.
+    many: OnceCell<Folder>,
 }
 
 impl Bench {
@@ -29,7 +39,14 @@ impl Bench {
         ensure!(guests.join("vmlinuz").exists(), "no sample guests; use `make bench`");
         let scratch = target.join("bench");
         std::fs::create_dir_all(&scratch)?;
-        Ok(Self { quick, inn, guests, scratch, report: target.join("bench.json") })
+        Ok(Self {
+            quick,
+            inn,
+            guests,
+            scratch,
+            report: target.join("bench.json"),
+            many: OnceCell::new(),
+        })
     }
 
     /// This much, or so little if only a smoke test is wanted.
@@ -38,7 +55,20 @@ impl Bench {
     }
 
     /// Seconds of something, likewise.
-    pub(crate) fn seconds(&self, full: u64, quick: u64) -> std::time::Duration {
-        std::time::Duration::from_secs(if self.quick { quick } else { full })
+    pub(crate) fn seconds(&self, full: u64, quick: u64) -> Duration {
+        Duration::from_secs(if self.quick { quick } else { full })
+    }
+
+    /// Puts [`MANY`] stored VMs into a state folder.
+    pub(crate) fn store_many(&self, state: &Path) -> anyhow::Result<()> {
+        let folder = match self.many.get() {
+            Some(folder) => folder,
+            None => {
+                let folder = Folder::new(&self.scratch)?;
+                specs::store(folder.path(), MANY)?;
+                self.many.get_or_init(|| folder)
+            }
+        };
+        specs::share(folder.path(), state)
     }
 }

@@ -27,6 +27,3 @@ pub(crate) const AREA: Area = Area {
         Row { name: "start-cpu", measure: start_cpu::measure },
     ],
 };
-
-/// The VMs of the rows about many.
-const MANY: usize = 10_000;

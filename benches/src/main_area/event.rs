@@ -75,8 +75,31 @@ fn follow(address: &Address) -> anyhow::Result<Receiver<Duration>> {
     Ok(ends)
 }
 
-/// When a guest powered off, if that is what a line is about.
+/// When a guest powered off, if that is what a line is about: QEMU says `SHUTDOWN` again, with another
+/// reason, when it is told to quit.
 fn power_off(line: &[u8]) -> Option<Timestamp> {
     let event = serde_json::from_slice::<Change>(line).ok()?.event?;
-    event.at.filter(|_| event.name == "SHUTDOWN")
+    let by_guest = event.name == "SHUTDOWN" && event.data["reason"] == "guest-shutdown";
+    event.at.filter(|_| by_guest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_guests_own_power_off_counts() {
+        let line = |reason: &str| {
+            format!(
+                r#"{{"type":"change","position":"{}-1","revision":1,"time":"2026-01-01T00:00:01Z",
+                "kind":"vm","action":"event","id":"x","event":{{"name":"SHUTDOWN",
+                "at":"2026-01-01T00:00:00Z","data":{{"reason":"{reason}"}}}}}}"#,
+                uuid::Uuid::nil().simple()
+            )
+        };
+        let at = power_off(line("guest-shutdown").as_bytes());
+        assert_eq!(at, Some("2026-01-01T00:00:00Z".parse().unwrap()));
+        assert_eq!(power_off(line("host-qmp-quit").as_bytes()), None);
+        assert_eq!(power_off(b""), None);
+    }
 }

@@ -1,20 +1,16 @@
 //! What the daemon costs while nothing happens.
 
-use super::MANY;
 use crate::{
-    bench::Bench,
+    bench::{Bench, MANY},
     figure::{Figure, Measured},
     measure::process::{resident, sleeps, sleeps_between},
     report,
-    rig::{
-        daemon::{Daemon, State, body_of},
-        specs,
-    },
+    rig::daemon::{Daemon, State, body_of},
 };
 use std::{thread, time::Duration};
 
-/// How long after its start a daemon is idle.
-const SETTLES: Duration = Duration::from_secs(3);
+/// How many seconds after its start a daemon is idle, and when only a smoke test is wanted.
+const SETTLES: (u64, u64) = (3, 1);
 
 pub(super) fn measure(bench: &Bench) -> anyhow::Result<Vec<Figure>> {
     let (empty, woken) = empty(bench)?;
@@ -34,7 +30,7 @@ pub(super) fn measure(bench: &Bench) -> anyhow::Result<Vec<Figure>> {
 fn empty(bench: &Bench) -> anyhow::Result<(f64, f64)> {
     let state = State::new(bench)?;
     let daemon = Daemon::start(&state)?;
-    thread::sleep(SETTLES);
+    thread::sleep(bench.seconds(SETTLES.0, SETTLES.1));
     let before = sleeps(daemon.pid())?;
     let time = bench.seconds(10, 3);
     thread::sleep(time);
@@ -52,9 +48,9 @@ fn empty(bench: &Bench) -> anyhow::Result<(f64, f64)> {
 /// Bytes as loaded, and once a list of all was served.
 fn full(bench: &Bench) -> anyhow::Result<(f64, f64)> {
     let state = State::new(bench)?;
-    specs::store(state.path(), MANY)?;
+    bench.store_many(state.path())?;
     let daemon = Daemon::start(&state)?;
-    thread::sleep(SETTLES);
+    thread::sleep(bench.seconds(SETTLES.0, SETTLES.1));
     let loaded = resident(daemon.pid())?;
     body_of(daemon.unix(), "/v1/vms")?;
     thread::sleep(Duration::from_millis(500));

@@ -1,9 +1,8 @@
 //! The full list of ten thousand VMs, beside a bare write of the same bytes to the same kind of
 //! socket: while nothing else happens, and while fifty guests start.
 
-use super::MANY;
 use crate::{
-    bench::Bench,
+    bench::{Bench, MANY},
     figure::{Figure, Measured},
     measure::statistics::{median, ms},
     rig::{
@@ -12,7 +11,6 @@ use crate::{
         daemon::{Daemon, State, body_of},
         guest,
         http::{Connection, Timing},
-        specs,
     },
 };
 use anyhow::ensure;
@@ -25,7 +23,7 @@ const STARTED_WITHIN: Duration = Duration::from_secs(60);
 
 pub(super) fn measure(bench: &Bench) -> anyhow::Result<Vec<Figure>> {
     let state = State::new(bench)?;
-    specs::store(state.path(), MANY)?;
+    bench.store_many(state.path())?;
     let daemon = Daemon::start(&state)?;
     let mut api = daemon.api()?;
     ensure!(api.count("fields=name")? == MANY, "not all VMs are in the list");

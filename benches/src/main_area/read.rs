@@ -1,6 +1,5 @@
 //! One VM read over HTTP, with ten thousand in the view, beside Node.js answering the same bytes.
 
-use super::MANY;
 use crate::{
     bench::Bench,
     figure::{Figure, Measured},
@@ -10,7 +9,7 @@ use crate::{
         daemon::{Daemon, State, body_of},
         http::Address,
         node::Node,
-        open_loop, specs, wrk,
+        open_loop, wrk,
     },
 };
 use std::time::Duration;
@@ -20,7 +19,7 @@ const RATE: u32 = 2_000;
 
 pub(super) fn measure(bench: &Bench) -> anyhow::Result<Vec<Figure>> {
     let (state, folder) = (State::new(bench)?, Folder::new(&bench.scratch)?);
-    specs::store(state.path(), MANY)?;
+    bench.store_many(state.path())?;
     let daemon = Daemon::start(&state)?;
     let vms: serde_json::Value = daemon.api()?.get("/v1/vms?name=vm-05000")?;
     let path = format!("/v1/vms/{}", vms["items"][0]["id"].as_str().unwrap_or_default());

@@ -27,6 +27,8 @@ use tokio::signal::unix::{SignalKind, signal};
 const WHOLE_RUN: Duration = Duration::from_secs(20 * 60);
 /// How long the kernel may take to end a guest that was killed.
 const DIES_WITHIN: Duration = Duration::from_secs(10);
+/// How long a folder may take to be removed.
+const REMOVED_WITHIN: Duration = Duration::from_secs(5);
 /// How often a process is looked at that is waited for.
 const LOOKS_EVERY: Duration = Duration::from_millis(5);
 
@@ -153,7 +155,12 @@ impl Drop for Folder {
 }
 
 fn remove(folder: &Path) {
-    let outcome = end_guests(&folder.join(STATE)).and_then(|()| Ok(fs::remove_dir_all(folder)?));
+    let outcome = end_guests(&folder.join(STATE)).and_then(|()| {
+        // A row that is interrupted may still be filling it.
+        wait_until(REMOVED_WITHIN, "its removal", || {
+            Ok(fs::remove_dir_all(folder).is_ok() || !folder.exists())
+        })
+    });
     if let Err(error) = outcome {
         report::problem(&error.context(format!("cannot clean up {}", folder.display())));
     }

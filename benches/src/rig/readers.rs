@@ -61,6 +61,9 @@ impl Readers {
             let mut partial = Vec::new();
             let head = connection.send(&request, |bytes| partial.extend_from_slice(bytes))?;
             ensure!(head.status == 200, "the feed answered {}", head.status);
+            // The first line says from where on, and is no change.
+            let whole = partial.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+            partial.drain(..whole);
             let (stream, body) = connection.into_parts(head);
             let data = epoll::EventData::new_u64(index as u64);
             epoll::add(&epoll, &stream, data, epoll::EventFlags::IN)?;

@@ -6,7 +6,7 @@ use innkeeper_model::{
     spec::Placement,
 };
 use innkeeper_store::SpecStore;
-use std::{path::Path, thread};
+use std::{fs, path::Path, thread};
 
 /// How many are written at once: each waits for the disk.
 const WRITERS: usize = 16;
@@ -28,6 +28,18 @@ pub(crate) fn store(state: &Path, count: usize) -> anyhow::Result<()> {
                 .map_err(Into::into)
         })
     })
+}
+
+/// Puts the specs of one state folder into another too. The files are shared: the daemon replaces one,
+/// and never writes into it.
+pub(crate) fn share(from: &Path, to: &Path) -> anyhow::Result<()> {
+    let (from, to) = (from.join("vms"), to.join("vms"));
+    fs::create_dir_all(&to)?;
+    for file in fs::read_dir(from)? {
+        let file = file?;
+        fs::hard_link(file.path(), to.join(file.file_name()))?;
+    }
+    Ok(())
 }
 
 /// A spec that makes about 1 KiB of JSON: two disks, a network interface, labels.
