@@ -149,22 +149,24 @@ fn resolvers(resolv_conf: &str) -> Vec<IpAddr> {
 /// The table as one transaction that replaces what an earlier daemon set.
 fn ruleset(uids: &UidRange, resolvers: &[IpAddr]) -> String {
     let table = format!("innkeeper_guests_{}", uids.ids().start());
-    let mut rules = vec![
-        // Answers to those who were let in by a published port.
-        format!("meta skuid {uids} ct state established,related accept"),
-    ];
+    let mut rules = Vec::new();
     for address in resolvers {
         for protocol in ["udp", "tcp"] {
-            rules.push(format!("meta skuid {uids} ip daddr {address} {protocol} dport 53 accept"));
+            rules.push(format!("ip daddr {address} {protocol} dport 53 accept"));
         }
     }
-    rules.push(format!("meta skuid {uids} oifname lo reject"));
-    rules.push(format!("meta skuid {uids} ip daddr 169.254.0.0/16 reject"));
-    rules.push(format!("meta skuid {uids} ip6 daddr fe80::/10 reject"));
+    // A connection is refused at its first packet alone, so that answers go out to whoever was let in
+    // by a published port; asking for the connection's state instead would have the kernel track all
+    // that passes over the loopback, which halves what other programs there can do.
+    rules.push("oifname lo tcp flags & (syn | ack) == syn reject with tcp reset".into());
+    rules.push("oifname lo meta l4proto != tcp reject".into());
+    rules.push("ip daddr 169.254.0.0/16 reject".into());
+    rules.push("ip6 daddr fe80::/10 reject".into());
     let rules: String = rules.iter().map(|rule| format!("    {rule}\n")).collect();
     format!(
-        "table inet {table}\ndelete table inet {table}\ntable inet {table} {{\n  chain output {{\n    \
-         type filter hook output priority 0;\n{rules}  }}\n}}\n"
+        "table inet {table}\ndelete table inet {table}\ntable inet {table} {{\n  chain guests {{\n\
+         {rules}  }}\n  chain output {{\n    type filter hook output priority 0;\n    \
+         meta skuid {uids} jump guests\n  }}\n}}\n"
     )
 }
 
@@ -205,7 +207,7 @@ mod tests {
             resolvers("nameserver 127.0.0.53\nnameserver 127.0.0.1\nnameserver 9.9.9.9\n");
         let rules = ruleset(&UidRange::default(), &resolvers);
         let accept = rules.find("127.0.0.53 udp dport 53 accept").unwrap();
-        let reject = rules.find("oifname lo reject").unwrap();
+        let reject = rules.find("oifname lo tcp").unwrap();
         assert!(accept < reject);
         assert!(!rules.contains("127.0.0.1") && !rules.contains("9.9.9.9"), "{rules}");
     }

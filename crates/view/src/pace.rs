@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 /// How many wake-ups may follow each other at once after a quiet time: the start of a VM and its end are
 /// some forty changes, and whoever watches one VM should not wait a tick for any of them.
-const BURST: u32 = 64;
+pub(crate) const BURST: u32 = 64;
 
 /// Allows one wake-up a tick in the long run, and [`BURST`] in a row. Pure: it is told the time.
 #[derive(Debug)]
