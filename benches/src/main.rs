@@ -52,12 +52,16 @@ enum Role {
     /// A server of the real API over a view that this program fills
     #[command(hide = true)]
     ServeView(serve_view::Options),
+    /// A server of the same bytes to everybody: the floor of a read
+    #[command(hide = true)]
+    ServeBytes(rig::floor::Options),
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let done = match arguments.role {
         Some(Role::ServeView(options)) => serve_view::run(options).map(|()| ExitCode::SUCCESS),
+        Some(Role::ServeBytes(options)) => rig::floor::run(options).map(|()| ExitCode::SUCCESS),
         None => run(&arguments),
     };
     done.unwrap_or_else(|error| {

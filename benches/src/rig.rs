@@ -5,6 +5,7 @@ pub(crate) mod bare;
 pub(crate) mod by_hand;
 pub(crate) mod cleanup;
 pub(crate) mod daemon;
+pub(crate) mod floor;
 pub(crate) mod guest;
 pub(crate) mod http;
 pub(crate) mod node;

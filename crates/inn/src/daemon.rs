@@ -52,9 +52,11 @@ pub fn run(options: DaemonOptions) -> anyhow::Result<()> {
     outcome
 }
 
-/// Reads are answered from memory and writes wait elsewhere, so a few threads serve many callers.
+/// Reads are answered from memory and writes wait elsewhere, so half the cores serve many callers, and
+/// the other half is the guests'. (Two cores, 16 callers on one of them: one thread answered 115,000
+/// reads a second, two answered 100,000.)
 fn workers() -> usize {
-    std::thread::available_parallelism().map_or(2, |cores| cores.get().clamp(2, 8))
+    std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).clamp(1, 8))
 }
 
 fn start_log(level: &str) -> anyhow::Result<()> {
@@ -102,7 +104,7 @@ async fn serve(options: DaemonOptions) -> anyhow::Result<()> {
         specs: SpecStore::open(options.specs_dir())?,
         storage,
         uids: uids.map(for_vms).transpose()?,
-        autostart_parallel: workers(),
+        autostart_parallel: std::thread::available_parallelism().map_or(1, usize::from),
     })
     .await?;
 
