@@ -59,7 +59,7 @@ fn throughput(
     };
     Ok(vec![
         measured("Node.js").beside(node).at_least_times(2.0),
-        measured("a bare server").beside(bare).at_least_times(0.6),
+        measured("a bare server").beside(bare).at_least_times(0.75),
     ])
 }
 
