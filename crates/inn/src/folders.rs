@@ -143,7 +143,7 @@ mod tests {
 
     fn user() -> Surroundings {
         Surroundings {
-            working_dir: "/work".into(),
+            working_dir: "/home/kit".into(),
             home: Some("/home/ada".into()),
             ..Surroundings::default()
         }
@@ -176,10 +176,10 @@ mod tests {
     #[test]
     fn one_folder_holds_everything_when_asked() {
         let sandbox = Surroundings { root: true, state_dir: Some("./here".into()), ..user() };
-        check(&sandbox, "/work/here", "/work/here/run", "/work/here/inn.sock");
+        check(&sandbox, "/home/kit/here", "/home/kit/here/run", "/home/kit/here/inn.sock");
         assert_eq!(sandbox.config_file(), None);
         let elsewhere = Surroundings { socket: Some("/tmp/s".into()), ..sandbox };
-        check(&elsewhere, "/work/here", "/work/here/run", "/tmp/s");
+        check(&elsewhere, "/home/kit/here", "/home/kit/here/run", "/tmp/s");
         assert_eq!(elsewhere.socket().unwrap(), Path::new("/tmp/s"));
     }
 }

@@ -178,7 +178,7 @@ mod tests {
     use super::*;
 
     fn root() -> Surroundings {
-        Surroundings { root: true, working_dir: "/work".into(), ..Surroundings::default() }
+        Surroundings { root: true, working_dir: "/home/kit".into(), ..Surroundings::default() }
     }
 
     fn config(text: &str) -> Config {
@@ -206,10 +206,10 @@ mod tests {
         let here = Surroundings { state_dir: Some("here".into()), ..root() };
         let config = config("state_dir = '/a'\nruntime_dir = '/b'\nsocket = '/c'");
         let options = resolve(&here, Flags::default(), config).unwrap();
-        assert_eq!(options.state_dir, Path::new("/work/here"));
-        assert_eq!(options.runtime_dir, Path::new("/work/here/run"));
-        assert_eq!(options.socket, Path::new("/work/here/inn.sock"));
-        assert_eq!(options.pool, Path::new("/work/here/pool"));
+        assert_eq!(options.state_dir, Path::new("/home/kit/here"));
+        assert_eq!(options.runtime_dir, Path::new("/home/kit/here/run"));
+        assert_eq!(options.socket, Path::new("/home/kit/here/inn.sock"));
+        assert_eq!(options.pool, Path::new("/home/kit/here/pool"));
     }
 
     #[test]

@@ -189,23 +189,3 @@ fn only_the_customary_spelling_of_an_id_names_a_file() {
         assert_eq!(id_of_file(&name), None, "{name}");
     }
 }
-
-#[test]
-#[ignore = "a measurement: cargo test --release -p innkeeper-store -- --ignored --nocapture"]
-fn a_thousand_specs_load_in_25_ms() {
-    let fixture = fixture();
-    let store = &fixture.store;
-    for index in 0..1000 {
-        store.save(&spec(&format!("vm-{index}"))).unwrap();
-    }
-    let best = (0..10)
-        .map(|_| {
-            let start = std::time::Instant::now();
-            assert_eq!(store.load().unwrap().len(), 1000);
-            start.elapsed()
-        })
-        .min()
-        .unwrap();
-    println!("1,000 specs loaded in {best:?}");
-    assert!(best.as_millis() < 25, "{best:?}");
-}

@@ -13,7 +13,7 @@ fn document(file: &str, line: &str) -> Result<Value, Failure> {
     let flags =
         Line::try_parse_from(words).map_err(|error| Failure::usage(error.to_string()))?.flags;
     let mut document = Document::parse(file, Syntax::Json)?;
-    let here = Surroundings { working_dir: "/work".into(), ..Surroundings::default() };
+    let here = Surroundings { working_dir: "/home/kit".into(), ..Surroundings::default() };
     flags.change(&mut document, &here)?;
     Ok(document.into_value())
 }
@@ -55,7 +55,7 @@ fn a_slash_makes_a_path() {
     check(
         "--kernel ./vmlinuz --initrd initrd.img --cmdline quiet",
         json!({"boot": {"kernel": {
-            "path": "/work/vmlinuz", "initrd": "/work/initrd.img", "cmdline": "quiet",
+            "path": "/home/kit/vmlinuz", "initrd": "/home/kit/initrd.img", "cmdline": "quiet",
         }}}),
     );
     check(
@@ -73,7 +73,7 @@ fn disks_have_the_keys_that_were_given_and_a_name_in_any_case() {
         "--disk name=data,size=10GiB,read_only --disk path=d.qcow2,format=qcow2",
         json!({"disks": [
             {"name": "data", "size": "10GiB", "read_only": true},
-            {"name": "disk0", "path": "/work/d.qcow2", "format": "qcow2"},
+            {"name": "disk0", "path": "/home/kit/d.qcow2", "format": "qcow2"},
         ]}),
     );
     for wrong in
