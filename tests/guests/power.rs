@@ -35,6 +35,7 @@ fn a_guest_is_driven_through_the_command_line() {
     daemon.inn_ok(&["pause", "web"]);
     feed.expect_vm("web", "state", "paused");
     let held = daemon.serial_log("web");
+    // That nothing happens has no event to wait for: ten ticks would have come in this time.
     thread::sleep(Duration::from_secs(1));
     assert_eq!(daemon.serial_log("web"), held, "a paused guest ticks");
     let refused = daemon.inn(&["stop", "web"]);

@@ -4,7 +4,7 @@
 //! anew from time to time, which costs one short process, and only while a guest runs that it is for.
 
 use crate::engine::Engine;
-use innkeeper_model::{MachineState, Vm, config::Network};
+use innkeeper_model::{Vm, config::Network};
 use std::time::Duration;
 use tracing::warn;
 
@@ -24,10 +24,15 @@ pub(crate) async fn run(engine: Engine) {
     }
 }
 
+/// Whether a machine has a NIC with a way out, as far as can be told: one that was not built from the
+/// spec as it is now may have a NIC that the spec has no more.
 fn needs_guard(vm: &Vm) -> bool {
-    let nics = vm.spec.iter().flat_map(|spec| &spec.config.nics);
-    vm.facts.machine != MachineState::Absent
-        && nics.into_iter().any(|nic| nic.network == Network::User)
+    let built_from = vm.incarnation.as_ref().map(|machine| machine.spec_revision);
+    let may_have_way_out = vm.spec.as_ref().is_none_or(|spec| {
+        built_from != Some(spec.revision)
+            || spec.config.nics.iter().any(|nic| nic.network == Network::User)
+    });
+    vm.is_on() && may_have_way_out
 }
 
 impl Engine {

@@ -63,8 +63,9 @@ impl Performer {
             PlanStep::Own(step @ OwnStep::NoteWant { want, .. }) => {
                 if let Err(error) = self.hands.perform(step, &progress(task), &task.cancel).await {
                     warn!(task = %task.id, %error, ?want, "what is wanted is not recorded");
-                    let warning = format!("recorded: false; that it is wanted {want:?}: {error}");
-                    task.update(|task| task.warnings.push(warning.to_lowercase()));
+                    let want = format!("{want:?}").to_lowercase();
+                    let warning = format!("recorded: false; that it is wanted {want}: {error}");
+                    task.update(|task| task.warnings.push(warning));
                 }
                 Ok(())
             }

@@ -16,7 +16,7 @@ use innkeeper_model::{
 };
 use innkeeper_network::UidRange;
 use innkeeper_view::Record;
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 impl Engine {
     async fn ready(&self) -> Result<(), Refusal> {
@@ -89,19 +89,28 @@ impl Engine {
             PowerVerb::Pause => (MachineVerb::Pause, STOP_TIMEOUT),
             PowerVerb::Resume => (MachineVerb::Resume, STOP_TIMEOUT),
         };
-        let subject = self.subject(vm, Operation::Machine(verb))?;
-        self.accept(caller, Some(subject), Work::Power { vm, verb, timeout }, None).await
+        self.submit_machine(caller, vm, verb, timeout).await
     }
 
+    /// What the engine itself has done to a machine.
     pub(crate) async fn submit_power(
         &self,
         caller: &Caller,
         vm: VmId,
         verb: MachineVerb,
     ) -> Result<Accepted, Refusal> {
+        self.submit_machine(caller, vm, verb, STOP_TIMEOUT).await
+    }
+
+    async fn submit_machine(
+        &self,
+        caller: &Caller,
+        vm: VmId,
+        verb: MachineVerb,
+        timeout: Duration,
+    ) -> Result<Accepted, Refusal> {
         let subject = self.subject(vm, Operation::Machine(verb))?;
-        let work = Work::Power { vm, verb, timeout: STOP_TIMEOUT };
-        self.accept(caller, Some(subject), work, None).await
+        self.accept(caller, Some(subject), Work::Power { vm, verb, timeout }, None).await
     }
 
     /// What legality is asked with. A VM that is still being made will be stopped when its turn comes.

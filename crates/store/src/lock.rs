@@ -176,6 +176,7 @@ mod tests {
         let lock = StateLock::acquire(folder.path()).unwrap();
         std::fs::write(folder.path().join(FILE_NAME), format!("{}\n", dead.id())).unwrap();
         let orphan = thread::spawn(move || {
+            // Long enough that the other has found the lock held; if not, it has less to wait for.
             thread::sleep(Duration::from_millis(50));
             drop(lock);
         });
