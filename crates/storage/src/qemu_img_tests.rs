@@ -110,7 +110,9 @@ async fn a_missing_program_is_named_with_its_package() {
 /// Starts a script that has a child of its own, and returns both pids once they are there.
 async fn pids(fixture: &Fixture) -> Vec<String> {
     let file = fixture.folder.path().join("pids");
+    let start = Instant::now();
     loop {
+        assert!(start.elapsed() < Duration::from_secs(30), "the script never said its pids");
         let text = fs::read_to_string(&file).unwrap_or_default();
         if text.ends_with("ready\n") {
             return text.lines().take(2).map(str::to_owned).collect();
