@@ -167,6 +167,10 @@ pub(crate) fn task(state: TaskState, vm: Option<VmId>) -> Task {
         error: (state == TaskState::Failed)
             .then(|| Refusal::new(Code::HypervisorFailed, "QEMU ended")),
         warnings: Vec::new(),
+        leftovers: Vec::new(),
+        log: Vec::new(),
+        resources: Vec::new(),
+        taken_up: 0,
         settled_at: None,
         revision: Revision::default(),
     }

@@ -5,7 +5,7 @@
 //! they change, that any beginning of a start can be taken back, that taking back twice is harmless,
 //! and that a machine outlives its driver.
 
-use crate::{Driver, Launch, Observer, Operation, PlanContext, Step, StepContext, StepError};
+use crate::{Driver, Flow, Launch, Observer, Operation, PlanContext, Step, StepContext, StepError};
 use async_trait::async_trait;
 use innkeeper_model::{
     Facts, HypervisorEvent, Incarnation, IncarnationId, MachineFiles, MachineState, Revision, Spec,
@@ -132,7 +132,9 @@ impl Bench {
             hypervisor: &self.hypervisor,
             launch: &Launch { incarnation: IncarnationId::new(), now: Timestamp::now() },
         };
-        self.driver.plan(operation, &context).expect("a legal operation can be planned")
+        let plan = self.driver.plan(&operation, &context);
+        let plan = plan.expect("a legal operation can be planned");
+        plan.iter().flat_map(Flow::steps).cloned().collect()
     }
 
     async fn perform(&self, step: &Step) -> Result<(), StepError> {
@@ -148,7 +150,7 @@ impl Bench {
     }
 
     async fn run(&self, operation: Operation) {
-        for step in self.plan(operation) {
+        for step in self.plan(operation.clone()) {
             let done = self.perform(&step).await;
             done.unwrap_or_else(|error| panic!("{operation:?}: {}: {error}", step.name));
         }

@@ -9,16 +9,18 @@
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
+mod flow;
 mod plan;
 mod step;
 
+pub use flow::Flow;
 pub use plan::{Launch, Operation, PlanContext};
-pub use step::{Crash, Step, StepContext, StepError};
+pub use step::{Crash, Probed, Step, StepContext, StepError};
 
 use async_trait::async_trait;
 use innkeeper_model::{
-    Assigned, Facts, HypervisorEvent, Incarnation, Refusal, VmConfig, VmId, host::Hypervisor,
-    host::Safeguard,
+    Assigned, Facts, Foreign, HypervisorEvent, Incarnation, Refusal, VmConfig, VmId,
+    host::Hypervisor, host::Safeguard,
 };
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -84,9 +86,14 @@ pub trait Driver: Send + Sync + 'static {
     ///
     /// # Errors
     /// The operation is beyond this driver, or something it needs is missing.
-    fn plan(&self, operation: Operation, context: &PlanContext<'_>) -> Result<Vec<Step>, Refusal>;
+    fn plan(
+        &self,
+        operation: &Operation,
+        context: &PlanContext<'_>,
+    ) -> Result<Vec<Flow<Step>>, Refusal>;
 
-    /// Does one step. Must stop within two seconds of `context.cancelled`, leaving what
+    /// Does one step. One that has been done already, by a daemon that ended before it could note so,
+    /// is done again unless it is of kind [`Crash::Once`]. Must stop within two seconds of `context.cancelled`, leaving what
     /// [`Driver::undo`] can take back.
     ///
     /// # Errors
@@ -98,6 +105,17 @@ pub trait Driver: Send + Sync + 'static {
     /// # Errors
     /// What could not be taken back.
     async fn undo(&self, vm: VmId, step: &Step) -> Result<(), StepError>;
+
+    /// Asks whether a step of kind [`Crash::Probe`] happened, after a daemon ended in it.
+    ///
+    /// # Errors
+    /// It cannot be told, or the step is another version's.
+    async fn probe(&self, vm: VmId, step: &Step) -> Result<Probed, StepError>;
+
+    /// The machines of this hypervisor on this host that are not Innkeeper's. Nothing is done to them.
+    async fn foreign(&self) -> Vec<Foreign> {
+        Vec::new()
+    }
 
     /// Finds the machines that an earlier daemon left, by their incarnations, and watches those that
     /// run from now on. One that died meanwhile is found with the facts of its end. Nothing else is

@@ -1,12 +1,13 @@
 //! What a driver is asked to plan, and everything that its plan may depend on.
 
 use innkeeper_model::{
-    Facts, Incarnation, IncarnationId, MachineFiles, Spec, Timestamp, host::Hypervisor,
+    Facts, Foreign, Incarnation, IncarnationId, MachineFiles, MemoryImage, Spec, Timestamp,
+    host::Hypervisor,
 };
-use std::time::Duration;
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 /// What can be done to a machine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Operation {
     /// Make the machine and let it run.
     Start,
@@ -25,6 +26,29 @@ pub enum Operation {
     Pause,
     /// Let them go on.
     Resume,
+    /// Hold the CPUs, write the memory to a file that is there and empty, and end the machine.
+    Suspend {
+        /// The file, in storage's folder; opened through storage.
+        memory: PathBuf,
+    },
+    /// Make the machine that a memory image was taken of, with that memory, and let it run.
+    Restore {
+        /// What is known of the image.
+        image: Arc<MemoryImage>,
+        /// The file, in storage's folder.
+        memory: PathBuf,
+    },
+    /// Write the memory of a machine whose guest has ended or is held to a file that is there and
+    /// empty, as an ELF core. The machine stays as it is.
+    Dump {
+        /// The file, in storage's folder.
+        file: PathBuf,
+    },
+    /// Take a machine over that somebody else made: from now on it has an incarnation.
+    Adopt {
+        /// The machine, as [`crate::Driver::foreign`] found it.
+        machine: Box<Foreign>,
+    },
 }
 
 /// The identity of a machine that is about to be made.

@@ -22,6 +22,9 @@ pub enum Crash {
 pub struct Step {
     /// What it does, such as `qemu/launch`.
     pub name: String,
+    /// Which of several like it: the name of a disk or NIC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub about: Option<String>,
     /// The version of the shape of `arguments`.
     pub schema: u32,
     /// What can be known about it after a crash.
@@ -35,7 +38,14 @@ impl Step {
     pub fn new(name: &str, schema: u32, crash: Crash, arguments: &impl Serialize) -> Self {
         let arguments = serde_json::to_value(arguments)
             .expect("a step's arguments are plain data with text keys, which JSON can hold");
-        Self { name: name.into(), schema, crash, arguments }
+        Self { name: name.into(), about: None, schema, crash, arguments }
+    }
+
+    /// The same step, told apart from others like it.
+    #[must_use]
+    pub fn about(mut self, which: impl Into<String>) -> Self {
+        self.about = Some(which.into());
+        self
     }
 
     /// The arguments as the driver's own type.
@@ -48,6 +58,15 @@ impl Step {
             StepError::Failed(Box::new(Refusal::new(Code::Internal, message).caused_by(&error)))
         })
     }
+}
+
+/// Whether a step happened, as far as can be seen from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Probed {
+    /// All of it did.
+    Happened,
+    /// It did not, or not all of it; it can be done, or undone.
+    DidNot,
 }
 
 /// What a step is performed under.

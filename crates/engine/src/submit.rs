@@ -270,6 +270,10 @@ impl Engine {
             percent: None,
             error: None,
             warnings: Vec::new(),
+            leftovers: Vec::new(),
+            log: Vec::new(),
+            resources: Vec::new(),
+            taken_up: 0,
             settled_at: None,
             revision: Revision::default(),
         };

@@ -4,8 +4,8 @@
 
 use async_trait::async_trait;
 use innkeeper_driver::{
-    ByteStream, Crash, Driver, Found, Observer, Operation, PlanContext, Step, StepContext,
-    StepError,
+    ByteStream, Crash, Driver, Flow, Found, Observer, Operation, PlanContext, Probed, Step,
+    StepContext, StepError,
 };
 use innkeeper_engine::{Accepted, Caller, Engine, EngineOptions, Noticed, PowerVerb, Request};
 use innkeeper_model::{
@@ -83,7 +83,11 @@ impl Driver for Paper {
         Ok(before.cloned().unwrap_or_default())
     }
 
-    fn plan(&self, operation: Operation, context: &PlanContext<'_>) -> Result<Vec<Step>, Refusal> {
+    fn plan(
+        &self,
+        operation: &Operation,
+        context: &PlanContext<'_>,
+    ) -> Result<Vec<Flow<Step>>, Refusal> {
         let names: &[&str] = match operation {
             Operation::Start => &["paper/make", "paper/run"],
             Operation::Stop { .. } => &["paper/ask", "paper/end"],
@@ -91,9 +95,15 @@ impl Driver for Paper {
             Operation::Reset => &["paper/reset"],
             Operation::Pause => &["paper/hold"],
             Operation::Resume => &["paper/run"],
+            _ => return Err(Refusal::new(Code::Unsupported, "paper cannot do this")),
         };
         let incarnation = serde_json::json!({ "revision": context.spec.revision });
-        Ok(names.iter().map(|name| Step::new(name, 1, Crash::Probe, &incarnation)).collect())
+        let step = |name: &&str| Flow::Step(Step::new(name, 1, Crash::Repeat, &incarnation));
+        Ok(names.iter().map(step).collect())
+    }
+
+    async fn probe(&self, _: VmId, _: &Step) -> Result<Probed, StepError> {
+        Ok(Probed::DidNot)
     }
 
     async fn perform(&self, vm: VmId, step: &Step, context: &StepContext) -> Result<(), StepError> {

@@ -51,11 +51,16 @@ impl From<Code> for Exit {
             | Code::IdempotencyConflict
             | Code::TooLarge
             | Code::OutOfCapacity
+            | Code::Interrupted
+            | Code::Leftovers
+            | Code::IncompatibleMemory
             | Code::Quarantined => Self::Refused,
             Code::OutOfSpace
             | Code::Unsupported
             | Code::MissingProgram
             | Code::HypervisorFailed
+            | Code::HookFailed
+            | Code::OutcomeUnknown
             | Code::Cancelled
             | Code::ShuttingDown
             | Code::Internal => Self::Failed,

@@ -133,7 +133,11 @@ pub(crate) fn task_target(id: TaskId) -> Target {
 }
 
 fn ended_badly(task: Task) -> Failure {
-    let word = if task.state == TaskState::Cancelled { "was cancelled" } else { "failed" };
+    let word = match task.state {
+        TaskState::Cancelled => "was cancelled",
+        TaskState::Interrupted => "was interrupted",
+        _ => "failed",
+    };
     task.error.map(|refusal: Refusal| refusal.into()).unwrap_or_else(|| {
         let message = format!("{} of {} {word}", task.operation, task.subject);
         Failure::new(Exit::Failed, message).with_hint(format!("inn task show {}", task.id))

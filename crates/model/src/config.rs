@@ -5,6 +5,7 @@
 
 use crate::{
     names::{DeviceName, ImageName, ProjectName, VmName},
+    policy::Policies,
     refusal::Refusal,
     secret::Secret,
     small_map::SmallMap,
@@ -88,6 +89,9 @@ pub struct VmConfig {
     /// Whether the VM is started again after the host was.
     #[serde(default)]
     pub autostart: Autostart,
+    /// What to do when its guest ends by itself.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub on: Policies,
     /// Refuse to delete it.
     #[serde(default, skip_serializing_if = "is_default")]
     pub protected: bool,
@@ -385,6 +389,7 @@ impl VmConfig {
             spare_ports: default_spare_ports(),
             cloud_init: None,
             autostart: Autostart::default(),
+            on: Policies::default(),
             protected: false,
         }
     }

@@ -1,6 +1,6 @@
 //! The host: what it has, what its hypervisor can do, and how its guests are confined.
 
-use crate::{Timestamp, ids::Revision, units::Mebibytes};
+use crate::{Timestamp, foreign::Foreign, ids::Revision, units::Mebibytes};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use utoipa::ToSchema;
@@ -29,6 +29,9 @@ pub struct Host {
     pub hypervisor: Option<Hypervisor>,
     /// What stands between a guest and this host.
     pub confinement: Vec<Safeguard>,
+    /// Machines on this host that are not Innkeeper's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub foreign: Vec<Foreign>,
     /// The view's revision at its last change.
     #[serde(default)]
     pub revision: Revision,

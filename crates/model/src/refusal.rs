@@ -46,6 +46,16 @@ pub enum Code {
     MissingProgram,
     /// The VM's stored spec is damaged, and the VM is left alone until a person mends it.
     Quarantined,
+    /// An earlier operation stopped halfway, and a person must say how it goes on.
+    Interrupted,
+    /// What an earlier operation left behind is in the way and cannot be cleared.
+    Leftovers,
+    /// It may have happened or not; nothing can tell.
+    OutcomeUnknown,
+    /// A hook of the operator's refused or failed.
+    HookFailed,
+    /// The memory image is not one that this machine can take over.
+    IncompatibleMemory,
     /// The hypervisor refused or failed.
     HypervisorFailed,
     /// It took too long.

@@ -22,6 +22,9 @@ pub enum TaskState {
     Failed,
     /// Was stopped on request; what it had changed was undone.
     Cancelled,
+    /// Stopped halfway, by a crash, at a step that this version does not know or cannot judge. It
+    /// waits for a person to resume or undo it.
+    Interrupted,
 }
 
 impl TaskState {
@@ -34,7 +37,8 @@ impl TaskState {
 /// One step of a task.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TaskStep {
-    /// What the step does, such as `qemu/spawn`.
+    /// What the step does, such as `qemu/launch`, after the groups that it is in and before what it
+    /// is done to: `volumes/create-volume:root`.
     pub name: String,
     /// How far it has come.
     pub state: StepState,
@@ -63,6 +67,25 @@ pub enum StepState {
     Undone,
     /// Done, and could not be undone.
     Stuck,
+    /// Begun when the daemon ended; nothing can tell whether it happened.
+    Unknown,
+}
+
+/// The most log lines of one task; the first ones are kept.
+pub const MAX_TASK_LOG: usize = 200;
+
+/// One thing that happened in a task.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TaskLogLine {
+    /// When.
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Timestamp,
+    /// What, in one sentence or in a program's own words.
+    pub text: String,
+}
+
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 /// One deed.
@@ -108,6 +131,18 @@ pub struct Task {
     /// What its caller should know although it succeeded.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
+    /// What it has left behind and could not take back or finish. Tried again by and by.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub leftovers: Vec<String>,
+    /// What happened in it, oldest first; at most [`MAX_TASK_LOG`] lines.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub log: Vec<TaskLogLine>,
+    /// What it has to itself or shares while it runs: `vm/ID`, `image/NAME`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resources: Vec<String>,
+    /// How often it was taken up again by a daemon after the one before it had ended.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub taken_up: u32,
     /// The view's revision at which all its effects could be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settled_at: Option<Revision>,

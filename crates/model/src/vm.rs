@@ -4,6 +4,7 @@ use crate::{
     facts::{Facts, MachineState},
     ids::{Revision, TaskId, VmId},
     incarnation::Incarnation,
+    memory::MemoryImage,
     names::{ProjectName, VmName},
     spec::{Spec, Want},
 };
@@ -27,6 +28,10 @@ pub enum VmState {
     Ended,
     /// The hypervisor does not answer.
     Unresponsive,
+    /// There is no machine, and the memory of the last one is kept.
+    Suspended,
+    /// An operation stopped halfway, and Innkeeper does not know how to go on: a person must say.
+    Interrupted,
     /// The stored spec is damaged; the VM is shown and left alone.
     Quarantined,
 }
@@ -41,6 +46,8 @@ impl VmState {
             Self::Paused => "paused",
             Self::Ended => "ended",
             Self::Unresponsive => "unresponsive",
+            Self::Suspended => "suspended",
+            Self::Interrupted => "interrupted",
             Self::Quarantined => "quarantined",
         }
     }
@@ -104,4 +111,11 @@ pub struct Vm {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Incarnation>)]
     pub incarnation: Option<Arc<Incarnation>>,
+    /// The memory of a suspended machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<MemoryImage>)]
+    pub memory: Option<Arc<MemoryImage>>,
+    /// The task that stopped halfway and waits for `inn task resume` or `inn task undo`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interrupted: Option<TaskId>,
 }

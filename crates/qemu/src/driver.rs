@@ -16,7 +16,8 @@ use crate::{
 };
 use async_trait::async_trait;
 use innkeeper_driver::{
-    ByteStream, Driver, Found, Observer, Operation, PlanContext, Step, StepContext, StepError,
+    ByteStream, Driver, Flow, Found, Observer, Operation, PlanContext, Probed, Step, StepContext,
+    StepError,
 };
 use innkeeper_model::{
     Assigned, Code, EndReason, Facts, Incarnation, MachineState, Refusal, VmConfig, VmId,
@@ -368,10 +369,29 @@ impl Driver for QemuDriver {
         assign::assign(config, before, hypervisor)
     }
 
-    fn plan(&self, operation: Operation, context: &PlanContext<'_>) -> Result<Vec<Step>, Refusal> {
+    fn plan(
+        &self,
+        operation: &Operation,
+        context: &PlanContext<'_>,
+    ) -> Result<Vec<Flow<Step>>, Refusal> {
         let QemuOptions { runtime, boot_id, .. } = &self.options;
         let steps = steps::plan(operation, context, runtime, boot_id, &self.confinement)?;
-        Ok(steps.iter().map(QemuStep::to_step).collect())
+        Ok(steps.iter().map(|step| Flow::Step(step.to_step())).collect())
+    }
+
+    async fn probe(&self, vm: VmId, step: &Step) -> Result<Probed, StepError> {
+        match QemuStep::from_step(step)? {
+            QemuStep::Launch(launch) => {
+                let running = self.machine(vm).ok();
+                let is_it = running.is_some_and(|machine| {
+                    machine.incarnation().id == launch.incarnation.id
+                        && machine.facts().machine != MachineState::Absent
+                });
+                Ok(if is_it { Probed::Happened } else { Probed::DidNot })
+            }
+            // They may all be repeated.
+            _ => Ok(Probed::DidNot),
+        }
     }
 
     async fn perform(&self, vm: VmId, step: &Step, context: &StepContext) -> Result<(), StepError> {

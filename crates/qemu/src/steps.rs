@@ -2,7 +2,7 @@
 
 use crate::{command_line::Place, confine::Confinement, descriptors::Open, run_folder::RunFolder};
 use innkeeper_driver::{Crash, Operation, PlanContext, Step, StepError};
-use innkeeper_model::{Incarnation, Refusal};
+use innkeeper_model::{Code, Incarnation, Refusal};
 use serde::{Deserialize, Serialize};
 use std::{path::Path, time::Duration};
 
@@ -89,7 +89,7 @@ impl QemuStep {
 /// # Errors
 /// Something that a start needs is not there.
 pub(crate) fn plan(
-    operation: Operation,
+    operation: &Operation,
     context: &PlanContext<'_>,
     runtime: &Path,
     boot_id: &str,
@@ -107,7 +107,7 @@ pub(crate) fn plan(
         }
         Operation::Stop { timeout } => {
             vec![
-                QemuStep::PowerDown { timeout_ms: milliseconds(timeout) },
+                QemuStep::PowerDown { timeout_ms: milliseconds(*timeout) },
                 QemuStep::Quit,
                 QemuStep::PutAway,
             ]
@@ -117,6 +117,12 @@ pub(crate) fn plan(
         Operation::Reset => vec![QemuStep::Reset],
         Operation::Pause => vec![QemuStep::Pause],
         Operation::Resume => vec![QemuStep::Continue],
+        Operation::Suspend { .. }
+        | Operation::Restore { .. }
+        | Operation::Dump { .. }
+        | Operation::Adopt { .. } => {
+            return Err(Refusal::new(Code::Unsupported, "the QEMU driver cannot do this yet"));
+        }
     })
 }
 

@@ -8,8 +8,8 @@ use crate::{
     update::Update,
 };
 use innkeeper_model::{
-    Facts, Host, HypervisorEvent, Image, ImageName, ProjectName, Revision, Spec, Task, TaskId,
-    Timestamp, Vm, VmId, VmName, VmState, config::CloudInit,
+    Facts, Host, HypervisorEvent, Image, ImageName, MachineState, ProjectName, Revision, Spec,
+    Task, TaskId, Timestamp, Vm, VmId, VmName, VmState, config::CloudInit,
 };
 use std::{collections::BTreeSet, sync::Arc};
 use uuid::Uuid;
@@ -45,6 +45,8 @@ impl State {
             Update::VmIncarnation { id, incarnation } => {
                 changes.edit_vm(id, |vm| vm.incarnation = incarnation);
             }
+            Update::VmMemory { id, memory } => changes.edit_vm(id, |vm| vm.memory = memory),
+            Update::VmInterrupted { id, task } => changes.edit_vm(id, |vm| vm.interrupted = task),
             Update::VmProblem { id, problem } => changes.edit_vm(id, |vm| {
                 if vm.spec.is_some() {
                     vm.problem = problem;
@@ -77,10 +79,12 @@ fn kept(mut spec: Arc<Spec>) -> Arc<Spec> {
 }
 
 /// The one word for a VM, from what is known of it.
-fn state_of(spec: Option<&Arc<Spec>>, facts: &Facts) -> VmState {
-    match spec {
-        Some(_) => VmState::from(facts.machine),
-        None => VmState::Quarantined,
+fn state_of(vm: &Vm) -> VmState {
+    match (&vm.spec, vm.facts.machine) {
+        (None, _) => VmState::Quarantined,
+        _ if vm.interrupted.is_some() => VmState::Interrupted,
+        (_, MachineState::Absent) if vm.memory.is_some() => VmState::Suspended,
+        (_, machine) => VmState::from(machine),
     }
 }
 
@@ -135,7 +139,7 @@ impl Applying<'_> {
     }
 
     fn put_vm(&mut self, mut vm: Vm) {
-        vm.state = state_of(vm.spec.as_ref(), &vm.facts);
+        vm.state = state_of(&vm);
         let snapshot = &mut self.state.snapshot;
         let known = snapshot.vms.get(&vm.id);
         let Some((record, transition)) = revise(known, vm, snapshot.revision) else {
@@ -260,6 +264,8 @@ fn new_vm(id: VmId, name: VmName, project: ProjectName) -> Vm {
         facts: Facts::default(),
         spec: None,
         incarnation: None,
+        memory: None,
+        interrupted: None,
     }
 }
 

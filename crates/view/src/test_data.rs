@@ -67,6 +67,10 @@ pub(crate) fn task(n: u128, state: TaskState) -> Task {
         percent: None,
         error: None,
         warnings: Vec::new(),
+        leftovers: Vec::new(),
+        log: Vec::new(),
+        resources: Vec::new(),
+        taken_up: 0,
         settled_at: None,
         revision: Revision::default(),
     }

@@ -1,8 +1,8 @@
 //! What the engine and the drivers tell the view.
 
 use innkeeper_model::{
-    Facts, Host, HypervisorEvent, Image, ImageName, Incarnation, ProjectName, Spec, Task, TaskId,
-    VmId, VmName,
+    Facts, Host, HypervisorEvent, Image, ImageName, Incarnation, MemoryImage, ProjectName, Spec,
+    Task, TaskId, VmId, VmName,
 };
 use std::sync::Arc;
 
@@ -40,6 +40,20 @@ pub enum Update {
         id: VmId,
         /// The record.
         incarnation: Option<Arc<Incarnation>>,
+    },
+    /// The memory that is kept of a VM's last machine; `None` when there is none any more.
+    VmMemory {
+        /// The VM.
+        id: VmId,
+        /// What is known of the image.
+        memory: Option<Arc<MemoryImage>>,
+    },
+    /// The task that stopped halfway and waits for a person; `None` when it does not any more.
+    VmInterrupted {
+        /// The VM.
+        id: VmId,
+        /// The task.
+        task: Option<TaskId>,
     },
     /// How a VM differs from what was asked for. Dropped for a quarantined VM, which keeps the reason
     /// of its quarantine.

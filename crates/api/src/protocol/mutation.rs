@@ -245,6 +245,11 @@ fn succeeded(task: &Task) -> Result<(), Problem> {
         TaskState::Failed => task.error.clone().unwrap_or_else(|| {
             Refusal::new(Code::Internal, format!("{} failed without a reason", task.operation))
         }),
+        TaskState::Interrupted => {
+            let message = format!("{} stopped halfway, and a person must say how", task.operation);
+            Refusal::new(Code::Interrupted, message)
+                .with_hint(format!("see `inn task show {}`", task.id))
+        }
         TaskState::Cancelled => task.error.clone().unwrap_or_else(|| {
             Refusal::new(Code::Cancelled, format!("{} was cancelled", task.operation))
         }),

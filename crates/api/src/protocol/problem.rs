@@ -125,6 +125,9 @@ pub(crate) const fn status(code: Code) -> StatusCode {
         | Code::InUse
         | Code::Protected
         | Code::Quarantined
+        | Code::Interrupted
+        | Code::Leftovers
+        | Code::IncompatibleMemory
         | Code::IdempotencyConflict
         | Code::OutOfCapacity
         | Code::Cancelled => StatusCode::CONFLICT,
@@ -133,7 +136,7 @@ pub(crate) const fn status(code: Code) -> StatusCode {
         Code::OutOfSpace => StatusCode::INSUFFICIENT_STORAGE,
         Code::Unsupported => StatusCode::NOT_IMPLEMENTED,
         Code::MissingProgram | Code::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
-        Code::HypervisorFailed => StatusCode::BAD_GATEWAY,
+        Code::HypervisorFailed | Code::HookFailed | Code::OutcomeUnknown => StatusCode::BAD_GATEWAY,
         Code::Timeout => StatusCode::GATEWAY_TIMEOUT,
         Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
     }
@@ -160,6 +163,11 @@ const fn title(code: Code) -> &'static str {
         Code::Unsupported => "Not supported here",
         Code::MissingProgram => "Program missing",
         Code::Quarantined => "Quarantined",
+        Code::Interrupted => "Interrupted",
+        Code::Leftovers => "Leftovers in the way",
+        Code::OutcomeUnknown => "Outcome unknown",
+        Code::HookFailed => "Hook failed",
+        Code::IncompatibleMemory => "Incompatible memory image",
         Code::HypervisorFailed => "Hypervisor failed",
         Code::Timeout => "Took too long",
         Code::Cancelled => "Cancelled",

@@ -177,6 +177,7 @@ const fn task_state(state: TaskState) -> &'static str {
         TaskState::Done => "done",
         TaskState::Failed => "failed",
         TaskState::Cancelled => "cancelled",
+        TaskState::Interrupted => "interrupted",
     }
 }
 

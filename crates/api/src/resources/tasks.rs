@@ -22,12 +22,13 @@ use std::time::Duration;
 use utoipa::ToSchema;
 
 /// The states of a task, with the names they have in JSON.
-const STATES: [(TaskState, &str); 5] = [
+const STATES: [(TaskState, &str); 6] = [
     (TaskState::Queued, "queued"),
     (TaskState::Running, "running"),
     (TaskState::Done, "done"),
     (TaskState::Failed, "failed"),
     (TaskState::Cancelled, "cancelled"),
+    (TaskState::Interrupted, "interrupted"),
 ];
 
 /// Tasks, newest first.

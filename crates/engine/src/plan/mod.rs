@@ -49,8 +49,13 @@ impl Context {
             hypervisor: &self.hypervisor,
             launch: &self.launch,
         };
-        let steps = self.driver.plan(operation, &context)?;
-        Ok(steps.into_iter().map(PlanStep::Driver).collect())
+        let steps = self.driver.plan(&operation, &context)?;
+        Ok(steps
+            .iter()
+            .flat_map(innkeeper_driver::Flow::steps)
+            .cloned()
+            .map(PlanStep::Driver)
+            .collect())
     }
 
     /// Whether there is something to put away: a process, or the record of one.

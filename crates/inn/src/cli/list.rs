@@ -76,10 +76,10 @@ fn table(vms: &[Vm], now: Timestamp) -> Table {
 /// A state in its colour.
 pub(super) fn state(state: VmState) -> Cell {
     let tint = match state {
-        VmState::Stopped => Tint::Plain,
+        VmState::Stopped | VmState::Suspended => Tint::Plain,
         VmState::Running => Tint::Good,
         VmState::Starting | VmState::Paused | VmState::Ended => Tint::Busy,
-        VmState::Unresponsive | VmState::Quarantined => Tint::Bad,
+        VmState::Unresponsive | VmState::Quarantined | VmState::Interrupted => Tint::Bad,
     };
     Cell::tinted(state.as_str(), tint)
 }

@@ -86,6 +86,7 @@ fn table(task: &Task) -> Table {
             StepState::Failed => "failed",
             StepState::Undone => "undone",
             StepState::Stuck => "could not be undone",
+            StepState::Unknown => "not known",
         };
         table.field("step", format!("{}: {state}{}", step.name, took.unwrap_or_default()));
     }

@@ -74,6 +74,7 @@ pub(super) fn state(state: TaskState) -> Cell {
         TaskState::Done => Cell::tinted("done", Tint::Good),
         TaskState::Failed => Cell::tinted("failed", Tint::Bad),
         TaskState::Cancelled => Cell::tinted("cancelled", Tint::Bad),
+        TaskState::Interrupted => Cell::tinted("interrupted", Tint::Bad),
     }
 }
 

@@ -4,13 +4,15 @@ use crate::protocol::params::Params;
 use innkeeper_model::{ProjectName, Refusal, Vm, VmState};
 
 /// Every state, for the refusal of what is none.
-const STATES: [VmState; 7] = [
+const STATES: [VmState; 9] = [
     VmState::Stopped,
     VmState::Starting,
     VmState::Running,
     VmState::Paused,
     VmState::Ended,
     VmState::Unresponsive,
+    VmState::Suspended,
+    VmState::Interrupted,
     VmState::Quarantined,
 ];
 
@@ -100,6 +102,8 @@ mod tests {
             facts: Facts::default(),
             spec: Some(Arc::new(spec)),
             incarnation: None,
+            memory: None,
+            interrupted: None,
         }
     }
 
