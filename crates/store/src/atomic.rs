@@ -9,8 +9,7 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-/// What the name of a file that is still being written starts with. No name that Innkeeper gives a
-/// finished file does, so what is left of a crash can be told apart.
+/// What the name of a file that is still being written starts with.
 const TEMPORARY_PREFIX: &str = ".tmp-";
 
 /// A file was not written; what was there before is untouched.
@@ -58,19 +57,26 @@ pub fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// Whether a file of this name is what a crash left of [`write_atomically`].
-pub(crate) fn is_temporary(name: &str) -> bool {
+/// Whether this is the name of a file that is still being written, or that a crash left so. Whoever
+/// owns the folder removes what has such a name when it opens the folder, before anything is written.
+/// No name that Innkeeper gives a finished file is one of these.
+pub fn is_temporary(name: &str) -> bool {
     name.starts_with(TEMPORARY_PREFIX)
 }
 
 fn write_new(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    write_unsynced(path, bytes, mode)?.sync_data()
+}
+
+/// Writes a file that is not there yet, without waiting for the disk.
+pub(crate) fn write_unsynced(path: &Path, bytes: &[u8], mode: u32) -> io::Result<File> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     let mode = Mode::from_raw_mode(mode);
     let mut file = File::from(rustix::fs::open(path, flags, mode)?);
     // The process's umask has its say at open; the caller's mode is what is wanted.
     rustix::fs::fchmod(&file, mode)?;
     file.write_all(bytes)?;
-    file.sync_data()
+    Ok(file)
 }
 
 fn folder_of(path: &Path) -> io::Result<&Path> {
@@ -81,9 +87,9 @@ fn folder_of(path: &Path) -> io::Result<&Path> {
     }
 }
 
-/// A name that nothing else in this process uses now, and no earlier process's leftover has unless
-/// it had the same pid; `O_EXCL` catches that.
-fn temporary_name() -> String {
+/// A name for a file that is still being written. Nothing else in this process uses it now, and no
+/// earlier process's leftover has it unless it had the same pid; `O_EXCL` catches that.
+pub(crate) fn temporary_name() -> String {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
     let now = std::time::SystemTime::now()

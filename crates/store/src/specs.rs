@@ -6,6 +6,8 @@
 use crate::{
     atomic::{WriteFailed, is_temporary, sync_folder, write_atomically},
     envelope::{self, Damage},
+    stamps::Stamps,
+    write_behind::{Change, WriteBehind},
 };
 use innkeeper_model::{Code, Refusal, Spec, VmId};
 use std::{
@@ -31,6 +33,10 @@ pub struct SpecStore {
     folder: PathBuf,
     /// Whose file was damaged when it was last read; it may not be overwritten.
     damaged: Mutex<BTreeSet<VmId>>,
+    /// What each file was like when it was last read or written here.
+    stamps: Stamps,
+    /// What is to be stored at the next [`SpecStore::sync_all`].
+    unsynced: WriteBehind,
 }
 
 /// One stored spec, as it was found.
@@ -119,7 +125,8 @@ impl SpecStore {
         let folder = folder.into();
         prepare(&folder)
             .map_err(|source| StoreFailed::Folder { folder: folder.clone(), source })?;
-        Ok(Self { folder, damaged: Mutex::default() })
+        let (damaged, stamps, unsynced) = Default::default();
+        Ok(Self { folder, damaged, stamps, unsynced })
     }
 
     /// Every stored spec, in the order of the VMs' ids. Files that are not named for a VM are not
@@ -147,8 +154,12 @@ impl SpecStore {
     }
 
     /// The stored spec of one VM, read again: what tells whether a person has mended it. `None` if
-    /// there is no file.
+    /// there is no file. What waits for [`sync_all`](Self::sync_all) is as good as stored.
     pub fn load_one(&self, id: VmId) -> Option<StoredSpec> {
+        if let Some(change) = self.unsynced.get(id) {
+            let spec = change.as_ref().as_ref().and_then(|bytes| envelope::read(id, bytes).ok())?;
+            return Some(StoredSpec::Whole(Box::new(spec)));
+        }
         match self.read(id) {
             StoredSpec::Damaged { reason: Damage::Unreadable(error), .. }
                 if error.kind() == io::ErrorKind::NotFound =>
@@ -168,7 +179,59 @@ impl SpecStore {
     /// [`StoreFailed::Write`], with the old spec still stored.
     pub fn save(&self, spec: &Spec) -> Result<(), StoreFailed> {
         self.refuse_if_damaged(spec.id)?;
-        Ok(write_atomically(&self.file(spec.id), &envelope::write(spec), 0o600)?)
+        self.unsynced.forget(spec.id);
+        let file = self.file(spec.id);
+        write_atomically(&file, &envelope::write(spec), 0o600)?;
+        self.stamps.note(spec.id, &file);
+        Ok(())
+    }
+
+    /// Stores a spec at the next [`sync_all`](Self::sync_all), which stores a hundred for not much
+    /// more than [`save`](Self::save) does one. Until then it is in memory only, and the end of the
+    /// daemon loses it: for specs that the journal holds until they are stored. Does not wait.
+    ///
+    /// # Errors
+    /// [`StoreFailed::Damaged`], as for `save`. That the disk is full shows in `sync_all`.
+    pub fn save_unsynced(&self, spec: &Spec) -> Result<(), StoreFailed> {
+        self.refuse_if_damaged(spec.id)?;
+        self.unsynced.put(spec.id, Change::new(Some(envelope::write(spec))));
+        Ok(())
+    }
+
+    /// Forgets a VM's spec at the next [`sync_all`](Self::sync_all), and until then as
+    /// [`save_unsynced`](Self::save_unsynced) stores one.
+    ///
+    /// # Errors
+    /// [`StoreFailed::Damaged`] if it was found damaged.
+    pub fn remove_unsynced(&self, id: VmId) -> Result<(), StoreFailed> {
+        self.refuse_if_damaged(id)?;
+        self.unsynced.put(id, Change::new(None));
+        Ok(())
+    }
+
+    /// Stores what waits: new files are written beside the old ones and synced, then take their places,
+    /// then the folder is synced. A crash of the daemon or the host at any moment leaves of each VM
+    /// the old spec or the new one, whole; once this has returned, the new ones. Nothing else on the
+    /// file system is waited for, as the guests' disks would be by `syncfs`. A change that comes while
+    /// this works waits for the next.
+    ///
+    /// # Errors
+    /// The first failure. Everything else was done, and what failed waits for the next call.
+    pub fn sync_all(&self) -> Result<(), StoreFailed> {
+        self.unsynced.sync(&self.folder, &self.stamps, |id| self.file(id))
+    }
+
+    /// The specs whose files somebody else has changed since they were last read or written here,
+    /// read anew. Files that are gone or new are not among them.
+    ///
+    /// # Errors
+    /// [`StoreFailed::Folder`].
+    pub fn changed_by_others(&self) -> Result<Vec<StoredSpec>, StoreFailed> {
+        let ids = self
+            .ids()
+            .map_err(|source| StoreFailed::Folder { folder: self.folder.clone(), source })?;
+        let changed = |id: &VmId| self.stamps.is_other(*id, &self.file(*id));
+        Ok(ids.into_iter().filter(changed).map(|id| self.read(id)).collect())
     }
 
     /// Forgets a VM's spec. That there is none is no failure, so that a crash can be repeated.
@@ -198,6 +261,7 @@ impl SpecStore {
 
     fn read(&self, id: VmId) -> StoredSpec {
         let file = self.file(id);
+        self.stamps.note(id, &file);
         let spec = fs::read(&file)
             .map_err(Damage::Unreadable)
             .and_then(|bytes| envelope::read(id, &bytes));
@@ -215,6 +279,8 @@ impl SpecStore {
 
     fn remove_file(&self, id: VmId) -> Result<(), StoreFailed> {
         let file = self.file(id);
+        self.unsynced.forget(id);
+        self.stamps.forget(id);
         let removed = match fs::remove_file(&file) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             other => other.and_then(|()| sync_folder(&self.folder)),
@@ -222,7 +288,11 @@ impl SpecStore {
         removed.map_err(|source| StoreFailed::Remove { file, source })
     }
 
-    fn refuse_if_damaged(&self, id: VmId) -> Result<(), StoreFailed> {
+    /// Refuses what would overwrite or remove a file that was found damaged.
+    ///
+    /// # Errors
+    /// [`StoreFailed::Damaged`].
+    pub fn refuse_if_damaged(&self, id: VmId) -> Result<(), StoreFailed> {
         if self.damaged().contains(&id) {
             return Err(StoreFailed::Damaged { id, file: self.file(id) });
         }

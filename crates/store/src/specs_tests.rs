@@ -9,6 +9,7 @@ fn spec(name: &str) -> Spec {
         created: Timestamp::UNIX_EPOCH,
         updated: Timestamp::UNIX_EPOCH,
         want: Want::Running,
+        draft: false,
         config: VmConfig::new(name.parse().unwrap()),
         assigned: Assigned::default(),
     }
@@ -188,4 +189,77 @@ fn only_the_customary_spelling_of_an_id_names_a_file() {
     ] {
         assert_eq!(id_of_file(&name), None, "{name}");
     }
+}
+
+#[test]
+fn what_waits_is_as_good_as_stored_and_is_stored_by_the_next_sync() {
+    let Fixture { folder, store } = fixture();
+    // More than are open at once.
+    let mut specs: Vec<Spec> = (0..300).map(|number| spec(&format!("vm-{number}"))).collect();
+    for spec in &specs {
+        store.save_unsynced(spec).unwrap();
+    }
+    specs[7].config.description = "changed since".into();
+    store.save_unsynced(&specs[7]).unwrap();
+    assert!(store.load().unwrap().is_empty());
+    match store.load_one(specs[7].id) {
+        Some(StoredSpec::Whole(found)) => assert_eq!(*found, specs[7]),
+        other => panic!("{other:?}"),
+    }
+    store.sync_all().unwrap();
+    let stored = store.load().unwrap();
+    assert_eq!(stored.len(), specs.len());
+    let changed = stored.into_iter().find(|stored| stored.id() == specs[7].id).unwrap();
+    assert!(matches!(changed, StoredSpec::Whole(found) if *found == specs[7]));
+    let mode = store.file(specs[0].id).metadata().unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+
+    store.remove_unsynced(specs[0].id).unwrap();
+    store.remove_unsynced(VmId::new()).unwrap();
+    assert!(store.load_one(specs[0].id).is_none());
+    store.sync_all().unwrap();
+    assert_eq!(store.load().unwrap().len(), specs.len() - 1);
+    assert_eq!(fs::read_dir(folder.path().join("specs")).unwrap().count(), specs.len() - 1);
+}
+
+#[test]
+fn what_is_saved_or_removed_at_once_overtakes_what_waits() {
+    let fixture = fixture();
+    let store = &fixture.store;
+    let (mut one, two) = (spec("one"), spec("two"));
+    store.save_unsynced(&one).unwrap();
+    store.save_unsynced(&two).unwrap();
+    one.want = Want::Stopped;
+    store.save(&one).unwrap();
+    store.remove(two.id).unwrap();
+    store.sync_all().unwrap();
+    assert!(matches!(only(store), StoredSpec::Whole(found) if *found == one));
+}
+
+#[test]
+fn what_cannot_be_stored_waits_and_the_others_are_stored() {
+    let Fixture { folder, store } = fixture();
+    let (one, two) = (spec("one"), spec("two"));
+    store.save_unsynced(&one).unwrap();
+    store.save_unsynced(&two).unwrap();
+    // A file cannot be renamed over a folder that is not empty.
+    fs::create_dir_all(store.file(one.id).join("inside")).unwrap();
+    let failed = store.sync_all().unwrap_err();
+    assert!(failed.to_string().contains(&one.id.to_string()), "{failed}");
+    assert!(matches!(store.load_one(two.id), Some(StoredSpec::Whole(_))));
+    assert_eq!(fs::read_dir(folder.path().join("specs")).unwrap().count(), 2);
+    fs::remove_dir_all(store.file(one.id)).unwrap();
+    store.sync_all().unwrap();
+    assert_eq!(store.load().unwrap().len(), 2);
+}
+
+#[test]
+fn what_is_damaged_is_not_overwritten_later_either() {
+    let (fixture, spec, _) = damaged_by(|_| "not JSON".into());
+    let store = &fixture.store;
+    for refused in [store.save_unsynced(&spec), store.remove_unsynced(spec.id)] {
+        assert!(matches!(refused, Err(StoreFailed::Damaged { .. })));
+    }
+    store.sync_all().unwrap();
+    assert_eq!(fs::read(store.file(spec.id)).unwrap(), b"not JSON");
 }
