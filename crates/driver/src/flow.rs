@@ -27,6 +27,14 @@ impl<S> Flow<S> {
         }
     }
 
+    /// Its steps, as [`Self::steps`].
+    pub fn into_steps(self) -> Vec<S> {
+        match self {
+            Self::Step(step) => vec![step],
+            Self::Together { steps, .. } => steps,
+        }
+    }
+
     /// The same order, of other steps.
     pub fn map<T>(self, into: impl FnMut(S) -> T) -> Flow<T> {
         let mut into = into;

@@ -19,7 +19,7 @@ pub use step::{Crash, Probed, Step, StepContext, StepError};
 
 use async_trait::async_trait;
 use innkeeper_model::{
-    Assigned, Facts, Foreign, HypervisorEvent, Incarnation, Refusal, VmConfig, VmId,
+    Assigned, Code, Facts, Foreign, HypervisorEvent, Incarnation, Refusal, VmConfig, VmId,
     host::Hypervisor, host::Safeguard,
 };
 use std::sync::Arc;
@@ -115,6 +115,16 @@ pub trait Driver: Send + Sync + 'static {
     /// The machines of this hypervisor on this host that are not Innkeeper's. Nothing is done to them.
     async fn foreign(&self) -> Vec<Foreign> {
         Vec::new()
+    }
+
+    /// What a VM would be that is like a foreign machine, as far as can be told: a draft, for a person
+    /// to look through. Looks at the process, for less than a millisecond.
+    ///
+    /// # Errors
+    /// This driver cannot tell.
+    fn draft(&self, machine: &Foreign) -> Result<VmConfig, Refusal> {
+        let message = format!("driver {} adopts no machines", machine.driver);
+        Err(Refusal::new(Code::Unsupported, message))
     }
 
     /// Finds the machines that an earlier daemon left, by their incarnations, and watches those that

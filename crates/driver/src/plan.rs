@@ -26,12 +26,14 @@ pub enum Operation {
     Pause,
     /// Let them go on.
     Resume,
-    /// Hold the CPUs, write the memory to a file that is there and empty, and end the machine.
+    /// Hold the CPUs, and write the memory to a file that is there and empty. The machine stays held: it
+    /// is put away by an operation of its own, once the file is known to be whole.
     Suspend {
         /// The file, in storage's folder; opened through storage.
         memory: PathBuf,
     },
-    /// Make the machine that a memory image was taken of, with that memory, and let it run.
+    /// Make the machine that a memory image was taken of, with that memory, and let it run. The last
+    /// part of the plan is what lets it run, and the one before it what loads the memory.
     Restore {
         /// What is known of the image.
         image: Arc<MemoryImage>,

@@ -1,0 +1,125 @@
+//! Making machines and putting them away, and taking over those of others.
+
+use super::{Outcome, died, is_meant, wrong};
+use crate::{
+    change::Change,
+    machine::{Device, Machine},
+    steps::Launch,
+    world::World,
+};
+use innkeeper_model::{Code, Foreign, Incarnation, IncarnationId, Refusal, VmId};
+use std::sync::Arc;
+
+impl World {
+    pub(super) fn prepare(&self, vm: VmId, incarnation: IncarnationId) -> Outcome {
+        let mut state = self.state();
+        if let Some(machine) = state.machine(vm) {
+            let message = format!("there is the record of a machine already: {}", machine.id());
+            let refusal = Refusal::new(Code::WrongState, message);
+            return Err(refusal.with_hint("end it with `inn kill`"));
+        }
+        self.change(&mut state, vm, Change::Prepared(incarnation));
+        Ok(())
+    }
+
+    pub(super) fn launch(&self, vm: VmId, launch: Launch) -> Outcome {
+        let Launch { mut incarnation, name, reboots_in_place } = launch;
+        let mut state = self.state();
+        if let Some(machine) = state.machine(vm) {
+            return match machine.id() == incarnation.id {
+                true if machine.is_alive() => Ok(()),
+                true => Err(died()),
+                false => Err(Refusal::new(Code::WrongState, "the VM has another machine")),
+            };
+        }
+        let folder = state.host.vms.get(&vm).and_then(|belongings| belongings.run_folder);
+        if folder != Some(incarnation.id) {
+            let message = "the hypervisor cannot start: its run folder is not there";
+            return Err(Refusal::new(Code::HypervisorFailed, message));
+        }
+        incarnation.process = Some(state.host.next_process(self.now()));
+        let incarnation = Arc::new(incarnation);
+        self.change(&mut state, vm, Change::Launched { incarnation, name, reboots_in_place });
+        Ok(())
+    }
+
+    pub(super) fn plug(&self, vm: VmId, incarnation: IncarnationId, device: Device) -> Outcome {
+        let mut state = self.state();
+        let machine = state.alive(vm, Some(incarnation))?;
+        if !machine.devices.contains(&device) {
+            self.change(&mut state, vm, Change::Plugged(device));
+        }
+        Ok(())
+    }
+
+    pub(super) fn unplug(&self, vm: VmId, incarnation: IncarnationId, device: Device) {
+        let mut state = self.state();
+        let machine = state.meant(vm, Some(incarnation));
+        if machine.is_some_and(|machine| machine.devices.contains(&device)) {
+            self.change(&mut state, vm, Change::Unplugged(device));
+        }
+    }
+
+    pub(super) fn put_away(&self, vm: VmId, incarnation: Option<IncarnationId>) -> Outcome {
+        let mut state = self.state();
+        if state.meant(vm, incarnation).is_some_and(Machine::is_alive) {
+            return Err(Refusal::new(Code::Internal, "a machine that lives cannot be put away"));
+        }
+        let meant = |id: Option<IncarnationId>| id.is_some_and(|id| is_meant(incarnation, id));
+        let belongings = state.host.vms.get(&vm);
+        let folder = belongings.and_then(|belongings| belongings.run_folder);
+        let machine = state.machine(vm).map(Machine::id);
+        if meant(machine.or(folder)) {
+            self.change(&mut state, vm, Change::PutAway);
+        } else if machine.is_none() {
+            state.tell_of_no_record(vm);
+        }
+        Ok(())
+    }
+
+    /// Forgets what is kept of a deleted VM.
+    pub(crate) fn forget(&self, vm: VmId) -> Outcome {
+        let mut state = self.state();
+        if state.machine(vm).is_some_and(Machine::is_alive) {
+            return Err(wrong("it has a machine that lives"));
+        }
+        // First, so that nobody is told of what is no more.
+        state.forget(vm);
+        if state.host.vms.contains_key(&vm) {
+            self.change(&mut state, vm, Change::Forgotten);
+        }
+        self.faults.forget(vm);
+        Ok(())
+    }
+
+    pub(super) fn adopt(&self, vm: VmId, incarnation: Incarnation, foreign: Foreign) -> Outcome {
+        let mut state = self.state();
+        if let Some(machine) = state.machine(vm) {
+            return match machine.id() == incarnation.id {
+                true => Ok(()),
+                false => Err(wrong("it has another machine")),
+            };
+        }
+        // Taken as it is by now, and only if it is the process that was meant.
+        let there = state.host.foreign.get(&foreign.process.pid);
+        let there = there.filter(|there| there.process == foreign.process).cloned();
+        let Some(there) = there else {
+            let process = format!(
+                "{} (started at tick {})",
+                foreign.process.pid, foreign.process.start_ticks
+            );
+            return Err(Refusal::not_found("machine with the process", process));
+        };
+        let (incarnation, foreign) = (Arc::new(incarnation), Box::new(there));
+        self.change(&mut state, vm, Change::Adopted { incarnation, foreign });
+        Ok(())
+    }
+
+    pub(super) fn give_back(&self, vm: VmId, incarnation: IncarnationId) {
+        let mut state = self.state();
+        if let Some(machine) = state.meant(vm, Some(incarnation)) {
+            let change = if machine.is_alive() { Change::GivenBack } else { Change::PutAway };
+            self.change(&mut state, vm, change);
+        }
+    }
+}
