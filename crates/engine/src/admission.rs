@@ -38,7 +38,7 @@ impl Admission<'_> {
     ) -> Result<Admitted, Refusal> {
         self.check(&config)?;
         for disk in &config.disks {
-            self.check_disk(disk)?;
+            self.storage.check_disk(disk)?;
         }
         let mut assigned = self.driver.assign(&config, None, self.hypervisor)?;
         assigned.uid = uid;
@@ -49,6 +49,7 @@ impl Admission<'_> {
             created: now,
             updated: now,
             want: Want::Stopped,
+            draft: false,
             config,
             assigned,
         }))
@@ -68,7 +69,7 @@ impl Admission<'_> {
         for disk in &config.disks {
             match before.config.disks.iter().find(|old| old.name == disk.name) {
                 Some(old) => same_volume(old, disk)?,
-                None => self.check_disk(disk)?,
+                None => self.storage.check_disk(disk)?,
             }
         }
         if runs {
@@ -141,23 +142,6 @@ impl Admission<'_> {
                 .with_hint("install the package ovmf, or use firmware: bios"));
             }
             Boot::Firmware(_) => {}
-        }
-        Ok(())
-    }
-
-    fn check_disk(&self, disk: &Disk) -> Result<(), Refusal> {
-        let at = |field: &str| format!("disks[{}].{field}", disk.name);
-        if let Some(image) = &disk.image {
-            let image = self.storage.image(image).map_err(|refusal| refusal.at(at("image")))?;
-            if let Some(size) = disk.size.filter(|size| *size < image.virtual_size) {
-                let problem = format!("is smaller than its image ({})", image.virtual_size);
-                return Err(
-                    Refusal::invalid(at("size"), size, problem).with_limit(image.virtual_size)
-                );
-            }
-        }
-        if let Some(path) = &disk.path {
-            self.storage.allowed_file(path, &at("path"))?;
         }
         Ok(())
     }

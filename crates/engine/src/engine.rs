@@ -3,8 +3,9 @@
 //! How it begins is in `opening`, how requests come in in `submit`, how their turn is done in `turn`.
 
 use crate::{
-    live::Live, perform::Performer, queues::Queues, reconcile::Noticed, request::Caller,
-    reservations::Reservations,
+    hands::blocking, history::History, journal::Recorder, live::Live, owed::Owing,
+    perform::Performer, queues::Queues, reconcile::Noticed, request::Caller,
+    reservations::Reservations, taking_up::Interrupted, unfinished::Unreadable,
 };
 use innkeeper_driver::ByteStream;
 use innkeeper_model::{
@@ -16,7 +17,7 @@ use innkeeper_view::{Record, View};
 use std::{sync::Arc, time::Duration};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use tracing::info;
+use tracing::{info, warn};
 
 /// The engine. Clones are one engine.
 #[derive(Clone)]
@@ -32,6 +33,14 @@ pub(crate) struct Shared {
     pub(crate) queues: Queues,
     pub(crate) live: Live,
     pub(crate) reservations: Reservations,
+    pub(crate) recorder: Recorder,
+    pub(crate) history: History,
+    pub(crate) owing: Owing,
+    pub(crate) interrupted: Interrupted,
+    /// Records that cannot be understood; they stay as long as this does.
+    pub(crate) unreadable: Vec<Unreadable>,
+    /// The host's boot.
+    pub(crate) boot_id: String,
     /// Whether what ran before this daemon has been found; nothing is done to a VM before.
     pub(crate) recovered: watch::Sender<bool>,
     pub(crate) stopping: CancellationToken,
@@ -76,37 +85,55 @@ impl Engine {
             let _ = tokio::time::timeout(at_most, live.ended()).await;
             return Some(live.snapshot());
         }
-        self.view().snapshot().tasks.get(&task).map(|task| task.value().as_ref().clone())
+        self.task(task).await
+    }
+
+    /// A task that is in memory, ended or not.
+    pub(crate) fn known_task(&self, task: TaskId) -> Option<Task> {
+        let live = self.shared.live.get(task).map(|live| live.snapshot());
+        let viewed = || {
+            let snapshot = self.view().snapshot();
+            snapshot.tasks.get(&task).map(|task| task.value().as_ref().clone())
+        };
+        live.or_else(viewed)
+    }
+
+    /// A task, from memory or from the history; `None` for one that is not known any more.
+    pub async fn task(&self, task: TaskId) -> Option<Task> {
+        if let Some(known) = self.known_task(task) {
+            return Some(known);
+        }
+        let database = self.shared.history.database();
+        blocking(move || Ok(database.get(task)?)).await.ok().flatten()
     }
 
     /// Asks a task to stop and undo what it did.
     ///
     /// # Errors
-    /// There is no such task, or it has ended.
-    pub fn cancel(&self, caller: &Caller, task: TaskId) -> Result<(), Refusal> {
-        if let Some(live) = self.shared.live.get(task) {
+    /// There is no such task, it has ended, or there is no way back for it any more.
+    pub async fn cancel(&self, caller: &Caller, task: TaskId) -> Result<(), Refusal> {
+        if let Some(live) = self.shared.live.get(task)
+            && !live.is_over()
+        {
+            live.try_cancel()?;
             info!(%task, caller = caller.name, "cancelled");
-            live.cancel.cancel();
             return Ok(());
         }
-        match self.view().snapshot().tasks.get(&task) {
+        match self.task(task).await {
             None => Err(Refusal::not_found("task", task)),
             Some(ended) => {
-                let message = format!("task {task} has ended: {:?}", ended.value().state);
+                let message = format!("task {task} has ended: {:?}", ended.state);
                 Err(Refusal::new(Code::WrongState, message.to_lowercase()))
             }
         }
     }
 
-    /// Stops accepting requests and cancels what is being done, then waits for it. Machines are left
-    /// as they are.
+    /// Stops accepting requests, and lets go of what is being done: it is on record, and the next daemon
+    /// takes it up. Machines are left as they are.
     pub async fn stop(&self) {
         self.shared.stopping.cancel();
-        for task in self.shared.live.all() {
-            task.cancel.cancel();
-        }
-        for task in self.shared.live.all() {
-            task.ended().await;
+        if let Err(error) = self.shared.performer.hands.wishes.flush().await {
+            warn!(%error, "specs stay in the journal until the next start");
         }
     }
 

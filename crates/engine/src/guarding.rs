@@ -13,7 +13,7 @@ const EVERY: Duration = Duration::from_secs(10);
 
 /// Guards for as long as the engine lives.
 pub(crate) async fn run(engine: Engine) {
-    while !engine.shared.stopping.is_cancelled() {
+    loop {
         if engine.view().snapshot().vms.values().any(|vm| needs_guard(vm)) {
             let guarded = engine.shared.performer.hands.guard_loopback().await;
             if let Err(error) = guarded {

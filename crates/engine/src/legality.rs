@@ -5,9 +5,11 @@
 //! was legal at first and is not by then fails without having changed anything.
 
 use innkeeper_model::{Code, Refusal, VmName, VmState};
+use serde::{Deserialize, Serialize};
 
 /// An operation on a VM, as far as legality goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Operation {
     /// What is done to its machine; `kill` may cut it short.
     Machine(MachineVerb),
@@ -18,7 +20,8 @@ pub(crate) enum Operation {
 }
 
 /// What is done to a machine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum MachineVerb {
     Start,
     Stop,
@@ -29,6 +32,15 @@ pub(crate) enum MachineVerb {
     Pause,
     Resume,
     PutAway,
+    /// Put away, and wanted stopped from then on.
+    PutAwayForGood,
+    /// Write its guest's memory to a file.
+    Preserve,
+    Suspend,
+    /// Go on from the memory that a suspend kept.
+    Restore,
+    /// Start, and give that memory up.
+    StartAfresh,
 }
 
 impl Operation {
@@ -52,13 +64,21 @@ impl MachineVerb {
             Self::Reset => "reset",
             Self::Pause => "pause",
             Self::Resume => "resume",
-            Self::PutAway => "put-away",
+            Self::PutAway | Self::PutAwayForGood => "put-away",
+            Self::Preserve => "preserve",
+            Self::Suspend => "suspend",
+            // As people write it.
+            Self::Restore => "resume",
+            Self::StartAfresh => "start",
         }
     }
 
     /// Whether a new machine comes of it.
     pub(crate) const fn makes(self) -> bool {
-        matches!(self, Self::Start | Self::Reboot | Self::ForcedReboot)
+        matches!(
+            self,
+            Self::Start | Self::StartAfresh | Self::Restore | Self::Reboot | Self::ForcedReboot
+        )
     }
 }
 
@@ -72,9 +92,21 @@ pub(crate) const fn after(operation: Operation, state: VmState) -> Option<VmStat
         // A VM whose spec cannot be read is left alone, but for what needs no spec.
         (Op::Machine(Verb::Kill) | Op::ForcedDelete, State::Quarantined) => Some(state),
         (_, State::Quarantined) => None,
+        // Nobody knows how far it is, so nothing is done to it but what a person can only mean.
+        (Op::Machine(Verb::Kill), State::Interrupted) => Some(state),
+        (_, State::Interrupted) => None,
 
         (Op::Machine(Verb::Start), State::Stopped | State::Ended) => Some(State::Running),
         (Op::Machine(Verb::Start), _) => None,
+        (Op::Machine(Verb::StartAfresh), State::Stopped | State::Ended | State::Suspended) => {
+            Some(State::Running)
+        }
+        (Op::Machine(Verb::StartAfresh), _) => None,
+
+        (Op::Machine(Verb::Suspend), State::Running | State::Paused) => Some(State::Suspended),
+        (Op::Machine(Verb::Suspend), _) => None,
+        (Op::Machine(Verb::Restore), State::Suspended) => Some(State::Running),
+        (Op::Machine(Verb::Restore), _) => None,
 
         // A guest whose CPUs are held cannot be asked anything.
         (Op::Machine(Verb::Stop), State::Running | State::Starting | State::Ended) => {
@@ -82,12 +114,12 @@ pub(crate) const fn after(operation: Operation, state: VmState) -> Option<VmStat
         }
         (Op::Machine(Verb::Stop), _) => None,
 
-        (Op::Machine(Verb::Kill), State::Stopped) => None,
+        (Op::Machine(Verb::Kill), State::Stopped | State::Suspended) => None,
         (Op::Machine(Verb::Kill), _) => Some(State::Stopped),
 
         (Op::Machine(Verb::Reboot), State::Running) => Some(State::Running),
         (Op::Machine(Verb::Reboot), _) => None,
-        (Op::Machine(Verb::ForcedReboot), State::Stopped) => None,
+        (Op::Machine(Verb::ForcedReboot), State::Stopped | State::Suspended) => None,
         (Op::Machine(Verb::ForcedReboot), _) => Some(State::Running),
 
         (Op::Machine(Verb::Reset), State::Running | State::Paused) => Some(state),
@@ -107,8 +139,13 @@ pub(crate) const fn after(operation: Operation, state: VmState) -> Option<VmStat
         (Op::Delete, _) => None,
         (Op::ForcedDelete, _) => Some(State::Stopped),
 
-        (Op::Machine(Verb::PutAway), State::Ended | State::Stopped) => Some(State::Stopped),
-        (Op::Machine(Verb::PutAway), _) => None,
+        (
+            Op::Machine(Verb::PutAway | Verb::PutAwayForGood),
+            State::Ended | State::Stopped | State::Suspended,
+        ) => Some(State::Stopped),
+        (Op::Machine(Verb::PutAway | Verb::PutAwayForGood), _) => None,
+        (Op::Machine(Verb::Preserve), State::Ended) => Some(State::Ended),
+        (Op::Machine(Verb::Preserve), _) => None,
     }
 }
 
@@ -127,7 +164,16 @@ pub(crate) fn refuse(operation: Operation, now: VmState, then: VmState, name: &V
         (_, VmState::Quarantined) => {
             "its stored spec is damaged; `inn get` shows how, and `inn delete --force` gives it up"
         }
+        (_, VmState::Interrupted) => {
+            "an operation stopped halfway: `inn tasks` shows it; `inn task resume` or `inn task undo` it"
+        }
         (Operation::Machine(Verb::Start), VmState::Paused) => "`inn resume` lets it go on",
+        (Operation::Machine(Verb::Start), VmState::Suspended) => {
+            "its memory is kept: `inn resume` goes on from it, `inn start --discard-memory` gives it up"
+        }
+        (Operation::Clone | Operation::Delete, VmState::Suspended) => {
+            "its memory is kept, and its disks with it: `inn resume` it, then stop it"
+        }
         (Operation::Machine(Verb::Stop), VmState::Paused) => {
             "`inn resume` it first, or end it with `inn kill`"
         }
@@ -148,7 +194,7 @@ pub(crate) fn refuse(operation: Operation, now: VmState, then: VmState, name: &V
 mod tests {
     use super::*;
 
-    const STATES: [VmState; 7] = [
+    const STATES: [VmState; 9] = [
         VmState::Stopped,
         VmState::Starting,
         VmState::Running,
@@ -156,12 +202,14 @@ mod tests {
         VmState::Ended,
         VmState::Unresponsive,
         VmState::Quarantined,
+        VmState::Suspended,
+        VmState::Interrupted,
     ];
 
     #[test]
     fn whatever_runs_can_be_killed() {
         for state in STATES {
-            let machine = state != VmState::Stopped;
+            let machine = !matches!(state, VmState::Stopped | VmState::Suspended);
             assert_eq!(
                 after(Operation::Machine(MachineVerb::Kill), state).is_some(),
                 machine,

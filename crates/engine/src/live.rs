@@ -5,8 +5,9 @@ use crate::{
     submit::Subject,
 };
 use innkeeper_model::{
-    Refusal, Revision, Task, TaskId, TaskState, Timestamp, VmId, VmName, task::StepState,
-    task::TaskStep,
+    Code, Refusal, Revision, Task, TaskId, TaskLogLine, TaskState, Timestamp, VmId, VmName,
+    VmState,
+    task::{MAX_TASK_LOG, StepState, TaskStep},
 };
 use innkeeper_view::{Update, View};
 use std::{
@@ -24,6 +25,7 @@ pub(crate) struct LiveTask {
     /// What it does to its VM, where legality asks.
     pub(crate) operation: Option<Operation>,
     pub(crate) cancel: CancellationToken,
+    kind: String,
     record: Mutex<Task>,
     ended: watch::Sender<bool>,
     view: View,
@@ -35,6 +37,7 @@ impl LiveTask {
             id: task.id,
             vm: task.vm,
             operation,
+            kind: task.operation.clone(),
             cancel: CancellationToken::new(),
             record: Mutex::new(task),
             ended: watch::channel(false).0,
@@ -61,13 +64,22 @@ impl LiveTask {
     }
 
     /// Begins, with these steps to do.
-    pub(crate) fn begin(&self, steps: Vec<String>) {
+    pub(crate) fn begin(&self, steps: &[String]) {
         self.update(|task| {
             task.state = TaskState::Running;
             task.started = Some(Timestamp::now());
-            let waiting =
-                |name| TaskStep { name, state: StepState::Waiting, started: None, took_us: None };
-            task.steps = steps.into_iter().map(waiting).collect();
+            task.steps = waiting(steps);
+        });
+    }
+
+    /// Goes on where an earlier daemon ended.
+    pub(crate) fn taken_up(&self, steps: &[String]) {
+        self.update(|task| {
+            task.state = TaskState::Running;
+            task.cancellable = false;
+            if task.steps.len() != steps.len() {
+                task.steps = waiting(steps);
+            }
         });
     }
 
@@ -93,21 +105,85 @@ impl LiveTask {
         });
     }
 
-    /// Ends the task; when this returns, readers can see how. Whoever waits for it is woken by
-    /// [`Self::wake`], after what it held has been let go of.
-    pub(crate) async fn end(&self, state: TaskState, error: Option<Refusal>) {
-        // Everything that the task did is in the view from this revision on.
-        let settled = self.view.barrier(Vec::new()).await.unwrap_or(Revision::default());
-        let task = {
-            let mut task = self.record();
+    /// Adds a line to the task's log, while there is room.
+    pub(crate) fn log(&self, text: String) {
+        self.update(|task| {
+            if task.log.len() < MAX_TASK_LOG {
+                task.log.push(TaskLogLine { at: Timestamp::now(), text });
+            }
+        });
+    }
+
+    /// Tells the caller something, once.
+    pub(crate) fn warn_once(&self, warning: String) {
+        self.update(|task| {
+            if !task.warnings.contains(&warning) {
+                task.warnings.push(warning);
+            }
+        });
+    }
+
+    /// Notes how much is done, in percent.
+    pub(crate) fn percent(&self, percent: u8) {
+        if self.record().percent != Some(percent) {
+            self.update(|task| task.percent = Some(percent));
+        }
+    }
+
+    /// What the task does.
+    pub(crate) fn kind(&self) -> &str {
+        &self.kind
+    }
+
+    /// Whether its end has been told.
+    pub(crate) fn is_over(&self) -> bool {
+        self.record().state.is_final()
+    }
+
+    /// Asks it to stop.
+    ///
+    /// # Errors
+    /// There is no way back for it any more.
+    pub(crate) fn try_cancel(&self) -> Result<(), Refusal> {
+        let task = self.record();
+        if !task.cancellable {
+            let message = format!(
+                "task {} cannot be cancelled any more: {} is past its point of no return",
+                self.id, task.operation
+            );
+            return Err(
+                Refusal::new(Code::WrongState, message).with_hint("`inn task watch` shows its end")
+            );
+        }
+        // Under the lock under which it ceases to be cancellable.
+        self.cancel.cancel();
+        Ok(())
+    }
+
+    /// How it ends, in words and for good.
+    pub(crate) fn ending(
+        &self,
+        state: TaskState,
+        error: Option<Refusal>,
+        leftovers: Vec<String>,
+    ) -> Task {
+        self.update(|task| {
             task.state = state;
             task.error = error;
+            task.leftovers = leftovers;
             task.cancellable = false;
             task.ended = Some(Timestamp::now());
-            task.settled_at = Some(settled);
-            task.clone()
-        };
-        let mut updates = vec![Update::Task(task)];
+        });
+        self.snapshot()
+    }
+
+    /// Tells the end. When this returns, readers can see it, and everything that was done. Whoever waits
+    /// for it is woken by [`Self::wake`], after what it held has been let go of.
+    pub(crate) async fn tell_end(&self) {
+        // Everything that the task did is in the view from this revision on.
+        let settled = self.view.barrier(Vec::new()).await.unwrap_or(Revision::default());
+        self.record().settled_at = Some(settled);
+        let mut updates = vec![Update::Task(self.snapshot())];
         updates.extend(self.vm.map(|id| Update::VmTask { id, task: None }));
         // A view that has stopped is read by nobody.
         let _ = self.view.barrier(updates).await;
@@ -123,6 +199,22 @@ impl LiveTask {
         // The sender is part of self, so this ends with the task only.
         let _ = self.ended.subscribe().wait_for(|ended| *ended).await;
     }
+}
+
+fn waiting(steps: &[String]) -> Vec<TaskStep> {
+    let waiting = |name: &String| TaskStep {
+        name: name.clone(),
+        state: StepState::Waiting,
+        started: None,
+        took_us: None,
+    };
+    steps.iter().map(waiting).collect()
+}
+
+fn fold<'a>(queued: impl Iterator<Item = &'a Arc<LiveTask>>, state: VmState) -> VmState {
+    queued
+        .filter_map(|before| before.operation)
+        .fold(state, |state, before| legality::after(before, state).unwrap_or(state))
 }
 
 /// All tasks that have not ended, oldest first for each VM.
@@ -157,15 +249,20 @@ impl Live {
     pub(crate) fn admit(&self, task: &Arc<LiveTask>, subject: &Subject) -> Result<(), Refusal> {
         let mut tasks = self.tasks();
         let queued = task.vm.and_then(|vm| tasks.by_vm.get(&vm)).into_iter().flatten();
-        let expected = queued
-            .filter_map(|before| before.operation)
-            .fold(subject.state, |state, before| legality::after(before, state).unwrap_or(state));
+        let expected = fold(queued, subject.state);
         if legality::after(subject.operation, expected).is_none() {
             let Subject { name, state, operation } = subject;
             return Err(legality::refuse(*operation, *state, expected, name));
         }
         tasks.insert(task);
         Ok(())
+    }
+
+    /// The state that a VM which is in this state now will have after what is queued for it.
+    pub(crate) fn expected(&self, vm: VmId, state: VmState) -> VmState {
+        let tasks = self.tasks();
+        let queued = tasks.by_vm.get(&vm).into_iter().flatten();
+        fold(queued, state)
     }
 
     /// Adds a task.

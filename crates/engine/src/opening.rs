@@ -1,31 +1,46 @@
 //! How the engine begins: what is stored, what still runs, what should.
 
 use crate::{
+    accountant::{Accountant, Capacity},
     engine::{Engine, Shared, stopping},
     guarding,
+    hands::{Hands, blocking},
+    history::{History, Remembered},
+    journal::Recorder,
     legality::MachineVerb,
     live::Live,
+    loading::{self, Loaded, Stored},
+    owed::Owing,
     perform::Performer,
+    planning::disk_size,
     queues::Queues,
     reconcile::{self, Noticed},
     request::Caller,
     reservations::Reservations,
-    steps::{Hands, blocking},
+    steps::Share,
+    survey,
+    taking_up::Interrupted,
+    unfinished::OnRecord,
+    wishes::Wishes,
+    witness::Witness,
 };
 use futures_util::StreamExt;
 use innkeeper_driver::{Driver, Found};
-use innkeeper_model::{
-    Code, MachineState, ProjectName, Refusal, Vm, VmId, VmName, Want, config::Autostart,
-    names::NotAName,
-};
+use innkeeper_hooks::Hooks;
+use innkeeper_model::{MachineState, Refusal, Vm, VmId, VmState, Want, config::Autostart};
 use innkeeper_network::{LoopbackGuard, UidRange};
-use innkeeper_storage::{Storage, Swept};
-use innkeeper_store::{SpecStore, StoredSpec};
-use innkeeper_view::{Update, View};
-use std::{collections::HashSet, path::Path, sync::Arc, time::Duration};
+use innkeeper_storage::Storage;
+use innkeeper_store::{SpecStore, TaskHistory, journal};
+use innkeeper_view::View;
+use std::{collections::HashSet, sync::Arc, time::Duration};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::warn;
+
+/// How often it is looked whether old records should be written anew.
+const RENEW_EVERY: Duration = Duration::from_secs(10);
+/// How many segments of the journal a record may be behind before it is.
+const SEGMENTS_KEPT: u64 = 4;
 
 /// What an engine is made of.
 pub struct EngineOptions {
@@ -39,10 +54,26 @@ pub struct EngineOptions {
     pub specs: SpecStore,
     /// Where images and volumes are kept.
     pub storage: Arc<Storage>,
+    /// What is on record of operations, as it was opened.
+    pub journal: journal::Opened,
+    /// Where ended tasks are remembered, and for how long.
+    pub history: TaskHistory,
+    /// How much of them.
+    pub remembered: Remembered,
+    /// How many ended tasks the view begins with.
+    pub shown_tasks: usize,
+    /// What this host may give.
+    pub capacity: Capacity,
+    /// The operator's executables.
+    pub hooks: Hooks,
+    /// The host's boot (`/proc/sys/kernel/random/boot_id`).
+    pub boot_id: String,
     /// The user ids that VMs run as; `None` where the daemon is not root.
     pub uids: Option<UidRange>,
     /// How many VMs are started at once after the host was.
     pub autostart_parallel: usize,
+    /// Who is told of every point that plans pass; nobody, but in tests.
+    pub witness: Option<Arc<dyn Witness>>,
 }
 
 impl Engine {
@@ -50,37 +81,104 @@ impl Engine {
     /// [`Engine::recover`], which must follow.
     ///
     /// # Errors
-    /// The stored specs or images cannot be listed.
+    /// The stored specs or images cannot be listed, or wishes of before not written to their files.
     pub async fn open(options: EngineOptions) -> Result<Self, Refusal> {
-        let EngineOptions { view, driver, noticed, specs, storage, uids, autostart_parallel } =
-            options;
-        let specs = Arc::new(specs);
+        let root = options.uids.is_some();
+        let journal::Opened { journal, records, damage } = options.journal;
+        let recorder = Recorder::new(journal);
+        let (specs, storage) = (Arc::new(options.specs), options.storage);
         let reservations = Reservations::default();
-        let (updates, specs) = {
-            let (storage, reservations) = (storage.clone(), reservations.clone());
-            blocking(move || Ok((load(&specs, &storage, &reservations)?, specs))).await?
+        let accountant = Accountant::new(options.capacity);
+        let (loaded, specs, storage) = {
+            let (reservations, shown) = (reservations.clone(), options.shown_tasks);
+            let history = options.history;
+            blocking(move || {
+                let parts = Stored { specs: &specs, storage: &storage, history: &history };
+                let loaded = loading::load(&parts, records, damage, &reservations, shown)?;
+                Ok(((loaded, history), specs, storage))
+            })
+            .await?
         };
-        let told = view.barrier(updates).await;
+        let (Loaded { updates, on_record, unreadable }, history) = loaded;
+        let told = options.view.barrier(updates).await;
         told.map_err(|_| stopping())?;
-        let root = uids.is_some();
-        let guard = LoopbackGuard::new(uids.clone().unwrap_or_default(), root);
-        let hands = Hands { view: view.clone(), specs, storage, guard };
+        let wishes = Wishes::new(specs, recorder.clone(), on_record.last_wish);
+        let guard = LoopbackGuard::new(options.uids.clone().unwrap_or_default(), root);
+        let view = options.view;
+        let (accountant, hooks) = (accountant, options.hooks);
+        let hands = Hands { view: view.clone(), wishes, storage, guard, accountant, hooks };
         let engine = Self {
             shared: Arc::new(Shared {
                 view,
-                performer: Performer { hands, driver },
-                noticed: noticed.clone(),
-                uids,
+                performer: Performer { hands, driver: options.driver, witness: options.witness },
+                noticed: options.noticed.clone(),
+                uids: options.uids,
                 queues: Queues::default(),
                 live: Live::default(),
                 reservations,
+                recorder,
+                history: History::start(history, options.remembered),
+                owing: Owing::default(),
+                interrupted: Interrupted::default(),
+                unreadable,
+                boot_id: options.boot_id,
                 recovered: watch::channel(false).0,
                 stopping: CancellationToken::new(),
-                autostart_parallel: autostart_parallel.max(1),
+                autostart_parallel: options.autostart_parallel.max(1),
             }),
         };
-        tokio::spawn(reconcile::run(engine.clone(), noticed));
+        engine.begin_from(on_record, options.noticed);
         Ok(engine)
+    }
+
+    /// Puts in its place what the journal says of before, and begins to look after things.
+    fn begin_from(&self, on_record: OnRecord, noticed: Noticed) {
+        let snapshot = self.view().snapshot();
+        let accountant = &self.shared.performer.hands.accountant;
+        for spec in snapshot.vms.values().filter_map(|vm| vm.spec.as_ref()) {
+            accountant.put_disk(spec.id, &spec.config.project, disk_size(spec, &snapshot));
+        }
+        for (task, held) in on_record.ended {
+            self.shared.history.put(task, Some(held));
+        }
+        let placed = self.place_unfinished(on_record.unfinished.into_values().collect());
+        for (deed, place) in placed {
+            let engine = self.clone();
+            self.look_after(async move {
+                // Nothing is done before it is known what runs.
+                if engine.recovered().await.is_ok() {
+                    engine.take_up(deed, place).await;
+                }
+            });
+        }
+        self.look_after(reconcile::run(self.clone(), noticed));
+        self.look_after(self.shared.performer.hands.wishes.clone().run());
+        self.look_after(self.clone().settle_by_and_by());
+        self.look_after(self.clone().renew_records());
+    }
+
+    /// Does something in the background until the engine is stopped.
+    pub(crate) fn look_after(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let stopping = self.shared.stopping.clone();
+        tokio::spawn(async move {
+            tokio::select! {
+                biased;
+                () = stopping.cancelled() => {}
+                () = work => {}
+            }
+        });
+    }
+
+    /// Writes long-lived records anew from time to time, so that old segments of the journal can go.
+    async fn renew_records(self) {
+        loop {
+            tokio::time::sleep(RENEW_EVERY).await;
+            let newest = self.shared.recorder.journal().newest();
+            let oldest = newest.saturating_sub(SEGMENTS_KEPT);
+            for deed in self.shared.owing.all().into_iter().chain(self.shared.interrupted.all()) {
+                deed.refresh(oldest).await;
+            }
+        }
     }
 
     /// Finds the machines that an earlier daemon left, goes on with what it was doing, then starts what
@@ -95,17 +193,26 @@ impl Engine {
             warn!(%vm, process = ?incarnation.process, "a machine runs of which there is no VM");
             self.shared.reservations.withhold_uids(incarnation.uid);
         }
+        for Found { vm, incarnation, .. } in &known {
+            let project = snapshot.vms.get(vm).map(|vm| vm.project.clone()).unwrap_or_default();
+            let share = Share { cpus: incarnation.cpus, memory: incarnation.memory };
+            self.shared.performer.hands.accountant.found(*vm, &project, share);
+        }
         let _ = self.view().barrier(Vec::new()).await;
-        self.shared.recovered.send_replace(true);
-        tokio::spawn(guarding::run(self.clone()));
-
+        // Whose operation is being taken up is looked at when that has ended.
+        let busy = |vm: &VmId| self.is_busy(*vm);
         let vms: HashSet<VmId> = known.iter().map(|found| found.vm).collect();
         let wanted = snapshot.vms.values().filter(|vm| is_to_run(vm) && !vms.contains(&vm.id));
         let work = known
             .into_iter()
+            .filter(|found| !busy(&found.vm))
             .map(Beginning::Found)
-            .chain(wanted.map(|vm| Beginning::Wanted(vm.id)))
+            .chain(wanted.filter(|vm| !busy(&vm.id)).map(|vm| Beginning::Wanted(vm.id)))
             .collect::<Vec<_>>();
+        self.shared.recovered.send_replace(true);
+        self.look_after(guarding::run(self.clone()));
+        self.look_after(survey::run(self.clone()));
+
         futures_util::stream::iter(work)
             .for_each_concurrent(self.shared.autostart_parallel, |beginning| {
                 self.begin_with(beginning)
@@ -139,7 +246,9 @@ impl Engine {
     }
 
     async fn start_with_host(&self, vm: VmId) {
-        self.see_done(vm, MachineVerb::Start).await;
+        let suspended = self.vm(vm).is_ok_and(|vm| vm.state == VmState::Suspended);
+        let verb = if suspended { MachineVerb::Restore } else { MachineVerb::Start };
+        self.see_done(vm, verb).await;
     }
 
     /// Has something done to a VM, and waits until it is.
@@ -166,59 +275,4 @@ fn is_to_run(vm: &Vm) -> bool {
     vm.spec
         .as_ref()
         .is_some_and(|spec| spec.want == Want::Running && spec.config.autostart == Autostart::Auto)
-}
-
-/// Everything that is stored, as updates of the view.
-fn load(
-    specs: &SpecStore,
-    storage: &Storage,
-    reservations: &Reservations,
-) -> Result<Vec<Update>, Refusal> {
-    let mut updates = Vec::new();
-    let stored = specs.load()?;
-    let ids: HashSet<VmId> = stored.iter().map(StoredSpec::id).collect();
-    let swept = storage.sweep(|vm| ids.contains(&vm))?;
-    if swept != Swept::default() {
-        info!(?swept, "cleared up what an earlier daemon had not finished");
-    }
-    for stored in stored {
-        updates.push(match stored {
-            StoredSpec::Whole(spec) => Update::VmSpec(Arc::from(spec)),
-            StoredSpec::Damaged { id, file, reason } => {
-                let problem = format!("{} is damaged: {reason}", file.display());
-                warn!(%id, problem, "quarantined");
-                let Salvaged { name, project, uid } = salvage(id, &file)?;
-                reservations.withhold_uids(uid);
-                Update::VmQuarantined { id, name, project, problem }
-            }
-        });
-    }
-    let catalogue = storage.images()?;
-    for damaged in catalogue.damaged {
-        warn!(image = damaged.name, reason = damaged.reason, "an image cannot be read");
-    }
-    updates.extend(catalogue.images.into_iter().map(Update::Image));
-    Ok(updates)
-}
-
-/// What can be made out of a damaged spec. Good enough to call the VM by, and not to act on.
-struct Salvaged {
-    name: VmName,
-    project: ProjectName,
-    uid: Option<u32>,
-}
-
-fn salvage(id: VmId, file: &Path) -> Result<Salvaged, Refusal> {
-    let text = std::fs::read(file).unwrap_or_default();
-    let document: serde_json::Value = serde_json::from_slice(&text).unwrap_or_default();
-    let config = &document["spec"]["config"];
-    let name = match config["name"].as_str().and_then(|name| name.parse().ok()) {
-        Some(name) => Ok(name),
-        None => format!("damaged-{}", &id.to_string()[..8]).parse(),
-    };
-    Ok(Salvaged {
-        name: name.map_err(|error: NotAName| Refusal::new(Code::Internal, error.to_string()))?,
-        project: config["project"].as_str().and_then(|name| name.parse().ok()).unwrap_or_default(),
-        uid: document["spec"]["assigned"]["uid"].as_u64().and_then(|uid| uid.try_into().ok()),
-    })
 }

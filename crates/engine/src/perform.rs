@@ -2,140 +2,378 @@
 //! cancelled.
 //!
 //! *Fail* is what a step does; *cancel* is what somebody asks for; *undo* is what follows both: the
-//! steps that were begun are taken back in reverse. A step that cannot be taken back is named in the
-//! task, and its leftovers with it.
+//! steps that were begun are taken back in reverse. Past its point of no return a plan is only gone
+//! forward. Whatever then cannot be taken back or finished is *owed*: it is named in the task, and
+//! tried again (`owed`).
 
 use crate::{
-    live::LiveTask,
-    steps::{Hands, OwnStep, PlanStep},
+    deed::Deed,
+    hands::{Hands, progress_of},
+    journal::{Mark, Way},
+    steps::{OwnStep, PlanStep},
+    witness::{Point, Site, Witness},
 };
-use innkeeper_driver::{Driver, StepContext, StepError};
+use futures_util::{StreamExt, stream::FuturesUnordered};
+use innkeeper_driver::{Crash, Driver, Flow, Probed, Step, StepContext, StepError};
 use innkeeper_model::{Code, Refusal, VmId, task::StepState};
-use innkeeper_storage::{OnProgress, Progress};
-use std::{
-    sync::{Arc, Weak},
-    time::Instant,
-};
+use std::{pin::pin, sync::Arc, time::Instant};
+use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, debug, debug_span, warn};
 
 /// Performs plans.
 pub(crate) struct Performer {
     pub(crate) hands: Hands,
     pub(crate) driver: Arc<dyn Driver>,
+    pub(crate) witness: Option<Arc<dyn Witness>>,
 }
 
-/// How a plan that was not done ended; all of it that could be taken back is.
+/// How a plan ended.
 #[derive(Debug)]
-pub(crate) enum Stopped {
+pub(crate) struct Ended {
+    pub(crate) outcome: Outcome,
+    /// What could not be taken back or finished.
+    pub(crate) leftovers: Vec<String>,
+}
+
+/// What became of it.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    Done,
     Cancelled,
     Failed(Refusal),
+    /// It cannot go on by itself: a step of it is another version's.
+    Interrupted(Refusal),
 }
 
 impl Performer {
-    /// Does a plan. After an error, what was begun has been undone.
-    pub(crate) async fn run(&self, task: &Arc<LiveTask>, plan: &[PlanStep]) -> Result<(), Stopped> {
-        for (index, step) in plan.iter().enumerate() {
-            if task.cancel.is_cancelled() {
-                // This one has not begun, so there is nothing of it to take back.
-                let stuck = self.undo(task, &plan[..index]).await;
-                return Err(stopped(StepError::Cancelled, stuck));
+    /// Does a plan from where it stands, the way that it goes.
+    pub(crate) async fn go(&self, deed: &Deed) -> Ended {
+        if deed.way() == Way::Back {
+            let leftovers = self.back(deed).await;
+            let why = "the daemon ended while it was done, and what it had done was undone";
+            return Ended {
+                outcome: Outcome::Failed(Refusal::new(Code::Cancelled, why)),
+                leftovers,
+            };
+        }
+        let Err(error) = self.forward(deed).await else {
+            return Ended { outcome: Outcome::Done, leftovers: Vec::new() };
+        };
+        let outcome = match error {
+            StepError::Cancelled => Outcome::Cancelled,
+            // Storage says by a refusal, too, that it was cancelled.
+            StepError::Failed(refusal) if refusal.code == Code::Cancelled => Outcome::Cancelled,
+            StepError::Failed(refusal) => Outcome::Failed(*refusal),
+        };
+        if deed.way() == Way::OnlyForward {
+            let why = match &outcome {
+                Outcome::Failed(refusal) => refusal.message.clone(),
+                _ => "it was stopped".into(),
+            };
+            let open = deed.open_steps();
+            let owed = |path: String| format!("{path} is still to be done: {why}");
+            return Ended { outcome, leftovers: open.into_iter().map(owed).collect() };
+        }
+        // It is decided, written down or not.
+        let _ = deed.turn(Way::Back).await;
+        let leftovers = self.back(deed).await;
+        Ended { outcome, leftovers }
+    }
+
+    async fn forward(&self, deed: &Deed) -> Result<(), StepError> {
+        let mut numbered = 0;
+        for (index, part) in deed.plan.flow.iter().enumerate() {
+            let first = numbered;
+            numbered += part.steps().len();
+            let passed = deed.way() == Way::OnlyForward;
+            if passed && deed.plan.no_return.is_some_and(|no_return| index < no_return) {
+                continue;
             }
-            let began = Instant::now();
-            task.step(index, StepState::Running, None);
-            let span = debug_span!("step", task = %task.id, name = step.name());
-            let outcome = self.perform(task, step).instrument(span).await;
-            let took_us = u64::try_from(began.elapsed().as_micros()).ok();
-            match outcome {
-                Ok(()) => task.step(index, StepState::Done, took_us),
-                Err(error) => {
-                    task.step(index, StepState::Failed, took_us);
-                    let stuck = self.undo(task, &plan[..=index]).await;
-                    return Err(stopped(error, stuck));
+            if !passed && deed.task.cancel.is_cancelled() {
+                return Err(StepError::Cancelled);
+            }
+            if !passed && deed.plan.no_return == Some(index) {
+                // Nobody's cancel is accepted any more, and then one that was is looked for.
+                deed.task.update(|task| task.cancellable = false);
+                if deed.task.cancel.is_cancelled() {
+                    return Err(StepError::Cancelled);
+                }
+                deed.turn(Way::OnlyForward).await?;
+            }
+            let cancelled = match deed.way() {
+                Way::OnlyForward => CancellationToken::new(),
+                _ => deed.task.cancel.child_token(),
+            };
+            match part {
+                Flow::Step(step) => self.step(deed, first, step, &cancelled).await?,
+                Flow::Together { steps, .. } => {
+                    self.together(deed, first, steps, &cancelled).await?;
                 }
             }
         }
         Ok(())
     }
 
-    async fn perform(&self, task: &Arc<LiveTask>, step: &PlanStep) -> Result<(), StepError> {
+    /// Does steps at the same time. When one fails the others are cancelled, and waited for.
+    async fn together(
+        &self,
+        deed: &Deed,
+        first: usize,
+        steps: &[PlanStep],
+        cancelled: &CancellationToken,
+    ) -> Result<(), StepError> {
+        let each = |(offset, step)| self.step(deed, first + offset, step, cancelled);
+        let mut running: FuturesUnordered<_> = steps.iter().enumerate().map(each).collect();
+        let mut failed = None;
+        while let Some(outcome) = running.next().await {
+            if let Err(error) = outcome {
+                cancelled.cancel();
+                // What the others were stopped for is the first failure, not that they were stopped.
+                let worse = matches!((&failed, &error), (None | Some(StepError::Cancelled), _));
+                if worse {
+                    failed = Some(error);
+                }
+            }
+        }
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// Does one step, unless it has been done.
+    async fn step(
+        &self,
+        deed: &Deed,
+        index: usize,
+        step: &PlanStep,
+        cancelled: &CancellationToken,
+    ) -> Result<(), StepError> {
+        if deed.mark(index) == Mark::Done {
+            return Ok(());
+        }
+        let span = debug_span!("step", task = %deed.task.id, name = deed.paths[index]);
+        let began = Instant::now();
+        let outcome = self.step_between_points(deed, index, step, cancelled).instrument(span).await;
+        let took_us = u64::try_from(began.elapsed().as_micros()).ok();
+        match &outcome {
+            Ok(()) => {
+                deed.record_step(index, Mark::Done).await;
+                deed.task.step(index, StepState::Done, took_us);
+            }
+            Err(_) => deed.task.step(index, StepState::Failed, took_us),
+        }
+        outcome
+    }
+
+    async fn step_between_points(
+        &self,
+        deed: &Deed,
+        index: usize,
+        step: &PlanStep,
+        cancelled: &CancellationToken,
+    ) -> Result<(), StepError> {
+        self.pass(deed, index, Site::BeforeJournal).await?;
+        if step.crash() == Crash::Once {
+            deed.record_beginning(index).await?;
+        }
+        self.pass(deed, index, Site::AfterJournal).await?;
+        if cancelled.is_cancelled() {
+            return Err(StepError::Cancelled);
+        }
+        deed.note(index, Mark::Begun);
+        deed.task.step(index, StepState::Running, None);
+        let done = self.act_before_witness(deed, index, step, cancelled).await;
+        // No abort is possible any more, so a hook can only be heard.
+        if let (
+            Err(StepError::Failed(refusal)),
+            PlanStep::Own(OwnStep::Hook { .. }),
+            Way::OnlyForward,
+        ) = (&done, step, deed.way())
+        {
+            deed.task.warn_once(refusal.message.clone());
+            refusal.causes.iter().for_each(|line| deed.task.log(line.clone()));
+        } else {
+            done?;
+        }
+        self.pass(deed, index, Site::AfterAct).await
+    }
+
+    /// Acts; a witness, if there is one, is told when the step has begun to wait.
+    async fn act_before_witness(
+        &self,
+        deed: &Deed,
+        index: usize,
+        step: &PlanStep,
+        cancelled: &CancellationToken,
+    ) -> Result<(), StepError> {
+        if self.witness.is_none() {
+            return self.act(deed, step, cancelled).await;
+        }
+        let own = cancelled.child_token();
+        let mut act = pin!(self.act(deed, step, &own));
+        tokio::select! {
+            biased;
+            outcome = &mut act => return outcome,
+            passed = self.pass(deed, index, Site::InWait) => if let Err(error) = passed {
+                own.cancel();
+                // However it ends by itself, it shall have failed.
+                let _ = act.await;
+                return Err(error);
+            },
+        }
+        act.await
+    }
+
+    async fn act(
+        &self,
+        deed: &Deed,
+        step: &PlanStep,
+        cancelled: &CancellationToken,
+    ) -> Result<(), StepError> {
         match step {
             PlanStep::Own(OwnStep::Forget { vm }) => Ok(self.driver.forget(*vm).await?),
             PlanStep::Own(step @ OwnStep::NoteWant { want, .. }) => {
-                if let Err(error) = self.hands.perform(step, &progress(task), &task.cancel).await {
-                    warn!(task = %task.id, %error, ?want, "what is wanted is not recorded");
+                let progress = progress_of(&deed.task);
+                if let Err(error) = self.hands.perform(step, &deed.task, &progress, cancelled).await
+                {
+                    warn!(task = %deed.task.id, %error, ?want, "what is wanted is not recorded");
                     let want = format!("{want:?}").to_lowercase();
-                    let warning = format!("recorded: false; that it is wanted {want}: {error}");
-                    task.update(|task| task.warnings.push(warning));
+                    deed.task
+                        .warn_once(format!("recorded: false; that it is wanted {want}: {error}"));
                 }
                 Ok(())
             }
-            PlanStep::Own(step) => self.hands.perform(step, &progress(task), &task.cancel).await,
-            PlanStep::Driver(step) => {
-                let context = StepContext { cancelled: task.cancel.clone() };
-                self.driver.perform(vm_of(task)?, step, &context).await
+            PlanStep::Own(step) => {
+                self.hands.perform(step, &deed.task, &progress_of(&deed.task), cancelled).await
             }
+            PlanStep::Driver(step) => {
+                let (vm, context) = (vm_of(deed)?, StepContext { cancelled: cancelled.clone() });
+                match self.driver.perform(vm, step, &context).await {
+                    Err(error) if step.crash == Crash::Probe => self.despite(vm, step, error).await,
+                    outcome => outcome,
+                }
+            }
+            PlanStep::Unknown(step) => Err(unknown(step).into()),
         }
     }
 
-    /// Takes back these steps, the last first. Returns what could not be taken back.
-    async fn undo(&self, task: &Arc<LiveTask>, begun: &[PlanStep]) -> Vec<String> {
+    /// A step that failed or was cancelled and can be asked after may have been done all the same: a
+    /// guest that went on must not be taken for one that did not.
+    async fn despite(&self, vm: VmId, step: &Step, error: StepError) -> Result<(), StepError> {
+        match self.driver.probe(vm, step).await {
+            Ok(Probed::Happened) => {
+                debug!(step = step.name, %error, "done all the same");
+                Ok(())
+            }
+            _ => Err(error),
+        }
+    }
+
+    /// Takes back what was begun, the last first. Returns what could not be taken back.
+    async fn back(&self, deed: &Deed) -> Vec<String> {
         let mut stuck = Vec::new();
-        for (index, step) in begun.iter().enumerate().rev() {
-            let outcome = match step {
-                PlanStep::Own(step) => self.hands.undo(step).await,
-                PlanStep::Driver(step) => match vm_of(task) {
-                    Ok(vm) => self.driver.undo(vm, step).await,
-                    Err(error) => Err(error.into()),
-                },
-            };
-            match outcome {
-                Ok(()) => task.undone(index),
+        for (index, placed) in deed.steps().rev() {
+            if !matches!(deed.mark(index), Mark::Begun | Mark::Done) {
+                continue;
+            }
+            match self.undo(deed, index, placed.step).await {
+                Ok(()) => {
+                    deed.record_step(index, Mark::Undone).await;
+                    deed.task.undone(index);
+                }
                 Err(error) => {
-                    warn!(task = %task.id, step = step.name(), %error, "cannot be undone");
-                    task.step(index, StepState::Stuck, None);
-                    stuck.push(format!("{} could not be undone: {error}", step.name()));
+                    let path = &deed.paths[index];
+                    warn!(task = %deed.task.id, step = path, %error, "cannot be undone");
+                    deed.task.step(index, StepState::Stuck, None);
+                    stuck.push(format!("{path} could not be undone: {error}"));
                 }
             }
         }
-        debug!(task = %task.id, steps = begun.len(), stuck = stuck.len(), "undone");
+        debug!(task = %deed.task.id, stuck = stuck.len(), "undone");
         stuck
     }
-}
 
-fn stopped(error: StepError, stuck: Vec<String>) -> Stopped {
-    match error {
-        StepError::Cancelled if stuck.is_empty() => Stopped::Cancelled,
-        StepError::Cancelled => {
-            let mut refusal = Refusal::new(Code::Cancelled, "cancelled, and not all of it undone");
-            refusal.causes = stuck;
-            Stopped::Failed(refusal)
+    async fn undo(&self, deed: &Deed, index: usize, step: &PlanStep) -> Result<(), StepError> {
+        if let Some(witness) = &self.witness {
+            witness.undoes(&point(deed, index, Site::AfterAct)).await?;
         }
-        StepError::Failed(refusal) => {
-            // Storage says by a refusal, too, that it was cancelled.
-            if refusal.code == Code::Cancelled && stuck.is_empty() {
-                return Stopped::Cancelled;
+        match step {
+            PlanStep::Own(step) => self.hands.undo(step).await,
+            PlanStep::Driver(step) => self.driver.undo(vm_of(deed)?, step).await,
+            PlanStep::Unknown(step) => {
+                // Only a person has a plan with such a step undone, and knows that it has one.
+                deed.task.warn_once(format!("not undone: {}", unknown(step).message));
+                Ok(())
             }
-            let mut refusal = *refusal;
-            refusal.causes.extend(stuck);
-            Stopped::Failed(refusal)
         }
+    }
+
+    /// Asks about the steps that a daemon was in when it ended, and notes what is known of them then.
+    ///
+    /// # Errors
+    /// A step is not known here, or nothing tells whether it happened.
+    pub(crate) async fn find_out(&self, deed: &Deed) -> Result<(), Refusal> {
+        for (index, placed) in deed.steps() {
+            match (placed.step, deed.mark(index)) {
+                (PlanStep::Unknown(step), _) => return Err(unknown(step)),
+                (step, Mark::Begun) if step.crash() == Crash::Once => {
+                    deed.task.step(index, StepState::Unknown, None);
+                    let path = &deed.paths[index];
+                    let message = format!("nothing tells whether {path} was done");
+                    match deed.way() {
+                        Way::Forward => return Err(Refusal::new(Code::OutcomeUnknown, message)),
+                        Way::OnlyForward => {
+                            deed.task.warn_once(message);
+                            deed.note(index, Mark::Done);
+                        }
+                        Way::Back => {}
+                    }
+                }
+                (PlanStep::Driver(step), Mark::Waiting | Mark::Begun)
+                    if step.crash == Crash::Probe && deed.way() != Way::Back =>
+                {
+                    match self.driver.probe(vm_of(deed)?, step).await {
+                        Ok(Probed::Happened) => {
+                            deed.record_step(index, Mark::Done).await;
+                            deed.task.step(index, StepState::Done, None);
+                        }
+                        Ok(Probed::DidNot) => {}
+                        Err(StepError::Failed(refusal)) => return Err(*refusal),
+                        Err(StepError::Cancelled) => {
+                            return Err(Refusal::new(Code::Cancelled, "cancelled"));
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    async fn pass(&self, deed: &Deed, index: usize, site: Site) -> Result<(), StepError> {
+        if let Some(witness) = &self.witness {
+            witness.passes(&point(deed, index, site)).await?;
+        }
+        Ok(())
     }
 }
 
-fn vm_of(task: &LiveTask) -> Result<VmId, Refusal> {
-    task.vm.ok_or_else(|| Refusal::new(Code::Internal, "a driver's step in a task without a VM"))
+fn point(deed: &Deed, index: usize, site: Site) -> Point {
+    Point {
+        operation: deed.task.kind().into(),
+        path: deed.paths[index].clone(),
+        site,
+        task: deed.task.id,
+        vm: deed.task.vm,
+    }
 }
 
-/// Notes progress in the task, whenever another percent is done.
-fn progress(task: &Arc<LiveTask>) -> OnProgress {
-    let task: Weak<LiveTask> = Arc::downgrade(task);
-    Arc::new(move |progress: Progress| {
-        let Some(task) = task.upgrade() else { return };
-        let Some(total) = progress.total.filter(|total| total.0 > 0) else { return };
-        let percent = u8::try_from(progress.done.0.saturating_mul(100) / total.0).unwrap_or(100);
-        let percent = Some(percent.min(100));
-        if task.snapshot().percent != percent {
-            task.update(|record| record.percent = percent);
-        }
-    })
+fn unknown(step: &Step) -> Refusal {
+    let message =
+        format!("step {} of version {} is not known to this version", step.name, step.schema);
+    Refusal::new(Code::Interrupted, message)
+        .with_hint("use the version that wrote it, or `inn task undo` what is known of it")
+}
+
+fn vm_of(deed: &Deed) -> Result<VmId, Refusal> {
+    let vm = deed.task.vm;
+    vm.ok_or_else(|| Refusal::new(Code::Internal, "a driver's step in a task without a VM"))
 }

@@ -5,22 +5,35 @@
 //! begin when it is first in each, or when only others that share stand before it and it shares too.
 //! Nothing times out here; leaving a queue is dropping one's place.
 
-use innkeeper_model::{ImageName, VmId};
+use innkeeper_model::{ImageName, VmId, diagnosis::QueueDiagnosis};
+use serde::{Deserialize, Serialize};
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
+    fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 use tokio::sync::watch;
 
 /// Something that operations compete for.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Resource {
     Vm(VmId),
     Image(ImageName),
 }
 
+impl fmt::Display for Resource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Vm(vm) => write!(f, "vm/{vm}"),
+            Self::Image(name) => write!(f, "image/{name}"),
+        }
+    }
+}
+
 /// How much of a resource an operation needs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Hold {
     /// With others that share.
     Shared,
@@ -35,6 +48,8 @@ pub(crate) struct Queues(Arc<Mutex<State>>);
 #[derive(Debug, Default)]
 struct State {
     next: u64,
+    /// Of these, nobody who waits is let begin.
+    paused: HashSet<Resource>,
     queues: HashMap<Resource, VecDeque<(u64, Hold)>>,
     places: HashMap<u64, Waiting>,
 }
@@ -68,6 +83,40 @@ impl Queues {
         Place { queues: self.clone(), number, granted }
     }
 
+    /// Lets nobody else begin with a resource, or lets them again. Who has begun goes on.
+    pub(crate) fn pause(&self, resource: &Resource, paused: bool) {
+        let mut state = self.state();
+        if paused {
+            state.paused.insert(resource.clone());
+            return;
+        }
+        state.paused.remove(resource);
+        let waiting: Vec<u64> =
+            state.queues.get(resource).into_iter().flatten().map(|(place, _)| *place).collect();
+        for place in waiting {
+            state.grant(place);
+        }
+    }
+
+    /// Every resource that is held, waited for or paused.
+    pub(crate) fn figures(&self) -> Vec<QueueDiagnosis> {
+        let state = self.state();
+        let has =
+            |place: &u64| state.places.get(place).is_some_and(|place| *place.granted.borrow());
+        let of = |(resource, queue): (&Resource, &VecDeque<(u64, Hold)>)| {
+            let holders = queue.iter().filter(|(place, _)| has(place)).count();
+            QueueDiagnosis {
+                resource: resource.to_string(),
+                holders,
+                waiting: queue.len() - holders,
+                paused: state.paused.contains(resource),
+            }
+        };
+        let idle = VecDeque::new();
+        let unused = state.paused.iter().filter(|paused| !state.queues.contains_key(paused));
+        state.queues.iter().chain(unused.map(|resource| (resource, &idle))).map(of).collect()
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         // Only collection operations happen under the lock.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -78,6 +127,9 @@ impl State {
     /// Lets a place begin if it may.
     fn grant(&self, number: u64) {
         let Some(waiting) = self.places.get(&number) else { return };
+        if *waiting.granted.borrow() {
+            return;
+        }
         let may = waiting.wants.iter().all(|(resource, _)| self.may_begin(number, resource));
         if may {
             waiting.granted.send_replace(true);
@@ -85,6 +137,9 @@ impl State {
     }
 
     fn may_begin(&self, number: u64, resource: &Resource) -> bool {
+        if self.paused.contains(resource) {
+            return false;
+        }
         let queue = self.queues.get(resource).into_iter().flatten();
         for (index, (place, hold)) in queue.enumerate() {
             match (place == &number, hold) {

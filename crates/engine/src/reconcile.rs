@@ -4,7 +4,12 @@
 //! marked. One task drains the marks and looks at each VM as it is by then: a mark says "look", never
 //! "do". Marks of one VM are one mark, however many come.
 
-use crate::{engine::Engine, legality::MachineVerb, request::Caller};
+use crate::{
+    engine::Engine,
+    legality::MachineVerb,
+    policy::{self, Action},
+    request::Caller,
+};
 use innkeeper_driver::Observer;
 use innkeeper_model::{Facts, HypervisorEvent, Incarnation, MachineState, Vm, VmId};
 use innkeeper_view::{Update, View};
@@ -80,6 +85,9 @@ impl Observer for Noticed {
 /// Looks at marked VMs for as long as the engine lives.
 pub(crate) async fn run(engine: Engine, noticed: Noticed) {
     let mut patience = Patience::default();
+    if engine.recovered().await.is_err() {
+        return;
+    }
     loop {
         let marked = noticed.take().await;
         // All that was told before the marks were taken is in the view after this.
@@ -92,14 +100,42 @@ pub(crate) async fn run(engine: Engine, noticed: Noticed) {
                 patience.forget(id);
                 continue;
             };
-            if !needs_putting_away(vm) {
+            let Some(action) = policy::action(vm) else {
                 patience.forget(id);
-            } else if !engine.is_busy(id) && patience.may_try(id, &noticed) {
-                debug!(vm = %id, end = ?vm.facts.last_end, "puts away what has ended");
-                // A refusal means that somebody else was faster; their task's end marks it again.
-                let _ = engine.submit_power(&Caller::innkeeper(), id, MachineVerb::PutAway).await;
+                continue;
+            };
+            if !engine.is_busy(id) && patience.may_try(id, &noticed) {
+                debug!(vm = %id, end = ?vm.facts.last_end, ?action, "its guest has ended");
+                engine.act(vm, action).await;
             }
         }
+    }
+}
+
+impl Engine {
+    async fn act(&self, vm: &Vm, action: Action) {
+        let id = vm.id;
+        let verb = match action {
+            Action::Leave(problem) => return self.put_away_and_leave(id, problem).await,
+            Action::PutAway => MachineVerb::PutAway,
+            Action::PutAwayForGood => MachineVerb::PutAwayForGood,
+            Action::Restart => MachineVerb::Start,
+            Action::Preserve => MachineVerb::Preserve,
+        };
+        // A refusal means that somebody else was faster; their task's end marks it again.
+        let _ = self.submit_power(&Caller::innkeeper(), id, verb).await;
+    }
+
+    /// Puts a machine away, and says why it is not started again.
+    async fn put_away_and_leave(&self, id: VmId, problem: String) {
+        let put_away = self.submit_power(&Caller::innkeeper(), id, MachineVerb::PutAway).await;
+        let Ok(accepted) = put_away else { return };
+        let engine = self.clone();
+        tokio::spawn(async move {
+            engine.wait(accepted.task, Duration::MAX).await;
+            let problem = Some(problem);
+            engine.view().post(Update::VmProblem { id, problem });
+        });
     }
 }
 
@@ -135,14 +171,5 @@ impl Patience {
             noticed.mark(vm);
         });
         false
-    }
-}
-
-/// Whether a machine has ended and its remains are still there.
-fn needs_putting_away(vm: &Vm) -> bool {
-    match vm.facts.machine {
-        MachineState::Ended => true,
-        MachineState::Absent => vm.incarnation.is_some(),
-        _ => false,
     }
 }

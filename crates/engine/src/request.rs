@@ -1,6 +1,7 @@
 //! What can be asked of the engine: one closed list, whichever door it comes through.
 
 use innkeeper_model::{DiskFormat, ImageKind, ImageName, Revision, TaskId, VmConfig, VmId, VmName};
+use serde::{Deserialize, Serialize};
 use std::{path::PathBuf, time::Duration};
 
 /// How long a guest may take to power itself off, where nobody says.
@@ -62,6 +63,13 @@ pub enum Request {
         /// What.
         verb: PowerVerb,
     },
+    /// Make a foreign machine a VM.
+    Adopt {
+        /// The machine's process id, as the host's list of foreign machines shows it.
+        pid: u32,
+        /// The name that the VM gets; else the machine's own.
+        name: Option<VmName>,
+    },
     /// Import an image.
     AddImage(Box<AddImage>),
     /// Remove an image.
@@ -75,7 +83,10 @@ pub enum Request {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PowerVerb {
     /// Make the machine and let it run.
-    Start,
+    Start {
+        /// Give up the memory of a suspended VM; without this, starting one is refused.
+        discard_memory: bool,
+    },
     /// Ask the guest to power itself off, and wait for it.
     Stop {
         /// How long it may take; then the VM is left running and the task fails.
@@ -94,27 +105,31 @@ pub enum PowerVerb {
     Reset,
     /// Hold the CPUs.
     Pause,
-    /// Let them go on.
+    /// Let them go on; a suspended VM goes on from its memory.
     Resume,
+    /// Write the memory to a file, and end the machine.
+    Suspend,
 }
 
 impl PowerVerb {
     /// The verb as people write it.
     pub const fn name(self) -> &'static str {
         match self {
-            Self::Start => "start",
+            Self::Start { .. } => "start",
             Self::Stop { .. } => "stop",
             Self::Kill => "kill",
             Self::Reboot { .. } => "reboot",
             Self::Reset => "reset",
             Self::Pause => "pause",
             Self::Resume => "resume",
+            Self::Suspend => "suspend",
         }
     }
 }
 
 /// An image to import.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub struct AddImage {
     /// The name it gets.
     pub name: ImageName,
@@ -129,7 +144,8 @@ pub struct AddImage {
 }
 
 /// Where an image comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum ImageFrom {
     /// A file on this host.
     File(PathBuf),

@@ -1,39 +1,54 @@
-//! The engine's own steps: what every hypervisor shares.
+//! Steps as they stand in a plan: the engine's own, a driver's, and those of another version. Data
+//! only; `hands` does the engine's, the driver its own.
 
-use crate::request::{AddImage, ImageFrom};
-use innkeeper_driver::{Step, StepError};
+use crate::request::AddImage;
+use innkeeper_driver::{Crash, Step};
+use innkeeper_hooks::HookEvent;
 use innkeeper_model::{
-    Code, DeviceName, ImageName, Refusal, Spec, Timestamp, VmId, VmName, Want,
+    ByteSize, DeviceName, ImageName, Incarnation, Mebibytes, MemoryImage, ProjectName, Spec, VmId,
+    VmName, Want,
     config::{CloudInit, Disk},
 };
-use innkeeper_network::LoopbackGuard;
-use innkeeper_storage::{ImportRequest, ImportSource, OnProgress, SeedRequest, Storage};
-use innkeeper_store::SpecStore;
-use innkeeper_view::{Update, View};
+use serde::{Deserialize, Serialize};
 use std::{path::PathBuf, sync::Arc};
-use tokio_util::sync::CancellationToken;
 
-/// One step of a plan: the engine's own, or the driver's.
-#[derive(Debug, Clone, PartialEq)]
+/// The version of the shape of the engine's own steps.
+const SCHEMA: u32 = 1;
+/// What stands before a driver's step in its name and never in the engine's.
+const OF_DRIVER: char = '/';
+
+/// One step of a plan, in memory. Written down, each is a [`Step`]: a name, a version, what can be
+/// known after a crash, and arguments.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(from = "Step", into = "Step")]
 pub(crate) enum PlanStep {
+    /// The engine's.
     Own(OwnStep),
+    /// The driver's, which only the driver reads.
     Driver(Step),
+    /// One of the engine's that another version wrote and this one does not know.
+    Unknown(Step),
 }
 
-impl PlanStep {
-    pub(crate) fn name(&self) -> String {
-        match self {
-            Self::Own(step) => step.name().into(),
-            Self::Driver(step) => step.name.clone(),
-        }
-    }
+/// What a machine takes of its host.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Share {
+    pub(crate) cpus: u16,
+    pub(crate) memory: Mebibytes,
 }
 
 /// A step that the engine does itself.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) enum OwnStep {
+    /// Take a machine's share of this host.
+    Reserve { vm: VmId, project: ProjectName, share: Share },
+    /// Give it back.
+    Release { vm: VmId },
+    /// Take what a VM's disks may grow to, in place of what it had taken before.
+    ReserveDisk { vm: VmId, project: ProjectName, size: ByteSize, before: Option<ByteSize> },
     /// Begin a new VM's volumes: until they are finished they are known to be half made, whatever
-    /// happens to the daemon.
+    /// happens to the daemon and its journal.
     ClaimVolumes { vm: VmId },
     /// The VM is stored: what was made for it is whole.
     FinishVolumes { vm: VmId },
@@ -47,10 +62,27 @@ pub(crate) enum OwnStep {
     CloneVolumes { from: VmId, to: VmId },
     /// Give a VM its UEFI variables.
     CreateNvram { vm: VmId, template: PathBuf },
-    /// Write the cloud-init seed.
+    /// Write the cloud-init seed. Its texts are secrets and are not written down: after a crash what
+    /// they were written for is undone.
     WriteSeed { vm: VmId, hostname: VmName, documents: Box<CloudInit>, inherit: Option<VmId> },
     /// Remove it.
     RemoveSeed { vm: VmId },
+    /// Make the file that a machine's memory goes to.
+    CreateMemory { vm: VmId },
+    /// Say that a memory image is whole, and what it is of.
+    SealMemory { vm: VmId, incarnation: Arc<Incarnation> },
+    /// See whether a memory image is all there.
+    CheckMemory { vm: VmId },
+    /// Read it, and hold it against its checksum.
+    VerifyMemory { vm: VmId, image: Arc<MemoryImage> },
+    /// Say that a guest may have gone on from it, so that it is never used again.
+    SpendMemory { vm: VmId, image: Arc<MemoryImage> },
+    /// Remove it.
+    RemoveMemory { vm: VmId },
+    /// Say that the dump of a guest's memory is whole.
+    NoteDump { vm: VmId },
+    /// Make the file that a dump of a guest's memory goes to.
+    CreateDump { vm: VmId },
     /// Store a new or changed spec.
     SaveSpec { spec: Arc<Spec>, before: Option<Arc<Spec>> },
     /// Remove a spec; a damaged one only where it is given up by name.
@@ -63,6 +95,8 @@ pub(crate) enum OwnStep {
     GuardLoopback,
     /// Have the driver forget what it keeps of a VM.
     Forget { vm: VmId },
+    /// Run the operator's executables for an event.
+    Hook { vm: VmId, event: HookEvent, reason: String },
     /// Import an image.
     ImportImage(Box<AddImage>),
     /// Remove one.
@@ -72,6 +106,9 @@ pub(crate) enum OwnStep {
 impl OwnStep {
     pub(crate) const fn name(&self) -> &'static str {
         match self {
+            Self::Reserve { .. } => "reserve",
+            Self::Release { .. } => "release",
+            Self::ReserveDisk { .. } => "reserve-disk",
             Self::ClaimVolumes { .. } => "claim-volumes",
             Self::FinishVolumes { .. } => "finish-volumes",
             Self::CreateVolume { .. } => "create-volume",
@@ -81,187 +118,87 @@ impl OwnStep {
             Self::CreateNvram { .. } => "create-nvram",
             Self::WriteSeed { .. } => "write-seed",
             Self::RemoveSeed { .. } => "remove-seed",
+            Self::CreateMemory { .. } => "create-memory",
+            Self::SealMemory { .. } => "seal-memory",
+            Self::CheckMemory { .. } => "check-memory",
+            Self::VerifyMemory { .. } => "verify-memory",
+            Self::SpendMemory { .. } => "spend-memory",
+            Self::RemoveMemory { .. } => "remove-memory",
+            Self::CreateDump { .. } => "create-dump",
+            Self::NoteDump { .. } => "note-dump",
             Self::SaveSpec { .. } => "save-spec",
             Self::RemoveSpec { .. } => "remove-spec",
             Self::SetWant { .. } => "set-want",
             Self::NoteWant { .. } => "note-want",
             Self::GuardLoopback => "guard-loopback",
             Self::Forget { .. } => "forget",
+            Self::Hook { .. } => "hook",
             Self::ImportImage(_) => "import-image",
             Self::RemoveImage { .. } => "remove-image",
         }
     }
+
+    /// Which of several like it in one plan.
+    fn about(&self) -> Option<String> {
+        match self {
+            Self::CreateVolume { disk, .. } => Some(disk.name.to_string()),
+            Self::RemoveVolume { disk, .. } => Some(disk.to_string()),
+            Self::Hook { event, .. } => Some(event.to_string()),
+            _ => None,
+        }
+    }
+
+    /// What can be known of it after a crash. A hook may have done anything, so nobody can know.
+    const fn crash(&self) -> Crash {
+        match self {
+            Self::Hook { .. } => Crash::Once,
+            _ => Crash::Repeat,
+        }
+    }
 }
 
-/// What the engine's steps act on.
-#[derive(Debug)]
-pub(crate) struct Hands {
-    pub(crate) view: View,
-    pub(crate) specs: Arc<SpecStore>,
-    pub(crate) storage: Arc<Storage>,
-    pub(crate) guard: LoopbackGuard,
+impl PlanStep {
+    /// The step's name in paths: what it does, and which of several.
+    pub(crate) fn name(&self) -> String {
+        let (name, about) = match self {
+            Self::Own(step) => (step.name(), step.about()),
+            Self::Driver(step) | Self::Unknown(step) => (step.name.as_str(), step.about.clone()),
+        };
+        match about {
+            Some(about) => format!("{name}:{about}"),
+            None => name.to_owned(),
+        }
+    }
+
+    pub(crate) const fn crash(&self) -> Crash {
+        match self {
+            Self::Own(step) => step.crash(),
+            Self::Driver(step) | Self::Unknown(step) => step.crash,
+        }
+    }
 }
 
-impl Hands {
-    /// Does one step.
-    ///
-    /// # Errors
-    /// What failed, or that it was cancelled; [`Hands::undo`] then takes back what was begun.
-    pub(crate) async fn perform(
-        &self,
-        step: &OwnStep,
-        on_progress: &OnProgress,
-        cancelled: &CancellationToken,
-    ) -> Result<(), StepError> {
-        let storage = &self.storage;
+impl From<PlanStep> for Step {
+    fn from(step: PlanStep) -> Self {
         match step {
-            OwnStep::CreateVolume { vm, disk } => {
-                storage.create_volume(*vm, disk).await?;
+            PlanStep::Own(own) => {
+                let step = Self::new(own.name(), SCHEMA, own.crash(), &own);
+                Self { about: own.about(), ..step }
             }
-            OwnStep::RemoveVolume { vm, disk } => storage.remove_volume(*vm, disk).await?,
-            OwnStep::RemoveVolumes { vm } => storage.remove_volumes(*vm).await?,
-            OwnStep::CloneVolumes { from, to } => {
-                storage.clone_volumes(*from, *to, on_progress, cancelled).await?;
-            }
-            OwnStep::CreateNvram { vm, template } => {
-                storage.create_nvram(*vm, template).await?;
-            }
-            OwnStep::WriteSeed { vm, hostname, documents, inherit } => {
-                let inherit = *inherit;
-                storage.write_seed(SeedRequest { vm: *vm, hostname, documents, inherit }).await?;
-            }
-            OwnStep::RemoveSeed { vm } => storage.remove_seed(*vm).await?,
-            OwnStep::SaveSpec { spec, .. } => self.save(spec.clone()).await?,
-            OwnStep::RemoveSpec { vm, damaged: false } => self.remove(*vm).await?,
-            OwnStep::RemoveSpec { vm, damaged: true } => self.discard(*vm).await?,
-            OwnStep::SetWant { vm, want, .. } | OwnStep::NoteWant { vm, want, .. } => {
-                self.set_want(*vm, *want).await?;
-            }
-            OwnStep::GuardLoopback => self.guard_loopback().await?,
-            OwnStep::ImportImage(image) => {
-                let image = storage.import(import(image)?, on_progress, cancelled).await?;
-                self.tell(Update::Image(image)).await?;
-            }
-            OwnStep::RemoveImage { name } => {
-                storage.remove_image(name).await?;
-                self.tell(Update::ImageRemoved(name.clone())).await?;
-            }
-            OwnStep::ClaimVolumes { vm } => storage.claim_volumes(*vm).await?,
-            OwnStep::FinishVolumes { vm } => storage.finish_volumes(*vm).await?,
-            // The driver is not among the engine's hands; `perform` passes this one on.
-            OwnStep::Forget { .. } => {}
+            PlanStep::Driver(step) | PlanStep::Unknown(step) => step,
         }
-        Ok(())
-    }
-
-    /// Takes back one step, done or half done.
-    ///
-    /// # Errors
-    /// What could not be taken back.
-    pub(crate) async fn undo(&self, step: &OwnStep) -> Result<(), StepError> {
-        let storage = &self.storage;
-        match step {
-            OwnStep::CreateVolume { vm, disk } => storage.remove_volume(*vm, &disk.name).await?,
-            OwnStep::CloneVolumes { to: vm, .. } | OwnStep::ClaimVolumes { vm } => {
-                storage.abandon_volumes(*vm).await?;
-            }
-            OwnStep::SaveSpec { spec, before: None } => self.remove(spec.id).await?,
-            OwnStep::SaveSpec { before: Some(before), .. } => self.save(before.clone()).await?,
-            OwnStep::SetWant { vm, before, .. } | OwnStep::NoteWant { vm, before, .. } => {
-                self.set_want(*vm, *before).await?;
-            }
-            // A VM that is there keeps these until it is deleted; of a new one all volumes go.
-            OwnStep::WriteSeed { .. }
-            | OwnStep::FinishVolumes { .. }
-            | OwnStep::CreateNvram { .. }
-            // An import that failed has left nothing; one that did not is the plan's last step.
-            | OwnStep::ImportImage(_)
-            // What was removed is gone; plans remove last.
-            | OwnStep::RemoveVolume { .. }
-            | OwnStep::RemoveVolumes { .. }
-            | OwnStep::RemoveSeed { .. }
-            | OwnStep::RemoveSpec { .. }
-            | OwnStep::RemoveImage { .. }
-            | OwnStep::Forget { .. }
-            // The rule is every VM's.
-            | OwnStep::GuardLoopback => {}
-        }
-        Ok(())
-    }
-
-    async fn save(&self, spec: Arc<Spec>) -> Result<(), StepError> {
-        let (specs, stored) = (self.specs.clone(), spec.clone());
-        blocking(move || Ok(specs.save(&stored)?)).await?;
-        self.tell(Update::VmSpec(spec)).await
-    }
-
-    async fn remove(&self, vm: VmId) -> Result<(), StepError> {
-        let specs = self.specs.clone();
-        blocking(move || Ok(specs.remove(vm)?)).await?;
-        self.tell(Update::VmRemoved(vm)).await
-    }
-
-    async fn discard(&self, vm: VmId) -> Result<(), StepError> {
-        let specs = self.specs.clone();
-        blocking(move || Ok(specs.discard_damaged(vm)?)).await?;
-        self.tell(Update::VmRemoved(vm)).await
-    }
-
-    /// Safe because a VM's queue lets one task at a time change its spec.
-    async fn set_want(&self, vm: VmId, want: Want) -> Result<(), StepError> {
-        let snapshot = self.view.snapshot();
-        let spec = snapshot.vms.get(&vm).and_then(|vm| vm.spec.clone());
-        let Some(mut spec) = spec.filter(|spec| spec.want != want) else { return Ok(()) };
-        let changed = Arc::make_mut(&mut spec);
-        changed.want = want;
-        changed.updated = Timestamp::now();
-        self.save(spec).await
-    }
-
-    /// Sets the rule that keeps guests from this host, and tells whether it stands.
-    pub(crate) async fn guard_loopback(&self) -> Result<(), Refusal> {
-        let outcome = self.guard.ensure().await;
-        let mut host = self.view.snapshot().host.value().as_ref().clone();
-        let stands = self.guard.safeguard();
-        host.confinement.retain(|safeguard| safeguard.name != stands.name);
-        host.confinement.push(stands);
-        self.view.post(Update::Host(host));
-        outcome
-    }
-
-    /// Tells the view, and waits until readers can see it.
-    async fn tell(&self, update: Update) -> Result<(), StepError> {
-        let told = self.view.barrier(vec![update]).await;
-        told.map_err(|_| Refusal::new(Code::ShuttingDown, "the daemon is stopping"))?;
-        Ok(())
     }
 }
 
-fn import(image: &AddImage) -> Result<ImportRequest, Refusal> {
-    let source = match &image.from {
-        ImageFrom::File(path) => ImportSource::File(path.clone()),
-        ImageFrom::Url { url, checksum } => {
-            let checksum = checksum.as_deref().ok_or_else(|| {
-                let problem = "needs the checksum of what is expected there";
-                Refusal::invalid("checksum", url, problem).with_hint("add --checksum sha256:…")
-            })?;
-            let digest = checksum.strip_prefix("sha256:").unwrap_or(checksum);
-            ImportSource::Url { url: url.clone(), checksum: format!("sha256:{digest}") }
+impl From<Step> for PlanStep {
+    fn from(step: Step) -> Self {
+        if step.name.contains(OF_DRIVER) {
+            return Self::Driver(step);
         }
-    };
-    Ok(ImportRequest {
-        name: image.name.clone(),
-        kind: image.kind,
-        source,
-        format: image.format,
-        initrd: image.initrd.clone(),
-    })
-}
-
-/// Runs something that waits for the disk on a thread that may.
-pub(crate) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
-) -> Result<T, Refusal> {
-    let outcome = tokio::task::spawn_blocking(work).await;
-    outcome.map_err(|error| Refusal::new(Code::Internal, error.to_string()))?
+        let known = (step.schema <= SCHEMA).then(|| OwnStep::deserialize(&step.arguments));
+        match known {
+            Some(Ok(own)) if own.name() == step.name => Self::Own(own),
+            _ => Self::Unknown(step),
+        }
+    }
 }

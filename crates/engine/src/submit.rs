@@ -3,16 +3,16 @@
 use crate::{
     admission::{Admission, Admitted},
     engine::{Engine, stopping},
+    hands::{blocking, import_request},
     legality::{self, MachineVerb, Operation},
     live::LiveTask,
     request::{Accepted, Caller, PowerVerb, Request, STOP_TIMEOUT},
     reservations::Reservation,
-    steps::blocking,
     work::{Work, check_revision, spec_of},
 };
 use innkeeper_model::{
     Code, ImageName, ProjectName, Refusal, Revision, Spec, Task, TaskId, TaskState, Timestamp, Vm,
-    VmConfig, VmId, VmName, VmState, config::Boot, host::Hypervisor,
+    VmConfig, VmId, VmName, VmState, Want, config::Boot, host::Hypervisor, task::PlannedOperation,
 };
 use innkeeper_network::UidRange;
 use innkeeper_view::Record;
@@ -23,6 +23,11 @@ impl Engine {
         if self.shared.stopping.is_cancelled() {
             return Err(stopping());
         }
+        self.recovered().await
+    }
+
+    /// Waits until it is known what runs.
+    pub(crate) async fn recovered(&self) -> Result<(), Refusal> {
         let mut recovered = self.shared.recovered.subscribe();
         recovered.wait_for(|recovered| *recovered).await.map_err(|_| stopping())?;
         Ok(())
@@ -59,11 +64,15 @@ impl Engine {
                 .await
             }
             Request::Power { vm, verb } => self.submit_verb(caller, vm, verb).await,
+            Request::Adopt { pid, name } => self.submit_adopt(caller, pid, name).await,
             Request::AddImage(image) => {
                 if self.view().snapshot().images.contains_key(&image.name) {
                     let message = format!("there is an image named {}", image.name);
                     return Err(Refusal::new(Code::NameTaken, message).at("name"));
                 }
+                let storage = self.shared.performer.hands.storage.clone();
+                let import = import_request(&image)?;
+                blocking(move || storage.check_import(&import)).await?;
                 self.accept(caller, None, Work::AddImage(image), None).await
             }
             Request::RemoveImage { name } => {
@@ -79,17 +88,33 @@ impl Engine {
         vm: VmId,
         verb: PowerVerb,
     ) -> Result<Accepted, Refusal> {
-        let (verb, timeout) = match verb {
-            PowerVerb::Start => (MachineVerb::Start, STOP_TIMEOUT),
+        let (verb, timeout) = self.machine_verb(vm, verb);
+        if verb == MachineVerb::Kill {
+            return self.submit_kill(caller, vm).await;
+        }
+        self.submit_machine(caller, vm, verb, timeout).await
+    }
+
+    /// What is done to a machine for a verb, and how long its guest may take.
+    fn machine_verb(&self, vm: VmId, verb: PowerVerb) -> (MachineVerb, Duration) {
+        match verb {
+            PowerVerb::Start { discard_memory: false } => (MachineVerb::Start, STOP_TIMEOUT),
+            PowerVerb::Start { discard_memory: true } => (MachineVerb::StartAfresh, STOP_TIMEOUT),
+            PowerVerb::Suspend => (MachineVerb::Suspend, STOP_TIMEOUT),
+            PowerVerb::Resume if self.will_be_suspended(vm) => (MachineVerb::Restore, STOP_TIMEOUT),
             PowerVerb::Stop { timeout } => (MachineVerb::Stop, timeout),
-            PowerVerb::Kill => return self.submit_kill(caller, vm).await,
+            PowerVerb::Kill => (MachineVerb::Kill, STOP_TIMEOUT),
             PowerVerb::Reboot { timeout, force: false } => (MachineVerb::Reboot, timeout),
             PowerVerb::Reboot { timeout, force: true } => (MachineVerb::ForcedReboot, timeout),
             PowerVerb::Reset => (MachineVerb::Reset, STOP_TIMEOUT),
             PowerVerb::Pause => (MachineVerb::Pause, STOP_TIMEOUT),
             PowerVerb::Resume => (MachineVerb::Resume, STOP_TIMEOUT),
-        };
-        self.submit_machine(caller, vm, verb, timeout).await
+        }
+    }
+
+    fn will_be_suspended(&self, vm: VmId) -> bool {
+        let state = self.vm(vm).map(|record| record.state);
+        state.is_ok_and(|state| self.shared.live.expected(vm, state) == VmState::Suspended)
     }
 
     /// What the engine itself has done to a machine.
@@ -132,7 +157,8 @@ impl Engine {
         let cut_short = in_its_way.iter().filter(|task| {
             matches!(task.operation, Some(Operation::Machine(_))) && task.operation != Some(kill)
         });
-        let cancelled = cut_short.map(|task| task.cancel.cancel()).count();
+        // One that is past its point of no return ends soon, and the kill comes next.
+        let cancelled = cut_short.map(|task| drop(task.try_cancel())).count();
         let illegal = legality::after(kill, record.state).is_none() || !record.is_on();
         if cancelled == 0 && illegal {
             return Err(legality::refuse(kill, record.state, record.state, &record.name));
@@ -198,12 +224,71 @@ impl Engine {
             })
             .transpose()?;
         // Admitted now so that the caller hears at once what is wrong; and once more in its turn.
-        let (hypervisor, runs) = (self.hypervisor().await?, record.is_on());
+        let in_use = record.is_on() || record.memory.is_some();
+        let hypervisor = self.hypervisor().await?;
         let tried = (*config).clone();
-        self.admit(hypervisor, move |admission| admission.edit(&spec, tried, runs)).await?;
+        self.admit(hypervisor, move |admission| admission.edit(&spec, tried, in_use)).await?;
         let work = Work::Edit { vm, config, expected };
         let subject = Some(Subject::of(&record, Operation::Edit));
         self.accept(caller, subject, work, reservation).await
+    }
+
+    /// Makes a VM of a foreign machine, with a draft of a spec.
+    async fn submit_adopt(
+        &self,
+        caller: &Caller,
+        pid: u32,
+        name: Option<VmName>,
+    ) -> Result<Accepted, Refusal> {
+        let driver = self.shared.performer.driver.clone();
+        let machine = driver.foreign().await.into_iter().find(|found| found.process.pid == pid);
+        let machine = machine.ok_or_else(|| {
+            Refusal::not_found("foreign machine with process", pid)
+                .with_hint("`inn host` lists the machines that can be adopted")
+        })?;
+        if let Some(why) = &machine.not_adoptable {
+            let message = format!("the machine of process {pid} cannot be adopted: {why}");
+            return Err(Refusal::new(Code::Unsupported, message));
+        }
+        let mut config = driver.draft(&machine)?;
+        if let Some(name) = name {
+            config.name = name;
+        }
+        let id = VmId::new();
+        let name = (config.project.clone(), config.name.clone());
+        let reservation =
+            self.shared.reservations.for_new_vm(&self.view().snapshot(), id, name, None)?;
+        let hypervisor = self.hypervisor().await?;
+        let assigned = driver.assign(&config, None, &hypervisor)?;
+        let now = Timestamp::now();
+        let spec = Arc::new(Spec {
+            id,
+            revision: Revision(1),
+            created: now,
+            updated: now,
+            want: Want::Running,
+            draft: true,
+            config,
+            assigned,
+        });
+        let work = Work::Adopt { spec, machine: Box::new(machine) };
+        self.accept(caller, None, work, Some(reservation)).await
+    }
+
+    /// What a request would come to, now; nothing is done. A request that would be refused is refused.
+    ///
+    /// # Errors
+    /// As [`Engine::submit`].
+    pub async fn dry_run(&self, vm: VmId, verb: PowerVerb) -> Result<PlannedOperation, Refusal> {
+        self.ready().await?;
+        let (verb, timeout) = self.machine_verb(vm, verb);
+        let operation = Operation::Machine(verb);
+        let subject = self.subject(vm, operation)?;
+        if legality::after(operation, subject.state).is_none() {
+            return Err(legality::refuse(operation, subject.state, subject.state, &subject.name));
+        }
+        let plan = self.plan(Some(operation), &Work::Power { vm, verb, timeout }).await?;
+        Ok(plan.printed(verb.name()))
     }
 
     /// Promises a new VM its id, name and user id.
@@ -272,7 +357,7 @@ impl Engine {
             warnings: Vec::new(),
             leftovers: Vec::new(),
             log: Vec::new(),
-            resources: Vec::new(),
+            resources: work.resources().iter().map(|(resource, _)| resource.to_string()).collect(),
             taken_up: 0,
             settled_at: None,
             revision: Revision::default(),

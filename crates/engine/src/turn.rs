@@ -1,23 +1,23 @@
 //! A task's turn: from its place in the queue, through its plan, to its end.
 
 use crate::{
-    admission::Admitted,
+    deed::Deed,
     engine::{Engine, stopping},
     legality::{self, MachineVerb, Operation},
     live::LiveTask,
-    perform::Stopped,
-    plan,
+    perform::{Ended, Outcome},
     queues::Place,
     request::Accepted,
     reservations::Reservation,
-    steps::{PlanStep, blocking},
-    work::{Work, check_revision, spec_of, spec_or_stand_in},
+    work::Work,
 };
-use innkeeper_driver::Launch;
-use innkeeper_model::{Code, IncarnationId, Refusal, Spec, TaskState, Timestamp, Vm, VmId};
-use innkeeper_view::{Record, Update};
-use std::{sync::Arc, time::Duration};
+use innkeeper_model::{Code, Refusal, TaskState};
+use innkeeper_view::Update;
+use std::sync::Arc;
 use tracing::{Instrument, info, info_span, warn};
+
+/// What a task holds until its end can be seen: its place in the queues, and what it was promised.
+type Holds = (Place, Option<Reservation>);
 
 impl Engine {
     pub(crate) async fn begin(
@@ -35,192 +35,145 @@ impl Engine {
         let span = info_span!("task", id = %id, operation = work.name());
         // From here on it is done, whether the caller waits or not.
         tokio::spawn(
-            async move { engine.see_through(task, work, place, reservation).await }
+            async move { engine.see_through(task, work, (place, reservation)).await }
                 .instrument(span),
         );
         let revision = self.view().barrier(Vec::new()).await.map_err(|_| stopping())?;
         Ok(Accepted { task: id, vm, revision })
     }
 
-    /// Does a task from its place in the queue to its end.
-    async fn see_through(
-        &self,
-        task: Arc<LiveTask>,
-        work: Work,
-        mut place: Place,
-        reservation: Option<Reservation>,
-    ) {
-        let outcome = tokio::select! {
+    /// Does a task from its place in the queue to its end. When the daemon ends, it is left where it
+    /// stands, on record, for the next one.
+    async fn see_through(&self, task: Arc<LiveTask>, work: Work, holds: Holds) {
+        let whole = self.take_turn(&task, work, holds);
+        tokio::select! {
             biased;
-            () = task.cancel.cancelled() => Err(Stopped::Cancelled),
-            () = place.granted() => Ok(()),
+            () = self.shared.stopping.cancelled() => {}
+            () = whole => {}
+        }
+    }
+
+    async fn take_turn(&self, task: &Arc<LiveTask>, work: Work, mut holds: Holds) {
+        let granted = tokio::select! {
+            biased;
+            () = task.cancel.cancelled() => false,
+            () = holds.0.granted() => true,
         };
-        let outcome = match outcome {
-            Ok(()) => self.carry_out(&task, &work).await,
-            cancelled => cancelled,
-        };
-        let (state, error) = match outcome {
-            Ok(()) => (TaskState::Done, None),
-            Err(Stopped::Cancelled) => {
-                let refusal = Refusal::new(Code::Cancelled, "the task was cancelled");
-                (TaskState::Cancelled, Some(refusal))
+        let begun = if granted { self.make_deed(task, &work).await } else { Ok(None) };
+        match begun {
+            Ok(Some(deed)) => {
+                let deed = Arc::new(deed);
+                let ended = self.shared.performer.go(&deed).await;
+                self.finish(&deed, ended).await;
             }
-            Err(Stopped::Failed(refusal)) => {
-                warn!(error = %refusal, causes = ?refusal.causes, "failed");
-                (TaskState::Failed, Some(refusal))
+            Ok(None) => self.finish_unbegun(task, Outcome::Cancelled).await,
+            Err(refusal) => self.finish_unbegun(task, Outcome::Failed(refusal)).await,
+        }
+        self.let_go(task, holds);
+    }
+
+    /// Plans the work and writes the plan down.
+    async fn make_deed(&self, task: &Arc<LiveTask>, work: &Work) -> Result<Option<Deed>, Refusal> {
+        let mine = task.vm.map(|id| Update::VmTask { id, task: Some(task.id) });
+        // What was told before this turn began is in the snapshot that it is planned from.
+        self.view().barrier(mine.into_iter().collect()).await.map_err(|_| stopping())?;
+        if let Some(vm) = task.vm {
+            self.settle_before(task, vm).await?;
+        }
+        let plan = self.plan(task.operation, work).await?;
+        let boot_id = self.shared.boot_id.clone();
+        let deed = Deed::new(task.clone(), plan, work.resources(), boot_id);
+        task.begin(&deed.paths);
+        if let Err(error) = deed.write_down(&self.shared.recorder).await {
+            if !deed.plan.converges {
+                return Err(error);
             }
-        };
-        info!(?state, "ended");
+            warn!(%error, "goes on without being written down");
+            task.warn_once(format!("recorded: false; {error}"));
+        }
+        Ok(Some(deed))
+    }
+
+    /// Tells the end of a task of which nothing was begun.
+    async fn finish_unbegun(&self, task: &Arc<LiveTask>, outcome: Outcome) {
+        let (state, error) = end_of(outcome);
+        let record = task.ending(state, error, Vec::new());
+        self.shared.history.put(record, None);
+        task.tell_end().await;
+    }
+
+    /// Writes down and tells how a deed ended, and keeps what is owed of it.
+    pub(crate) async fn finish(&self, deed: &Arc<Deed>, ended: Ended) {
+        let task = &deed.task;
+        let Ended { outcome, leftovers } = ended;
+        if let Outcome::Interrupted(refusal) = outcome {
+            return self.interrupt(deed, refusal).await;
+        }
+        let owed = !leftovers.is_empty();
+        let (state, error) = end_of(outcome);
+        info!(?state, owed, "ended");
         // Nobody waits for this one, so what keeps it from being done is shown with the VM.
-        let trouble =
-            (task.operation == Some(Operation::Machine(MachineVerb::PutAway))).then(|| {
-                error.as_ref().map(|error| format!("what is left of its machine stays: {error}"))
-            });
-        // The next in the queue begins when readers can see the end. Who waits is woken after all of
-        // it, so that what they ask for next is not refused for the sake of this task.
-        task.end(state, error).await;
-        self.shared.live.remove(&task);
-        drop((reservation, place));
+        let put_away = Operation::Machine(MachineVerb::PutAway);
+        let trouble = (task.operation == Some(put_away)).then(|| {
+            error.as_ref().map(|error| format!("what is left of its machine stays: {error}"))
+        });
+        let made = matches!(task.operation, Some(Operation::Machine(verb)) if verb.makes());
+        // What was wrong with a machine of before is past when there is a new one.
+        let trouble = trouble.or((made && state == TaskState::Done).then_some(None));
+        let record = task.ending(state, error, leftovers);
+        let held = deed.record_end(record, owed).await;
+        // Written down, its warnings are all there.
+        self.shared.history.put(task.snapshot(), held);
+        task.tell_end().await;
+        if owed {
+            self.owe(deed.clone());
+        }
+        if let (Some(id), Some(problem)) = (task.vm, trouble) {
+            self.view().post(Update::VmProblem { id, problem });
+        }
+    }
+
+    /// Lets the next one begin, now that readers can see the end. Who waits is woken after all of it,
+    /// so that what they ask for next is not refused for the sake of this task.
+    pub(crate) fn let_go(&self, task: &Arc<LiveTask>, holds: Holds) {
+        self.shared.live.remove(task);
+        drop(holds);
         task.wake();
         if let Some(vm) = task.vm {
-            if let Some(problem) = trouble {
-                self.view().post(Update::VmProblem { id: vm, problem });
-            }
             // Facts that came while it was busy were left to it.
             self.shared.noticed.mark(vm);
         }
     }
+}
 
-    async fn carry_out(&self, task: &Arc<LiveTask>, work: &Work) -> Result<(), Stopped> {
-        let mine = task.vm.map(|id| Update::VmTask { id, task: Some(task.id) });
-        // What was told before this turn began is in the snapshot that it is planned from.
-        self.view()
-            .barrier(mine.into_iter().collect())
-            .await
-            .map_err(|_| Stopped::Failed(stopping()))?;
-        let plan = self.plan(task, work).await.map_err(Stopped::Failed)?;
-        task.begin(plan.iter().map(PlanStep::name).collect());
-        self.shared.performer.run(task, &plan).await
-    }
-
-    async fn plan(&self, task: &LiveTask, work: &Work) -> Result<Vec<PlanStep>, Refusal> {
-        match work {
-            Work::Create { admitted } => {
-                let hypervisor = self.hypervisor().await?;
-                Ok(plan::create(admitted.spec.clone(), admitted.seed.clone(), &hypervisor))
-            }
-            Work::Clone { from, admitted } => {
-                self.still_legal(task, *from)?;
-                Ok(plan::clone(*from, admitted.spec.clone()))
-            }
-            Work::Edit { vm, config, expected } => {
-                let record = self.still_legal(task, *vm)?;
-                let before = spec_of(&record)?;
-                check_revision(&before, *expected)?;
-                let hypervisor = self.hypervisor().await?;
-                let (spec, config) = (before.clone(), (**config).clone());
-                let runs = record.is_on();
-                let Admitted { spec, seed } = self
-                    .admit(hypervisor.clone(), move |admission| admission.edit(&spec, config, runs))
-                    .await?;
-                Ok(plan::edit(before, spec, seed, &hypervisor))
-            }
-            Work::Delete { vm } => {
-                let record = self.still_legal(task, *vm)?;
-                plan::delete(&self.context(&record, false).await?, record.spec.is_none())
-            }
-            Work::Power { vm, verb, timeout } => self.plan_power(task, *vm, *verb, *timeout).await,
-            Work::AddImage(image) => Ok(plan::add_image((**image).clone())),
-            Work::RemoveImage(name) => {
-                self.image_is_free(name)?;
-                Ok(plan::remove_image(name.clone()))
-            }
+fn end_of(outcome: Outcome) -> (TaskState, Option<Refusal>) {
+    match outcome {
+        Outcome::Done => (TaskState::Done, None),
+        Outcome::Cancelled => {
+            let refusal = Refusal::new(Code::Cancelled, "the task was cancelled");
+            (TaskState::Cancelled, Some(refusal))
         }
-    }
-
-    async fn plan_power(
-        &self,
-        task: &LiveTask,
-        vm: VmId,
-        verb: MachineVerb,
-        timeout: Duration,
-    ) -> Result<Vec<PlanStep>, Refusal> {
-        // A kill whose machine has ended meanwhile has nothing left to do, and does that.
-        let record = match verb {
-            MachineVerb::Kill => self.vm(vm)?,
-            _ => self.still_legal(task, vm)?,
-        };
-        let context = self.context(&record, verb.makes()).await?;
-        match verb {
-            MachineVerb::Start => plan::start(&context),
-            MachineVerb::Stop => plan::stop(&context, timeout),
-            MachineVerb::Kill => plan::kill(&context),
-            MachineVerb::Reboot => plan::reboot(&context, timeout, false),
-            MachineVerb::ForcedReboot => plan::reboot(&context, timeout, true),
-            MachineVerb::Reset => plan::reset(&context),
-            MachineVerb::Pause => plan::pause(&context),
-            MachineVerb::Resume => plan::resume(&context),
-            MachineVerb::PutAway => plan::put_away(&context),
+        Outcome::Failed(refusal) => {
+            warn!(error = %refusal, causes = ?refusal.causes, "failed");
+            (TaskState::Failed, Some(refusal))
         }
+        Outcome::Interrupted(refusal) => (TaskState::Interrupted, Some(refusal)),
     }
+}
 
+impl Engine {
     /// Asks the table once more, with the state that the VM has now that its turn has come.
-    fn still_legal(&self, task: &LiveTask, vm: VmId) -> Result<Arc<Record<Vm>>, Refusal> {
+    pub(crate) fn still_legal(
+        &self,
+        operation: Option<Operation>,
+        vm: innkeeper_model::VmId,
+    ) -> Result<Arc<innkeeper_view::Record<innkeeper_model::Vm>>, Refusal> {
         let record = self.vm(vm)?;
-        match task.operation {
+        match operation {
             Some(operation) if legality::after(operation, record.state).is_none() => {
                 Err(legality::refuse(operation, record.state, record.state, &record.name))
             }
             _ => Ok(record),
         }
-    }
-
-    /// A machine must not run as a user that the guard on its network does not know, least of all root.
-    fn check_user(&self, spec: &Spec) -> Result<(), Refusal> {
-        let name = &spec.config.name;
-        match (&self.shared.uids, spec.assigned.uid) {
-            (None, None) => Ok(()),
-            (Some(uids), Some(uid)) if uids.ids().contains(&uid) => Ok(()),
-            (Some(uids), uid) => {
-                let uid =
-                    uid.map_or_else(|| "no user of its own".into(), |uid| format!("user {uid}"));
-                let message = format!("VM {name} has {uid}, which is not among vm_uids ({uids})");
-                Err(Refusal::new(Code::WrongState, message).with_hint(
-                    "set vm_uids to a range with that user in it, or start a copy: `inn clone`",
-                ))
-            }
-            (None, Some(uid)) => {
-                let message = format!("VM {name} runs as user {uid}, which only root can become");
-                Err(Refusal::new(Code::WrongState, message)
-                    .with_hint("run the daemon as root, or start a copy: `inn clone`"))
-            }
-        }
-    }
-
-    async fn context(
-        &self,
-        record: &Arc<Record<Vm>>,
-        makes: bool,
-    ) -> Result<plan::Context, Refusal> {
-        // Legality lets only what needs no spec be done to a VM that has none.
-        let spec = if makes { spec_of(record)? } else { spec_or_stand_in(record) };
-        let (hypervisor, files) = if makes {
-            self.check_user(&spec)?;
-            let (storage, spec) = (self.shared.performer.hands.storage.clone(), spec.clone());
-            let files = blocking(move || plan::machine_files(&storage, &spec)).await?;
-            (self.hypervisor().await?, files)
-        } else {
-            // What ends a machine does not ask whether another could be made.
-            Default::default()
-        };
-        Ok(plan::Context {
-            driver: self.shared.performer.driver.clone(),
-            hypervisor,
-            spec,
-            incarnation: record.incarnation.clone(),
-            facts: record.facts.clone(),
-            files,
-            launch: Launch { incarnation: IncarnationId::new(), now: Timestamp::now() },
-        })
     }
 }

@@ -7,8 +7,8 @@ use crate::{
     request::AddImage,
 };
 use innkeeper_model::{
-    Assigned, Code, ImageName, Refusal, Revision, Spec, Timestamp, Vm, VmConfig, VmId, VmName,
-    Want, config::Boot,
+    Assigned, Code, Foreign, ImageName, Refusal, Revision, Spec, Timestamp, Vm, VmConfig, VmId,
+    VmName, Want, config::Boot,
 };
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
@@ -19,6 +19,7 @@ pub(crate) enum Work {
     Edit { vm: VmId, config: Box<VmConfig>, expected: Option<Revision> },
     Delete { vm: VmId },
     Power { vm: VmId, verb: MachineVerb, timeout: Duration },
+    Adopt { spec: Arc<Spec>, machine: Box<Foreign> },
     AddImage(Box<AddImage>),
     RemoveImage(ImageName),
 }
@@ -31,6 +32,7 @@ impl Work {
             Self::Edit { .. } => "edit",
             Self::Delete { .. } => "delete",
             Self::Power { verb, .. } => verb.name(),
+            Self::Adopt { .. } => "adopt",
             Self::AddImage(_) => "image-add",
             Self::RemoveImage(_) => "image-remove",
         }
@@ -40,6 +42,7 @@ impl Work {
         match self {
             Self::Create { admitted } | Self::Clone { admitted, .. } => Some(admitted.spec.id),
             Self::Edit { vm, .. } | Self::Delete { vm } | Self::Power { vm, .. } => Some(*vm),
+            Self::Adopt { spec, .. } => Some(spec.id),
             Self::AddImage(_) | Self::RemoveImage(_) => None,
         }
     }
@@ -49,6 +52,7 @@ impl Work {
             (Self::Create { admitted } | Self::Clone { admitted, .. }, _) => {
                 admitted.spec.config.name.to_string()
             }
+            (Self::Adopt { spec, .. }, _) => spec.config.name.to_string(),
             (Self::AddImage(image), _) => image.name.to_string(),
             (Self::RemoveImage(name), _) => name.to_string(),
             (_, Some(name)) => name.to_string(),
@@ -81,6 +85,7 @@ impl Work {
             Self::Edit { vm, .. } | Self::Delete { vm } | Self::Power { vm, .. } => {
                 vec![(Resource::Vm(*vm), Hold::Exclusive)]
             }
+            Self::Adopt { spec, .. } => vec![(Resource::Vm(spec.id), Hold::Exclusive)],
             Self::AddImage(image) => vec![(Resource::Image(image.name.clone()), Hold::Exclusive)],
             Self::RemoveImage(name) => vec![(Resource::Image(name.clone()), Hold::Exclusive)],
         }
@@ -103,6 +108,7 @@ pub(crate) fn spec_or_stand_in(record: &Vm) -> Arc<Spec> {
         created: Timestamp::UNIX_EPOCH,
         updated: Timestamp::UNIX_EPOCH,
         want: Want::Stopped,
+        draft: false,
         config: VmConfig::new(record.name.clone()),
         assigned: Assigned::default(),
     };

@@ -79,6 +79,10 @@ pub struct Image {
     /// When it was imported.
     #[schema(value_type = String, format = DateTime)]
     pub created: Timestamp,
+    /// What is wrong with it, where it cannot be used: a file that is missing, damaged or not what it
+    /// was. Then it can be removed and nothing else, and what the other fields say may be a guess.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
     /// The view's revision at its last change; zero in storage.
     #[serde(default)]
     pub revision: Revision,

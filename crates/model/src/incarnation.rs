@@ -9,6 +9,7 @@ use crate::{
     units::Mebibytes,
 };
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::{collections::BTreeMap, path::PathBuf};
 use utoipa::ToSchema;
 
@@ -16,7 +17,7 @@ use utoipa::ToSchema;
 pub const SCHEMA: u32 = 1;
 
 /// Names one process for certain: a pid alone may by now be another program's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 pub struct ProcessIdentity {
     /// The process id.
     pub pid: u32,
@@ -66,6 +67,15 @@ pub struct Incarnation {
     pub run_folder: PathBuf,
     /// The command line, program first.
     pub argv: Vec<String>,
+    /// What the process found open, in the order of its descriptors; the driver's own. A machine that
+    /// takes this one's memory over finds the same.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    #[schema(value_type = Object)]
+    pub opens: Value,
+    /// Whether somebody else started the process, and Innkeeper took it over. Such a machine can be
+    /// stopped and killed, and cannot be made again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub adopted: bool,
     /// The block node at the top of each disk, by the disk's name.
     pub block_nodes: BTreeMap<String, String>,
     /// The process; absent until it exists.

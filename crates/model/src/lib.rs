@@ -10,6 +10,7 @@
 
 pub mod change;
 pub mod config;
+pub mod diagnosis;
 pub mod facts;
 pub mod files;
 pub mod foreign;
@@ -30,6 +31,7 @@ pub mod vm;
 
 pub use change::{Action, Change, FieldChange, HypervisorEvent, Position, ResourceKind};
 pub use config::VmConfig;
+pub use diagnosis::Diagnosis;
 pub use facts::{EndReason, Facts, MachineState};
 pub use files::{DiskLayers, KernelFiles, Layer, MachineFiles};
 pub use foreign::Foreign;
@@ -46,7 +48,7 @@ pub use small_map::SmallMap;
 pub use spec::{Assigned, Placement, Spec, Want};
 pub use task::{Task, TaskLogLine, TaskState, TaskStep};
 pub use units::{ByteSize, Mebibytes};
-pub use vm::{Vm, VmState};
+pub use vm::{DiskFacts, Vm, VmState};
 
 /// The time of something, in UTC; written as RFC 3339.
 pub type Timestamp = jiff::Timestamp;

@@ -36,6 +36,10 @@ pub struct Spec {
     pub updated: Timestamp,
     /// What it should be doing.
     pub want: Want,
+    /// Whether it was drafted from a machine that was adopted, and no person has saved it since; the VM
+    /// cannot be started until then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub draft: bool,
     /// What a person asked for.
     pub config: VmConfig,
     /// What was chosen for it.

@@ -71,6 +71,31 @@ pub enum StepState {
     Unknown,
 }
 
+/// What an operation would come to: its plan, printed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PlannedOperation {
+    /// What would be done.
+    pub operation: String,
+    /// Which way it would go after a crash of the daemon: `forward` or `back`.
+    pub after_crash: String,
+    /// The steps, in order.
+    pub steps: Vec<PlannedStep>,
+}
+
+/// One step of a plan, printed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PlannedStep {
+    /// Its path.
+    pub path: String,
+    /// The part of the plan that it is in: steps of one part are done at the same time.
+    pub part: u32,
+    /// What can be known of it after a crash: `probe`, `repeat` or `once`.
+    pub crash: String,
+    /// Whether there is a way back from it: before the first step that has none, everything can be
+    /// cancelled and undone.
+    pub way_back: bool,
+}
+
 /// The most log lines of one task; the first ones are kept.
 pub const MAX_TASK_LOG: usize = 200;
 

@@ -1,12 +1,14 @@
 //! A VM as the view holds and the API shows it: wish, incarnation, facts and deed side by side.
 
 use crate::{
+    Timestamp,
     facts::{Facts, MachineState},
     ids::{Revision, TaskId, VmId},
     incarnation::Incarnation,
     memory::MemoryImage,
-    names::{ProjectName, VmName},
+    names::{DeviceName, ProjectName, VmName},
     spec::{Spec, Want},
+    units::ByteSize,
 };
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -79,6 +81,17 @@ impl Vm {
     }
 }
 
+/// What a disk is, as its file says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DiskFacts {
+    /// The disk's name.
+    pub name: DeviceName,
+    /// What its guest sees.
+    pub virtual_size: ByteSize,
+    /// What its file takes of the host's disk.
+    pub allocated: ByteSize,
+}
+
 /// One VM.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Vm {
@@ -115,6 +128,13 @@ pub struct Vm {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<MemoryImage>)]
     pub memory: Option<Arc<MemoryImage>>,
+    /// When the memory of its crashed guest was written to a file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub dumped: Option<Timestamp>,
+    /// Its disks as they are; looked at from time to time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub disks: Vec<DiskFacts>,
     /// The task that stopped halfway and waits for `inn task resume` or `inn task undo`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interrupted: Option<TaskId>,

@@ -22,6 +22,8 @@ use std::{
 pub enum Access {
     /// Reading.
     Read,
+    /// Writing.
+    Write,
     /// Reading and writing.
     ReadWrite,
 }
@@ -165,6 +167,7 @@ impl ConfinedFile {
         self.refuse_private(&itself)?;
         let flags = match access {
             Access::Read => OFlags::RDONLY,
+            Access::Write => OFlags::WRONLY,
             Access::ReadWrite => OFlags::RDWR,
         };
         rustix::fs::open(itself, flags | OFlags::CLOEXEC, Mode::empty()).map_err(io_failed)

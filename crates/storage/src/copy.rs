@@ -47,8 +47,11 @@ pub(crate) fn copy(
     Ok(())
 }
 
-/// Writes a piece at its place, leaving out the blocks that are all zeros.
-pub(crate) fn write_data(to: &File, piece: &[u8], at: u64) -> io::Result<()> {
+/// Writes a piece of a new file at its place, leaving out the blocks that are all zeros.
+///
+/// # Errors
+/// The system's.
+pub fn write_data(to: &File, piece: &[u8], at: u64) -> io::Result<()> {
     let is_zero = |block: &[u8]| block == &ZEROS[..block.len()];
     let mut start = 0;
     while start < piece.len() {
@@ -95,7 +98,7 @@ pub(crate) fn written(digest: &[u8]) -> String {
 }
 
 /// Where the next bytes that are no hole begin and end, from `at` on.
-fn next_data(file: &File, at: u64, length: u64) -> io::Result<Option<(u64, u64)>> {
+pub(crate) fn next_data(file: &File, at: u64, length: u64) -> io::Result<Option<(u64, u64)>> {
     if at >= length {
         return Ok(None);
     }

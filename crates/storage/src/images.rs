@@ -1,18 +1,25 @@
 //! The images of the pool: listed, looked up, removed. They are made by [`crate::import`].
 //!
-//! What an image is stands in its `image.json`. One that cannot be read is reported beside the
-//! others and left alone.
+//! What an image is stands in its `image.json`. Whenever it is looked up, that is held against its
+//! files, as far as this can be done without reading them whole. One that cannot be used is shown
+//! among the others with what is wrong with it, and left alone until it is mended or removed.
 
 use crate::{
     cancel,
-    confine::ConfinedFile,
+    confine::{Access, ConfinedFile, OpenFailed},
+    format::{HEAD_LENGTH, qcow2::Qcow2Info},
+    layers::{length, read_head},
     pool::{self, failed},
     storage::{Shared, Storage},
     volumes,
 };
-use innkeeper_model::{Code, DiskFormat, Image, ImageKind, ImageName, Refusal};
+use innkeeper_model::{
+    ByteSize, Code, DiskFormat, Image, ImageKind, ImageName, Refusal, Revision, Timestamp,
+};
 use std::{
-    fs, io,
+    fs::{self, File},
+    io,
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::{Arc, PoisonError},
 };
@@ -27,18 +34,18 @@ pub(crate) const INITRD: &str = "initrd";
 /// All images of the pool.
 #[derive(Debug, Default)]
 pub struct Catalogue {
-    /// Those that can be used, by name.
+    /// The images, by name. Those that cannot be used say why in their `problem`.
     pub images: Vec<Image>,
-    /// Those that cannot.
+    /// What is among them and can be no image.
     pub damaged: Vec<DamagedImage>,
 }
 
-/// An image whose description cannot be read.
+/// Something in the folder of images that is no folder, or has a name that no image can have.
 #[derive(Debug)]
 pub struct DamagedImage {
-    /// The name of its folder.
+    /// Its name.
     pub name: String,
-    /// Its folder, which was left as it is.
+    /// Where it is, left as it was.
     pub folder: PathBuf,
     /// What is wrong.
     pub reason: String,
@@ -55,7 +62,7 @@ pub(crate) fn data_file(kind: ImageKind, format: DiskFormat) -> &'static str {
 }
 
 impl Storage {
-    /// All images. Reads a small file an image.
+    /// All images. Reads a small file an image, and the beginning of its bytes.
     ///
     /// # Errors
     /// The folder cannot be listed.
@@ -69,10 +76,13 @@ impl Storage {
             if name.starts_with('.') {
                 continue;
             }
-            match describe(&entry.path(), &name) {
-                Ok(image) => catalogue.images.push(image),
-                Err(reason) => {
-                    catalogue.damaged.push(DamagedImage { name, folder: entry.path(), reason })
+            let folder = entry.path();
+            let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+            match name.parse().ok().filter(|_| is_folder) {
+                Some(name) => catalogue.images.push(shown(&folder, name)),
+                None => {
+                    let reason = "it is no folder, or no image can have this name".to_owned();
+                    catalogue.damaged.push(DamagedImage { name, folder, reason });
                 }
             }
         }
@@ -84,7 +94,7 @@ impl Storage {
     /// One image.
     ///
     /// # Errors
-    /// `not-found`, or its description cannot be read.
+    /// `not-found`; `quarantined`: it cannot be used, and why.
     pub fn image(&self, name: &ImageName) -> Result<Image, Refusal> {
         self.shared.image(name)
     }
@@ -107,10 +117,16 @@ impl Shared {
             return Err(Refusal::not_found("image", name)
                 .with_hint("`inn image list` shows the images there are"));
         }
-        describe(&folder, name.as_str()).map_err(|reason| {
-            let message = format!("image {name} cannot be used: {reason}");
-            Refusal::new(Code::Internal, message)
-                .with_hint(format!("mend {}, or remove the image", folder.display()))
+        let described = describe(&folder, name);
+        let usable = described.and_then(|image| check_files(&folder, &image).map(|()| image));
+        usable.map_err(|problem| {
+            let message = format!("image {name} cannot be used: {problem}");
+            let mut refusal = Refusal::new(Code::Quarantined, message).with_hint(format!(
+                "mend what is in {}, or remove the image and import it again",
+                folder.display()
+            ));
+            refusal.value = Some(name.to_string());
+            refusal
         })
     }
 
@@ -142,17 +158,104 @@ impl Shared {
     }
 }
 
+/// An image as it is shown: with what is wrong with it, if it cannot be used.
+fn shown(folder: &Path, name: ImageName) -> Image {
+    let image = match describe(folder, &name) {
+        Ok(image) => Image { problem: check_files(folder, &image).err(), ..image },
+        Err(problem) => guessed(folder, name, problem),
+    };
+    if let Some(problem) = &image.problem {
+        tracing::warn!(image = %image.name, problem, "an image cannot be used");
+    }
+    image
+}
+
 /// Reads what an image's folder says that it is.
-fn describe(folder: &Path, name: &str) -> Result<Image, String> {
-    let file = folder.join(DESCRIPTION);
-    let text = fs::read(&file).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => format!("{} is not there", file.display()),
-        _ => format!("{} cannot be read: {error}", file.display()),
+fn describe(folder: &Path, name: &ImageName) -> Result<Image, String> {
+    let text = fs::read(folder.join(DESCRIPTION)).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => format!("its {DESCRIPTION} is not there"),
+        _ => format!("its {DESCRIPTION} cannot be read: {error}"),
     })?;
     let image: Image = serde_json::from_slice(&text)
-        .map_err(|error| format!("{} is not readable: {error}", file.display()))?;
-    if image.name.as_str() != name {
-        return Err(format!("{} is of image {}", file.display(), image.name));
+        .map_err(|error| format!("its {DESCRIPTION} is not readable: {error}"))?;
+    if image.name != *name {
+        return Err(format!("its {DESCRIPTION} is of image {}", image.name));
     }
-    Ok(image)
+    Ok(Image { problem: None, ..image })
 }
+
+/// What can be said of an image without a description: as what it was stored, and how much it takes.
+fn guessed(folder: &Path, name: ImageName, problem: String) -> Image {
+    const STORED: [(ImageKind, DiskFormat); 4] = [
+        (ImageKind::Disk, DiskFormat::Qcow2),
+        (ImageKind::Disk, DiskFormat::Raw),
+        (ImageKind::Kernel, DiskFormat::Raw),
+        (ImageKind::Iso, DiskFormat::Raw),
+    ];
+    let file = |(kind, format)| fs::symlink_metadata(folder.join(data_file(kind, format)));
+    let found = STORED.into_iter().find_map(|stored| Some((stored, file(stored).ok()?)));
+    let (kind, format) = found.as_ref().map_or(STORED[1], |(stored, _)| *stored);
+    let made = fs::metadata(folder).and_then(|folder| folder.modified()).ok();
+    Image {
+        name,
+        kind,
+        format,
+        size: ByteSize(found.map_or(0, |(_, file)| file.blocks() * 512)),
+        virtual_size: ByteSize(0),
+        digest: String::new(),
+        initrd: false,
+        source: String::new(),
+        created: made
+            .and_then(|made| Timestamp::try_from(made).ok())
+            .unwrap_or(Timestamp::UNIX_EPOCH),
+        problem: Some(problem),
+        revision: Revision::default(),
+    }
+}
+
+/// Whether an image's files can be what its description says. A disk's bytes behind its header are
+/// not looked at.
+fn check_files(folder: &Path, image: &Image) -> Result<(), String> {
+    let name = data_file(image.kind, image.format);
+    let (file, length) = open(folder, name)?;
+    match image.format {
+        DiskFormat::Raw if length != image.virtual_size.0 => {
+            let expected = image.virtual_size.0;
+            return Err(format!("its {name} has {length} bytes, and had {expected}"));
+        }
+        DiskFormat::Raw => {}
+        DiskFormat::Qcow2 => {
+            let head = read_head(&file, HEAD_LENGTH)
+                .map_err(|error| format!("its {name} cannot be read: {error}"))?;
+            let info = Qcow2Info::parse(&head, length).and_then(Qcow2Info::importable);
+            let size = info.map_err(|bad| format!("its {name} is damaged: {bad}"))?.virtual_size;
+            if size != image.virtual_size {
+                let expected = image.virtual_size;
+                return Err(format!("its {name} is a disk of {size}, and was one of {expected}"));
+            }
+        }
+    }
+    if image.initrd && open(folder, INITRD)?.1 == 0 {
+        return Err(format!("its {INITRD} is empty"));
+    }
+    Ok(())
+}
+
+/// Opens a file of an image, and says how long it is.
+fn open(folder: &Path, name: &str) -> Result<(File, u64), String> {
+    let file = ConfinedFile::in_pool(folder, name).open(Access::Read);
+    let file = file.map_err(|failed| match failed {
+        OpenFailed::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+            format!("its {name} is not there")
+        }
+        OpenFailed::Io { source, .. } => format!("its {name} cannot be opened: {source}"),
+        _ => format!("its {name} is no file"),
+    })?;
+    let file = File::from(file);
+    let length = length(&file).map_err(|error| format!("its {name} cannot be read: {error}"))?;
+    Ok((file, length))
+}
+
+#[cfg(test)]
+#[path = "images_tests.rs"]
+mod tests;

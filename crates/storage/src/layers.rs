@@ -59,6 +59,20 @@ impl Storage {
         Ok(DiskLayers { layers: layers.into_iter().map(named).collect() })
     }
 
+    /// Refuses a disk that no VM could have, as it would be refused when it is made or opened; nothing
+    /// is made. Blocks for a look at the beginning of a file.
+    ///
+    /// # Errors
+    /// No such image, or not one for such a disk, or a damaged one; a size below the image's or over
+    /// the limit; a host file that is missing, outside the allowed folders, behind a link, or not what
+    /// it was declared to be. The field is `disks[NAME].…`.
+    pub fn check_disk(&self, disk: &Disk) -> Result<(), Refusal> {
+        if crate::needs_volume(disk) {
+            return self.shared.size_and_base(disk).map(drop);
+        }
+        self.shared.lowest_layer(disk)?.open(Access::Read, &field(disk, "path")).map(drop)
+    }
+
     /// Opens one file of a disk. Only the first layer of a disk is ever written to.
     ///
     /// # Errors
@@ -93,43 +107,34 @@ impl Storage {
     pub fn kernel_files(&self, boot: &KernelBoot) -> Result<KernelFiles, Refusal> {
         self.shared.kernel_files(boot)
     }
-
-    /// A host file, if a spec may name it: written as one in an allowed folder. `field` is what a
-    /// refusal blames.
-    ///
-    /// # Errors
-    /// It may not, or it cannot be opened for reading.
-    pub fn allowed_file(&self, path: &Path, field: &str) -> Result<ConfinedFile, Refusal> {
-        self.shared.allowed_file(path, field)
-    }
 }
 
 impl Shared {
     fn layers(&self, vm: VmId, disk: &Disk) -> Result<Vec<ConfinedLayer>, Refusal> {
+        if !crate::needs_volume(disk) {
+            return Ok(vec![self.lowest_layer(disk)?]);
+        }
+        let volume = format!("volumes/{vm}/{}.qcow2", disk.name);
+        let volume = ConfinedLayer {
+            file: ConfinedFile::in_pool(&self.pool.folder, volume),
+            format: DiskFormat::Qcow2,
+        };
+        let image = disk.image.is_some().then(|| self.lowest_layer(disk)).transpose()?;
+        Ok([volume].into_iter().chain(image).collect())
+    }
+
+    /// What a disk is of or over: its host file, or its image.
+    fn lowest_layer(&self, disk: &Disk) -> Result<ConfinedLayer, Refusal> {
         if let Some(path) = &disk.path {
-            let file = self.allowed.file(path);
-            return Ok(vec![ConfinedLayer {
-                file: file.map_err(|bad| bad.at(field(disk, "path")))?,
-                format: disk.format.unwrap_or(DiskFormat::Raw),
-            }]);
+            let file = self.allowed.file(path).map_err(|bad| bad.at(field(disk, "path")))?;
+            return Ok(ConfinedLayer { file, format: disk.format.unwrap_or(DiskFormat::Raw) });
         }
-        let mut layers = Vec::new();
-        if crate::needs_volume(disk) {
-            let volume = format!("volumes/{vm}/{}.qcow2", disk.name);
-            layers.push(ConfinedLayer {
-                file: ConfinedFile::in_pool(&self.pool.folder, volume),
-                format: DiskFormat::Qcow2,
-            });
-        }
-        if disk.image.is_some() {
-            let image = self.disk_image(disk)?;
-            layers.push(ConfinedLayer { file: self.image_file(&image), format: image.format });
-        }
-        if layers.is_empty() {
+        if disk.image.is_none() && disk.kind == DiskKind::Cdrom {
             let problem = "is a CD-ROM drive without a disc: give it an image or a path";
             return Err(Refusal::invalid(field(disk, "kind"), "cdrom", problem));
         }
-        Ok(layers)
+        let image = self.disk_image(disk)?;
+        Ok(ConfinedLayer { file: self.image_file(&image), format: image.format })
     }
 
     /// The image that a disk names, if it is one for such a disk.

@@ -86,9 +86,26 @@ fn an_image_of_another_kind_is_refused() {
     ] {
         let refusal = fixture.layers(&disk(text)).unwrap_err();
         assert_eq!(refusal.field.as_deref(), Some("disks[d].image"), "{text}");
+        assert_eq!(fixture.storage.check_disk(&disk(text)), Err(refusal), "{text}");
     }
-    let empty = fixture.layers(&disk(r#"{"name": "d", "kind": "cdrom", "size": "1MiB"}"#));
-    assert_eq!(empty.unwrap_err().field.as_deref(), Some("disks[d].kind"));
+    let empty = disk(r#"{"name": "d", "kind": "cdrom", "size": "1MiB"}"#);
+    let refusal = fixture.layers(&empty).unwrap_err();
+    assert_eq!(refusal.field.as_deref(), Some("disks[d].kind"));
+    assert_eq!(fixture.storage.check_disk(&empty), Err(refusal));
+}
+
+#[test]
+fn a_disk_that_a_vm_can_have_is_not_refused() {
+    let fixture = fixture();
+    fs::write(fixture.allowed("disk"), [0; 512]).unwrap();
+    for disk in [
+        disk(r#"{"name": "d", "image": "base"}"#),
+        disk(r#"{"name": "d", "size": "1MiB"}"#),
+        disk(r#"{"name": "d", "kind": "cdrom", "image": "disc"}"#),
+        fixture.host_disk("disk", "raw"),
+    ] {
+        fixture.storage.check_disk(&disk).unwrap();
+    }
 }
 
 #[test]
@@ -108,6 +125,7 @@ fn a_host_file_that_names_another_is_refused_at_every_open() {
     let refusal = fixture.layers(&host).unwrap_err();
     assert_eq!(refusal.field.as_deref(), Some("disks[host].path"));
     assert!(refusal.message.contains("backing file"), "{}", refusal.message);
+    assert_eq!(fixture.storage.check_disk(&host), Err(refusal));
 
     let plain = blank::blank(ByteSize(4096), None);
     let mut bytes = plain.bytes;

@@ -7,7 +7,8 @@
 //! images/<image>/image.json   what it is          volumes/<vm>/<disk>.qcow2   a disk of the VM
 //!                disk.qcow2   its bytes; or       volumes/<vm>/nvram.fd       its UEFI variables
 //!                disk.raw, disc.iso, or           volumes/<vm>/seed.img       its cloud-init seed
-//!                kernel and initrd
+//!                kernel and initrd                volumes/<vm>/memory.img     its memory, suspended
+//!                                                 volumes/<vm>/dump.elf       its memory, dumped
 //! ```
 //!
 //! An image appears whole, by one rename of its folder, and never changes; a volume is a
@@ -22,14 +23,17 @@
 //! they fail, are cancelled or are dropped; the others only look, in microseconds.
 
 mod cancel;
+mod checksum;
 mod clone;
 mod confine;
 mod copy;
+mod facts;
 mod format;
 mod images;
 mod import;
 mod kernel;
 mod layers;
+mod memory;
 mod pool;
 mod progress;
 mod qemu_img;
@@ -41,6 +45,7 @@ mod unfinished;
 mod volumes;
 
 pub use confine::{Access, ConfinedFile, OpenFailed};
+pub use copy::write_data as write_sparse;
 pub use format::qcow2::{BadQcow2, Qcow2Info};
 pub use format::{BadDisk, Inspection};
 pub use images::{Catalogue, DamagedImage};

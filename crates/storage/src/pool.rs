@@ -60,6 +60,13 @@ impl Pool {
         Ok(ByteSize(stat.f_bavail.saturating_mul(stat.f_frsize)))
     }
 
+    /// How large the pool's file system is.
+    pub(crate) fn total_space(&self) -> Result<ByteSize, Refusal> {
+        let stat = rustix::fs::statvfs(&self.folder)
+            .map_err(|errno| failed("cannot look at the pool", &self.folder, errno.into()))?;
+        Ok(ByteSize(stat.f_blocks.saturating_mul(stat.f_frsize)))
+    }
+
     /// Refuses what would not fit, before it is begun. What is written meanwhile by others may still
     /// fill the disk; that is noticed when it happens.
     pub(crate) fn refuse_if_full(&self, needed: u64) -> Result<(), Refusal> {

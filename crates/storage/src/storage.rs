@@ -111,4 +111,12 @@ impl Storage {
     pub fn free_space(&self) -> Result<ByteSize, Refusal> {
         self.shared.pool.free_space()
     }
+
+    /// The size of the file system that the pool is on.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn total_space(&self) -> Result<ByteSize, Refusal> {
+        self.shared.pool.total_space()
+    }
 }

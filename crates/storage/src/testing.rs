@@ -48,6 +48,7 @@ pub(crate) fn add(
         initrd: false,
         source: "a test".into(),
         created: Timestamp::UNIX_EPOCH,
+        problem: None,
         revision: Revision::default(),
     };
     let folder = storage.shared.pool.image(&image.name);

@@ -98,17 +98,29 @@ impl Storage {
     /// Clears up what a crash left in the VMs' folders. `has_spec` says whether a VM is stored, be
     /// its spec damaged or not. Unfinished folders without a spec are removed, those with one are
     /// finished; temporary files are removed from all. A finished folder without a spec is left
-    /// alone and warned of.
+    /// alone and warned of. What `is_being_made`, by an operation that is on record and will be
+    /// finished or undone, is left to that, but for temporary files.
     ///
     /// Blocks; to be called once, before anything else is done with the pool. What cannot be cleared
     /// up is logged, and left for the next time.
     ///
     /// # Errors
     /// The folder of volumes cannot be listed.
-    pub fn sweep(&self, has_spec: impl Fn(VmId) -> bool) -> Result<Swept, Refusal> {
+    pub fn sweep(
+        &self,
+        has_spec: impl Fn(VmId) -> bool,
+        is_being_made: impl Fn(VmId) -> bool,
+    ) -> Result<Swept, Refusal> {
         let volumes = &self.shared.pool.volumes;
         let mut swept = Swept::default();
         let vms = vms(volumes).map_err(|error| failed("cannot list", volumes, error))?;
+        let (being_made, vms): (Vec<_>, Vec<_>) =
+            vms.into_iter().partition(|vm| is_being_made(*vm));
+        for vm in being_made {
+            if let Err(error) = remove_temporary(&self.shared.pool.vm(vm), &mut swept.temporary) {
+                tracing::warn!(%vm, %error, "what a crash left could not be cleared up");
+            }
+        }
         for vm in vms {
             let folder = self.shared.pool.vm(vm);
             if let Err(error) = swept.sweep(vm, &folder, has_spec(vm)) {
@@ -222,7 +234,7 @@ fn remove_temporary(folder: &Path, removed: &mut Vec<PathBuf>) -> io::Result<()>
 }
 
 /// The VMs that have a folder here. Links and what is not named for a VM are not the pool's.
-fn vms(volumes: &Path) -> io::Result<Vec<VmId>> {
+pub(crate) fn vms(volumes: &Path) -> io::Result<Vec<VmId>> {
     let mut vms = Vec::new();
     for entry in fs::read_dir(volumes)? {
         let entry = entry?;

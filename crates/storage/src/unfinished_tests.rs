@@ -140,7 +140,7 @@ async fn a_clone_is_unfinished_until_it_is_finished() {
     // The marker is not copied from a VM to its clone, nor taken from the original.
     fixture.storage.finish_volumes(clones[0]).await.unwrap();
     assert_eq!(fixture.names(clones[0]).unwrap(), ["root.qcow2"]);
-    let swept = fixture.storage.sweep(|vm| vm != clones[1]).unwrap();
+    let swept = fixture.storage.sweep(|vm| vm != clones[1], |_| false).unwrap();
     assert_eq!(swept, Swept { removed: vec![clones[1]], ..Swept::default() });
     assert_eq!(fixture.names(clones[1]), None);
 }
@@ -151,7 +151,7 @@ async fn a_sweep_removes_what_is_unfinished_and_has_no_spec() {
     fixture.storage.claim_volumes(fixture.vm).await.unwrap();
     fixture.add_root(fixture.vm).await;
     fs::write(fixture.folder(fixture.vm).join(".new-data.qcow2"), "half").unwrap();
-    let swept = fixture.storage.sweep(|_| false).unwrap();
+    let swept = fixture.storage.sweep(|_| false, |_| false).unwrap();
     assert_eq!(swept, Swept { removed: vec![fixture.vm], ..Swept::default() });
     assert_eq!(names(&fixture.storage.shared.pool.volumes).unwrap(), [""; 0]);
     fixture.remove_base().await.unwrap();
@@ -165,11 +165,11 @@ async fn a_sweep_finishes_what_has_a_spec() {
         fixture.storage.claim_volumes(vm).await.unwrap();
     }
     fixture.add_root(with).await;
-    let swept = fixture.storage.sweep(|_| true).unwrap();
+    let swept = fixture.storage.sweep(|_| true, |_| false).unwrap();
     assert_eq!(swept, Swept { finished: sorted(vec![with, without]), ..Swept::default() });
     assert_eq!(fixture.names(with).unwrap(), ["root.qcow2"]);
     assert_eq!(fixture.names(without), None);
-    assert_eq!(fixture.storage.sweep(|_| true).unwrap(), Swept::default());
+    assert_eq!(fixture.storage.sweep(|_| true, |_| false).unwrap(), Swept::default());
 }
 
 #[tokio::test]
@@ -186,7 +186,7 @@ async fn a_sweep_never_removes_finished_volumes() {
         fs::write(folder.join(".tmp-1"), "").unwrap();
     }
     std::os::unix::fs::symlink(kept.path(), fixture.folder(link)).unwrap();
-    let swept = fixture.storage.sweep(|_| false).unwrap();
+    let swept = fixture.storage.sweep(|_| false, |_| false).unwrap();
     assert_eq!(swept, Swept { orphaned: vec![fixture.vm], ..Swept::default() });
     assert_eq!(fixture.names(fixture.vm).unwrap(), ["root.qcow2"]);
     for folder in [&volumes.join(other), &volumes.join("lost+found"), kept.path()] {
@@ -210,7 +210,7 @@ async fn a_sweep_removes_temporary_files_and_no_others() {
         }
     }
     removed.iter().for_each(|path| fs::write(path, "half").unwrap());
-    let mut swept = fixture.storage.sweep(|vm| vm == stored).unwrap();
+    let mut swept = fixture.storage.sweep(|vm| vm == stored, |_| false).unwrap();
     swept.temporary.sort_unstable();
     let expected = Swept { temporary: sorted(removed), orphaned: vec![orphan], ..Swept::default() };
     assert_eq!(swept, expected);
@@ -231,7 +231,7 @@ async fn one_folder_that_cannot_be_cleared_up_does_not_keep_the_others_from_it()
     let marker = fixture.folder(vms[1]).join(MARKER);
     fs::remove_file(&marker).unwrap();
     fs::create_dir(&marker).unwrap();
-    let swept = fixture.storage.sweep(|_| true).unwrap();
+    let swept = fixture.storage.sweep(|_| true, |_| false).unwrap();
     assert_eq!(swept, Swept { finished: vec![vms[0], vms[2]], ..Swept::default() });
     fixture.storage.finish_volumes(vms[1]).await.unwrap_err();
 }

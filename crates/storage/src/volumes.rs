@@ -17,7 +17,7 @@ use crate::{
     unfinished::{NEW_PREFIX, is_temporary},
 };
 use innkeeper_model::{
-    ByteSize, DeviceName, ImageName, Refusal, VmId,
+    ByteSize, DeviceName, DiskFormat, ImageName, Refusal, VmId,
     config::{Disk, DiskKind},
 };
 use innkeeper_store::{sync_folder, write_atomically};
@@ -122,11 +122,6 @@ impl Shared {
         }
         let _image_stays = self.pool.image_use.read().unwrap_or_else(PoisonError::into_inner);
         let (size, base) = self.size_and_base(disk)?;
-        if size > self.options.max_virtual_size {
-            let limit = self.options.max_virtual_size;
-            let problem = format!("is larger than a disk may be: {limit}");
-            return Err(Refusal::invalid(field(disk, "size"), size, problem).with_limit(limit));
-        }
         let base = base.as_ref().map(|(path, format)| Base { path, format: *format });
         let blank = blank::blank(size, base.as_ref());
         self.pool.refuse_if_full(blank.length)?;
@@ -137,14 +132,32 @@ impl Shared {
     }
 
     /// How large a disk's volume is, and the image under it as its header will name it.
-    fn size_and_base(
+    ///
+    /// # Errors
+    /// The image cannot be used, or is larger than the size that is asked for; a size over the limit.
+    pub(crate) fn size_and_base(
         &self,
         disk: &Disk,
-    ) -> Result<(ByteSize, Option<(String, innkeeper_model::DiskFormat)>), Refusal> {
-        if disk.image.is_none() {
-            let missing = || Refusal::invalid(field(disk, "size"), "", "is not there");
-            return Ok((disk.size.ok_or_else(missing)?, None));
+    ) -> Result<(ByteSize, Option<(String, DiskFormat)>), Refusal> {
+        let (size, base) = match &disk.image {
+            Some(_) => self.size_over_image(disk).map(|(size, base)| (size, Some(base)))?,
+            None => {
+                let missing = || Refusal::invalid(field(disk, "size"), "", "is not there");
+                (disk.size.ok_or_else(missing)?, None)
+            }
+        };
+        let limit = self.options.max_virtual_size;
+        if size > limit {
+            let at = if disk.size.is_some() { "size" } else { "image" };
+            let problem = format!("is larger than a disk may be: {limit}");
+            return Err(Refusal::invalid(field(disk, at), size, problem)
+                .with_limit(limit)
+                .with_hint("an operator can allow more: storage.max_virtual_size"));
         }
+        Ok((size, base))
+    }
+
+    fn size_over_image(&self, disk: &Disk) -> Result<(ByteSize, (String, DiskFormat)), Refusal> {
         let image = self.disk_image(disk)?;
         let opened = self.image_file(&image).open(Access::Read);
         opened.map_err(|bad| bad.at(field(disk, "image")))?;
@@ -156,7 +169,7 @@ impl Shared {
         }
         let file = images::data_file(image.kind, image.format);
         let path = format!("{BASE_PREFIX}{}/{file}", image.name);
-        Ok((size, Some((path, image.format))))
+        Ok((size, (path, image.format)))
     }
 }
 

@@ -85,6 +85,7 @@ async fn what_cannot_be_made_is_refused_by_field_and_leaves_nothing() {
         let refusal = fixture.create(text).await.unwrap_err();
         assert_eq!(refusal.field, Some(format!("disks[d].{field}")), "{text}");
         assert_eq!(refusal.limit.as_deref(), limit, "{text}");
+        assert_eq!(fixture.storage.check_disk(&disk(text)), Err(refusal), "{text}");
     }
     assert!(!fixture.storage.shared.pool.vm(fixture.vm).exists());
 }

@@ -239,6 +239,7 @@ fn spec(id: VmId, n: usize) -> Spec {
         created: Timestamp::now(),
         updated: Timestamp::now(),
         want: Want::Stopped,
+        draft: false,
         config,
         assigned,
     };

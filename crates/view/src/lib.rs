@@ -29,6 +29,7 @@ mod diff;
 mod entry;
 mod lookup;
 mod pace;
+mod readers;
 mod record;
 mod ring;
 mod snapshot;

@@ -46,6 +46,8 @@ impl State {
                 changes.edit_vm(id, |vm| vm.incarnation = incarnation);
             }
             Update::VmMemory { id, memory } => changes.edit_vm(id, |vm| vm.memory = memory),
+            Update::VmDumped { id, dumped } => changes.edit_vm(id, |vm| vm.dumped = dumped),
+            Update::VmDisks { id, disks } => changes.edit_vm(id, |vm| vm.disks = disks),
             Update::VmInterrupted { id, task } => changes.edit_vm(id, |vm| vm.interrupted = task),
             Update::VmProblem { id, problem } => changes.edit_vm(id, |vm| {
                 if vm.spec.is_some() {
@@ -265,6 +267,8 @@ fn new_vm(id: VmId, name: VmName, project: ProjectName) -> Vm {
         spec: None,
         incarnation: None,
         memory: None,
+        dumped: None,
+        disks: Vec::new(),
         interrupted: None,
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::{
     batch::Batch,
+    readers::Place,
     ring::{Found, Reach},
     snapshot::Snapshot,
     view::{Published, Shared, ViewStopped},
@@ -28,17 +29,18 @@ pub struct Subscription {
     pulses: watch::Receiver<()>,
     position: Position,
     reach: Reach,
-    _counted: Arc<()>,
+    place: Place,
 }
 
 impl Subscription {
     pub(crate) fn new(shared: Arc<Shared>, from: Option<Position>) -> Self {
         // Who begins now has nothing to catch up with.
         let reach = if from.is_some() { Reach::All } else { Reach::Sealed };
+        let position = from.unwrap_or_else(|| shared.load().snapshot.position());
         Self {
-            position: from.unwrap_or_else(|| shared.load().snapshot.position()),
+            position,
             pulses: shared.pulses.clone(),
-            _counted: Arc::clone(&shared.subscriptions),
+            place: shared.readers.enter(position.sequence),
             shared,
             reach,
         }
@@ -82,6 +84,7 @@ impl Subscription {
             Delivery::Changes(batch) => batch.last(),
             Delivery::Gap(snapshot) => snapshot.position(),
         };
+        self.place.moved(self.position.sequence);
         if self.position == published.snapshot.position() {
             // It has caught up: from now on in step with the others, who share one encoding.
             self.reach = Reach::Sealed;

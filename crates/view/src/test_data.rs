@@ -30,6 +30,7 @@ pub(crate) fn spec(n: u128, name: &str) -> Spec {
         created: second(0),
         updated: second(0),
         want: Want::Stopped,
+        draft: false,
         config: VmConfig::new(name.parse().unwrap()),
         assigned: Default::default(),
     }

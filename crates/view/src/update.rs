@@ -1,8 +1,8 @@
 //! What the engine and the drivers tell the view.
 
 use innkeeper_model::{
-    Facts, Host, HypervisorEvent, Image, ImageName, Incarnation, MemoryImage, ProjectName, Spec,
-    Task, TaskId, VmId, VmName,
+    DiskFacts, Facts, Host, HypervisorEvent, Image, ImageName, Incarnation, MemoryImage,
+    ProjectName, Spec, Task, TaskId, Timestamp, VmId, VmName,
 };
 use std::sync::Arc;
 
@@ -47,6 +47,20 @@ pub enum Update {
         id: VmId,
         /// What is known of the image.
         memory: Option<Arc<MemoryImage>>,
+    },
+    /// When the memory of a VM's crashed guest was written to a file.
+    VmDumped {
+        /// The VM.
+        id: VmId,
+        /// When.
+        dumped: Option<Timestamp>,
+    },
+    /// What a VM's disks are, as their files say.
+    VmDisks {
+        /// The VM.
+        id: VmId,
+        /// Those that have a file of their own.
+        disks: Vec<DiskFacts>,
     },
     /// The task that stopped halfway and waits for a person; `None` when it does not any more.
     VmInterrupted {

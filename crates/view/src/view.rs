@@ -1,6 +1,7 @@
 //! The handle through which everybody reads and posts.
 
 use crate::{
+    readers::Readers,
     ring::{Bounds, Ring},
     snapshot::Snapshot,
     state::State,
@@ -67,6 +68,8 @@ pub struct Figures {
     pub change_bytes: usize,
     /// How many subscriptions there are.
     pub subscriptions: usize,
+    /// How many changes the subscription is behind that is furthest behind.
+    pub slowest_lag: u64,
 }
 
 /// A handle on the view; clones are handles on the same one.
@@ -88,8 +91,8 @@ pub(crate) struct Shared {
     published: ArcSwap<Published>,
     /// Tells subscriptions that something was published; ends with the writer.
     pub(crate) pulses: watch::Receiver<()>,
-    /// A clone for each subscription: counted, not listed.
-    pub(crate) subscriptions: Arc<()>,
+    /// Where each subscription is.
+    pub(crate) readers: Readers,
 }
 
 impl Shared {
@@ -119,7 +122,7 @@ impl View {
                 ring: ring.clone(),
             }),
             pulses,
-            subscriptions: Arc::new(()),
+            readers: Readers::default(),
         });
         let (inbox, messages) = mpsc::unbounded_channel();
         let writer = Writer::new(state, ring, options.tick, Arc::clone(&shared), pulse);
@@ -173,11 +176,13 @@ impl View {
     /// How large the view is.
     pub fn figures(&self) -> Figures {
         let published = self.shared.load();
+        let (readers, last) = (self.shared.readers.all(), published.snapshot.revision.0);
         Figures {
             revision: published.snapshot.revision,
             changes: published.ring.changes(),
             change_bytes: published.ring.bytes(),
-            subscriptions: Arc::strong_count(&self.shared.subscriptions) - 1,
+            subscriptions: readers.len(),
+            slowest_lag: readers.iter().map(|seen| last.saturating_sub(*seen)).max().unwrap_or(0),
         }
     }
 

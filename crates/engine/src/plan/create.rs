@@ -1,42 +1,69 @@
 //! Create, and clone, which is a create with copies of another VM's disks.
 
-use crate::steps::{OwnStep, PlanStep};
+use super::{AfterCrash, Plan};
+use crate::steps::OwnStep;
 use innkeeper_model::{
-    Spec, VmId,
-    config::{Boot, CloudInit, Firmware},
+    ByteSize, Spec, VmId,
+    config::{Boot, CloudInit, Disk, Firmware},
     host::Hypervisor,
 };
+use innkeeper_storage::needs_volume;
 use std::{path::PathBuf, sync::Arc};
 
 /// Makes a VM's volumes, then stores its spec: the VM is there when all of it is.
 pub(crate) fn create(
     spec: Arc<Spec>,
     seed: Option<CloudInit>,
+    disk_size: ByteSize,
     hypervisor: &Hypervisor,
-) -> Vec<PlanStep> {
+) -> Plan {
     let vm = spec.id;
-    let volume = |disk: &innkeeper_model::config::Disk| OwnStep::CreateVolume {
-        vm,
-        disk: Box::new(disk.clone()),
-    };
-    let mut plan = vec![OwnStep::ClaimVolumes { vm }];
-    plan.extend(spec.config.disks.iter().map(volume));
-    plan.extend(nvram(&spec, hypervisor).map(|template| OwnStep::CreateNvram { vm, template }));
-    plan.extend(seed.map(|documents| write_seed(&spec, documents, None)));
-    plan.push(OwnStep::SaveSpec { spec, before: None });
-    plan.push(OwnStep::FinishVolumes { vm });
-    plan.into_iter().map(PlanStep::Own).collect()
+    let mut plan = Plan::new(AfterCrash::Back);
+    reserve_disk(&mut plan, &spec, disk_size);
+    let nvram = nvram(&spec, hypervisor);
+    let has_files = seed.is_some() || nvram.is_some() || spec.config.disks.iter().any(needs_volume);
+    if has_files {
+        plan.own(OwnStep::ClaimVolumes { vm });
+    }
+    let volumes = spec.config.disks.iter().filter(|disk| needs_volume(disk));
+    plan.together("volumes", volumes.map(|disk| create_volume(vm, disk)));
+    if let Some(template) = nvram {
+        plan.own(OwnStep::CreateNvram { vm, template });
+    }
+    if let Some(documents) = seed {
+        plan.own(write_seed(&spec, documents, None));
+    }
+    plan.own(OwnStep::SaveSpec { spec, before: None });
+    if has_files {
+        plan.no_way_back();
+        plan.own(OwnStep::FinishVolumes { vm });
+    }
+    plan
 }
 
 /// Copies a stopped VM's volumes, then stores the new one's spec.
-pub(crate) fn clone(from: VmId, spec: Arc<Spec>) -> Vec<PlanStep> {
+pub(crate) fn clone(from: VmId, spec: Arc<Spec>, disk_size: ByteSize) -> Plan {
     let vm = spec.id;
-    let mut plan = vec![OwnStep::CloneVolumes { from, to: vm }];
-    let seed = spec.config.cloud_init.clone();
-    plan.extend(seed.map(|documents| write_seed(&spec, documents, Some(from))));
-    plan.push(OwnStep::SaveSpec { spec, before: None });
-    plan.push(OwnStep::FinishVolumes { vm });
-    plan.into_iter().map(PlanStep::Own).collect()
+    let mut plan = Plan::new(AfterCrash::Back);
+    reserve_disk(&mut plan, &spec, disk_size);
+    plan.own(OwnStep::CloneVolumes { from, to: vm });
+    if let Some(seed) = spec.config.cloud_init.clone() {
+        plan.own(write_seed(&spec, seed, Some(from)));
+    }
+    plan.own(OwnStep::SaveSpec { spec, before: None });
+    plan.no_way_back();
+    plan.own(OwnStep::FinishVolumes { vm });
+    plan
+}
+
+/// Takes room on the disk. Every VM does, since their number can be bounded too.
+pub(super) fn reserve_disk(plan: &mut Plan, spec: &Spec, size: ByteSize) {
+    let project = spec.config.project.clone();
+    plan.own(OwnStep::ReserveDisk { vm: spec.id, project, size, before: None });
+}
+
+pub(super) fn create_volume(vm: VmId, disk: &Disk) -> OwnStep {
+    OwnStep::CreateVolume { vm, disk: Box::new(disk.clone()) }
 }
 
 /// The template of a VM's UEFI variables, if it has any.

@@ -1,25 +1,28 @@
 //! Delete.
 
-use super::Context;
-use crate::steps::{OwnStep, PlanStep};
+use super::{AfterCrash, Context, Plan};
+use crate::steps::OwnStep;
 use innkeeper_driver::Operation;
 use innkeeper_model::{MachineState, Refusal};
 
 /// Ends and puts away what runs, then removes the volumes, and the spec last: as long as anything is
 /// left, there is a VM to delete again. `damaged` gives up a spec that cannot be read.
-pub(crate) fn delete(context: &Context, damaged: bool) -> Result<Vec<PlanStep>, Refusal> {
+pub(crate) fn delete(context: &Context, damaged: bool) -> Result<Plan, Refusal> {
     let vm = context.spec.id;
-    let mut plan = Vec::new();
+    let mut plan = Plan::new(AfterCrash::Forward);
+    plan.no_way_back();
     if context.facts.machine != MachineState::Absent {
-        plan.extend(context.driver_steps(Operation::Kill)?);
+        plan.driver(context.driver_flow(Operation::Kill)?);
+        plan.own(context.release());
     } else if context.has_remains() {
-        plan.extend(context.driver_steps(Operation::PutAway)?);
+        plan.driver(context.driver_flow(Operation::PutAway)?);
+        plan.own(context.release());
     }
-    let own = [
-        OwnStep::RemoveVolumes { vm },
-        OwnStep::Forget { vm },
-        OwnStep::RemoveSpec { vm, damaged },
-    ];
-    plan.extend(own.map(PlanStep::Own));
+    if context.memory.is_some() {
+        plan.own(OwnStep::RemoveMemory { vm });
+    }
+    plan.own(OwnStep::RemoveVolumes { vm });
+    plan.own(OwnStep::Forget { vm });
+    plan.own(OwnStep::RemoveSpec { vm, damaged });
     Ok(plan)
 }

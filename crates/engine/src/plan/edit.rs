@@ -1,39 +1,63 @@
 //! Edit: what a VM is from its next start on.
 
-use super::create::{nvram, write_seed};
-use crate::steps::{OwnStep, PlanStep};
-use innkeeper_model::{Spec, config::CloudInit, config::Disk, host::Hypervisor};
+use super::{
+    AfterCrash, Plan,
+    create::{create_volume, nvram, write_seed},
+};
+use crate::steps::OwnStep;
+use innkeeper_model::{ByteSize, Spec, config::CloudInit, config::Disk, host::Hypervisor};
+use innkeeper_storage::needs_volume;
 use std::sync::Arc;
 
 /// Makes the volumes that are new, stores the spec, then removes the volumes that nothing names any
-/// more: at no moment does a stored spec name a volume that is not there.
+/// more: at no moment does a stored spec name a volume that is not there. `disk_sizes` is what its
+/// disks may grow to, before and after.
 pub(crate) fn edit(
     before: Arc<Spec>,
     spec: Arc<Spec>,
     seed: Option<CloudInit>,
+    disk_sizes: (ByteSize, ByteSize),
     hypervisor: &Hypervisor,
-) -> Vec<PlanStep> {
+) -> Plan {
     let vm = spec.id;
-    let added = missing_from(&spec.config.disks, &before.config.disks);
-    let removed = missing_from(&before.config.disks, &spec.config.disks);
-    let mut plan: Vec<OwnStep> =
-        added.map(|disk| OwnStep::CreateVolume { vm, disk: Box::new(disk.clone()) }).collect();
-    if nvram(&before, hypervisor).is_none() {
-        plan.extend(nvram(&spec, hypervisor).map(|template| OwnStep::CreateNvram { vm, template }));
+    let mut plan = Plan::new(AfterCrash::Back);
+    let (size_before, size) = disk_sizes;
+    if size != size_before || spec.config.project != before.config.project {
+        let project = spec.config.project.clone();
+        plan.own(OwnStep::ReserveDisk { vm, project, size, before: Some(size_before) });
     }
-    if spec.config.cloud_init != before.config.cloud_init || spec.config.name != before.config.name
+    let added = missing_from(&spec.config.disks, &before.config.disks);
+    plan.together("volumes", added.map(|disk| create_volume(vm, disk)));
+    if nvram(&before, hypervisor).is_none()
+        && let Some(template) = nvram(&spec, hypervisor)
     {
-        plan.extend(seed.map(|documents| write_seed(&spec, documents, None)));
+        plan.own(OwnStep::CreateNvram { vm, template });
+    }
+    let renamed = spec.config.name != before.config.name;
+    if let Some(documents) = seed
+        && (renamed || spec.config.cloud_init != before.config.cloud_init)
+    {
+        plan.own(write_seed(&spec, documents, None));
     }
     let seed_is_gone = before.config.cloud_init.is_some() && spec.config.cloud_init.is_none();
-    plan.push(OwnStep::SaveSpec { spec: spec.clone(), before: Some(before.clone()) });
-    plan.extend(removed.map(|disk| OwnStep::RemoveVolume { vm, disk: disk.name.clone() }));
-    if seed_is_gone {
-        plan.push(OwnStep::RemoveSeed { vm });
+    plan.own(OwnStep::SaveSpec { spec: spec.clone(), before: Some(before.clone()) });
+    let removed: Vec<&Disk> = missing_from(&before.config.disks, &spec.config.disks).collect();
+    if seed_is_gone || !removed.is_empty() {
+        plan.no_way_back();
     }
-    plan.into_iter().map(PlanStep::Own).collect()
+    let remove = |disk: &Disk| OwnStep::RemoveVolume { vm, disk: disk.name.clone() };
+    plan.together("removed-volumes", removed.into_iter().map(remove));
+    if seed_is_gone {
+        plan.own(OwnStep::RemoveSeed { vm });
+    }
+    plan
 }
 
-fn missing_from<'a>(disks: &'a [Disk], others: &'a [Disk]) -> impl Iterator<Item = &'a Disk> {
-    disks.iter().filter(|disk| others.iter().all(|other| other.name != disk.name))
+/// The disks with a volume of their own that the others lack.
+pub(crate) fn missing_from<'a>(
+    disks: &'a [Disk],
+    others: &'a [Disk],
+) -> impl Iterator<Item = &'a Disk> {
+    let absent = |disk: &&Disk| others.iter().all(|other| other.name != disk.name);
+    disks.iter().filter(absent).filter(|disk| needs_volume(disk))
 }

@@ -4,7 +4,7 @@
 //! others: the client is given them in place of a resolver. Redirects are followed by hand, each like
 //! a new address. No proxy is used, since it would choose the address.
 
-use super::checksum::Checksum;
+use super::{address::is_public, checksum::Checksum};
 use crate::{
     cancel,
     copy::{write_data, written},
@@ -114,6 +114,41 @@ pub(super) fn shown(url: &str) -> String {
     }
 }
 
+/// Refuses an address that nothing can be fetched from, without asking anybody.
+///
+/// # Errors
+/// It is no address of http or https, has credentials in it, or is literally one that is not public
+/// and not allowed.
+pub(super) fn check_address(url: &str, rules: &HttpRules) -> Result<(), Refusal> {
+    let check = || {
+        let address = Url::parse(url).map_err(|_| DownloadFailed::NotAnAddress(shown(url)))?;
+        let (host, _port) = host_and_port(&address)?;
+        match host.trim_matches(['[', ']']).parse() {
+            Ok(address) if !permits(rules)(address) => {
+                Err(DownloadFailed::NotPublic { host: host.into(), address })
+            }
+            _ => Ok(()),
+        }
+    };
+    check().map_err(|failed: DownloadFailed| failed.of(url))
+}
+
+/// Which addresses may be connected to.
+pub(super) fn permits(rules: &HttpRules) -> fn(IpAddr) -> bool {
+    if rules.allow_private { |_| true } else { is_public }
+}
+
+fn host_and_port(url: &Url) -> Result<(&str, u16), DownloadFailed> {
+    let not_an_address = || DownloadFailed::NotAnAddress(shown(url.as_str()));
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(not_an_address());
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(DownloadFailed::HasCredentials(shown(url.as_str())));
+    }
+    url.host_str().zip(url.port_or_known_default()).ok_or_else(not_an_address)
+}
+
 /// What to fetch, and within which bounds.
 #[derive(Debug, Clone)]
 pub(crate) struct Download<'a> {
@@ -203,15 +238,7 @@ impl Download<'_> {
 
     /// Where the address's host may be connected to.
     async fn addresses(&self, url: &Url) -> Result<Vec<SocketAddr>, DownloadFailed> {
-        let not_an_address = || DownloadFailed::NotAnAddress(shown(url.as_str()));
-        if !matches!(url.scheme(), "http" | "https") {
-            return Err(not_an_address());
-        }
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err(DownloadFailed::HasCredentials(shown(url.as_str())));
-        }
-        let (host, port) =
-            url.host_str().zip(url.port_or_known_default()).ok_or_else(not_an_address)?;
+        let (host, port) = host_and_port(url)?;
         let found: Vec<SocketAddr> = tokio::net::lookup_host((host.trim_matches(['[', ']']), port))
             .await
             .map_err(|source| DownloadFailed::Unresolved { host: host.into(), source })?

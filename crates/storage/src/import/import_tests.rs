@@ -379,16 +379,3 @@ async fn a_download_that_is_stored_as_it_came_keeps_its_checksum() {
     assert_eq!(image.source, format!("http://{address}/disk"));
     assert!(fs::read(fixture.path("pool/images/image/disk.raw")).unwrap() == disk.as_bytes());
 }
-
-#[tokio::test]
-async fn a_damaged_description_is_reported_beside_the_others() {
-    let fixture = fixture();
-    fixture.import(request(&fixture.file("disk", &[1; 512]))).await.unwrap();
-    fs::create_dir(fixture.path("pool/images/broken")).unwrap();
-    fs::write(fixture.path("pool/images/broken/image.json"), "{").unwrap();
-    let catalogue = fixture.storage.images().unwrap();
-    assert_eq!(catalogue.images.len(), 1);
-    assert_eq!(catalogue.damaged[0].name, "broken");
-    let refusal = fixture.storage.image(&"broken".parse().unwrap()).unwrap_err();
-    assert!(refusal.message.contains("not readable"), "{}", refusal.message);
-}

@@ -5,6 +5,7 @@
 //! image's name in one step. Whatever goes wrong before that removes the folder.
 
 pub(crate) mod address;
+mod check;
 mod checksum;
 mod convert;
 mod download;
@@ -83,6 +84,11 @@ impl ImportSource {
         }
     }
 
+    /// Whether host files must be in allowed folders.
+    const fn is_confined(&self) -> bool {
+        matches!(self, Self::AllowedFile(_))
+    }
+
     /// What is remembered of it.
     fn shown(&self) -> String {
         match self {
@@ -107,7 +113,7 @@ impl Storage {
         on_progress: &OnProgress,
         cancel: &CancellationToken,
     ) -> Result<Image, Refusal> {
-        request.check()?;
+        request.fits_together()?;
         let shared = Arc::clone(&self.shared);
         let name = request.name.clone();
         let work = cancel::briefly(move || {
@@ -137,20 +143,6 @@ impl Storage {
     }
 }
 
-impl ImportRequest {
-    fn check(&self) -> Result<(), Refusal> {
-        if let (Some(format), ImageKind::Kernel | ImageKind::Iso) = (self.format, self.kind) {
-            let problem = "goes with disks only";
-            return Err(Refusal::invalid("format", format, problem));
-        }
-        if let (Some(initrd), ImageKind::Disk | ImageKind::Iso) = (&self.initrd, self.kind) {
-            let problem = "goes with kernels only";
-            return Err(Refusal::invalid("initrd", initrd.display(), problem));
-        }
-        Ok(())
-    }
-}
-
 /// One import on its way.
 struct Import<'a> {
     shared: &'a Arc<Shared>,
@@ -164,7 +156,7 @@ impl Import<'_> {
     async fn run(&self) -> Result<Image, Refusal> {
         self.bring().await?;
         if let Some(initrd) = &self.request.initrd {
-            self.bring_file(initrd, self.is_confined(), INITRD, "initrd").await?;
+            self.bring_file(initrd, self.request.source.is_confined(), INITRD, "initrd").await?;
         }
         let inspected = self.look().await?;
         let stored = data_file(self.request.kind, inspected.format);
@@ -191,16 +183,11 @@ impl Import<'_> {
         self.describe(inspected).await
     }
 
-    /// Whether host files must be in allowed folders.
-    fn is_confined(&self) -> bool {
-        matches!(self.request.source, ImportSource::AllowedFile(_))
-    }
-
     /// Brings the image's bytes into the work folder.
     async fn bring(&self) -> Result<(), Refusal> {
         match &self.request.source {
             ImportSource::File(path) | ImportSource::AllowedFile(path) => {
-                let confined = self.is_confined();
+                let confined = self.request.source.is_confined();
                 self.bring_file(path, confined, SOURCE, "path").await
             }
             ImportSource::Url { url, checksum } => {
@@ -210,7 +197,7 @@ impl Import<'_> {
                     checksum: checksum.parse()?,
                     rules,
                     max_size: self.shared.options.max_import_size,
-                    permits: if rules.allow_private { |_| true } else { address::is_public },
+                    permits: download::permits(rules),
                 };
                 let source = self.folder.join(SOURCE);
                 let into =
@@ -285,6 +272,7 @@ impl Import<'_> {
                 initrd: request.initrd.is_some(),
                 source: request.source.shown(),
                 created: Timestamp::now(),
+                problem: None,
                 revision: Revision::default(),
                 name: request.name,
             };

@@ -1,0 +1,295 @@
+//! Does the engine's own steps, and takes them back.
+
+use crate::{
+    accountant::Accountant,
+    live::LiveTask,
+    request::{AddImage, ImageFrom},
+    steps::OwnStep,
+    wishes::Wishes,
+};
+use innkeeper_driver::StepError;
+use innkeeper_hooks::{HookEvent, Hooks, Occasion};
+use innkeeper_model::{Code, Refusal, Spec, Timestamp, VmId, Want};
+use innkeeper_network::LoopbackGuard;
+use innkeeper_storage::{ImportRequest, ImportSource, OnProgress, Progress, SeedRequest, Storage};
+use innkeeper_view::{Update, View};
+use std::sync::{Arc, Weak};
+use tokio_util::sync::CancellationToken;
+
+/// What the engine's steps act on.
+#[derive(Debug)]
+pub(crate) struct Hands {
+    pub(crate) view: View,
+    pub(crate) wishes: Wishes,
+    pub(crate) storage: Arc<Storage>,
+    pub(crate) guard: LoopbackGuard,
+    pub(crate) accountant: Accountant,
+    pub(crate) hooks: Hooks,
+}
+
+impl Hands {
+    /// Does one step. One that was done before is done again without harm.
+    ///
+    /// # Errors
+    /// What failed, or that it was cancelled; [`Hands::undo`] then takes back what was begun.
+    pub(crate) async fn perform(
+        &self,
+        step: &OwnStep,
+        task: &Arc<LiveTask>,
+        on_progress: &OnProgress,
+        cancelled: &CancellationToken,
+    ) -> Result<(), StepError> {
+        let storage = &self.storage;
+        match step {
+            OwnStep::Reserve { vm, project, share } => {
+                self.accountant.reserve(*vm, project, *share)?;
+            }
+            OwnStep::Release { vm } => self.accountant.release(*vm),
+            OwnStep::ReserveDisk { vm, project, size, .. } => {
+                self.accountant.reserve_disk(*vm, project, *size)?;
+            }
+            OwnStep::ClaimVolumes { vm } => storage.claim_volumes(*vm).await?,
+            OwnStep::FinishVolumes { vm } => storage.finish_volumes(*vm).await?,
+            OwnStep::CreateVolume { vm, disk } => {
+                storage.create_volume(*vm, disk).await?;
+            }
+            OwnStep::RemoveVolume { vm, disk } => storage.remove_volume(*vm, disk).await?,
+            OwnStep::RemoveVolumes { vm } => storage.remove_volumes(*vm).await?,
+            OwnStep::CloneVolumes { from, to } => {
+                // What is large and rare is kept apart, or every task would have room for it.
+                Box::pin(storage.clone_volumes(*from, *to, on_progress, cancelled)).await?;
+            }
+            OwnStep::CreateNvram { vm, template } => {
+                storage.create_nvram(*vm, template).await?;
+            }
+            OwnStep::WriteSeed { vm, hostname, documents, inherit } => {
+                let inherit = *inherit;
+                let request = SeedRequest { vm: *vm, hostname, documents, inherit };
+                Box::pin(storage.write_seed(request)).await?;
+            }
+            OwnStep::RemoveSeed { vm } => storage.remove_seed(*vm).await?,
+            OwnStep::CreateMemory { vm } => {
+                storage.create_memory(*vm).await?;
+            }
+            OwnStep::SealMemory { vm, incarnation } => {
+                let sealing = storage.seal_memory(*vm, incarnation, cancelled);
+                let image = Box::pin(sealing).await?;
+                let memory = Some(Arc::new(image));
+                self.tell(Update::VmMemory { id: *vm, memory }).await?;
+            }
+            OwnStep::CheckMemory { vm } => {
+                storage.check_memory(*vm).await?;
+            }
+            OwnStep::VerifyMemory { vm, image } => {
+                Box::pin(storage.verify_memory(*vm, image, cancelled)).await?;
+            }
+            OwnStep::SpendMemory { vm, .. } => storage.spend_memory(*vm).await?,
+            OwnStep::RemoveMemory { vm } => self.remove_memory(*vm).await?,
+            OwnStep::CreateDump { vm } => {
+                storage.create_dump(*vm).await?;
+            }
+            OwnStep::NoteDump { vm } => {
+                let dumped = Some(Timestamp::now());
+                self.tell(Update::VmDumped { id: *vm, dumped }).await?;
+            }
+            OwnStep::SaveSpec { spec, .. } => self.save(spec.clone()).await?,
+            OwnStep::RemoveSpec { vm, damaged } => {
+                self.wishes.remove(*vm, *damaged).await?;
+                self.accountant.forget(*vm);
+                self.tell(Update::VmRemoved(*vm)).await?;
+            }
+            OwnStep::SetWant { vm, want, .. } | OwnStep::NoteWant { vm, want, .. } => {
+                self.set_want(*vm, *want).await?;
+            }
+            OwnStep::GuardLoopback => self.guard_loopback().await?,
+            OwnStep::Hook { vm, event, reason } => {
+                Box::pin(self.run_hooks(*vm, *event, reason, task, cancelled)).await?;
+            }
+            OwnStep::ImportImage(image) => {
+                let importing = storage.import(import_request(image)?, on_progress, cancelled);
+                let image = Box::pin(importing).await?;
+                self.tell(Update::Image(image)).await?;
+            }
+            OwnStep::RemoveImage { name } => {
+                storage.remove_image(name).await?;
+                self.tell(Update::ImageRemoved(name.clone())).await?;
+            }
+            // The driver is not among the engine's hands; `perform` passes this one on.
+            OwnStep::Forget { .. } => {}
+        }
+        Ok(())
+    }
+
+    /// Takes back one step, done or half done.
+    ///
+    /// # Errors
+    /// What could not be taken back.
+    pub(crate) async fn undo(&self, step: &OwnStep) -> Result<(), StepError> {
+        let storage = &self.storage;
+        match step {
+            OwnStep::Reserve { vm, .. } => self.release_unless_used(*vm).await?,
+            OwnStep::ReserveDisk { vm, project, before, .. } => match before {
+                Some(before) => self.accountant.put_disk(*vm, project, *before),
+                None => self.accountant.forget(*vm),
+            },
+            OwnStep::CreateVolume { vm, disk } => storage.remove_volume(*vm, &disk.name).await?,
+            OwnStep::CloneVolumes { to: vm, .. } | OwnStep::ClaimVolumes { vm } => {
+                storage.abandon_volumes(*vm).await?;
+            }
+            OwnStep::CreateMemory { vm } | OwnStep::SealMemory { vm, .. } => {
+                self.remove_memory(*vm).await?;
+            }
+            OwnStep::SpendMemory { vm, image } => {
+                storage.return_memory(*vm).await?;
+                let memory = Some(image.clone());
+                self.tell(Update::VmMemory { id: *vm, memory }).await?;
+            }
+            OwnStep::CreateDump { vm } => storage.remove_dump(*vm).await?,
+            OwnStep::SaveSpec { spec, before: None } => {
+                self.wishes.remove(spec.id, false).await?;
+                self.tell(Update::VmRemoved(spec.id)).await?;
+            }
+            OwnStep::SaveSpec { before: Some(before), .. } => self.save(before.clone()).await?,
+            OwnStep::SetWant { vm, before, .. } | OwnStep::NoteWant { vm, before, .. } => {
+                self.set_want(*vm, *before).await?;
+            }
+            OwnStep::ImportImage(image) => {
+                // One that failed has left nothing; one that a daemon died in may just have been done.
+                if storage.image(&image.name).is_ok() {
+                    storage.remove_image(&image.name).await?;
+                    self.tell(Update::ImageRemoved(image.name.clone())).await?;
+                }
+            }
+            // What was given back can be taken by others by now.
+            OwnStep::Release { .. }
+            // A VM that is there keeps these until it is deleted; of a new one all volumes go.
+            | OwnStep::WriteSeed { .. }
+            | OwnStep::FinishVolumes { .. }
+            | OwnStep::CreateNvram { .. }
+            // What was removed is gone; plans remove last.
+            | OwnStep::RemoveVolume { .. }
+            | OwnStep::RemoveVolumes { .. }
+            | OwnStep::RemoveSeed { .. }
+            | OwnStep::RemoveMemory { .. }
+            | OwnStep::RemoveSpec { .. }
+            | OwnStep::RemoveImage { .. }
+            | OwnStep::Forget { .. }
+            // What the operator's executables did is theirs.
+            | OwnStep::Hook { .. }
+            | OwnStep::CheckMemory { .. }
+            | OwnStep::NoteDump { .. }
+            | OwnStep::VerifyMemory { .. }
+            // The rule is every VM's.
+            | OwnStep::GuardLoopback => {}
+        }
+        Ok(())
+    }
+
+    /// Gives back what was taken for a machine, unless there is one: one that was to be ended first, and
+    /// has not been.
+    async fn release_unless_used(&self, vm: VmId) -> Result<(), StepError> {
+        let told = self.view.barrier(Vec::new()).await;
+        told.map_err(|_| Refusal::new(Code::ShuttingDown, "the daemon is stopping"))?;
+        let snapshot = self.view.snapshot();
+        let used = snapshot.vms.get(&vm).is_some_and(|vm| vm.incarnation.is_some() || vm.is_on());
+        if !used {
+            self.accountant.release(vm);
+        }
+        Ok(())
+    }
+
+    async fn save(&self, spec: Arc<Spec>) -> Result<(), StepError> {
+        self.wishes.save(spec.clone()).await?;
+        self.tell(Update::VmSpec(spec)).await
+    }
+
+    async fn remove_memory(&self, vm: VmId) -> Result<(), StepError> {
+        self.storage.remove_memory(vm).await?;
+        self.tell(Update::VmMemory { id: vm, memory: None }).await
+    }
+
+    /// Safe because a VM's queue lets one task at a time change its spec.
+    async fn set_want(&self, vm: VmId, want: Want) -> Result<(), StepError> {
+        let snapshot = self.view.snapshot();
+        let spec = snapshot.vms.get(&vm).and_then(|vm| vm.spec.clone());
+        let Some(mut spec) = spec.filter(|spec| spec.want != want) else { return Ok(()) };
+        let changed = Arc::make_mut(&mut spec);
+        changed.want = want;
+        changed.updated = Timestamp::now();
+        self.save(spec).await
+    }
+
+    async fn run_hooks(
+        &self,
+        vm: VmId,
+        event: HookEvent,
+        reason: &str,
+        task: &Arc<LiveTask>,
+        cancelled: &CancellationToken,
+    ) -> Result<(), StepError> {
+        let snapshot = self.view.snapshot();
+        let Some(vm) = snapshot.vms.get(&vm) else { return Ok(()) };
+        let occasion = Occasion { operation: task.kind(), reason, task: task.id };
+        let input = innkeeper_hooks::input(event, vm.value(), occasion);
+        let log = |line: String| task.log(line);
+        Ok(self.hooks.run(event, &input, cancelled, log).await?)
+    }
+
+    /// Sets the rule that keeps guests from this host, and tells whether it stands.
+    pub(crate) async fn guard_loopback(&self) -> Result<(), Refusal> {
+        let outcome = self.guard.ensure().await;
+        let mut host = self.view.snapshot().host.value().as_ref().clone();
+        let stands = self.guard.safeguard();
+        host.confinement.retain(|safeguard| safeguard.name != stands.name);
+        host.confinement.push(stands);
+        self.view.post(Update::Host(host));
+        outcome
+    }
+
+    /// Tells the view, and waits until readers can see it.
+    async fn tell(&self, update: Update) -> Result<(), StepError> {
+        let told = self.view.barrier(vec![update]).await;
+        told.map_err(|_| Refusal::new(Code::ShuttingDown, "the daemon is stopping"))?;
+        Ok(())
+    }
+}
+
+pub(crate) fn import_request(image: &AddImage) -> Result<ImportRequest, Refusal> {
+    let source = match &image.from {
+        ImageFrom::File(path) => ImportSource::File(path.clone()),
+        ImageFrom::Url { url, checksum } => {
+            let checksum = checksum.as_deref().ok_or_else(|| {
+                let problem = "needs the checksum of what is expected there";
+                Refusal::invalid("checksum", url, problem).with_hint("add --checksum sha256:…")
+            })?;
+            let digest = checksum.strip_prefix("sha256:").unwrap_or(checksum);
+            ImportSource::Url { url: url.clone(), checksum: format!("sha256:{digest}") }
+        }
+    };
+    Ok(ImportRequest {
+        name: image.name.clone(),
+        kind: image.kind,
+        source,
+        format: image.format,
+        initrd: image.initrd.clone(),
+    })
+}
+
+/// Runs something that waits for the disk on a thread that may.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
+) -> Result<T, Refusal> {
+    let outcome = tokio::task::spawn_blocking(work).await;
+    outcome.map_err(|error| Refusal::new(Code::Internal, error.to_string()))?
+}
+
+/// Notes progress in the task, whenever another percent is done.
+pub(crate) fn progress_of(task: &Arc<LiveTask>) -> OnProgress {
+    let task: Weak<LiveTask> = Arc::downgrade(task);
+    Arc::new(move |progress: Progress| {
+        let Some(task) = task.upgrade() else { return };
+        let Some(total) = progress.total.filter(|total| total.0 > 0) else { return };
+        let percent = u8::try_from(progress.done.0.saturating_mul(100) / total.0).unwrap_or(100);
+        task.percent(percent.min(100));
+    })
+}

@@ -1,0 +1,43 @@
+//! Start: the machine is made, and let run.
+
+use super::{AfterCrash, Context, Plan};
+use crate::steps::OwnStep;
+use innkeeper_driver::Operation;
+use innkeeper_hooks::HookEvent;
+use innkeeper_model::{Refusal, Want, config::Network};
+
+/// Makes the machine and lets it run. What an earlier machine left is put away first, its memory
+/// only where `discard_memory` says so.
+pub(crate) fn start(context: &Context, discard_memory: bool) -> Result<Plan, Refusal> {
+    let mut plan = Plan::new(AfterCrash::Forward);
+    if context.has_crashed() {
+        context.hook(&mut plan, HookEvent::OnCrash, "restart");
+    }
+    context.hook(&mut plan, HookEvent::PreStart, "start");
+    plan.own(context.set_want(Want::Running));
+    if context.has_remains() {
+        plan.driver(context.driver_flow(Operation::PutAway)?);
+    }
+    plan.own(context.reserve());
+    if discard_memory && context.memory.is_some() {
+        // Before the guest runs: what it then does to its disks, that memory does not know of.
+        plan.own(OwnStep::RemoveMemory { vm: context.spec.id });
+    }
+    make(context, &mut plan)?;
+    context.hook(&mut plan, HookEvent::PostStart, "start");
+    Ok(plan)
+}
+
+/// The machine's making, from the guard on its network to its first instruction.
+pub(super) fn make(context: &Context, plan: &mut Plan) -> Result<(), Refusal> {
+    guard(context, plan);
+    plan.driver(context.driver_flow(Operation::Start)?);
+    Ok(())
+}
+
+/// Guests with a way out are kept from this host before they run.
+pub(super) fn guard(context: &Context, plan: &mut Plan) {
+    if context.spec.config.nics.iter().any(|nic| nic.network == Network::User) {
+        plan.own(OwnStep::GuardLoopback);
+    }
+}

@@ -1,0 +1,88 @@
+//! What is done about a guest that has ended by itself, or whose hypervisor has died. Pure.
+
+use innkeeper_model::{EndReason, MachineState, Policy, Timestamp, Vm};
+use std::time::Duration;
+
+/// A VM that crashes within this time of its start is not started again: it would only crash again.
+const SETTLED_AFTER: Duration = Duration::from_secs(120);
+
+/// What is to be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Action {
+    /// Put what is left of its machine away.
+    PutAway,
+    /// The same, and it is wanted stopped from then on.
+    PutAwayForGood,
+    /// The same, and say why it is not started again.
+    Leave(String),
+    /// Put away and start again.
+    Restart,
+    /// Write its guest's memory to a file, and keep the machine.
+    Preserve,
+}
+
+/// What is to be done about a VM; nothing about one that runs, is off, or is kept on purpose.
+pub(crate) fn action(vm: &Vm) -> Option<Action> {
+    if vm.interrupted.is_some() {
+        return None;
+    }
+    let ended = match vm.facts.machine {
+        MachineState::Ended => true,
+        MachineState::Absent => false,
+        _ => return None,
+    };
+    if !ended && vm.incarnation.is_none() {
+        return None;
+    }
+    let Some(spec) = &vm.spec else { return Some(Action::PutAway) };
+    let on = spec.config.on;
+    let crashed = |policy| crash(vm, policy, ended);
+    match &vm.facts.last_end {
+        Some(EndReason::GuestShutdown) => on_purpose(on.shutdown, ended),
+        Some(EndReason::GuestReset) => on_purpose(on.reboot, ended),
+        Some(EndReason::GuestPanic | EndReason::HypervisorDied { .. }) => crashed(on.crash),
+        // Ended by Innkeeper, or never begun.
+        Some(EndReason::Killed) | None => Some(Action::PutAway),
+    }
+}
+
+/// A guest that ended as it meant to.
+fn on_purpose(policy: Policy, kept: bool) -> Option<Action> {
+    match policy {
+        Policy::Restart => Some(Action::Restart),
+        Policy::Pause | Policy::Preserve if kept => None,
+        Policy::Stop | Policy::Pause | Policy::Preserve => Some(Action::PutAwayForGood),
+    }
+}
+
+/// A guest that did not.
+fn crash(vm: &Vm, policy: Policy, kept: bool) -> Option<Action> {
+    match policy {
+        Policy::Restart if ran_long_enough(vm) => Some(Action::Restart),
+        Policy::Restart => {
+            let seconds = SETTLED_AFTER.as_secs();
+            let problem =
+                format!("crashed within {seconds} s of its start, so it was not started again");
+            Some(Action::Leave(problem))
+        }
+        Policy::Stop => Some(Action::PutAwayForGood),
+        Policy::Preserve if kept && !is_preserved(vm) => Some(Action::Preserve),
+        Policy::Pause | Policy::Preserve if kept => None,
+        Policy::Pause | Policy::Preserve => Some(Action::PutAway),
+    }
+}
+
+fn ran_long_enough(vm: &Vm) -> bool {
+    let Some(machine) = &vm.incarnation else { return false };
+    let ended = vm.facts.since.unwrap_or_else(Timestamp::now);
+    let ran = ended.duration_since(machine.created);
+    Duration::try_from(ran).is_ok_and(|ran| ran >= SETTLED_AFTER)
+}
+
+/// Whether its memory has been written to a file since it ended.
+fn is_preserved(vm: &Vm) -> bool {
+    match (vm.dumped, vm.facts.since) {
+        (Some(dumped), Some(ended)) => dumped >= ended,
+        (dumped, _) => dumped.is_some(),
+    }
+}

@@ -1,0 +1,89 @@
+//! Looks from time to time for what no event tells: machines that somebody else made, and files that were
+//! changed by hand. What it finds becomes ordinary changes.
+
+use crate::{engine::Engine, hands::blocking};
+use innkeeper_model::{Refusal, Spec, VmId};
+use innkeeper_store::StoredSpec;
+use innkeeper_view::Update;
+use std::{sync::Arc, time::Duration};
+use tracing::{info, warn};
+
+/// How often.
+const EVERY: Duration = Duration::from_secs(30);
+
+/// Surveys for as long as the engine lives.
+pub(crate) async fn run(engine: Engine) {
+    loop {
+        engine.survey().await;
+        tokio::time::sleep(EVERY).await;
+    }
+}
+
+impl Engine {
+    /// Looks once, at everything.
+    pub async fn survey(&self) {
+        self.look_for_foreign_machines().await;
+        if let Err(error) = self.look_for_edited_specs().await {
+            warn!(%error, "the stored specs cannot be looked at");
+        }
+        self.look_at_disks().await;
+    }
+
+    async fn look_for_foreign_machines(&self) {
+        let foreign = self.shared.performer.driver.foreign().await;
+        let mut host = self.view().snapshot().host.value().as_ref().clone();
+        if host.foreign != foreign {
+            info!(count = foreign.len(), "machines of others on this host");
+            host.foreign = foreign;
+            self.view().post(Update::Host(host));
+        }
+    }
+
+    /// Takes over specs that a person changed in their files.
+    async fn look_for_edited_specs(&self) -> Result<(), Refusal> {
+        let wishes = self.shared.performer.hands.wishes.clone();
+        for changed in blocking(move || wishes.changed_by_hand()).await? {
+            let id = changed.id();
+            if self.is_busy(id) {
+                // Whoever works on it stores it again; the next survey looks once more.
+                continue;
+            }
+            let snapshot = self.view().snapshot();
+            let Some(known) = snapshot.vms.get(&id) else { continue };
+            match changed {
+                StoredSpec::Whole(spec) => self.take_over(id, spec).await,
+                StoredSpec::Damaged { file, reason, .. } => {
+                    let problem = format!("{} is damaged: {reason}", file.display());
+                    warn!(vm = %id, problem, "quarantined");
+                    let (name, project) = (known.name.clone(), known.project.clone());
+                    self.view().post(Update::VmQuarantined { id, name, project, problem });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn take_over(&self, id: VmId, spec: Box<Spec>) {
+        info!(vm = %id, "its spec was changed by hand");
+        self.view().post(Update::VmSpec(Arc::from(spec)));
+    }
+
+    /// Looks whether the disks are as large as they are thought to be.
+    async fn look_at_disks(&self) {
+        let snapshot = self.view().snapshot();
+        for vm in snapshot.vms.values() {
+            let Some(spec) = vm.spec.clone().filter(|_| !self.is_busy(vm.id)) else { continue };
+            if spec.config.disks.is_empty() {
+                continue;
+            }
+            let storage = self.shared.performer.hands.storage.clone();
+            let id = vm.id;
+            let found = blocking(move || Ok(storage.disk_facts(id, &spec.config.disks))).await;
+            match found {
+                Ok(disks) if disks != vm.disks => self.view().post(Update::VmDisks { id, disks }),
+                Ok(_) => {}
+                Err(error) => warn!(vm = %id, %error, "its disks cannot be looked at"),
+            }
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! What the journal says of before: which operations had not ended, which wishes had not reached their
+//! files, and which tasks had ended. Pure: from records to that.
+
+use crate::{
+    journal::{Begun, Entry, Mark, SCHEMA, Way},
+    plan::Plan,
+};
+use innkeeper_model::{Spec, Task, TaskId, VmId};
+use innkeeper_store::journal::{Found, Held};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+use uuid::Uuid;
+
+/// An operation that had not ended, or of which something is owed.
+#[derive(Debug)]
+pub(crate) struct Unfinished {
+    pub(crate) begun: Begun,
+    pub(crate) held: Held,
+}
+
+/// A wish that may not have reached its file.
+#[derive(Debug)]
+pub(crate) struct LastWish {
+    number: u64,
+    /// `None`: there is none any more.
+    pub(crate) spec: Option<Arc<Spec>>,
+    _held: Held,
+}
+
+/// A record that cannot be understood.
+#[derive(Debug)]
+pub(crate) struct Unreadable {
+    pub(crate) vm: Option<VmId>,
+    pub(crate) reason: String,
+    /// Keeps it.
+    _held: Held,
+}
+
+impl Unreadable {
+    pub(crate) const fn new(vm: Option<VmId>, reason: String, held: Held) -> Self {
+        Self { vm, reason, _held: held }
+    }
+}
+
+/// What is on record.
+#[derive(Debug, Default)]
+pub(crate) struct OnRecord {
+    /// The oldest first.
+    pub(crate) unfinished: BTreeMap<TaskId, Unfinished>,
+    pub(crate) wishes: BTreeMap<VmId, LastWish>,
+    pub(crate) last_wish: u64,
+    pub(crate) ended: Vec<(Task, Held)>,
+    pub(crate) unreadable: Vec<Unreadable>,
+}
+
+/// Reads records in the order in which they were written.
+pub(crate) fn read(records: Vec<Found>) -> OnRecord {
+    let mut on_record = OnRecord::default();
+    for Found { about, bytes, held } in records {
+        let vm = (about != Uuid::nil()).then(|| VmId::from_uuid(about));
+        match serde_json::from_slice::<Entry>(&bytes) {
+            Ok(entry) => on_record.add(entry, held),
+            Err(error) => {
+                let reason = format!("a record of it is not understood: {error}");
+                on_record.unreadable.push(Unreadable::new(vm, reason, held));
+            }
+        }
+    }
+    on_record
+}
+
+impl OnRecord {
+    fn add(&mut self, entry: Entry, held: Held) {
+        match entry {
+            Entry::Begun(begun) if begun.schema > SCHEMA => {
+                let reason = format!("task {} was begun by a newer version", begun.task.id);
+                self.unreadable.push(Unreadable::new(begun.task.vm, reason, held));
+            }
+            Entry::Begun(mut begun) => {
+                begun.marks.resize(steps_of(&begun.plan), Mark::default());
+                self.unfinished.insert(begun.task.id, Unfinished { begun: *begun, held });
+            }
+            Entry::Step { task, step, mark } => {
+                let begun = self.unfinished.get_mut(&task);
+                if let Some(known) = begun.and_then(|task| task.begun.marks.get_mut(step)) {
+                    *known = mark;
+                }
+            }
+            Entry::Way { task, way } => {
+                if let Some(unfinished) = self.unfinished.get_mut(&task) {
+                    unfinished.begun.way = way;
+                }
+            }
+            Entry::Owed { task } => {
+                if let Some(unfinished) = self.unfinished.get_mut(&task.id) {
+                    unfinished.begun.owed = true;
+                    unfinished.begun.task = Task::clone(&task);
+                }
+                self.ended.push((*task, held));
+            }
+            Entry::Ended { task } => {
+                self.unfinished.remove(&task.id);
+                self.ended.push((*task, held));
+            }
+            Entry::Wish { number, spec } => {
+                self.last_wish = self.last_wish.max(number);
+                let wish = LastWish { number, spec: Some(spec.clone()), _held: held };
+                self.wishes.insert(spec.id, wish);
+            }
+            Entry::NoWish { number, vm } => {
+                self.last_wish = self.last_wish.max(number);
+                self.wishes.insert(vm, LastWish { number, spec: None, _held: held });
+            }
+            Entry::Kept { wishes } => {
+                let kept: HashMap<VmId, u64> = wishes.into_iter().collect();
+                self.wishes.retain(|vm, wish| kept.get(vm) != Some(&wish.number));
+            }
+        }
+    }
+}
+
+impl Unfinished {
+    /// Notes that the daemon ended somewhere in it. What it was in the middle of may have been begun,
+    /// and after a crash of the host (`same_boot` is false) so may all of it: the last marks can be lost.
+    pub(crate) fn note_crash(&mut self, same_boot: bool) {
+        let Begun { plan, marks, way, .. } = &mut self.begun;
+        let mut open_part = None;
+        let parts: Vec<usize> = plan.steps().map(|placed| placed.part).collect();
+        for (part, mark) in parts.into_iter().zip(marks.iter_mut()) {
+            let in_it = match open_part {
+                None if *mark != Mark::Done => {
+                    open_part = Some(part);
+                    true
+                }
+                None => false,
+                Some(open) => open == part,
+            };
+            let may_have_begun = in_it || !same_boot;
+            if *way == Way::Back && *mark == Mark::Waiting && may_have_begun {
+                *mark = Mark::Begun;
+            }
+        }
+    }
+}
+
+fn steps_of(plan: &Plan) -> usize {
+    plan.steps().count()
+}

@@ -1,0 +1,197 @@
+//! The wishes, between the journal and their files.
+//!
+//! A changed spec is written down in the journal, which takes many at once, and its file follows
+//! shortly after, together with others. Should the daemon end in between, the next one writes the
+//! files from the journal. Where the journal takes nothing, the file is written at once.
+
+use crate::{
+    hands::blocking,
+    journal::{Entry, Recorder},
+};
+use innkeeper_model::{Refusal, Spec, VmId};
+use innkeeper_store::{
+    SpecStore, StoredSpec,
+    journal::{Durability, Held},
+};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+use tokio::sync::Notify;
+use tracing::warn;
+
+/// How long a file may wait for others to be written with it.
+const GATHER: Duration = Duration::from_millis(20);
+/// How long files that could not be written are left before they are tried again.
+const AGAIN_AFTER: Duration = Duration::from_secs(2);
+
+/// The wishes. Clones are one.
+#[derive(Debug, Clone)]
+pub(crate) struct Wishes(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    specs: Arc<SpecStore>,
+    recorder: Recorder,
+    /// What is in the journal and not in its file.
+    unwritten: Mutex<BTreeMap<VmId, Unwritten>>,
+    some: Notify,
+    /// The number of the last wish.
+    last: AtomicU64,
+    /// Why files were not written when it was last tried.
+    problem: Mutex<Option<String>>,
+}
+
+#[derive(Debug, Clone)]
+struct Unwritten {
+    number: u64,
+    /// `None`: the file is to go.
+    spec: Option<Arc<Spec>>,
+    _held: Held,
+}
+
+impl Wishes {
+    /// The wishes, numbered from after `last`.
+    pub(crate) fn new(specs: Arc<SpecStore>, recorder: Recorder, last: u64) -> Self {
+        Self(Arc::new(Shared {
+            specs,
+            recorder,
+            unwritten: Mutex::default(),
+            some: Notify::new(),
+            last: AtomicU64::new(last),
+            problem: Mutex::default(),
+        }))
+    }
+
+    fn unwritten(&self) -> MutexGuard<'_, BTreeMap<VmId, Unwritten>> {
+        // Only map operations happen under the lock.
+        self.0.unwritten.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note_problem(&self, problem: Option<String>) {
+        *self.0.problem.lock().unwrap_or_else(PoisonError::into_inner) = problem;
+    }
+
+    /// How many files wait to be written, and why those of before could not be.
+    pub(crate) fn waiting(&self) -> (usize, Option<String>) {
+        let problem = self.0.problem.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        (self.unwritten().len(), problem)
+    }
+
+    /// Stores a spec. When this returns, a crash of the daemon does not lose it; a crash of the host
+    /// does not once the task's end has been told.
+    ///
+    /// # Errors
+    /// Neither the journal nor the file can be written, or the spec that is stored is damaged.
+    pub(crate) async fn save(&self, spec: Arc<Spec>) -> Result<(), Refusal> {
+        self.0.specs.refuse_if_damaged(spec.id)?;
+        let number = self.next();
+        let entry = Entry::Wish { number, spec: spec.clone() };
+        match self.0.recorder.write(Some(spec.id), &entry, Durability::Written).await {
+            Ok(held) => {
+                self.leave(spec.id, Unwritten { number, spec: Some(spec), _held: held });
+                Ok(())
+            }
+            Err(error) => {
+                warn!(vm = %spec.id, %error, "a spec goes past the journal");
+                let specs = self.0.specs.clone();
+                self.unwritten().remove(&spec.id);
+                blocking(move || Ok(specs.save(&spec)?)).await
+            }
+        }
+    }
+
+    /// Forgets a VM's spec; one that is damaged only where it is given up by name.
+    ///
+    /// # Errors
+    /// As [`Self::save`].
+    pub(crate) async fn remove(&self, vm: VmId, damaged: bool) -> Result<(), Refusal> {
+        let specs = self.0.specs.clone();
+        if damaged {
+            self.unwritten().remove(&vm);
+            return blocking(move || Ok(specs.discard_damaged(vm)?)).await;
+        }
+        specs.refuse_if_damaged(vm)?;
+        let number = self.next();
+        let entry = Entry::NoWish { number, vm };
+        match self.0.recorder.write(Some(vm), &entry, Durability::Written).await {
+            Ok(held) => {
+                self.leave(vm, Unwritten { number, spec: None, _held: held });
+                Ok(())
+            }
+            Err(_) => {
+                self.unwritten().remove(&vm);
+                blocking(move || Ok(specs.remove(vm)?)).await
+            }
+        }
+    }
+
+    /// The stored specs whose files somebody else has changed. One that is about to be written is not
+    /// among them: what it says now is about to go. Blocks.
+    ///
+    /// # Errors
+    /// The folder cannot be listed.
+    pub(crate) fn changed_by_hand(&self) -> Result<Vec<StoredSpec>, Refusal> {
+        let mut changed = self.0.specs.changed_by_others()?;
+        changed.retain(|stored| !self.unwritten().contains_key(&stored.id()));
+        Ok(changed)
+    }
+
+    fn next(&self) -> u64 {
+        self.0.last.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    fn leave(&self, vm: VmId, unwritten: Unwritten) {
+        self.unwritten().insert(vm, unwritten);
+        self.0.some.notify_one();
+    }
+
+    /// Writes files for as long as the engine lives.
+    pub(crate) async fn run(self) {
+        loop {
+            self.0.some.notified().await;
+            tokio::time::sleep(GATHER).await;
+            match self.flush().await {
+                Ok(()) => self.note_problem(None),
+                Err(error) => {
+                    warn!(%error, "specs are in the journal, and their files not written");
+                    self.note_problem(Some(error.to_string()));
+                    tokio::time::sleep(AGAIN_AFTER).await;
+                    self.0.some.notify_one();
+                }
+            }
+        }
+    }
+
+    /// Writes the files of all wishes that are only in the journal.
+    ///
+    /// # Errors
+    /// One could not be written; those that could not are still in the journal.
+    pub(crate) async fn flush(&self) -> Result<(), Refusal> {
+        let batch = self.unwritten().clone();
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let (specs, wishes) = (self.0.specs.clone(), batch.clone());
+        blocking(move || {
+            for (vm, wish) in &wishes {
+                match &wish.spec {
+                    Some(spec) => specs.save_unsynced(spec)?,
+                    None => specs.remove_unsynced(*vm)?,
+                }
+            }
+            Ok(specs.sync_all()?)
+        })
+        .await?;
+        let wishes = batch.iter().map(|(vm, wish)| (*vm, wish.number)).collect();
+        // Without this note the next daemon would only write what is there again.
+        let _ = self.0.recorder.write(None, &Entry::Kept { wishes }, Durability::Written).await;
+        self.unwritten()
+            .retain(|vm, now| batch.get(vm).is_none_or(|kept| kept.number != now.number));
+        Ok(())
+    }
+}

@@ -1,0 +1,194 @@
+//! What the daemon says of itself when something is stuck.
+
+use crate::{
+    Timestamp,
+    ids::{TaskId, VmId},
+    units::{ByteSize, Mebibytes},
+};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// Everything that is going on, and everything that is wrong, at one moment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Diagnosis {
+    /// When it was taken.
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Timestamp,
+    /// Innkeeper's version.
+    pub version: String,
+    /// Who waits for what, and who has it.
+    pub queues: Vec<QueueDiagnosis>,
+    /// The tasks that have not ended.
+    pub tasks: Vec<TaskDiagnosis>,
+    /// What tasks that have ended left behind, tried again by and by.
+    pub owed: Vec<OwedDiagnosis>,
+    /// The journal.
+    pub journal: JournalDiagnosis,
+    /// The stored specs.
+    pub specs: SpecsDiagnosis,
+    /// Who reads the feed.
+    pub feed: FeedDiagnosis,
+    /// What the host has given to VMs.
+    pub usage: UsageDiagnosis,
+    /// VMs with something wrong.
+    pub problems: Vec<VmProblem>,
+    /// The tasks that failed last, newest first.
+    pub failures: Vec<Failure>,
+    /// The hypervisors.
+    pub drivers: Vec<String>,
+    /// How much of everything there is.
+    pub sizes: Sizes,
+}
+
+/// A resource that is held or waited for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct QueueDiagnosis {
+    /// The resource: `vm/ID`, `image/NAME`.
+    pub resource: String,
+    /// How many hold it.
+    pub holders: usize,
+    /// How many wait for it.
+    pub waiting: usize,
+    /// Whether an operator has paused it.
+    pub paused: bool,
+}
+
+/// A task that has not ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TaskDiagnosis {
+    /// The task.
+    pub id: TaskId,
+    /// What it does.
+    pub operation: String,
+    /// The VM it is done to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vm: Option<VmId>,
+    /// `queued`, `running` or `interrupted`.
+    pub state: String,
+    /// The steps that are being done.
+    pub steps: Vec<String>,
+    /// For how long it has been in them, or has waited, in milliseconds.
+    pub for_ms: u64,
+    /// Whether it can be cancelled.
+    pub cancellable: bool,
+}
+
+/// What a task left behind.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct OwedDiagnosis {
+    /// The task.
+    pub task: TaskId,
+    /// What it did.
+    pub operation: String,
+    /// The VM it was done to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vm: Option<VmId>,
+    /// What is left, and why.
+    pub leftovers: Vec<String>,
+}
+
+/// The journal.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct JournalDiagnosis {
+    /// Its files.
+    pub segments: u64,
+    /// What they take of the disk.
+    pub size: ByteSize,
+    /// Records written since the daemon started.
+    pub records: u64,
+    /// Syncs since then.
+    pub syncs: u64,
+    /// Records that wait to be written.
+    pub pending: u64,
+    /// Whether no room could be set aside for what comes next.
+    pub low: bool,
+    /// Why something was last not written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_error: Option<String>,
+    /// Records that cannot be read, and whose they are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub damage: Vec<String>,
+}
+
+/// The stored specs.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SpecsDiagnosis {
+    /// Those that are in the journal and not yet in their files.
+    pub unwritten: usize,
+    /// Why files could last not be written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+}
+
+/// The feed and its readers.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct FeedDiagnosis {
+    /// Changes that are kept.
+    pub changes: usize,
+    /// What they take of memory, in bytes.
+    pub change_bytes: usize,
+    /// Readers.
+    pub readers: usize,
+    /// How many changes the slowest reader is behind.
+    pub slowest_lag: u64,
+}
+
+/// What the host has given.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct UsageDiagnosis {
+    /// VMs.
+    pub vms: u64,
+    /// Virtual CPUs of machines.
+    pub cpus: u64,
+    /// Memory of machines.
+    pub memory: Mebibytes,
+    /// What the disks of VMs may grow to.
+    pub disk: ByteSize,
+}
+
+/// A VM with something wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct VmProblem {
+    /// The VM.
+    pub vm: VmId,
+    /// Its name.
+    pub name: String,
+    /// Its state.
+    pub state: String,
+    /// What is wrong.
+    pub problem: String,
+}
+
+/// A task that failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Failure {
+    /// The task.
+    pub task: TaskId,
+    /// What it did.
+    pub operation: String,
+    /// The name of what it was done to.
+    pub subject: String,
+    /// When it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub at: Option<Timestamp>,
+    /// Why.
+    pub error: String,
+}
+
+/// How much of everything there is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Sizes {
+    /// VMs in the view.
+    pub vms: usize,
+    /// Tasks in the view.
+    pub tasks: usize,
+    /// Images in the view.
+    pub images: usize,
+    /// The daemon's resident memory.
+    pub resident: ByteSize,
+    /// Its open files.
+    pub open_files: usize,
+    /// Its threads.
+    pub threads: usize,
+}

@@ -1,0 +1,89 @@
+//! What can happen at which point: the rules that say what is not tried, and why.
+
+use crate::{
+    host::Kind,
+    scenarios::Scenario,
+    witness::{Blow, Passed},
+};
+use std::collections::BTreeSet;
+
+/// One thing that happens at one point.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Trial {
+    pub(crate) driver: Kind,
+    pub(crate) scenario: Scenario,
+    pub(crate) blow: Blow,
+    pub(crate) point: String,
+}
+
+impl Trial {
+    /// `driver operation kind point`.
+    pub(crate) fn name(&self) -> String {
+        format!("{} {} {} {}", self.driver, self.scenario.name(), self.blow, self.point)
+    }
+}
+
+/// Everything that can happen in a scenario that passed these points undisturbed.
+pub(crate) fn of(driver: Kind, scenario: Scenario, passed: &[Passed]) -> Vec<Trial> {
+    let mut trials = BTreeSet::new();
+    for passed in passed {
+        for blow in Blow::ALL.into_iter().filter(|blow| can_happen(*blow, passed)) {
+            let point = passed.point.clone();
+            trials.insert(Trial { driver, scenario, blow, point });
+        }
+    }
+    trials.into_iter().collect()
+}
+
+/// Whether something can happen at a point at all.
+fn can_happen(blow: Blow, passed: &Passed) -> bool {
+    match blow {
+        // Past the point of no return a cancel is refused, and nothing is undone.
+        Blow::Cancel | Blow::UndoFail => passed.way_back,
+        // Of a VM without a hypervisor none can die.
+        Blow::KillHypervisor => passed.hypervisor,
+        Blow::Fail | Blow::KillDaemon => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn passed(way_back: bool, hypervisor: bool) -> Passed {
+        Passed {
+            point: "start/set-want/after-act".into(),
+            site: "after-act".into(),
+            way_back,
+            hypervisor,
+        }
+    }
+
+    fn blows(passed: Passed) -> Vec<Blow> {
+        of(Kind::Sim, Scenario::Start, &[passed]).into_iter().map(|trial| trial.blow).collect()
+    }
+
+    #[test]
+    fn everything_can_happen_to_a_running_vm_before_the_point_of_no_return() {
+        assert_eq!(blows(passed(true, true)), Blow::ALL);
+    }
+
+    #[test]
+    fn past_it_nothing_is_cancelled_or_undone() {
+        assert_eq!(
+            blows(passed(false, true)),
+            [Blow::Fail, Blow::KillDaemon, Blow::KillHypervisor]
+        );
+    }
+
+    #[test]
+    fn without_a_hypervisor_none_dies() {
+        assert!(!blows(passed(true, false)).contains(&Blow::KillHypervisor));
+    }
+
+    #[test]
+    fn a_point_that_is_passed_twice_is_tried_once() {
+        let twice = [passed(true, false), passed(true, false)];
+        assert_eq!(of(Kind::Sim, Scenario::Start, &twice).len(), 4);
+    }
+}

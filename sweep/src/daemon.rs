@@ -1,0 +1,160 @@
+//! An engine on a trial's folder, as a daemon would have it.
+
+use crate::host::{Host, Kind};
+use anyhow::{Context, ensure};
+use innkeeper_engine::{
+    Accepted, Caller, Capacity, Engine, EngineOptions, Noticed, Remembered, Request, Witness,
+};
+use innkeeper_hooks::{Hooks, OwnerRule};
+use innkeeper_model::{Host as HostFacts, Mebibytes, Task, Vm, VmId};
+use innkeeper_storage::{Storage, StorageOptions};
+use innkeeper_store::{
+    SpecStore, TaskHistory,
+    journal::{Journal, JournalOptions},
+};
+use innkeeper_view::{Update, View, ViewOptions};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+/// How long anything here may take: a bound for what is broken, not a measure.
+pub(crate) const LONG: Duration = Duration::from_secs(60);
+
+/// Names the boot that all trials are in.
+const BOOT_ID: &str = "one-boot";
+
+/// A daemon without its sockets.
+pub(crate) struct Daemon {
+    pub(crate) folder: PathBuf,
+    pub(crate) host: Arc<Host>,
+    pub(crate) storage: Arc<Storage>,
+    pub(crate) engine: Engine,
+}
+
+impl Daemon {
+    /// Starts on a folder. What an earlier one left is found and gone on with by [`Self::recover`].
+    pub(crate) async fn start(
+        kind: Kind,
+        folder: &Path,
+        host: Arc<Host>,
+        witness: Option<Arc<dyn Witness>>,
+    ) -> anyhow::Result<Self> {
+        let view = View::start(ViewOptions::new(uuid::Uuid::now_v7()));
+        let noticed = Noticed::new(view.clone());
+        let storage = Arc::new(Storage::open(StorageOptions {
+            allowed_paths: vec![folder.join("allowed")],
+            ..StorageOptions::new(folder.join("pool"))
+        })?);
+        let driver = host.driver(&storage, Arc::new(noticed.clone()), BOOT_ID)?;
+        let facts = HostFacts { cpus: 64, memory: Mebibytes(64 << 10), ..HostFacts::default() };
+        view.barrier(vec![Update::Host(facts)]).await?;
+        let engine = Engine::open(EngineOptions {
+            view,
+            driver,
+            noticed,
+            specs: SpecStore::open(folder.join("vms"))?,
+            storage: storage.clone(),
+            journal: Journal::open(JournalOptions {
+                segment_size: 256 << 10,
+                ..JournalOptions::new(folder.join("journal"))
+            })?,
+            history: TaskHistory::open(&folder.join("tasks.redb"))?.history,
+            remembered: Remembered { count: 1000, age: LONG },
+            shown_tasks: 100,
+            capacity: Capacity::default(),
+            hooks: Hooks::new(folder.join("hooks"), LONG, OwnerRule::of_this_process()),
+            boot_id: BOOT_ID.into(),
+            uids: None,
+            autostart_parallel: 2,
+            witness,
+        })
+        .await
+        .with_context(|| format!("cannot start a daemon for {kind}"))?;
+        Ok(Self { folder: folder.into(), host, storage, engine })
+    }
+
+    pub(crate) async fn recover(&self) {
+        self.engine.recover().await;
+    }
+
+    pub(crate) async fn submit(&self, request: Request) -> anyhow::Result<Accepted> {
+        let caller = Caller { name: "sweep".into(), request_id: None };
+        Ok(self.engine.submit(&caller, request).await?)
+    }
+
+    pub(crate) async fn end_of(&self, accepted: &Accepted) -> anyhow::Result<Task> {
+        let task = self.engine.wait(accepted.task, LONG).await.context("the task is not known")?;
+        ensure!(task.state.is_final(), "{} has not ended in {LONG:?}: {task:?}", task.operation);
+        Ok(task)
+    }
+
+    /// Has something done that must succeed.
+    pub(crate) async fn must(&self, request: Request) -> anyhow::Result<Accepted> {
+        let text = format!("{request:?}");
+        let accepted = self.submit(request).await.with_context(|| text.clone())?;
+        let task = self.end_of(&accepted).await?;
+        ensure!(task.state == innkeeper_model::TaskState::Done, "{text}: {task:?}");
+        Ok(accepted)
+    }
+
+    pub(crate) fn vms(&self) -> Vec<Vm> {
+        let snapshot = self.engine.view().snapshot();
+        snapshot.vms.values().map(|record| Vm::clone(record)).collect()
+    }
+
+    pub(crate) fn vm(&self, vm: VmId) -> Option<Vm> {
+        self.engine.view().snapshot().vms.get(&vm).map(|record| Vm::clone(record))
+    }
+
+    /// Waits until nothing is being done, and nothing that was noticed is still to be looked at.
+    pub(crate) async fn idle(&self) -> anyhow::Result<()> {
+        self.until("idle", |daemon| {
+            let diagnosis = daemon.engine.diagnose();
+            let ended = |vm: &Vm| {
+                use innkeeper_model::MachineState;
+                vm.facts.machine == MachineState::Ended
+                    || (vm.facts.machine == MachineState::Absent && vm.incarnation.is_some())
+            };
+            // What has happened may not have been noticed.
+            let unnoticed = |vm: &Vm| {
+                daemon.host.machine(vm.id).is_some_and(|machine| machine != vm.facts.machine)
+            };
+            let kept = |vm: &Vm| {
+                vm.dumped.is_some() && vm.facts.machine == innkeeper_model::MachineState::Ended
+            };
+            let unsettled = |vm: &Vm| (ended(vm) && !kept(vm)) || unnoticed(vm);
+            diagnosis.tasks.is_empty()
+                && diagnosis.queues.is_empty()
+                && diagnosis.specs.unwritten == 0
+                && !daemon.vms().iter().any(unsettled)
+        })
+        .await
+    }
+
+    /// Waits until nothing is being done, whatever is still to be.
+    pub(crate) async fn quiet(&self) -> anyhow::Result<()> {
+        self.until("quiet", |daemon| daemon.engine.diagnose().tasks.is_empty()).await
+    }
+
+    /// Waits until something holds.
+    pub(crate) async fn until(
+        &self,
+        what: &str,
+        holds: impl Fn(&Self) -> bool,
+    ) -> anyhow::Result<()> {
+        let deadline = tokio::time::Instant::now() + LONG;
+        while !holds(self) {
+            ensure!(
+                tokio::time::Instant::now() < deadline,
+                "not {what} in {LONG:?}: {:?}; {:?}; {:?}",
+                self.engine.diagnose().owed,
+                self.engine.diagnose().tasks,
+                self.vms().iter().map(|vm| (vm.state, vm.problem.clone())).collect::<Vec<_>>()
+            );
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        Ok(())
+    }
+}

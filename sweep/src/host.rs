@@ -1,0 +1,196 @@
+//! The hypervisors that are swept, as far as a trial sees them from outside.
+
+use innkeeper_driver::{Driver, Observer};
+use innkeeper_model::{MachineState, VmConfig, VmId};
+use innkeeper_qemu::{AcceleratorChoice, QemuDriver, QemuOptions};
+use innkeeper_sim::{Guest, PowerButton, SimDriver, World, WorldOptions};
+use innkeeper_storage::Storage;
+use serde::{Deserialize, Serialize};
+use std::{fmt, path::Path, str::FromStr, sync::Arc, time::Duration};
+
+/// Which hypervisor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Kind {
+    Sim,
+    Qemu,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Sim => "sim",
+            Self::Qemu => "qemu",
+        })
+    }
+}
+
+impl FromStr for Kind {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "sim" => Ok(Self::Sim),
+            "qemu" => Ok(Self::Qemu),
+            _ => Err(format!("{text:?} is not a driver: sim or qemu")),
+        }
+    }
+}
+
+/// A hypervisor, of which drivers can be made, and at which can be looked past them.
+pub(crate) enum Host {
+    Sim(Arc<World>),
+    Qemu { run: std::path::PathBuf },
+}
+
+impl Host {
+    /// The host in a trial's folder.
+    pub(crate) fn open(kind: Kind, folder: &Path) -> anyhow::Result<Self> {
+        Ok(match kind {
+            Kind::Sim => {
+                // Slow enough to be waited for, quick enough to be swept.
+                let guest = Guest {
+                    power_button: PowerButton::PowersOff { after: Duration::from_millis(5) },
+                    ..Guest::default()
+                };
+                let step = Duration::from_millis(1);
+                let options =
+                    WorldOptions { guest, step_time: step..=step, ..WorldOptions::default() };
+                Self::Sim(World::open(folder.join("world"), options)?)
+            }
+            Kind::Qemu => Self::Qemu { run: folder.join("run") },
+        })
+    }
+
+    pub(crate) fn driver(
+        &self,
+        storage: &Arc<Storage>,
+        observer: Arc<dyn Observer>,
+        boot_id: &str,
+    ) -> anyhow::Result<Arc<dyn Driver>> {
+        Ok(match self {
+            Self::Sim(world) => Arc::new(SimDriver::new(world.clone(), observer)),
+            Self::Qemu { run } => {
+                std::fs::create_dir_all(run)?;
+                let options = QemuOptions {
+                    program: "qemu-system-x86_64".into(),
+                    accelerator: AcceleratorChoice::Tcg,
+                    runtime: run.clone(),
+                    boot_id: boot_id.into(),
+                };
+                Arc::new(QemuDriver::new(options, storage.clone(), observer))
+            }
+        })
+    }
+
+    /// A machine that both can run.
+    pub(crate) fn config(&self, name: &str, payload: &Path) -> VmConfig {
+        let mut config = VmConfig::new(name.parse().expect("scenarios' names are names"));
+        config.memory = innkeeper_model::Mebibytes(32);
+        let disks = serde_json::json!([
+            { "name": "root", "size": "1MiB" },
+            { "name": "data", "size": "1MiB" },
+            { "name": "more", "size": "1MiB", "read_only": true },
+        ]);
+        config.disks = serde_json::from_value(disks).expect("these are disks");
+        match self {
+            Self::Sim(_) => {
+                let nics = serde_json::json!([
+                    { "name": "lan", "network": "none" }, { "name": "wan", "network": "none" },
+                ]);
+                config.nics = serde_json::from_value(nics).expect("these are NICs");
+            }
+            Self::Qemu { .. } => {
+                config.disks.truncate(1);
+                config.boot =
+                    innkeeper_model::config::Boot::Kernel(innkeeper_model::config::KernelBoot {
+                        path: Some(payload.to_owned()),
+                        ..Default::default()
+                    });
+            }
+        }
+        config
+    }
+
+    /// Ends a VM's hypervisor as by `kill -9`. Whether there was one.
+    pub(crate) fn kill_hypervisor(&self, vm: VmId) -> bool {
+        match self {
+            Self::Sim(world) => world.kill_hypervisor(vm),
+            Self::Qemu { run } => match qemu_pid(run, vm) {
+                Some(pid) => {
+                    let killed = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+                    killed.is_ok()
+                }
+                None => false,
+            },
+        }
+    }
+
+    /// Whether a VM has a hypervisor that lives.
+    pub(crate) fn has_hypervisor(&self, vm: VmId) -> bool {
+        match self {
+            Self::Sim(world) => {
+                world.machine(vm).is_some_and(|seen| seen.facts.machine != MachineState::Absent)
+            }
+            Self::Qemu { run } => qemu_pid(run, vm).is_some(),
+        }
+    }
+
+    /// What a VM's machine is, past every driver; `None` where that cannot be asked.
+    pub(crate) fn machine(&self, vm: VmId) -> Option<MachineState> {
+        match self {
+            Self::Sim(world) => {
+                Some(world.machine(vm).map_or(MachineState::Absent, |seen| seen.facts.machine))
+            }
+            Self::Qemu { run } => qemu_pid(run, vm).is_none().then_some(MachineState::Absent),
+        }
+    }
+
+    /// What there is of a VM, but its logs.
+    pub(crate) fn leftovers(&self, vm: VmId) -> Vec<String> {
+        match self {
+            Self::Sim(world) => {
+                world.leftovers(vm).into_iter().filter(|left| left != "logs").collect()
+            }
+            Self::Qemu { run } => qemu_pid(run, vm)
+                .map(|pid| format!("process {}", pid.as_raw_nonzero()))
+                .into_iter()
+                .collect(),
+        }
+    }
+
+    /// Everything that there is of any VM.
+    pub(crate) fn all_leftovers(&self) -> Vec<String> {
+        match self {
+            Self::Sim(world) => {
+                let of = |vm: VmId| {
+                    let left = world.leftovers(vm);
+                    left.into_iter().map(move |left| format!("{vm}: {left}"))
+                };
+                world.vms().into_iter().flat_map(of).collect()
+            }
+            Self::Qemu { run } => std::fs::read_dir(run)
+                .into_iter()
+                .flatten()
+                .flatten()
+                .filter(|entry| entry.path().is_dir())
+                .map(|entry| entry.path().display().to_string())
+                .collect(),
+        }
+    }
+}
+
+/// The process that names a VM's run folder in its command line.
+fn qemu_pid(run: &Path, vm: VmId) -> Option<rustix::process::Pid> {
+    let folder = run.join(vm.to_string());
+    let folder = folder.to_str()?;
+    let processes = std::fs::read_dir("/proc").ok()?.flatten();
+    let mut pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    pids.find(|pid| {
+        let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        // A process that has ended and was not waited for has no command line.
+        name.starts_with("qemu-system") && String::from_utf8_lossy(&line).contains(folder)
+    })
+    .and_then(rustix::process::Pid::from_raw)
+}

@@ -1,0 +1,312 @@
+//! What is swept: how a VM is brought into a state, and the one operation that is asked for then.
+
+use crate::{
+    daemon::Daemon,
+    host::{Host, Kind},
+};
+use anyhow::Context;
+use innkeeper_engine::{Accepted, AddImage, ImageFrom, PowerVerb, Request};
+use innkeeper_model::{
+    DiskFormat, Foreign, ImageKind, MachineState, Mebibytes, Policy, ProcessIdentity, VmId,
+};
+use innkeeper_sim::Happening;
+use std::{os::unix::fs::PermissionsExt, path::PathBuf, time::Duration};
+
+/// How long a guest may take to power itself off.
+const STOP: PowerVerb = PowerVerb::Stop { timeout: Duration::from_secs(20) };
+const START: PowerVerb = PowerVerb::Start { discard_memory: false };
+
+/// One operation from one state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Scenario {
+    Create,
+    Start,
+    StartHooked,
+    StartAfresh,
+    Stop,
+    Kill,
+    Reboot,
+    ForcedReboot,
+    Reset,
+    Pause,
+    Resume,
+    Suspend,
+    SuspendPaused,
+    Restore,
+    Clone,
+    Edit,
+    Delete,
+    ForcedDelete,
+    GuestEnds,
+    HypervisorDies,
+    Preserve,
+    Adopt,
+    AddImage,
+    RemoveImage,
+}
+
+impl Scenario {
+    pub(crate) const ALL: [Self; 24] = [
+        Self::Create,
+        Self::Start,
+        Self::StartHooked,
+        Self::StartAfresh,
+        Self::Stop,
+        Self::Kill,
+        Self::Reboot,
+        Self::ForcedReboot,
+        Self::Reset,
+        Self::Pause,
+        Self::Resume,
+        Self::Suspend,
+        Self::SuspendPaused,
+        Self::Restore,
+        Self::Clone,
+        Self::Edit,
+        Self::Delete,
+        Self::ForcedDelete,
+        Self::GuestEnds,
+        Self::HypervisorDies,
+        Self::Preserve,
+        Self::Adopt,
+        Self::AddImage,
+        Self::RemoveImage,
+    ];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Start => "start",
+            Self::StartHooked => "start-hooked",
+            Self::StartAfresh => "start-afresh",
+            Self::Stop => "stop",
+            Self::Kill => "kill",
+            Self::Reboot => "reboot",
+            Self::ForcedReboot => "reboot-forced",
+            Self::Reset => "reset",
+            Self::Pause => "pause",
+            Self::Resume => "unpause",
+            Self::Suspend => "suspend",
+            Self::SuspendPaused => "suspend-paused",
+            Self::Restore => "resume",
+            Self::Clone => "clone",
+            Self::Edit => "edit",
+            Self::Delete => "delete",
+            Self::ForcedDelete => "delete-forced",
+            Self::GuestEnds => "guest-ends",
+            Self::HypervisorDies => "hypervisor-dies",
+            Self::Preserve => "preserve",
+            Self::Adopt => "adopt",
+            Self::AddImage => "image-add",
+            Self::RemoveImage => "image-remove",
+        }
+    }
+
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|scenario| scenario.name() == name)
+    }
+
+    /// Whether it is swept on a hypervisor: everything on the simulator, eight on QEMU.
+    pub(crate) fn is_swept_on(self, kind: Kind) -> bool {
+        let on_qemu = [
+            Self::Create,
+            Self::Start,
+            Self::Stop,
+            Self::Reboot,
+            Self::Suspend,
+            Self::Restore,
+            Self::Clone,
+            Self::Delete,
+        ];
+        kind == Kind::Sim || on_qemu.contains(&self)
+    }
+
+    /// Brings a VM into the state that the operation begins in.
+    pub(crate) async fn prepare(self, daemon: &Daemon) -> anyhow::Result<Option<VmId>> {
+        write_payload(daemon)?;
+        match self {
+            Self::Create | Self::AddImage => return Ok(None),
+            Self::RemoveImage => {
+                daemon.must(add_image(daemon)?).await?;
+                return Ok(None);
+            }
+            Self::Adopt => {
+                add_foreign(daemon);
+                return Ok(None);
+            }
+            _ => {}
+        }
+        let vm = self.create(daemon).await?;
+        let power = |verb| Request::Power { vm, verb };
+        let before: &[PowerVerb] = match self {
+            Self::Start | Self::StartHooked | Self::Clone | Self::Edit | Self::Delete => &[],
+            Self::Resume | Self::SuspendPaused => &[START, PowerVerb::Pause],
+            Self::Restore | Self::StartAfresh => &[START, PowerVerb::Suspend],
+            _ => &[START],
+        };
+        for verb in before {
+            daemon.must(power(*verb)).await?;
+        }
+        if self == Self::StartHooked {
+            write_hooks(daemon)?;
+        }
+        Ok(Some(vm))
+    }
+
+    async fn create(self, daemon: &Daemon) -> anyhow::Result<VmId> {
+        let mut config = daemon.host.config("swept", &payload(daemon));
+        if self == Self::Preserve {
+            config.on.crash = Policy::Preserve;
+        }
+        let create = Request::Create { config: Box::new(config), id: None };
+        daemon.must(create).await?.vm.context("a create makes a VM")
+    }
+
+    /// Asks for the operation, or has happen what it follows from.
+    pub(crate) async fn begin(
+        self,
+        daemon: &Daemon,
+        vm: Option<VmId>,
+    ) -> anyhow::Result<Option<Accepted>> {
+        let power = |verb| vm.map(|vm| Request::Power { vm, verb });
+        let request = match self {
+            Self::Create => {
+                let config = Box::new(daemon.host.config("swept", &payload(daemon)));
+                Some(Request::Create { config, id: None })
+            }
+            Self::Start | Self::StartHooked => power(START),
+            Self::StartAfresh => power(PowerVerb::Start { discard_memory: true }),
+            Self::Stop => power(STOP),
+            Self::Kill => power(PowerVerb::Kill),
+            Self::Reboot => {
+                power(PowerVerb::Reboot { timeout: Duration::from_secs(20), force: false })
+            }
+            Self::ForcedReboot => {
+                power(PowerVerb::Reboot { timeout: Duration::from_secs(20), force: true })
+            }
+            Self::Reset => power(PowerVerb::Reset),
+            Self::Pause => power(PowerVerb::Pause),
+            Self::Resume | Self::Restore => power(PowerVerb::Resume),
+            Self::Suspend | Self::SuspendPaused => power(PowerVerb::Suspend),
+            Self::Clone => {
+                let name = "copy".parse().expect("a name");
+                vm.map(|vm| Request::Clone { vm, name })
+            }
+            Self::Edit => vm.and_then(|vm| edited(daemon, vm)),
+            Self::Delete => vm.map(|vm| Request::Delete { vm, force: false }),
+            Self::ForcedDelete => vm.map(|vm| Request::Delete { vm, force: true }),
+            Self::AddImage => Some(add_image(daemon)?),
+            Self::RemoveImage => {
+                Some(Request::RemoveImage { name: "swept".parse().expect("a name") })
+            }
+            Self::Adopt => {
+                let pid = foreign_pid(daemon).context("there is a foreign machine")?;
+                let name = Some("adopted".parse().expect("a name"));
+                Some(Request::Adopt { pid, name })
+            }
+            Self::GuestEnds | Self::Preserve | Self::HypervisorDies => None,
+        };
+        if let Some(request) = request {
+            return Ok(Some(daemon.submit(request).await?));
+        }
+        let vm = vm.context("something happens to a VM")?;
+        match (self, &*daemon.host) {
+            (Self::GuestEnds, Host::Sim(world)) => drop(world.guest(vm, Happening::PowersOff)),
+            (Self::Preserve, Host::Sim(world)) => drop(world.guest(vm, Happening::Panics)),
+            _ => drop(daemon.host.kill_hypervisor(vm)),
+        }
+        Ok(None)
+    }
+}
+
+fn edited(daemon: &Daemon, vm: VmId) -> Option<Request> {
+    let mut config = daemon.vm(vm)?.spec?.config.clone();
+    config.disks.retain(|disk| disk.name.as_str() != "data");
+    let new = serde_json::json!([
+        { "name": "new-1", "size": "1MiB" }, { "name": "new-2", "size": "1MiB" },
+    ]);
+    let new: Vec<innkeeper_model::config::Disk> = serde_json::from_value(new).ok()?;
+    config.disks.extend(new);
+    Some(Request::Edit { vm, config: Box::new(config), expected: None })
+}
+
+fn add_image(daemon: &Daemon) -> anyhow::Result<Request> {
+    let file = daemon.folder.join("allowed/image.raw");
+    std::fs::write(&file, vec![7; 1 << 20])?;
+    Ok(Request::AddImage(Box::new(AddImage {
+        name: "swept".parse()?,
+        kind: ImageKind::Disk,
+        from: ImageFrom::File(file),
+        format: Some(DiskFormat::Raw),
+        initrd: None,
+    })))
+}
+
+fn add_foreign(daemon: &Daemon) {
+    let Host::Sim(world) = &*daemon.host else { return };
+    world.add_foreign(Foreign {
+        driver: "sim".into(),
+        process: ProcessIdentity { pid: 0, start_ticks: 0 },
+        name: Some("stranger".into()),
+        uid: 0,
+        manager: None,
+        cpus: Some(1),
+        memory: Some(Mebibytes(64)),
+        socket: Some("/nowhere/qmp".into()),
+        not_adoptable: None,
+    });
+}
+
+fn foreign_pid(daemon: &Daemon) -> Option<u32> {
+    let Host::Sim(world) = &*daemon.host else { return None };
+    world.foreign().first().map(|machine| machine.process.pid)
+}
+
+fn write_hooks(daemon: &Daemon) -> anyhow::Result<()> {
+    for event in ["pre-start", "post-start"] {
+        let folder = daemon.folder.join("hooks").join(event);
+        std::fs::create_dir_all(&folder)?;
+        let file = folder.join("10-nothing");
+        std::fs::write(&file, "#!/bin/sh\nexit 0\n")?;
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755))?;
+    }
+    Ok(())
+}
+
+fn payload(daemon: &Daemon) -> PathBuf {
+    daemon.folder.join("allowed/payload")
+}
+
+fn write_payload(daemon: &Daemon) -> anyhow::Result<()> {
+    std::fs::create_dir_all(daemon.folder.join("allowed"))?;
+    Ok(std::fs::write(payload(daemon), crate::payload::elf())?)
+}
+
+/// Brings a VM to where it can be started, whatever state it is in.
+pub(crate) async fn bring_to_rest(daemon: &Daemon, vm: VmId) -> anyhow::Result<()> {
+    let record = daemon.vm(vm).context("the VM is there")?;
+    let power = |verb| Request::Power { vm, verb };
+    if record.memory.is_some() && record.facts.machine == MachineState::Absent {
+        daemon.must(power(PowerVerb::Resume)).await?;
+    } else if record.facts.machine == MachineState::Absent {
+        return Ok(());
+    } else if record.facts.machine == MachineState::Paused {
+        daemon.must(power(PowerVerb::Resume)).await?;
+    }
+    // One that was kept, or was never let run, or whose guest does not listen, is ended at once.
+    daemon.must(power(PowerVerb::Kill)).await?;
+    Ok(())
+}
+
+/// What is done to a VM at the end of a trial: it starts, stops and goes.
+pub(crate) async fn exercise(daemon: &Daemon, vm: VmId) -> anyhow::Result<()> {
+    bring_to_rest(daemon, vm).await?;
+    let power = |verb| Request::Power { vm, verb };
+    let draft = daemon.vm(vm).and_then(|vm| vm.spec).is_some_and(|spec| spec.draft);
+    if !draft {
+        daemon.must(power(START)).await?;
+        daemon.must(power(STOP)).await?;
+    }
+    daemon.must(Request::Delete { vm, force: true }).await?;
+    Ok(())
+}
