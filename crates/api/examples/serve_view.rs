@@ -4,13 +4,10 @@
 //! address, the token and the id of one VM, and serves until it is interrupted.
 #![expect(clippy::print_stdout, reason = "printing is what it is for")]
 
-use async_trait::async_trait;
-use innkeeper_api::{ApiState, Operations, serve_tcp};
+use innkeeper_api::{ApiState, ReadOnly, serve_tcp};
 use innkeeper_auth::Token;
-use innkeeper_driver::ByteStream;
-use innkeeper_engine::{Accepted, Caller, Request};
 use innkeeper_model::{
-    Assigned, Code, Facts, Refusal, Revision, Spec, Task, TaskId, Timestamp, VmConfig, VmId, Want,
+    Assigned, Facts, Revision, Spec, Timestamp, VmConfig, VmId, Want,
     config::{Disk, DiskKind, MacAddress, Nic},
     spec::Placement,
 };
@@ -19,34 +16,6 @@ use std::{sync::Arc, time::Duration};
 use tokio::{net::TcpListener, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
-
-struct NoEngine;
-
-fn refusal() -> Refusal {
-    Refusal::new(Code::Unsupported, "there is no engine here")
-}
-
-#[async_trait]
-impl Operations for NoEngine {
-    async fn submit(&self, _caller: &Caller, _request: Request) -> Result<Accepted, Refusal> {
-        Err(refusal())
-    }
-    async fn wait(&self, _task: TaskId, _at_most: Duration) -> Option<Task> {
-        None
-    }
-    fn cancel(&self, _caller: &Caller, _task: TaskId) -> Result<(), Refusal> {
-        Err(refusal())
-    }
-    async fn open_console(&self, _vm: VmId) -> Result<Box<dyn ByteStream>, Refusal> {
-        Err(refusal())
-    }
-    async fn serial_log(&self, _vm: VmId) -> Result<Vec<u8>, Refusal> {
-        Err(refusal())
-    }
-    async fn hypervisor_log(&self, _vm: VmId) -> Result<Vec<u8>, Refusal> {
-        Err(refusal())
-    }
-}
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -72,7 +41,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
 
     let stopping = CancellationToken::new();
-    let state = ApiState::new(view.clone(), Arc::new(NoEngine), stopping.clone());
+    let state = ApiState::new(view.clone(), Arc::new(ReadOnly), None, stopping.clone());
     let serving = tokio::spawn(serve_tcp(listener, state, token));
     if changes > 0 {
         tokio::spawn(change(view, ids, changes));
@@ -127,5 +96,5 @@ fn spec(id: VmId, n: usize) -> Result<Spec, Box<dyn std::error::Error>> {
     };
     let now = Timestamp::now();
     let (revision, want) = (Revision(1), Want::Stopped);
-    Ok(Spec { id, revision, created: now, updated: now, want, config, assigned })
+    Ok(Spec { id, revision, created: now, updated: now, want, draft: false, config, assigned })
 }

@@ -2,6 +2,7 @@
 
 use crate::test_support::{Api, Read, running, task};
 use axum::body::Body;
+use futures_util::StreamExt;
 use http::{Request as HttpRequest, StatusCode};
 use innkeeper_engine::{PowerVerb, Request, STOP_TIMEOUT};
 use innkeeper_model::{Code, Refusal, Revision, TaskState};
@@ -9,6 +10,7 @@ use innkeeper_view::Update;
 use serde_json::{Value, json};
 use std::time::Duration;
 
+const START: PowerVerb = PowerVerb::Start { discard_memory: false };
 const CREATE: &str = r#"{"name":"new"}"#;
 
 async fn with_header(api: &Api, method: &str, uri: &str, header: (&str, &str), body: &str) -> Read {
@@ -100,6 +102,35 @@ async fn logs_are_bytes_as_they_came() {
 }
 
 #[tokio::test]
+async fn a_log_is_followed_until_its_vm_is_gone() {
+    let (api, ids) = Api::with(&["web"]).await;
+    let request = HttpRequest::get("/v1/vms/web/logs?follow=true");
+    let mut body = api.call(request, Body::empty()).await.into_body().into_data_stream();
+    assert_eq!(body.next().await.unwrap().unwrap(), &b"login: \xff"[..]);
+    api.engine.has_written(b"login: \xffroot\n");
+    assert_eq!(body.next().await.unwrap().unwrap(), "root\n");
+    // The machine after this one.
+    api.engine.has_written(b"boot\n");
+    assert_eq!(body.next().await.unwrap().unwrap(), "boot\n");
+    api.post(vec![Update::VmRemoved(ids[0])]).await;
+    assert!(body.next().await.is_none());
+}
+
+#[tokio::test]
+async fn a_followed_log_tells_what_is_missing_and_breaks_off_with_the_daemon() {
+    let (api, _) = Api::with(&["web"]).await;
+    let request = HttpRequest::get("/v1/vms/web/logs?follow=true");
+    let mut body = api.call(request, Body::empty()).await.into_body().into_data_stream();
+    body.next().await.unwrap().unwrap();
+    api.engine.has_written(&[b'.'; 64 << 10]);
+    let chunk = body.next().await.unwrap().unwrap();
+    assert!(chunk.starts_with(b"\r\n[some of the log is missing here"), "{chunk:?}");
+    assert!(chunk.ends_with(&[b'.'; 64 << 10]));
+    api.stopping.cancel();
+    assert!(body.next().await.unwrap().is_err());
+}
+
+#[tokio::test]
 async fn figures_tell_vms_tasks_requests_and_memory() {
     let (api, ids) = Api::with(&["web", "db"]).await;
     api.post(vec![running(ids[0]), Update::Task(task(TaskState::Failed, None))]).await;
@@ -142,7 +173,7 @@ async fn a_change_is_accepted_as_a_task() {
     assert_eq!(body["vm"]["id"], json!(ids[0]));
     assert_eq!(accepted.header("innkeeper-revision"), api.view.snapshot().revision.to_string());
     assert_eq!(accepted.header("preference-applied"), "");
-    let start = Request::Power { vm: ids[0], verb: PowerVerb::Start };
+    let start = Request::Power { vm: ids[0], verb: START };
     assert_eq!(api.engine.asked(), [start]);
 }
 
@@ -168,6 +199,13 @@ async fn a_caller_who_waits_is_told_how_it_ended() {
     let cancelled = with_header(&api, "POST", "/v1/vms/web/start", wait, "").await;
     cancelled.problem("cancelled");
 
+    api.engine.asked();
+    let wrong = ("prefer", "respond-async, wait=abc");
+    let refused = with_header(&api, "POST", "/v1/vms/web/start", wrong, "").await;
+    let problem = refused.problem("bad-request");
+    assert_eq!((&problem["field"], &problem["value"]), (&json!("Prefer"), &json!("wait=abc")));
+    assert_eq!(api.engine.asked(), [], "nothing was begun");
+
     let refusal = Refusal::new(Code::WrongState, "it runs already");
     api.engine.plan(Err(refusal));
     let refused = with_header(&api, "POST", "/v1/vms/web/start", wait, "").await;
@@ -179,8 +217,10 @@ async fn each_verb_asks_for_itself() {
     let (api, ids) = Api::with(&["web"]).await;
     let timeout = Duration::from_secs(5);
     for (path, body, verb) in [
-        ("start", "", PowerVerb::Start),
-        ("start", "{}", PowerVerb::Start),
+        ("start", "", START),
+        ("start", "{}", START),
+        ("start?discard_memory=true", "", PowerVerb::Start { discard_memory: true }),
+        ("suspend", "", PowerVerb::Suspend),
         ("kill", "", PowerVerb::Kill),
         ("reset", "", PowerVerb::Reset),
         ("pause", "", PowerVerb::Pause),
@@ -207,6 +247,25 @@ async fn each_verb_asks_for_itself() {
 }
 
 #[tokio::test]
+async fn a_verb_is_planned_and_not_done_where_that_is_asked() {
+    let (api, _) = Api::with(&["web"]).await;
+    for verb in ["start", "stop", "kill", "reboot", "reset", "pause", "resume", "suspend"] {
+        let planned = api.send("POST", &format!("/v1/vms/web/{verb}?dry_run=true"), "").await;
+        assert_eq!(planned.status, StatusCode::OK, "{verb}: {}", planned.text);
+        let plan = planned.json();
+        assert_eq!((&plan["operation"], &plan["after_crash"]), (&json!(verb), &json!("forward")));
+        assert_eq!(plan["steps"][0]["path"], "set-want");
+    }
+    api.engine.plan(Err(Refusal::new(Code::WrongState, "it runs")));
+    api.send("POST", "/v1/vms/web/start?dry_run=true", "").await.problem("wrong-state");
+    api.send("POST", "/v1/vms/web/start?dry_run=maybe", "").await.problem("invalid-field");
+    api.send("POST", "/v1/vms/web/stop?discard_memory=true", "").await.problem("invalid-field");
+    api.send("POST", "/v1/vms/nope/start?dry_run=true", "").await.problem("not-found");
+    assert_eq!(api.engine.asked(), []);
+    assert!(api.view.snapshot().tasks.is_empty());
+}
+
+#[tokio::test]
 async fn a_vm_is_created_with_an_id_and_started() {
     let api = Api::new();
     let id = innkeeper_model::VmId::new();
@@ -218,7 +277,7 @@ async fn a_vm_is_created_with_an_id_and_started() {
     let asked = api.engine.asked();
     assert!(matches!(&asked[0], Request::Create { config, id: Some(given) }
         if config.name.as_str() == "new" && *given == id));
-    assert_eq!(asked[1], Request::Power { vm: id, verb: PowerVerb::Start });
+    assert_eq!(asked[1], Request::Power { vm: id, verb: START });
 }
 
 #[tokio::test]

@@ -26,7 +26,7 @@ mod state;
 #[cfg(test)]
 mod test_support;
 
-pub use operations::Operations;
+pub use operations::{Diagnostics, Operations, ReadOnly};
 pub use router::{document, router};
-pub use server::{serve_tcp, serve_unix};
+pub use server::{serve_diagnostics, serve_tcp, serve_unix};
 pub use state::ApiState;

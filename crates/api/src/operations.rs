@@ -1,12 +1,18 @@
 //! What a surface asks of the engine.
 //!
-//! A trait, so that a surface can be tested with a recording stand-in, and so that no surface can
+//! Traits, so that a surface can be tested with a recording stand-in, and so that no surface can
 //! reach anything else of the engine.
+
+mod diagnostics;
+mod read_only;
+
+pub use diagnostics::Diagnostics;
+pub use read_only::ReadOnly;
 
 use async_trait::async_trait;
 use innkeeper_driver::ByteStream;
-use innkeeper_engine::{Accepted, Caller, Engine, Request};
-use innkeeper_model::{Refusal, Task, TaskId, VmId};
+use innkeeper_engine::{Accepted, Caller, Engine, PowerVerb, Request, Resolution};
+use innkeeper_model::{Code, Refusal, Task, TaskId, VmId, task::PlannedOperation};
 use std::time::Duration;
 
 /// The verbs, behind whichever surface. Reads go to the view instead.
@@ -18,6 +24,15 @@ pub trait Operations: Send + Sync + 'static {
     /// The request is refused, and nothing was changed.
     async fn submit(&self, caller: &Caller, request: Request) -> Result<Accepted, Refusal>;
 
+    /// What a verb would come to, now. Nothing is done.
+    ///
+    /// # Errors
+    /// The request would be refused.
+    async fn dry_run(&self, vm: VmId, verb: PowerVerb) -> Result<PlannedOperation, Refusal>;
+
+    /// A task, of before this daemon's start too; `None` for one that is not known, or not any more.
+    async fn task(&self, task: TaskId) -> Option<Task>;
+
     /// Waits until the task has ended, at most so long, and returns it as it is then; `None` for a
     /// task that is not known. Dropping the future changes nothing.
     async fn wait(&self, task: TaskId, at_most: Duration) -> Option<Task>;
@@ -25,8 +40,19 @@ pub trait Operations: Send + Sync + 'static {
     /// Asks a task to stop.
     ///
     /// # Errors
-    /// The task is not known, or has ended.
-    fn cancel(&self, caller: &Caller, task: TaskId) -> Result<(), Refusal>;
+    /// The task is not known, has ended, or is past its point of no return.
+    async fn cancel(&self, caller: &Caller, task: TaskId) -> Result<(), Refusal>;
+
+    /// Has an interrupted task go on, or back.
+    ///
+    /// # Errors
+    /// The task is not known, or not interrupted.
+    async fn resolve(
+        &self,
+        caller: &Caller,
+        task: TaskId,
+        resolution: Resolution,
+    ) -> Result<(), Refusal>;
 
     /// Opens a VM's serial console; dropping the stream closes it.
     ///
@@ -53,12 +79,41 @@ impl Operations for Engine {
         Engine::submit(self, caller, request).await
     }
 
+    async fn dry_run(&self, vm: VmId, verb: PowerVerb) -> Result<PlannedOperation, Refusal> {
+        Engine::dry_run(self, vm, verb).await
+    }
+
+    async fn task(&self, task: TaskId) -> Option<Task> {
+        Engine::task(self, task).await
+    }
+
     async fn wait(&self, task: TaskId, at_most: Duration) -> Option<Task> {
         Engine::wait(self, task, at_most).await
     }
 
-    fn cancel(&self, caller: &Caller, task: TaskId) -> Result<(), Refusal> {
-        Engine::cancel(self, caller, task)
+    async fn cancel(&self, caller: &Caller, task: TaskId) -> Result<(), Refusal> {
+        Engine::cancel(self, caller, task).await
+    }
+
+    async fn resolve(
+        &self,
+        caller: &Caller,
+        task: TaskId,
+        resolution: Resolution,
+    ) -> Result<(), Refusal> {
+        let refusal = match Engine::resolve(self, caller, task, resolution) {
+            Ok(_) => return Ok(()),
+            Err(refusal) => refusal,
+        };
+        // Of one that only the history knows, more can be said than that it is not there.
+        match Engine::task(self, task).await {
+            Some(ended) if refusal.code == Code::NotFound => {
+                let state = format!("{:?}", ended.state).to_lowercase();
+                let message = format!("task {task} is not interrupted: it is {state}");
+                Err(Refusal::new(Code::WrongState, message))
+            }
+            _ => Err(refusal),
+        }
     }
 
     async fn open_console(&self, vm: VmId) -> Result<Box<dyn ByteStream>, Refusal> {

@@ -7,7 +7,10 @@ use crate::{
         params::Params,
         problem::{Answer, Document},
     },
-    resources::{console, events, health, host, images, logs, metrics, power, tasks, vms},
+    resources::{
+        console, diagnostics, events, foreign, health, host, images, logs, metrics, power, tasks,
+        vms,
+    },
     state::ApiState,
 };
 use axum::{Router, extract::State, routing};
@@ -55,17 +58,27 @@ table! {
     post "/v1/vms/{vm}/reset" => power::reset,
     post "/v1/vms/{vm}/pause" => power::pause,
     post "/v1/vms/{vm}/resume" => power::resume,
+    post "/v1/vms/{vm}/suspend" => power::suspend,
     get "/v1/vms/{vm}/logs" => logs::read,
     get "/v1/vms/{vm}/console" => console::open,
     get "/v1/tasks" => tasks::list,
     get "/v1/tasks/{id}" => tasks::read,
+    get "/v1/tasks/{id}/events" => tasks::events::follow,
     post "/v1/tasks/{id}/cancel" => tasks::cancel,
+    post "/v1/tasks/{id}/resume" => tasks::resolve::resume,
+    post "/v1/tasks/{id}/undo" => tasks::resolve::undo,
     get "/v1/images" => images::list,
     post "/v1/images" => images::add,
     get "/v1/images/{name}" => images::read,
     delete "/v1/images/{name}" => images::remove,
     get "/v1/events" => events::follow,
     get "/v1/host" => host::read,
+    post "/v1/foreign/{pid}/adopt" => foreign::adopt,
+    get "/v1/diagnostics" => diagnostics::read,
+    get "/v1/diagnostics/configuration" => diagnostics::configuration,
+    post "/v1/diagnostics/reconcile" => diagnostics::reconcile,
+    post "/v1/diagnostics/queue" => diagnostics::queue,
+    post "/v1/diagnostics/log" => diagnostics::log,
     get "/metrics" => metrics::read,
     get "/healthz" => health::read,
     get "/v1/openapi.json" => read_document,
@@ -78,6 +91,17 @@ table! {
 /// changes something is refused.
 pub fn router(state: ApiState) -> Router {
     served().fallback(no_route).method_not_allowed_fallback(no_method).with_state(state)
+}
+
+/// The routes of the native API that wait for nothing and ask nobody but the daemon itself.
+pub(crate) fn diagnostics_router(state: ApiState) -> Router {
+    Router::new()
+        .route("/v1/diagnostics", routing::get(diagnostics::read))
+        .route("/v1/diagnostics/configuration", routing::get(diagnostics::configuration))
+        .route(health::PATH, routing::get(health::read))
+        .fallback(no_route)
+        .method_not_allowed_fallback(no_method)
+        .with_state(state)
 }
 
 /// The OpenAPI 3.1 document of the native API, as JSON.
@@ -111,8 +135,8 @@ async fn read_document(State(state): State<ApiState>, params: Params) -> Answer 
         title = "Innkeeper",
         description = "The native API of Innkeeper, which keeps the guests of a Linux host.\n\n\
             Reads are answered from memory. What changes something is accepted as a task (202), or, with \
-            `Prefer: wait=N`, answered when the task has ended. Every answer has the header \
-            `Innkeeper-Revision`: from this revision of the view on, what the answer says can be read. \
+            `Prefer: wait=N` (whole seconds, at most 3600), answered when the task has ended. Every answer \
+            has the header `Innkeeper-Revision`: from this revision of the view on, what the answer says can be read. \
             `X-Request-Id` is echoed. Refusals are problem documents (RFC 9457) with a stable `code`.\n\n\
             The unix socket needs no credential; TCP needs the daemon's token.",
         license(name = "Apache-2.0 OR MIT", identifier = "Apache-2.0 OR MIT"),
@@ -126,6 +150,7 @@ async fn read_document(State(state): State<ApiState>, params: Params) -> Answer 
         (name = "images", description = "What disks are copies of and kernels are booted from"),
         (name = "events", description = "Every change, in order"),
         (name = "host", description = "The host and the daemon"),
+        (name = "diagnostics", description = "What an operator sees and does when something is stuck"),
     ),
 )]
 struct Description;
@@ -191,7 +216,7 @@ const PROBLEMS: [ProblemStatus; 16] = [
     ProblemStatus::new(
         409,
         "Conflict",
-        "`name-taken`, `ambiguous-name`, `wrong-state`, `in-use`, `protected`, `quarantined`, `idempotency-conflict`, `out-of-capacity`, `cancelled`: not as things are",
+        "`name-taken`, `ambiguous-name`, `wrong-state`, `in-use`, `protected`, `quarantined`, `interrupted`, `leftovers`, `incompatible-memory`, `idempotency-conflict`, `out-of-capacity`, `cancelled`: not as things are",
         true,
     ),
     ProblemStatus::new(
@@ -217,7 +242,7 @@ const PROBLEMS: [ProblemStatus; 16] = [
     ProblemStatus::new(
         502,
         "HypervisorFailed",
-        "`hypervisor-failed`: the hypervisor refused or failed",
+        "`hypervisor-failed`: the hypervisor refused or failed; `hook-failed`: a hook of the operator's did; `outcome-unknown`: nothing tells whether it happened",
         true,
     ),
     ProblemStatus::new(
@@ -316,7 +341,12 @@ mod tests {
             Code::Unsupported,
             Code::MissingProgram,
             Code::Quarantined,
+            Code::Interrupted,
+            Code::Leftovers,
+            Code::IncompatibleMemory,
             Code::HypervisorFailed,
+            Code::HookFailed,
+            Code::OutcomeUnknown,
             Code::Timeout,
             Code::Cancelled,
             Code::ShuttingDown,

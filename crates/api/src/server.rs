@@ -6,7 +6,7 @@
 
 use crate::{
     gate::{Entrance, Gate},
-    router::router,
+    router::{diagnostics_router, router},
     state::ApiState,
 };
 use axum::{
@@ -41,8 +41,20 @@ const GRACE: Duration = Duration::from_millis(500);
 /// Serves the native API on a unix socket, to whoever can open it. Returns when the state's
 /// `stopping` is cancelled and all connections have ended, half a second later at the most.
 pub async fn serve_unix(listener: UnixListener, state: ApiState) {
-    let identify = |socket: &UnixStream| Ok(Entrance::Unix(Identity::of_peer(socket)?));
-    serve(listener, state, identify).await;
+    let router = router(state.clone());
+    serve(listener, router, state, identify_peer).await;
+}
+
+/// Serves the diagnosis alone on a unix socket, to whoever can open it: what waits for nothing. Called
+/// on a runtime of its own it answers while every thread of the daemon's is stuck. Returns as
+/// [`serve_unix`].
+pub async fn serve_diagnostics(listener: UnixListener, state: ApiState) {
+    let router = diagnostics_router(state.clone());
+    serve(listener, router, state, identify_peer).await;
+}
+
+fn identify_peer(socket: &UnixStream) -> io::Result<Entrance> {
+    Ok(Entrance::Unix(Identity::of_peer(socket)?))
 }
 
 /// Serves the native API on a loopback address, to whoever shows the token. Returns when the state's
@@ -55,17 +67,18 @@ pub async fn serve_tcp(listener: TcpListener, state: ApiState, token: Token) {
         }
     });
     let entrance = Arc::new(Entrance::Tcp(token));
-    serve(listener, state, move |_| Ok(Entrance::clone(&entrance))).await;
+    let router = router(state.clone());
+    serve(listener, router, state, move |_| Ok(Entrance::clone(&entrance))).await;
 }
 
 async fn serve<L: Listener>(
     mut listener: L,
+    router: Router,
     state: ApiState,
     identify: impl Fn(&L::Io) -> io::Result<Entrance>,
 ) where
     L::Io: AsyncRead + AsyncWrite,
 {
-    let router = router(state.clone());
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let connections = TaskTracker::new();
     loop {

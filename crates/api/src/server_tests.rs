@@ -164,3 +164,28 @@ async fn a_caller_who_waits_is_answered_when_the_daemon_stops() {
     assert!(served.stop().await < Duration::from_secs(1));
     assert_eq!(head(&mut connection).await, "HTTP/1.1 200 OK\r\n");
 }
+
+#[tokio::test]
+async fn the_socket_of_the_diagnosis_has_nothing_that_could_wait() {
+    let (api, _) = Api::with(&["web"]).await;
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("diagnose.sock");
+    let listener = UnixListener::bind(&socket).unwrap();
+    let serving = tokio::spawn(serve_diagnostics(listener, api.state.clone()));
+    for (request, status) in [
+        ("GET /v1/diagnostics", 200),
+        ("GET /v1/diagnostics/configuration", 200),
+        ("GET /healthz", 200),
+        ("GET /v1/vms", 404),
+        ("POST /v1/diagnostics/log", 404),
+        ("POST /v1/diagnostics", 405),
+    ] {
+        let mut connection = BufReader::new(UnixStream::connect(&socket).await.unwrap());
+        let text = format!("{request} HTTP/1.1\r\nHost: inn\r\n\r\n");
+        connection.write_all(text.as_bytes()).await.unwrap();
+        let first = head(&mut connection).await;
+        assert!(first.starts_with(&format!("HTTP/1.1 {status} ")), "{request}: {first}");
+    }
+    api.stopping.cancel();
+    soon(serving).await.unwrap();
+}

@@ -1,10 +1,11 @@
 //! What all routes share.
 
 use crate::{
-    operations::Operations,
+    operations::{Diagnostics, Operations},
     protocol::{idempotency::Keys, mutation::Submitted},
     resources::metrics::Metrics,
 };
+use innkeeper_model::{Code, Refusal};
 use innkeeper_view::View;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -16,17 +17,24 @@ pub struct ApiState(Arc<Shared>);
 struct Shared {
     view: View,
     operations: Arc<dyn Operations>,
+    diagnostics: Option<Arc<dyn Diagnostics>>,
     stopping: CancellationToken,
     keys: Keys<Submitted>,
     metrics: Metrics,
 }
 
 impl ApiState {
-    /// Reads come from this view, and writes go to these operations. When `stopping` is cancelled,
-    /// whoever waits is answered with what there is, and streams end.
-    pub fn new(view: View, operations: Arc<dyn Operations>, stopping: CancellationToken) -> Self {
-        let metrics = Metrics::new(view.clone());
-        Self(Arc::new(Shared { view, operations, stopping, keys: Keys::default(), metrics }))
+    /// Reads come from this view, and writes go to these operations. Without `diagnostics`, what asks
+    /// for some is refused. When `stopping` is cancelled, whoever waits is answered with what there is,
+    /// and streams end.
+    pub fn new(
+        view: View,
+        operations: Arc<dyn Operations>,
+        diagnostics: Option<Arc<dyn Diagnostics>>,
+        stopping: CancellationToken,
+    ) -> Self {
+        let (metrics, keys) = (Metrics::new(view.clone()), Keys::default());
+        Self(Arc::new(Shared { view, operations, diagnostics, stopping, keys, metrics }))
     }
 
     pub(crate) fn view(&self) -> &View {
@@ -35,6 +43,15 @@ impl ApiState {
 
     pub(crate) fn operations(&self) -> &Arc<dyn Operations> {
         &self.0.operations
+    }
+
+    /// The daemon around the engine.
+    ///
+    /// # Errors
+    /// There is none: only a view is served.
+    pub(crate) fn diagnostics(&self) -> Result<&dyn Diagnostics, Refusal> {
+        let diagnostics = self.0.diagnostics.as_deref();
+        diagnostics.ok_or_else(|| Refusal::new(Code::Unsupported, "this server only shows"))
     }
 
     pub(crate) fn stopping(&self) -> &CancellationToken {

@@ -3,7 +3,7 @@
 
 use crate::{
     gate::{Entrance, Gate},
-    operations::Operations,
+    operations::{Diagnostics, Operations},
     router::router,
     state::ApiState,
 };
@@ -13,13 +13,14 @@ use http::{HeaderMap, Request as HttpRequest, StatusCode, request};
 use http_body_util::BodyExt;
 use innkeeper_auth::Identity;
 use innkeeper_driver::ByteStream;
-use innkeeper_engine::{Accepted, Caller, Request};
+use innkeeper_engine::{Accepted, Caller, PowerVerb, Request, Resolution};
 use innkeeper_model::{
-    Assigned, Code, Facts, MachineState, Refusal, Revision, Spec, Task, TaskId, TaskState,
-    Timestamp, VmConfig, VmId, Want,
+    Assigned, Code, Diagnosis, Facts, MachineState, Refusal, Revision, Spec, Task, TaskId,
+    TaskState, Timestamp, VmConfig, VmId, Want,
+    task::{PlannedOperation, PlannedStep},
 };
 use innkeeper_view::{Update, View, ViewOptions};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::{
     sync::{
         Arc, Mutex,
@@ -38,6 +39,7 @@ pub(crate) fn spec(name: &str) -> Spec {
         created: Timestamp::UNIX_EPOCH,
         updated: Timestamp::UNIX_EPOCH,
         want: Want::Stopped,
+        draft: false,
         config: VmConfig::new(name.parse().unwrap()),
         assigned: Assigned::default(),
     }
@@ -53,6 +55,13 @@ pub(crate) struct FakeEngine {
     asked: Mutex<Vec<(Caller, Request)>>,
     /// What the next tasks come to; done where empty.
     ends: Mutex<Vec<Result<TaskState, Refusal>>>,
+    /// Tasks that are in no view any more.
+    history: Mutex<Vec<Task>>,
+    /// What operators did by hand, and which interrupted tasks went which way.
+    by_hand: Mutex<Vec<String>>,
+    log_level: Mutex<String>,
+    /// The end of each VM's serial log.
+    serial: Mutex<Vec<u8>>,
     /// Whether a wait lasts for ever, and who is told that there is one.
     waits: AtomicBool,
     waiting: Notify,
@@ -67,6 +76,25 @@ impl FakeEngine {
     /// What was submitted since the last time.
     pub(crate) fn asked(&self) -> Vec<Request> {
         self.asked.lock().unwrap().drain(..).map(|(_, request)| request).collect()
+    }
+
+    /// Remembers a task that is in no view.
+    pub(crate) fn remember(&self, task: Task) {
+        self.history.lock().unwrap().push(task);
+    }
+
+    /// What was done by hand since the last time.
+    pub(crate) fn done_by_hand(&self) -> Vec<String> {
+        std::mem::take(&mut self.by_hand.lock().unwrap())
+    }
+
+    fn note(&self, caller: &Caller, what: String) {
+        self.by_hand.lock().unwrap().push(format!("{}: {what}", caller.name));
+    }
+
+    /// What a guest has written to its serial console.
+    pub(crate) fn has_written(&self, log: &[u8]) {
+        *self.serial.lock().unwrap() = log.to_vec();
     }
 
     /// From now on no task is seen to end.
@@ -104,12 +132,38 @@ impl Operations for FakeEngine {
             | Request::Clone { vm, .. }
             | Request::Delete { vm, .. }
             | Request::Power { vm, .. } => Some(vm),
+            Request::Adopt { name, .. } => {
+                let name = name.map_or_else(|| "adopted".to_owned(), |name| name.to_string());
+                let made = spec(&name);
+                let id = made.id;
+                updates.push(Update::VmSpec(Arc::new(made)));
+                Some(id)
+            }
             Request::AddImage(_) | Request::RemoveImage { .. } => None,
         };
         let task = task(end, vm);
         updates.push(Update::Task(task.clone()));
         let revision = self.view.barrier(updates).await?;
         Ok(Accepted { task: task.id, vm, revision })
+    }
+
+    async fn dry_run(&self, vm: VmId, verb: PowerVerb) -> Result<PlannedOperation, Refusal> {
+        assert!(self.view.snapshot().vms.contains_key(&vm));
+        if let Some(Err(refusal)) = self.ends.lock().unwrap().pop() {
+            return Err(refusal);
+        }
+        let step = PlannedStep {
+            path: "set-want".into(),
+            part: 0,
+            crash: "repeat".into(),
+            way_back: true,
+        };
+        let (operation, after_crash) = (verb.name().into(), "forward".into());
+        Ok(PlannedOperation { operation, after_crash, steps: vec![step] })
+    }
+
+    async fn task(&self, task: TaskId) -> Option<Task> {
+        self.history.lock().unwrap().iter().find(|known| known.id == task).cloned()
     }
 
     async fn wait(&self, task: TaskId, _at_most: Duration) -> Option<Task> {
@@ -120,7 +174,7 @@ impl Operations for FakeEngine {
         self.view.snapshot().tasks.get(&task).map(|record| Task::clone(record))
     }
 
-    fn cancel(&self, _caller: &Caller, task: TaskId) -> Result<(), Refusal> {
+    async fn cancel(&self, _caller: &Caller, task: TaskId) -> Result<(), Refusal> {
         match self.view.snapshot().tasks.get(&task) {
             None => Err(Refusal::not_found("task", task)),
             Some(task) if task.state.is_final() => {
@@ -128,6 +182,21 @@ impl Operations for FakeEngine {
             }
             Some(_) => Ok(()),
         }
+    }
+
+    async fn resolve(
+        &self,
+        caller: &Caller,
+        task: TaskId,
+        resolution: Resolution,
+    ) -> Result<(), Refusal> {
+        let snapshot = self.view.snapshot();
+        let found = snapshot.tasks.get(&task).ok_or_else(|| Refusal::not_found("task", task))?;
+        if found.state != TaskState::Interrupted {
+            return Err(Refusal::new(Code::WrongState, "it is not interrupted"));
+        }
+        self.note(caller, format!("{resolution:?} {task}"));
+        Ok(())
     }
 
     async fn open_console(&self, _vm: VmId) -> Result<Box<dyn ByteStream>, Refusal> {
@@ -141,11 +210,45 @@ impl Operations for FakeEngine {
     }
 
     async fn serial_log(&self, _vm: VmId) -> Result<Vec<u8>, Refusal> {
-        Ok(b"login: \xff".to_vec())
+        Ok(self.serial.lock().unwrap().clone())
     }
 
     async fn hypervisor_log(&self, _vm: VmId) -> Result<Vec<u8>, Refusal> {
         Ok(b"qemu: warning".to_vec())
+    }
+}
+
+impl Diagnostics for FakeEngine {
+    fn diagnose(&self) -> Diagnosis {
+        let nothing = json!({
+            "at": "2026-01-01T00:00:00Z", "version": "0", "queues": [], "tasks": [], "owed": [],
+            "journal": {"segments": 1, "size": "1MiB", "records": 7, "syncs": 3, "pending": 0, "low": false},
+            "specs": {"unwritten": 0},
+            "feed": {"changes": 0, "change_bytes": 0, "readers": 0, "slowest_lag": 0},
+            "usage": {"vms": 0, "cpus": 0, "memory": "0MiB", "disk": "0B"},
+            "problems": [], "failures": [], "drivers": ["fake"],
+            "sizes": {"vms": 0, "tasks": 0, "images": 0, "resident": "0B", "open_files": 0, "threads": 1},
+        });
+        serde_json::from_value(nothing).unwrap()
+    }
+
+    fn configuration(&self) -> Value {
+        json!({ "driver": "fake" })
+    }
+
+    fn reconcile(&self, caller: &Caller, vm: VmId) {
+        self.note(caller, format!("reconcile {vm}"));
+    }
+
+    fn pause_queue(&self, caller: &Caller, vm: VmId, paused: bool) {
+        self.note(caller, format!("queue {vm} paused: {paused}"));
+    }
+
+    fn set_log_level(&self, level: &str) -> Result<String, Refusal> {
+        if level == "loud" {
+            return Err(Refusal::invalid("level", level, "is not a level"));
+        }
+        Ok(std::mem::replace(&mut *self.log_level.lock().unwrap(), level.to_owned()))
     }
 }
 
@@ -192,12 +295,18 @@ impl Api {
             view: view.clone(),
             asked: Mutex::default(),
             ends: Mutex::default(),
+            history: Mutex::default(),
+            by_hand: Mutex::default(),
+            log_level: Mutex::new("info".into()),
+            serial: Mutex::new(b"login: \xff".to_vec()),
             waits: AtomicBool::default(),
             waiting: Notify::new(),
         });
         let stopping = CancellationToken::new();
         let operations: Arc<dyn Operations> = engine.clone();
-        let state = ApiState::new(view.clone(), operations, stopping.clone());
+        let diagnostics: Arc<dyn Diagnostics> = engine.clone();
+        let diagnostics = Some(diagnostics);
+        let state = ApiState::new(view.clone(), operations, diagnostics, stopping.clone());
         let router = router(state.clone());
         Self { view, engine, state, stopping, router }
     }

@@ -1,12 +1,15 @@
 //! The command line: what can be said, and who does it. A file a command.
 
+mod adopt;
 mod apply;
 mod clone;
 mod completion;
 mod console;
 mod create;
 mod delete;
+mod diagnose;
 mod doctor;
+mod dry_run;
 mod edit;
 mod events;
 mod get;
@@ -17,6 +20,7 @@ mod logs;
 mod man;
 mod rename;
 mod serve;
+mod start;
 mod stop;
 mod task;
 mod tasks;
@@ -58,7 +62,7 @@ Environment:
 
 Files:
   /etc/innkeeper/config.toml  the daemon's configuration
-  /run/innkeeper/inn.sock     its socket
+  /run/innkeeper/inn.sock     its socket; diagnose.sock beside it answers when it is stuck
   /var/lib/innkeeper          what it keeps
 For users other than root: ~/.config, $XDG_RUNTIME_DIR and ~/.local/state, with innkeeper/ in them.";
 
@@ -123,7 +127,7 @@ enum Command {
     /// Give a VM another name
     Rename(rename::Rename),
     /// Start VMs
-    Start(verb::Vms),
+    Start(start::Start),
     /// Ask VMs to shut down
     Stop(stop::Stop),
     /// End VMs at once, as if their plug were pulled
@@ -134,7 +138,9 @@ enum Command {
     Reset(verb::Vms),
     /// Hold VMs' CPUs
     Pause(verb::Vms),
-    /// Let paused VMs go on
+    /// Write VMs' memory to files, and end their machines
+    Suspend(verb::Vms),
+    /// Let paused VMs go on, and suspended ones from their memory
     Resume(verb::Vms),
     /// Delete VMs and their disks
     #[command(visible_alias = "rm")]
@@ -147,7 +153,7 @@ enum Command {
     Events(events::Events),
     /// List what is being done
     Tasks(tasks::Tasks),
-    /// Show or cancel something that is being done
+    /// Show, follow or stop something that is being done, or see it through
     #[command(subcommand)]
     Task(task::TaskCommand),
     /// Add, show and delete images
@@ -155,6 +161,8 @@ enum Command {
     Image(image::ImageCommand),
     /// Show the host, its hypervisor, and what stands between it and its guests
     Host,
+    /// Take over a machine on this host that somebody else made
+    Adopt(adopt::Adopt),
     /// Wait until a VM is in a state
     Wait(wait::Wait),
     /// Show what is missing here, and the commands that mend it
@@ -163,6 +171,8 @@ enum Command {
     /// lacking without which VMs are slower, weaker or not asked for yet. It needs no daemon, and
     /// changes nothing.
     Doctor,
+    /// Show what the daemon does and what is wrong, even if it is stuck
+    Diagnose(diagnose::Diagnose),
     /// Print what makes a shell complete inn's commands and names
     Completion(completion::Completion),
     /// Print the manual page, or write all of them to a folder
@@ -282,12 +292,13 @@ async fn ask(
         Command::Edit(edit) => edit::run(context, edit).await,
         Command::Clone(clone) => clone::run(context, clone).await,
         Command::Rename(rename) => rename::run(context, rename).await,
-        Command::Start(vms) => verb::run(context, vms, "start", "started").await,
+        Command::Start(start) => start::run(context, start).await,
         Command::Stop(stop) => stop::run(context, stop, "stop", "stopped").await,
         Command::Kill(vms) => verb::run(context, vms, "kill", "killed").await,
         Command::Reboot(stop) => stop::run(context, stop, "reboot", "rebooted").await,
         Command::Reset(vms) => verb::run(context, vms, "reset", "reset").await,
         Command::Pause(vms) => verb::run(context, vms, "pause", "paused").await,
+        Command::Suspend(vms) => verb::run(context, vms, "suspend", "suspended").await,
         Command::Resume(vms) => verb::run(context, vms, "resume", "resumed").await,
         Command::Delete(delete) => delete::run(context, delete).await,
         Command::Console(console) => console::run(context, console).await,
@@ -297,7 +308,9 @@ async fn ask(
         Command::Task(task) => task::run(context, task).await,
         Command::Image(image) => image::run(context, surroundings, image).await,
         Command::Host => host::run(context).await,
+        Command::Adopt(adopt) => adopt::run(context, adopt).await,
         Command::Wait(wait) => wait::run(context, wait).await,
+        Command::Diagnose(diagnose) => diagnose::run(context, surroundings, diagnose).await,
         Command::Doctor => doctor::run(context, surroundings).await,
         Command::Version => version::run(context).await,
         Command::Serve(_) | Command::Completion(_) | Command::Man(_) => {

@@ -10,7 +10,6 @@ mod target;
 mod unreachable;
 
 pub(crate) use feed::{Feed, FeedLine};
-pub(crate) use lines::Lines;
 pub(crate) use target::Target;
 
 use crate::failure::{Exit, Failure};
@@ -22,6 +21,7 @@ use http::{
 use http_body_util::{BodyExt, Full};
 use hyper::{body::Incoming, client::conn::http1};
 use hyper_util::rt::TokioIo;
+use lines::Lines;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 use std::{path::PathBuf, time::Duration};
@@ -106,6 +106,12 @@ impl Call {
     /// The same request, which the daemon is to answer only after this long.
     pub(crate) fn waiting(mut self, wait: Duration) -> Self {
         self.patience = ANSWERS_WITHIN + wait;
+        self
+    }
+
+    /// The same request, whose answer is waited for this long at most.
+    pub(crate) fn within(mut self, patience: Duration) -> Self {
+        self.patience = patience;
         self
     }
 

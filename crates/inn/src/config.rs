@@ -6,9 +6,11 @@ mod reference;
 
 use crate::failure::Failure;
 use clap::ValueEnum;
-use innkeeper_model::ByteSize;
+use innkeeper_model::{ByteSize, Mebibytes, ProjectName};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-use std::{fmt, fs, ops::RangeInclusive, path::Path, path::PathBuf, str::FromStr};
+use std::{
+    collections::BTreeMap, fmt, fs, ops::RangeInclusive, path::Path, path::PathBuf, str::FromStr,
+};
 use utoipa::ToSchema;
 
 /// The least user id of a VM; those below it are the system's own.
@@ -26,9 +28,9 @@ pub struct Config {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub state_dir: Option<PathBuf>,
-    /// The folder of what lives until the host's next boot: the VMs' run folders and the socket.
-    /// Default for root: `/run/innkeeper`; for anybody else `$XDG_RUNTIME_DIR/innkeeper`, else `run`
-    /// in the state folder.
+    /// The folder of what lives until the host's next boot: the VMs' run folders, the socket, and
+    /// `diagnose.sock`, which answers `inn diagnose` while the other one is stuck. Default for root:
+    /// `/run/innkeeper`; for anybody else `$XDG_RUNTIME_DIR/innkeeper`, else `run` in the state folder.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub runtime_dir: Option<PathBuf>,
@@ -46,7 +48,8 @@ pub struct Config {
     /// What runs the VMs.
     pub driver: Driver,
     /// How much is logged: `error`, `warn`, `info`, `debug`, `trace`, or directives for parts of the
-    /// program, such as `info,innkeeper_qemu=debug`.
+    /// program, such as `info,innkeeper_qemu=debug`. What operators do by hand (`audit`) is always
+    /// logged.
     pub log_level: String,
     /// QEMU.
     pub qemu: QemuConfig,
@@ -54,9 +57,80 @@ pub struct Config {
     pub storage: StorageConfig,
     /// How much the daemon remembers.
     pub limits: LimitsConfig,
+    /// How much of this host VMs may take.
+    pub capacity: CapacityConfig,
+    /// How much of it the VMs of a project may take, by the project's name.
+    pub quota: BTreeMap<ProjectName, QuotaConfig>,
+    /// Executables of yours that run at turning points of a VM's life.
+    pub hooks: HooksConfig,
+    /// The simulator.
+    pub sim: SimConfig,
 }
 
-/// QEMU.
+/// How much of this host VMs may take.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct CapacityConfig {
+    /// Of the host's memory, what running VMs may have in all, in percent: more than 100 promises more
+    /// than there is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_percent: Option<u32>,
+    /// Virtual CPUs of running VMs in all, in percent of the host's CPUs. Default: without bound.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu_percent: Option<u32>,
+    /// What the disks of all VMs may grow to, in percent of the pool's file system. Default: without
+    /// bound.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub disk_percent: Option<u32>,
+    /// How many VMs there may be. Default: without bound.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vms: Option<u64>,
+}
+
+/// What the VMs of a project may take in all. What is left out is without bound.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct QuotaConfig {
+    /// How many VMs there may be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vms: Option<u64>,
+    /// Virtual CPUs of running VMs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpus: Option<u64>,
+    /// Memory of running VMs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory: Option<Mebibytes>,
+    /// What their disks may grow to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub disk: Option<ByteSize>,
+}
+
+/// Executables of yours that run at turning points of a VM's life.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct HooksConfig {
+    /// Their folder, with a folder for each event in it. Default for root: `/etc/innkeeper/hooks`;
+    /// with `--state-dir`, and for anybody else: `hooks` in the state folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub folder: Option<PathBuf>,
+    /// How long one of them may take, in seconds.
+    pub deadline_s: u64,
+}
+
+/// The simulator: machines that exist in memory only, for trying clients.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct SimConfig {
+    /// What its randomness begins with: the same seed, the same faults.
+    pub seed: u64,
+    /// Of how many steps one fails, on average; 0 is none.
+    pub one_fails_in: u32,
+    /// How long a step takes, in milliseconds.
+    pub step_ms: u64,
+}
+
+/// How QEMU is run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct QemuConfig {
@@ -102,8 +176,12 @@ pub struct LimitsConfig {
     pub feed_changes: usize,
     /// The most memory that those may take.
     pub feed_memory: ByteSize,
-    /// The most tasks that are remembered after they have ended.
+    /// The most ended tasks that are kept in memory, and in lists.
     pub finished_tasks: usize,
+    /// The most ended tasks that are kept on disk; each can be read by its id.
+    pub kept_tasks: usize,
+    /// For how many days they are.
+    pub kept_tasks_days: u32,
 }
 
 /// What runs the VMs.
@@ -115,6 +193,8 @@ pub enum Driver {
     /// QEMU, one process a VM.
     #[default]
     Qemu,
+    /// Nothing: machines are simulated, for trying clients.
+    Sim,
 }
 
 /// What runs guests' instructions.
@@ -147,6 +227,10 @@ impl Default for Config {
             qemu: QemuConfig::default(),
             storage: StorageConfig::default(),
             limits: LimitsConfig::default(),
+            capacity: CapacityConfig::default(),
+            quota: BTreeMap::new(),
+            hooks: HooksConfig::default(),
+            sim: SimConfig::default(),
         }
     }
 }
@@ -175,7 +259,31 @@ impl Default for StorageConfig {
 
 impl Default for LimitsConfig {
     fn default() -> Self {
-        Self { feed_changes: 8192, feed_memory: ByteSize::from_mebibytes(8), finished_tasks: 1000 }
+        Self {
+            feed_changes: 8192,
+            feed_memory: ByteSize::from_mebibytes(8),
+            finished_tasks: 1000,
+            kept_tasks: 100_000,
+            kept_tasks_days: 30,
+        }
+    }
+}
+
+impl Default for CapacityConfig {
+    fn default() -> Self {
+        Self { memory_percent: Some(100), cpu_percent: None, disk_percent: None, vms: None }
+    }
+}
+
+impl Default for HooksConfig {
+    fn default() -> Self {
+        Self { folder: None, deadline_s: 30 }
+    }
+}
+
+impl Default for SimConfig {
+    fn default() -> Self {
+        Self { seed: 1, one_fails_in: 0, step_ms: 0 }
     }
 }
 

@@ -4,8 +4,13 @@
 //! The sockets are served as soon as the stored specs are in the view. What still runs is found
 //! behind that, and requests that change something wait for it.
 
+mod capacity;
+mod diagnostics;
 pub(crate) mod folder;
 mod host;
+mod log;
+mod notify;
+mod simulator;
 mod sockets;
 mod uids;
 
@@ -13,20 +18,27 @@ pub use crate::options::DaemonOptions;
 
 use crate::config::{self, Accelerator};
 use anyhow::Context;
+use diagnostics::Inside;
 use innkeeper_api::ApiState;
 use innkeeper_auth::Token;
-use innkeeper_engine::{Engine, EngineOptions, Noticed};
+use innkeeper_driver::Driver;
+use innkeeper_engine::{Engine, EngineOptions, Noticed, Remembered};
+use innkeeper_hooks::{Hooks, OwnerRule};
 use innkeeper_model::Refusal;
 use innkeeper_network::UidRange;
 use innkeeper_qemu::{AcceleratorChoice, QemuDriver, QemuOptions};
 use innkeeper_storage::{HttpRules, Storage, StorageOptions};
-use innkeeper_store::{SpecStore, StateLock};
+use innkeeper_store::{
+    SpecStore, StateLock, TaskHistory,
+    journal::{Journal, JournalOptions},
+};
 use innkeeper_view::{Update, View, ViewOptions};
-use std::{fs, io::IsTerminal, sync::Arc, time::Duration};
+use log::Log;
+use notify::Notice;
+use std::{fs, io, path::Path, sync::Arc, time::Duration};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{info, warn};
-use tracing_subscriber::EnvFilter;
 use uuid::Uuid;
 
 /// How long tasks that are cancelled by the daemon's end may take to undo what they did.
@@ -40,13 +52,13 @@ const CONNECTIONS_END_WITHIN: Duration = Duration::from_millis(200);
 /// It cannot begin: another daemon has the folder, a socket or port is taken, a folder cannot be
 /// made, a stored list cannot be read.
 pub fn run(options: DaemonOptions) -> anyhow::Result<()> {
-    start_log(&options.log_level)?;
+    let log = Log::start(&options.log_level)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(workers())
         .enable_all()
         .build()
         .context("cannot start threads")?;
-    let outcome = runtime.block_on(serve(options));
+    let outcome = runtime.block_on(serve(options, log, told_to_stop));
     // Threads that wait for a disk that hangs do not keep the daemon from ending.
     runtime.shutdown_background();
     outcome
@@ -59,17 +71,12 @@ fn workers() -> usize {
     std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).clamp(1, 8))
 }
 
-fn start_log(level: &str) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(level).with_context(|| format!("log_level {level:?}"))?;
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .init();
-    Ok(())
-}
-
-async fn serve(options: DaemonOptions) -> anyhow::Result<()> {
+/// Serves until what `told_to_stop` returns has ended; that is called when the rest has begun.
+async fn serve<Stop: Future<Output = ()>>(
+    options: DaemonOptions,
+    log: Log,
+    told_to_stop: impl FnOnce() -> io::Result<Stop>,
+) -> anyhow::Result<()> {
     let run_folders = options.runtime_dir.join("vms");
     folder::make_all(&[
         (&options.state_dir, 0o700),
@@ -82,41 +89,64 @@ async fn serve(options: DaemonOptions) -> anyhow::Result<()> {
     let uids = claim.as_ref().map(|claim| &claim.range);
     let unix = sockets::bind_unix(&options.socket, &options.socket_group)?;
     let _socket = sockets::RemovedAtTheEnd(&options.socket);
+    let diagnose_socket = options.diagnose_socket();
+    let apart = sockets::bind_unix(&diagnose_socket, &options.socket_group)?.into_std()?;
+    let _diagnose_socket = sockets::RemovedAtTheEnd(&diagnose_socket);
     let tcp = sockets::bind_tcp(&options.listen).await?;
     let token = Token::load_or_create(&options.token_file())?;
 
     let view = View::start(view_options(&options));
     let storage = Arc::new(Storage::open(storage_options(&options, uids))?);
     let noticed = Noticed::new(view.clone());
-    let qemu = QemuOptions {
-        program: options.qemu_program.clone(),
-        accelerator: accelerator(options.accelerator),
-        runtime: run_folders,
-        boot_id: host::boot_id()?,
-    };
-    let driver = QemuDriver::new(qemu, storage.clone(), Arc::new(noticed.clone()));
-    let host = host::describe();
+    let boot_id = host::boot_id()?;
+    let driver = driver(&options, &run_folders, &boot_id, &storage, &noticed)?;
+    let host = host::describe(options.driver);
+    let capacity = capacity::of(&options, &host, &storage)?;
     view.barrier(vec![Update::Host(host)]).await?;
+    let history = TaskHistory::open(&options.tasks_file()).map_err(Refusal::from)?;
+    if let Some(lost) = history.lost {
+        warn!(reason = lost, "the tasks of before are not known any more");
+    }
     let engine = Engine::open(EngineOptions {
         view: view.clone(),
-        driver: Arc::new(driver),
+        driver,
         noticed,
         specs: SpecStore::open(options.specs_dir())?,
         storage,
+        journal: Journal::open(JournalOptions::new(options.journal_dir()))
+            .map_err(Refusal::from)?,
+        history: history.history,
+        remembered: remembered(&options),
+        shown_tasks: options.limits.finished_tasks,
+        capacity,
+        hooks: Hooks::new(
+            options.hooks.clone(),
+            options.hook_deadline,
+            OwnerRule::of_this_process(),
+        ),
+        boot_id,
         uids: uids.map(for_vms).transpose()?,
         autostart_parallel: std::thread::available_parallelism().map_or(1, usize::from),
+        witness: None,
     })
     .await?;
 
     let stopping = CancellationToken::new();
-    let api = ApiState::new(view.clone(), Arc::new(engine.clone()), stopping.clone());
+    let inside = Inside { engine: engine.clone(), options: options.clone(), log };
+    let (operations, inside) = (Arc::new(engine.clone()), Some(Arc::new(inside) as Arc<_>));
+    let api = ApiState::new(view.clone(), operations, inside, stopping.clone());
+    let diagnosis_ended = diagnostics::serve_apart(apart, api.clone()).await?;
     let serving = TaskTracker::new();
     serving.spawn(innkeeper_api::serve_unix(unix, api.clone()));
     for listener in tcp {
         serving.spawn(innkeeper_api::serve_tcp(listener, api.clone(), token.clone()));
     }
+    serving.spawn(async { drop(diagnosis_ended.await) });
     serving.close();
+    let told_to_stop = told_to_stop()?;
     info!(socket = %options.socket.display(), listen = ?options.listen, "serving");
+    let status = format!("Serving on {}", options.socket.display());
+    notify::tell(Notice::Ready { status: &status });
 
     let background = TaskTracker::new();
     let waking = engine.clone();
@@ -124,8 +154,9 @@ async fn serve(options: DaemonOptions) -> anyhow::Result<()> {
     let asking = engine.clone();
     background.spawn(async move { asking.refresh_host().await });
 
-    told_to_stop().await?;
+    told_to_stop.await;
     info!("stopping; VMs are left running");
+    notify::tell(Notice::Stopping { status: "Stopping; VMs are left running" });
     if tokio::time::timeout(TASKS_END_WITHIN, engine.stop()).await.is_err() {
         warn!("some tasks did not end in time");
     }
@@ -135,14 +166,43 @@ async fn serve(options: DaemonOptions) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn told_to_stop() -> anyhow::Result<()> {
+/// Waits for SIGTERM or SIGINT; from the call on, neither ends the process by itself.
+fn told_to_stop() -> io::Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    Ok(())
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+fn driver(
+    options: &DaemonOptions,
+    run_folders: &Path,
+    boot_id: &str,
+    storage: &Arc<Storage>,
+    noticed: &Noticed,
+) -> anyhow::Result<Arc<dyn Driver>> {
+    let observer = Arc::new(noticed.clone());
+    Ok(match options.driver {
+        config::Driver::Qemu => {
+            let qemu = QemuOptions {
+                program: options.qemu_program.clone(),
+                accelerator: accelerator(options.accelerator),
+                runtime: run_folders.into(),
+                boot_id: boot_id.into(),
+            };
+            Arc::new(QemuDriver::new(qemu, storage.clone(), observer))
+        }
+        config::Driver::Sim => simulator::driver(options, observer)?,
+    })
+}
+
+fn remembered(options: &DaemonOptions) -> Remembered {
+    let days = u64::from(options.limits.kept_tasks_days);
+    Remembered { count: options.limits.kept_tasks, age: Duration::from_secs(days * 24 * 60 * 60) }
 }
 
 fn view_options(options: &DaemonOptions) -> ViewOptions {

@@ -5,6 +5,7 @@
 //! | state | `/var/lib/innkeeper` | `$XDG_STATE_HOME/innkeeper`, else `~/.local/state/innkeeper` | `DIR` |
 //! | runtime | `/run/innkeeper` | `$XDG_RUNTIME_DIR/innkeeper`, else `run` in the state folder | `DIR/run` |
 //! | socket | `inn.sock` in the runtime folder | the same | `DIR/inn.sock` |
+//! | diagnosis | `diagnose.sock` in the runtime folder | the same | the same |
 //! | configuration | `/etc/innkeeper/config.toml` | `$XDG_CONFIG_HOME/innkeeper/config.toml`, else `~/.config/...` | none but `--config` |
 
 use crate::failure::Failure;
@@ -15,6 +16,8 @@ use std::{
 
 const NAME: &str = "innkeeper";
 const SOCKET: &str = "inn.sock";
+/// The socket in the runtime folder that answers a diagnosis and nothing else.
+pub(crate) const DIAGNOSE_SOCKET: &str = "diagnose.sock";
 const CONFIG: &str = "config.toml";
 /// The socket of the daemon that root runs.
 pub(crate) const SYSTEM_SOCKET: &str = "/run/innkeeper/inn.sock";
@@ -119,6 +122,15 @@ impl Surroundings {
         Ok(if told || own.exists() || !system.exists() { own } else { system.into() })
     }
 
+    /// The socket of the same daemon that answers a diagnosis while the other one may be stuck. Where
+    /// the daemon's configuration takes its socket out of the runtime folder, this is not it.
+    pub(crate) fn diagnose_socket(&self) -> Result<PathBuf, Failure> {
+        Ok(match &self.state_dir {
+            Some(folder) => Folders::under(&self.absolute(folder)).runtime.join(DIAGNOSE_SOCKET),
+            None => self.socket()?.with_file_name(DIAGNOSE_SOCKET),
+        })
+    }
+
     /// The configuration that is read if no other is named.
     pub(crate) fn config_file(&self) -> Option<PathBuf> {
         if self.state_dir.is_some() {
@@ -181,5 +193,21 @@ mod tests {
         let elsewhere = Surroundings { socket: Some("/tmp/s".into()), ..sandbox };
         check(&elsewhere, "/home/kit/here", "/home/kit/here/run", "/tmp/s");
         assert_eq!(elsewhere.socket().unwrap(), Path::new("/tmp/s"));
+    }
+
+    #[test]
+    fn the_diagnosis_is_asked_of_the_same_daemon() {
+        let check = |surroundings: &Surroundings, socket: &str| {
+            assert_eq!(surroundings.diagnose_socket().unwrap(), Path::new(socket));
+        };
+        let root = Surroundings { root: true, ..user() };
+        check(&root, "/run/innkeeper/diagnose.sock");
+        let sandbox = Surroundings { state_dir: Some("here".into()), ..user() };
+        check(&sandbox, "/home/kit/here/run/diagnose.sock");
+        check(
+            &Surroundings { socket: Some("/s/x".into()), ..sandbox },
+            "/home/kit/here/run/diagnose.sock",
+        );
+        check(&Surroundings { socket: Some("/s/x".into()), ..user() }, "/s/diagnose.sock");
     }
 }

@@ -111,7 +111,8 @@ pub(crate) async fn settle(
 ) -> Result<Task, Failure> {
     let progress = Progress::of(&task, output);
     let slice = if output.watched() { SLICE_WATCHED_S } else { SLICE_S };
-    while !task.state.is_final() {
+    // One that was interrupted waits for a person, who may be the one who waits here.
+    while !task.state.is_final() && task.state != TaskState::Interrupted {
         let target = task_target(task.id).with("wait", slice);
         let call = Call::get(target).waiting(Duration::from_secs(slice));
         let answer = client.call(call).await.map_err(|failure| lost(failure, task.id))?;
@@ -132,16 +133,20 @@ pub(crate) fn task_target(id: TaskId) -> Target {
     Target::new("/v1/tasks").segment(id)
 }
 
-fn ended_badly(task: Task) -> Failure {
+/// Why a task that was not done was not.
+pub(crate) fn ended_badly(task: Task) -> Failure {
     let word = match task.state {
         TaskState::Cancelled => "was cancelled",
         TaskState::Interrupted => "was interrupted",
         _ => "failed",
     };
-    task.error.map(|refusal: Refusal| refusal.into()).unwrap_or_else(|| {
+    let mut failure = task.error.map(|refusal: Refusal| refusal.into()).unwrap_or_else(|| {
         let message = format!("{} of {} {word}", task.operation, task.subject);
         Failure::new(Exit::Failed, message).with_hint(format!("inn task show {}", task.id))
-    })
+    });
+    // Next to why it failed: this is what is to be mended before the next try.
+    failure.causes.extend(task.leftovers.into_iter().map(|left| format!("left behind: {left}")));
+    failure
 }
 
 fn lost(failure: Failure, task: TaskId) -> Failure {
@@ -158,7 +163,7 @@ fn interrupted(pending: &[TaskId]) -> Failure {
     };
     let message = format!("stopped waiting; {goes_on}: {}", list.join(", "));
     Failure::new(Exit::Interrupted, message)
-        .with_hint(format!("inn task show {first} --follow, or inn task cancel {first}"))
+        .with_hint(format!("inn task watch {first}, or inn task cancel {first}"))
 }
 
 /// What to show of a change that was made.

@@ -1,14 +1,19 @@
 //! What the daemon is started with: configuration, flags and defaults put together and checked.
 
 use crate::{
-    config::{Accelerator, Config, Driver, LimitsConfig, UidRange},
+    config::{
+        Accelerator, CapacityConfig, Config, Driver, HooksConfig, LimitsConfig, QemuConfig,
+        QuotaConfig, SimConfig, StorageConfig, UidRange,
+    },
     failure::Failure,
-    folders::Surroundings,
+    folders::{DIAGNOSE_SOCKET, Surroundings},
 };
-use innkeeper_model::{ByteSize, Refusal};
+use innkeeper_model::{ByteSize, ProjectName, Refusal};
 use std::{
+    collections::BTreeMap,
     net::SocketAddr,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 /// The longest path of a unix socket, in bytes: what the kernel's `sun_path` holds with its end.
@@ -47,6 +52,16 @@ pub struct DaemonOptions {
     pub allow_private_urls: bool,
     /// How much the daemon remembers.
     pub limits: LimitsConfig,
+    /// How much of this host VMs may take.
+    pub capacity: CapacityConfig,
+    /// How much of it projects may.
+    pub quota: BTreeMap<ProjectName, QuotaConfig>,
+    /// The folder of the operator's executables.
+    pub hooks: PathBuf,
+    /// How long one of them may take.
+    pub hook_deadline: Duration,
+    /// The simulator.
+    pub sim: SimConfig,
     /// How much is logged, as `tracing_subscriber::EnvFilter` reads it.
     pub log_level: String,
 }
@@ -55,6 +70,54 @@ impl DaemonOptions {
     /// The folder of the VMs' specs.
     pub fn specs_dir(&self) -> PathBuf {
         specs_dir(&self.state_dir)
+    }
+
+    /// The folder of the journal.
+    pub fn journal_dir(&self) -> PathBuf {
+        self.state_dir.join("journal")
+    }
+
+    /// The database of ended tasks.
+    pub fn tasks_file(&self) -> PathBuf {
+        self.state_dir.join("tasks.redb")
+    }
+
+    /// The socket that answers a diagnosis and nothing else.
+    pub fn diagnose_socket(&self) -> PathBuf {
+        self.runtime_dir.join(DIAGNOSE_SOCKET)
+    }
+
+    /// The same as a configuration in which nothing is left out that somebody chose.
+    pub(crate) fn as_config(&self) -> Config {
+        Config {
+            state_dir: Some(self.state_dir.clone()),
+            runtime_dir: Some(self.runtime_dir.clone()),
+            socket: Some(self.socket.clone()),
+            socket_group: self.socket_group.clone(),
+            listen: self.listen.iter().map(ToString::to_string).collect(),
+            driver: self.driver,
+            log_level: self.log_level.clone(),
+            qemu: QemuConfig {
+                program: self.qemu_program.clone(),
+                accelerator: self.accelerator,
+                vm_uids: self.vm_uids.clone(),
+            },
+            storage: StorageConfig {
+                pool: Some(self.pool.clone()),
+                allowed_paths: self.allowed_paths.clone(),
+                max_virtual_size: self.max_virtual_size,
+                max_import_size: self.max_import_size,
+                allow_private_urls: self.allow_private_urls,
+            },
+            limits: self.limits.clone(),
+            capacity: self.capacity.clone(),
+            quota: self.quota.clone(),
+            hooks: HooksConfig {
+                folder: Some(self.hooks.clone()),
+                deadline_s: self.hook_deadline.as_secs(),
+            },
+            sim: self.sim.clone(),
+        }
     }
 
     /// The file of the token that callers over TCP show.
@@ -85,7 +148,7 @@ pub(crate) fn resolve(
     flags: Flags,
     config: Config,
 ) -> Result<DaemonOptions, Failure> {
-    let Config { qemu, storage, limits, .. } = config;
+    let Config { qemu, storage, limits, capacity, quota, hooks, sim, .. } = config;
     let mut folders = surroundings.folders()?;
     // One folder for everything is asked for by people who want to leave the host's own alone.
     if surroundings.state_dir.is_none() {
@@ -103,14 +166,25 @@ pub(crate) fn resolve(
             folders.socket = surroundings.absolute(socket);
         }
     }
-    fits(&folders.socket)?;
+    fits("socket", &folders.socket)?;
+    fits("runtime_dir", &folders.runtime.join(DIAGNOSE_SOCKET))?;
     let mut allowed_paths = Vec::new();
     for path in storage.allowed_paths {
         allowed_paths.extend(absolute("storage.allowed_paths", Some(path))?);
     }
     let listen = if flags.listen.is_empty() { config.listen } else { flags.listen };
     let pool = absolute("storage.pool", storage.pool)?;
+    let hooks_folder = absolute("hooks.folder", hooks.folder)?;
+    let is_hosts_own = surroundings.root && surroundings.state_dir.is_none();
     Ok(DaemonOptions {
+        hooks: hooks_folder.unwrap_or_else(|| match is_hosts_own {
+            true => "/etc/innkeeper/hooks".into(),
+            false => folders.state.join("hooks"),
+        }),
+        hook_deadline: Duration::from_secs(hooks.deadline_s),
+        capacity,
+        quota,
+        sim,
         pool: pool.unwrap_or_else(|| folders.state.join("pool")),
         state_dir: folders.state,
         runtime_dir: folders.runtime,
@@ -144,14 +218,14 @@ fn absolute(key: &str, path: Option<PathBuf>) -> Result<Option<PathBuf>, Failure
     }
 }
 
-fn fits(socket: &Path) -> Result<(), Failure> {
+fn fits(key: &str, socket: &Path) -> Result<(), Failure> {
     let length = socket.as_os_str().len();
     if length <= MAX_SOCKET_PATH {
         return Ok(());
     }
     let problem = format!("is {length} bytes long: a socket's path has at most {MAX_SOCKET_PATH}");
     Err(misuse(
-        Refusal::invalid("socket", socket.display(), problem)
+        Refusal::invalid(key, socket.display(), problem)
             .with_limit(MAX_SOCKET_PATH)
             .with_hint("use a folder with a shorter path, or --socket PATH"),
     ))
@@ -235,11 +309,24 @@ mod tests {
     }
 
     #[test]
+    fn what_is_in_force_is_a_configuration_that_says_the_same() {
+        let written = config(
+            "listen = ['127.0.0.1:1']\n[qemu]\nvm_uids = '5000-6000'\n[storage]\npool = '/p'\n\
+             allowed_paths = ['/a']\n[hooks]\ndeadline_s = 7\n[quota.web]\nvms = 3\n[sim]\nseed = 9\n\
+             [capacity]\ncpu_percent = 400",
+        );
+        let options = resolve(&root(), Flags::default(), written).unwrap();
+        let again = resolve(&root(), Flags::default(), options.as_config()).unwrap();
+        assert_eq!(again, options);
+    }
+
+    #[test]
     fn relative_and_overlong_paths_are_refused_by_their_key() {
         for (text, key) in [
             ("state_dir = 'x'".to_owned(), "state_dir"),
             ("[storage]\nallowed_paths = ['/a', 'b']".into(), "storage.allowed_paths"),
             (format!("socket = '/{}'", "x".repeat(108)), "socket"),
+            (format!("socket = '/s'\nruntime_dir = '/{}'", "x".repeat(100)), "runtime_dir"),
         ] {
             let failure = resolve(&root(), Flags::default(), config(&text)).unwrap_err();
             assert!(failure.to_string().starts_with(key), "{failure}");

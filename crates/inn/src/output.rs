@@ -4,9 +4,11 @@
 //! not where `NO_COLOR` is set. Text that a guest or another caller may have written is made harmless
 //! before it reaches a terminal ([`plain`]).
 
+mod live;
 mod progress;
 mod table;
 
+pub(crate) use live::Live;
 pub(crate) use progress::Progress;
 pub(crate) use table::{Cell, Table};
 
@@ -62,6 +64,7 @@ impl Tint {
 pub(crate) struct Output {
     pub(crate) format: Format,
     quiet: bool,
+    draws: bool,
     colour_out: bool,
     colour_err: bool,
 }
@@ -70,10 +73,12 @@ impl Output {
     /// The process's own standard output and error.
     pub(crate) fn new(format: Format, quiet: bool) -> Self {
         let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-        let colour = !set("NO_COLOR") && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
+        let steers = std::env::var_os("TERM").is_none_or(|term| term != "dumb");
+        let colour = !set("NO_COLOR") && steers;
         Self {
             format,
             quiet,
+            draws: steers && io::stdout().is_terminal(),
             colour_out: colour && io::stdout().is_terminal(),
             colour_err: colour && io::stderr().is_terminal(),
         }
@@ -82,6 +87,11 @@ impl Output {
     /// Whether a person watches the talk, so that progress may be shown.
     pub(crate) fn watched(&self) -> bool {
         !self.quiet && io::stderr().is_terminal()
+    }
+
+    /// Whether a person watches the data, so that it may be drawn over.
+    pub(crate) fn draws(&self) -> bool {
+        self.draws
     }
 
     /// Writes data.
@@ -103,7 +113,12 @@ impl Output {
 
     /// Writes a table.
     pub(crate) fn table(&self, table: &Table) -> Result<(), Failure> {
-        self.data(table.render(self.colour_out))
+        self.data(self.render(table))
+    }
+
+    /// A table as [`Self::table`] would write it.
+    pub(crate) fn render(&self, table: &Table) -> String {
+        table.render(self.colour_out)
     }
 
     /// Writes a thing whole, as JSON or YAML.

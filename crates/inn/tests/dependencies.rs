@@ -12,11 +12,13 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("view", &["model"]),
     ("store", &["model"]),
     ("network", &["model"]),
+    ("hooks", &["model"]),
     ("storage", &["model", "store"]),
     ("driver", &["model"]),
     ("auth", &["model", "store"]),
     ("qemu", &["driver", "model", "storage", "store"]),
-    ("engine", &["driver", "model", "network", "storage", "store", "view"]),
+    ("sim", &["driver", "model"]),
+    ("engine", &["driver", "hooks", "model", "network", "storage", "store", "view"]),
     ("api", &["auth", "driver", "engine", "model", "view"]),
 ];
 

@@ -50,7 +50,7 @@ impl<S: Sync> FromRequestParts<S> for Asked {
         };
         let request_id = request_id.to_str().ok().map(str::to_owned);
         let caller = Caller { name: identity.to_string(), request_id };
-        Ok(Self { caller, wait: prefer::wait(&parts.headers) })
+        Ok(Self { caller, wait: prefer::wait(&parts.headers)? })
     }
 }
 

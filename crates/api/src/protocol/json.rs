@@ -44,6 +44,22 @@ fn is_too_long(error: &(dyn Error + 'static)) -> bool {
     error.is::<LengthLimitError>() || error.source().is_some_and(is_too_long)
 }
 
+/// A body that may as well be empty, or an object without members.
+///
+/// # Errors
+/// As [`read`], [`expect_type`] and [`decode`].
+pub(crate) async fn optional<T: DeserializeOwned + Default>(
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<T, Refusal> {
+    let body = read(body).await?;
+    if body.is_empty() {
+        return Ok(T::default());
+    }
+    expect_type(headers, "application/json")?;
+    decode(&body)
+}
+
 /// Refuses a body that says it is something else than JSON.
 ///
 /// # Errors

@@ -3,6 +3,7 @@
 
 pub(crate) mod answer;
 pub(crate) mod asked;
+pub(crate) mod audit;
 pub(crate) mod conditional;
 pub(crate) mod fields;
 pub(crate) mod idempotency;

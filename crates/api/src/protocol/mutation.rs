@@ -96,7 +96,8 @@ pub(crate) async fn create(state: &ApiState, asked: Asked, creation: Creation) -
             let accepted = shared.operations().submit(&caller, request).await?;
             let start = match accepted.vm.filter(|_| start) {
                 Some(vm) => {
-                    let start = Request::Power { vm, verb: PowerVerb::Start };
+                    let start =
+                        Request::Power { vm, verb: PowerVerb::Start { discard_memory: false } };
                     Some(shared.operations().submit(&caller, start).await)
                 }
                 None => None,
@@ -156,8 +157,8 @@ pub(crate) async fn answer(
     Ok(written(state, (task, accepted.vm), revision, subject, (done, wait)))
 }
 
-/// The answer with a task that was asked to stop.
-pub(crate) async fn answer_cancelled(state: &ApiState, asked: &Asked, id: TaskId) -> Answer {
+/// The answer with a task that something was asked of: to stop, to go on, to go back.
+pub(crate) async fn answer_of_task(state: &ApiState, asked: &Asked, id: TaskId) -> Answer {
     let task = ended(state, id, asked.wait.unwrap_or_default()).await?;
     let done = asked.wait.is_some() && task.state.is_final();
     let (vm, revision) = (task.vm, task.settled_at.unwrap_or(task.revision));
@@ -222,9 +223,13 @@ pub(crate) async fn ended(
         let snapshot = state.view().snapshot();
         snapshot.tasks.get(&id).map(|record| Arc::clone(record.value()))
     };
-    let current = now();
-    if at_most.is_zero() || current.as_ref().is_some_and(|task| task.state.is_final()) {
-        return current.ok_or_else(|| forgotten(id));
+    let Some(current) = now() else {
+        // The view has what goes on and what ended last; the rest is in the history.
+        let remembered = state.operations().task(id).await;
+        return remembered.map(Arc::new).ok_or_else(|| forgotten(id));
+    };
+    if at_most.is_zero() || current.state.is_final() {
+        return Ok(current);
     }
     let waited = tokio::select! {
         task = state.operations().wait(id, at_most) => task.map(Arc::new),
@@ -234,8 +239,10 @@ pub(crate) async fn ended(
 }
 
 fn forgotten(id: TaskId) -> Refusal {
-    Refusal::not_found("task", id)
-        .with_hint("finished tasks are forgotten after a while; what it was done to can be read")
+    Refusal::not_found("task", id).with_hint(
+        "ended tasks are forgotten after a time that the daemon's configuration says; what it was \
+         done to can be read",
+    )
 }
 
 /// Whether the task did not fail, as far as it has come.

@@ -3,7 +3,10 @@
 //! A reader is a place in the feed and a connection. One that reads too slowly is not waited for and
 //! nothing is kept for it: it is told `gap`, with everything as it is then, and goes on from there.
 
-use super::feed::{self, Filter, Framing, Gap, kind_name};
+use super::{
+    feed::{self, Filter, Framing, Gap, kind_name},
+    pulse::Pulse,
+};
 use crate::{
     protocol::{answer, params::Params, problem::Answer},
     resources::tasks::vm_id,
@@ -16,13 +19,8 @@ use futures_util::stream;
 use http::{HeaderMap, HeaderName, header};
 use innkeeper_model::{Change, Position, Refusal, ResourceKind};
 use innkeeper_view::{Delivery, Subscription};
-use std::{convert::Infallible, pin::Pin, time::Duration};
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
-use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
-
-/// How often a reader is sent something although nothing happens, so that either side notices when
-/// the other is gone.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
+use std::convert::Infallible;
+use tokio_util::sync::CancellationToken;
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
@@ -72,10 +70,6 @@ pub(crate) async fn follow(
         vm: vm.map(|text| vm_id(&snapshot, &text)).transpose()?,
     };
     let framing = framing(&headers);
-    let content_type = match framing {
-        Framing::Lines => "application/x-ndjson",
-        Framing::Events => "text/event-stream",
-    };
     let subscription = state.view().subscribe(since);
     let reader = Reader::new(subscription, framing, filter, state.stopping().clone());
     let ready = feed::ready(framing, reader.subscription.position(), snapshot.revision);
@@ -86,10 +80,11 @@ pub(crate) async fn follow(
         };
         Some((Ok::<_, Infallible>(chunk), (None, reader)))
     });
-    Ok(answer::of_type(content_type, snapshot.revision, Body::from_stream(chunks)))
+    Ok(answer::of_type(framing.content_type(), snapshot.revision, Body::from_stream(chunks)))
 }
 
-fn framing(headers: &HeaderMap) -> Framing {
+/// How a reader wants the feed written.
+pub(crate) fn framing(headers: &HeaderMap) -> Framing {
     let accepted = headers.get_all(header::ACCEPT).into_iter();
     let mut accepted = accepted.filter_map(|value| value.to_str().ok());
     if accepted.any(|types| types.contains("text/event-stream")) {
@@ -124,8 +119,7 @@ struct Reader {
     filter: Filter,
     /// What is left to send of a gap.
     gap: Option<Gap>,
-    keep_alive: Interval,
-    stopping: Pin<Box<WaitForCancellationFutureOwned>>,
+    pulse: Pulse,
 }
 
 impl Reader {
@@ -135,10 +129,7 @@ impl Reader {
         filter: Filter,
         stopping: CancellationToken,
     ) -> Self {
-        let mut keep_alive = interval_at(Instant::now() + KEEP_ALIVE, KEEP_ALIVE);
-        keep_alive.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let stopping = Box::pin(stopping.cancelled_owned());
-        Self { subscription, framing, filter, gap: None, keep_alive, stopping }
+        Self { subscription, framing, filter, gap: None, pulse: Pulse::new(stopping) }
     }
 
     /// What the reader is sent next; `None` when the daemon stops.
@@ -150,11 +141,11 @@ impl Reader {
             self.gap = None;
             let delivery = tokio::select! {
                 biased;
-                () = &mut self.stopping => return None,
-                delivery = self.subscription.next() => delivery.ok()?,
-                _ = self.keep_alive.tick() => {
+                beat = self.pulse.beat() => {
+                    beat?;
                     return Some(feed::keep_alive(self.framing, self.subscription.position()));
                 }
+                delivery = self.subscription.next() => delivery.ok()?,
             };
             match delivery {
                 Delivery::Changes(batch) => {

@@ -27,6 +27,16 @@ pub(crate) enum Framing {
     Events,
 }
 
+impl Framing {
+    /// The type of an answer that is written so.
+    pub(crate) const fn content_type(self) -> &'static str {
+        match self {
+            Self::Lines => "application/x-ndjson",
+            Self::Events => "text/event-stream",
+        }
+    }
+}
+
 /// Which changes a reader wants to see.
 #[derive(Debug, Default)]
 pub(crate) struct Filter {
@@ -100,12 +110,17 @@ fn encode(batch: &Batch) -> Bytes {
 pub(crate) fn ready(framing: Framing, position: Position, revision: Revision) -> Bytes {
     let line =
         format!("{{\"type\":\"ready\",\"position\":\"{position}\",\"revision\":{revision}}}\n");
+    framed(framing, position, "ready", line.into())
+}
+
+/// A line, which ends with its line feed, as this reader is sent it.
+pub(crate) fn framed(framing: Framing, position: Position, name: &str, line: Bytes) -> Bytes {
     match framing {
-        Framing::Lines => line.into(),
+        Framing::Lines => line,
         Framing::Events => {
-            let mut framed = Vec::new();
-            event(&mut framed, position, format_args!("ready"));
-            framed.extend_from_slice(line.as_bytes());
+            let mut framed = Vec::with_capacity(line.len() + 96);
+            event(&mut framed, position, format_args!("{name}"));
+            framed.extend_from_slice(&line);
             framed.push(b'\n');
             framed.into()
         }

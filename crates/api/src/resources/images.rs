@@ -34,6 +34,8 @@ pub(crate) struct ImageList {
 }
 
 /// List images
+///
+/// One with a `problem` is damaged: it can be removed, and nothing can be made of it.
 #[utoipa::path(
     get,
     path = "/v1/images",
@@ -81,20 +83,20 @@ pub(crate) struct NewImage {
     name: ImageName,
     /// What it is for.
     kind: ImageKind,
-    /// A file on the host, in a folder that the operator allowed.
+    /// A file on the host, by its absolute path, which the daemon can read.
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     path: Option<PathBuf>,
     /// An `https://` or `http://` address.
     #[serde(default)]
     url: Option<String>,
-    /// The SHA-256 that a download must have, in hexadecimal.
+    /// The SHA-256 that a download must have, in hexadecimal; needed with `url`, and only with it.
     #[serde(default)]
     checksum: Option<String>,
-    /// A disk's format; looked for in its header where absent.
+    /// A disk's format; looked for in its header where absent. Only for a disk.
     #[serde(default)]
     format: Option<DiskFormat>,
-    /// A file to keep with a kernel, in a folder that the operator allowed.
+    /// A file on the host to keep with a kernel, by its absolute path. Only for a kernel.
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     initrd: Option<PathBuf>,
@@ -126,6 +128,9 @@ impl NewImage {
 }
 
 /// Import an image
+///
+/// What can be seen to be wrong without bringing anything in (what goes with what, a file that is not
+/// there or is no such image, an address that is none) is refused at once; the rest fails in the task.
 #[utoipa::path(
     post,
     path = "/v1/images",

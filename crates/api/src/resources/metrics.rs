@@ -33,6 +33,8 @@ pub(crate) enum Route {
     Images,
     Host,
     Events,
+    Foreign,
+    Diagnostics,
     Metrics,
     Health,
     Other,
@@ -46,6 +48,8 @@ impl Route {
             Self::Images => "images",
             Self::Host => "host",
             Self::Events => "events",
+            Self::Foreign => "foreign",
+            Self::Diagnostics => "diagnostics",
             Self::Metrics => "metrics",
             Self::Health => "health",
             Self::Other => "other",
@@ -67,6 +71,8 @@ impl Route {
             Some("images") => Self::Images,
             Some("host") => Self::Host,
             Some("events") => Self::Events,
+            Some("foreign") => Self::Foreign,
+            Some("diagnostics") => Self::Diagnostics,
             _ => Self::Other,
         }
     }

@@ -1,13 +1,16 @@
 //! The resources, one file each: their routes, and nothing that another resource needs.
 
 pub(crate) mod console;
+pub(crate) mod diagnostics;
 pub(crate) mod events;
 pub(crate) mod feed;
+pub(crate) mod foreign;
 pub(crate) mod health;
 pub(crate) mod host;
 pub(crate) mod images;
 pub(crate) mod logs;
 pub(crate) mod metrics;
 pub(crate) mod power;
+pub(crate) mod pulse;
 pub(crate) mod tasks;
 pub(crate) mod vms;

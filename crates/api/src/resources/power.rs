@@ -2,6 +2,7 @@
 
 use crate::{
     protocol::{
+        answer,
         asked::{Asked, Segment},
         json,
         mutation::{self, Outcome, Subject},
@@ -15,8 +16,8 @@ use crate::{
 use axum::{body::Body, extract::State};
 use http::HeaderMap;
 use innkeeper_engine::{PowerVerb, Request, STOP_TIMEOUT};
-use innkeeper_model::Refusal;
-use serde::{Deserialize, de::DeserializeOwned};
+use innkeeper_model::{Refusal, task::PlannedOperation};
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use utoipa::ToSchema;
 
@@ -50,6 +51,15 @@ impl StopOptions {
     }
 }
 
+/// What was done; or, with `dry_run`, what it would come to.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "it is there to be documented")]
+pub(crate) enum DoneOrPlanned {
+    Done(Outcome),
+    Planned(PlannedOperation),
+}
+
 /// A verb without options takes no body, or an empty object.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -58,39 +68,35 @@ struct NoOptions {}
 /// A request for a verb, as far as it does not depend on which.
 type Asking = (State<ApiState>, Segment, Params, Asked, HeaderMap, Body);
 
-async fn options<T: DeserializeOwned + Default>(
-    headers: &HeaderMap,
-    body: Body,
-) -> Result<T, Refusal> {
-    let body = json::read(body).await?;
-    if body.is_empty() {
-        return Ok(T::default());
-    }
-    json::expect_type(headers, "application/json")?;
-    json::decode(&body)
-}
-
 async fn plain((state, text, params, asked, headers, body): Asking, verb: PowerVerb) -> Answer {
-    let NoOptions {} = options(&headers, body).await?;
+    let NoOptions {} = json::optional(&headers, body).await?;
     submit(&state, &text, params, &asked, verb).await
 }
 
 async fn submit(
     state: &ApiState,
     text: &Segment,
-    params: Params,
+    mut params: Params,
     asked: &Asked,
     verb: PowerVerb,
 ) -> Answer {
+    let dry_run = params.flag("dry_run")?;
     let vm = target(state, &text.0, params)?.id;
+    if dry_run {
+        let plan = state.operations().dry_run(vm, verb).await?;
+        let revision = state.view().snapshot().revision;
+        return Ok(answer::json(revision, answer::encode(&plan)));
+    }
     mutation::perform(state, asked, Request::Power { vm, verb }, Subject::Vm).await
 }
 
-/// The document of a verb: all are alike but for their names.
+/// The document of a verb: all are alike but for their names, a parameter or two, and options.
 macro_rules! verb {
     (
         $(#[doc = $doc:literal])*
-        $name:ident, $path:literal, $id:literal $(, $options:ty)?;
+        $name:ident, $path:literal, $id:literal
+        $(, body = $options:ty)?
+        $(, param = $param:literal: $about:literal)?;
         $asking:ident => $act:expr
     ) => {
         $(#[doc = $doc])*
@@ -102,11 +108,13 @@ macro_rules! verb {
             params(
                 ("vm" = String, Path, description = "Its id or name, or the beginning of either if only one begins so"),
                 ("project" = Option<String>, Query, description = "Where to look for the name"),
+                $(($param = Option<bool>, Query, description = $about),)?
+                ("dry_run" = Option<bool>, Query, description = "Do nothing, and answer what it would come to"),
                 ("Prefer" = Option<String>, Header, description = "`wait=N`: wait up to N seconds for the task's end"),
             ),
             $(request_body = Option<$options>,)?
             responses(
-                (status = 200, description = "Done", body = Outcome),
+                (status = 200, description = "Done; or planned, with `dry_run`", body = DoneOrPlanned),
                 (status = 202, description = "Accepted", body = Outcome),
                 WriteProblems,
             ),
@@ -127,8 +135,17 @@ macro_rules! verb {
 
 verb! {
     /// Start a VM
-    start, "/v1/vms/{vm}/start", "startVm";
-    asking => plain(asking, PowerVerb::Start)
+    ///
+    /// A suspended VM's memory would be lost by it, so of such a VM this is refused; `resume` goes on
+    /// from that memory.
+    start, "/v1/vms/{vm}/start", "startVm",
+    param = "discard_memory": "Give up the memory that a suspended VM has kept";
+    asking => async {
+        let (state, text, mut params, asked, headers, body) = asking;
+        let discard_memory = params.flag("discard_memory")?;
+        let asking = (state, text, params, asked, headers, body);
+        plain(asking, PowerVerb::Start { discard_memory }).await
+    }
 }
 verb! {
     /// End a VM's machine at once
@@ -149,18 +166,27 @@ verb! {
 }
 verb! {
     /// Let a VM's CPUs go on
+    ///
+    /// A suspended VM gets a machine with the memory that was kept, and goes on from there.
     resume, "/v1/vms/{vm}/resume", "resumeVm";
     asking => plain(asking, PowerVerb::Resume)
+}
+verb! {
+    /// Write a VM's memory to a file, and end its machine
+    ///
+    /// `resume` goes on from there. Until then its disks are nobody's to write to.
+    suspend, "/v1/vms/{vm}/suspend", "suspendVm";
+    asking => plain(asking, PowerVerb::Suspend)
 }
 verb! {
     /// Stop a VM
     ///
     /// Asks its guest to power itself off, and waits for it; if it does not, the VM is left running
     /// and the task fails. With `force`, the machine is ended at once, as `kill` does.
-    stop, "/v1/vms/{vm}/stop", "stopVm", StopOptions;
+    stop, "/v1/vms/{vm}/stop", "stopVm", body = StopOptions;
     asking => async {
         let (state, text, params, asked, headers, body) = asking;
-        let how: StopOptions = options(&headers, body).await?;
+        let how: StopOptions = json::optional(&headers, body).await?;
         let timeout = how.timeout()?;
         let verb = if how.force { PowerVerb::Kill } else { PowerVerb::Stop { timeout } };
         submit(&state, &text, params, &asked, verb).await
@@ -168,10 +194,10 @@ verb! {
 }
 verb! {
     /// Stop a VM, then start it from its configuration as it is by then
-    reboot, "/v1/vms/{vm}/reboot", "rebootVm", StopOptions;
+    reboot, "/v1/vms/{vm}/reboot", "rebootVm", body = StopOptions;
     asking => async {
         let (state, text, params, asked, headers, body) = asking;
-        let how: StopOptions = options(&headers, body).await?;
+        let how: StopOptions = json::optional(&headers, body).await?;
         let verb = PowerVerb::Reboot { timeout: how.timeout()?, force: how.force };
         submit(&state, &text, params, &asked, verb).await
     }

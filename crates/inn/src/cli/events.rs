@@ -77,7 +77,7 @@ pub(super) async fn run(context: &Context, events: Events) -> Result<(), Failure
                 FeedLine::Gap { .. } => {
                     output.warn("changes are missing here: inn list shows how things are now");
                 }
-                FeedLine::Ready { .. } | FeedLine::Unknown => {}
+                FeedLine::Ready { .. } | FeedLine::Task { .. } | FeedLine::Unknown => {}
             },
         }
     }

@@ -4,11 +4,11 @@ use super::{Context, list};
 use crate::{
     client::decode,
     failure::Failure,
-    figures::age,
-    output::{Format, Table},
+    figures::{about, age},
+    output::{Cell, Format, Table, Tint},
 };
 use innkeeper_model::{
-    Incarnation, Spec, Timestamp, Vm,
+    DiskFacts, Incarnation, Policies, Spec, Timestamp, Vm,
     config::{Boot, Disk, Nic},
     facts::EndReason,
 };
@@ -45,8 +45,9 @@ fn table(vm: &Vm, now: Timestamp) -> Table {
     if let Some(task) = vm.task {
         table.field("task", task.to_string());
     }
+    add_kept(&mut table, vm);
     if let Some(spec) = &vm.spec {
-        add_spec(&mut table, spec);
+        add_spec(&mut table, spec, &vm.disks);
     }
     if let Some(incarnation) = &vm.incarnation {
         add_incarnation(&mut table, incarnation);
@@ -54,8 +55,26 @@ fn table(vm: &Vm, now: Timestamp) -> Table {
     table
 }
 
-fn add_spec(table: &mut Table, spec: &Spec) {
+/// What is kept of the VM's last machine, and of an operation that stopped halfway.
+fn add_kept(table: &mut Table, vm: &Vm) {
+    if let Some(task) = vm.interrupted {
+        let what = format!("{task}: inn task resume or inn task undo it");
+        table.field("interrupted", Cell::tinted(what, Tint::Bad));
+    }
+    if let Some(memory) = &vm.memory {
+        table.field("kept memory", format!("{}, of {:.0}", about(memory.size), memory.created));
+    }
+    if let Some(dumped) = vm.dumped {
+        table.field("dumped", format!("{dumped:.0}"));
+    }
+}
+
+fn add_spec(table: &mut Table, spec: &Spec, sizes: &[DiskFacts]) {
     let config = &spec.config;
+    if spec.draft {
+        let what = "drafted from the machine that was adopted; inn edit confirms it";
+        table.field("draft", Cell::tinted(what, Tint::Busy));
+    }
     if !config.description.is_empty() {
         table.field("description", &config.description);
     }
@@ -67,12 +86,21 @@ fn add_spec(table: &mut Table, spec: &Spec) {
     table.field("machine", &spec.assigned.machine);
     table.field("boot", boot(&config.boot));
     for disk in &config.disks {
-        table.field("disk", describe_disk(disk));
+        let found = sizes.iter().find(|found| found.name == disk.name);
+        table.field("disk", describe_disk(disk, found));
     }
     for nic in &config.nics {
         table.field("nic", describe_nic(nic, spec));
     }
     table.field("screen", word(&config.display));
+    if config.on != Policies::default() {
+        let Policies { crash, reboot, shutdown } = config.on;
+        let of = |policy| word(&policy);
+        table.field(
+            "on",
+            format!("crash {}, reboot {}, shutdown {}", of(crash), of(reboot), of(shutdown)),
+        );
+    }
     if config.protected {
         table.field("protected", "yes");
     }
@@ -112,7 +140,7 @@ fn boot(boot: &Boot) -> String {
     }
 }
 
-fn describe_disk(disk: &Disk) -> String {
+fn describe_disk(disk: &Disk, found: Option<&DiskFacts>) -> String {
     let mut parts = vec![disk.name.to_string(), word(&disk.effective_bus())];
     parts.extend(disk.image.as_ref().map(|image| format!("image {image}")));
     parts.extend(disk.path.as_ref().map(|path| path.display().to_string()));
@@ -120,6 +148,9 @@ fn describe_disk(disk: &Disk) -> String {
     if disk.is_read_only() {
         parts.push("read-only".into());
     }
+    parts.extend(found.map(|found| {
+        format!("takes {} for {}", about(found.allocated), about(found.virtual_size))
+    }));
     parts.join(", ")
 }
 

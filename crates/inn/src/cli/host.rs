@@ -1,4 +1,5 @@
-//! `inn host`: what there is, what runs the guests and why, and what keeps them in.
+//! `inn host`: what there is, what runs the guests and why, what keeps them in, and which machines are
+//! somebody else's.
 
 use super::Context;
 use crate::{
@@ -20,11 +21,15 @@ pub(super) async fn run(context: &Context) -> Result<(), Failure> {
         return output.line(&host.name);
     }
     output.table(&facts(&host))?;
-    if host.confinement.is_empty() {
-        return Ok(());
+    if !host.confinement.is_empty() {
+        output.data("\n")?;
+        output.table(&safeguards(&host))?;
     }
-    output.data("\n")?;
-    output.table(&safeguards(&host))
+    if !host.foreign.is_empty() {
+        output.line("\nmachines that somebody else made, and that are left alone:")?;
+        output.table(&foreign(&host))?;
+    }
+    Ok(())
 }
 
 fn facts(host: &Host) -> Table {
@@ -70,6 +75,26 @@ fn safeguards(host: &Host) -> Table {
             Cell::tinted("no", Tint::Bad)
         };
         table.row([safeguard.name.as_str().into(), active, safeguard.detail.as_str().into()]);
+    }
+    table
+}
+
+fn foreign(host: &Host) -> Table {
+    let mut table = Table::new(["PID", "NAME", "MADE BY", "USER", "CPUS", "MEMORY", "ADOPT"]);
+    for machine in &host.foreign {
+        let adopt = match &machine.not_adoptable {
+            None => Cell::tinted(format!("inn adopt {}", machine.process.pid), Tint::Good),
+            Some(why) => format!("no: {why}").into(),
+        };
+        table.row([
+            machine.process.pid.to_string().into(),
+            machine.name.clone().unwrap_or_default().into(),
+            machine.manager.clone().unwrap_or_default().into(),
+            machine.uid.to_string().into(),
+            machine.cpus.map(|cpus| cpus.to_string()).unwrap_or_default().into(),
+            machine.memory.map(|memory| memory.to_string()).unwrap_or_default().into(),
+            adopt,
+        ]);
     }
     table
 }

@@ -7,7 +7,7 @@ use crate::{
     figures::{about, age},
     folders::Surroundings,
     mutation::{Job, Shows, Waiting, carry_out},
-    output::{Format, Table},
+    output::{Cell, Format, Table, Tint},
 };
 use clap::{Args, Subcommand, ValueEnum, builder::NonEmptyStringValueParser};
 use clap_complete::engine::ArgValueCompleter;
@@ -148,17 +148,20 @@ async fn list(context: &Context) -> Result<(), Failure> {
         return Ok(());
     }
     let now = Timestamp::now();
-    let mut table = Table::new(["NAME", "KIND", "FORMAT", "SIZE", "DISK", "AGE", "SOURCE"]);
+    let headings = ["NAME", "STATE", "KIND", "FORMAT", "SIZE", "DISK", "AGE", "SOURCE"];
+    let mut table = Table::new(headings);
     for image in images {
-        let disk = (image.kind == ImageKind::Disk).then(|| about(image.virtual_size));
+        let is_disk = image.kind == ImageKind::Disk && image.problem.is_none();
+        let disk = if is_disk { about(image.virtual_size) } else { String::new() };
         table.row([
             image.name.as_str().into(),
+            state(&image),
             kind(image.kind).into(),
             image.format.as_str().into(),
             about(image.size).into(),
-            disk.unwrap_or_default().into(),
+            disk.into(),
             age(image.created, now).into(),
-            image.source.into(),
+            image.problem.unwrap_or(image.source).into(),
         ]);
     }
     output.table(&table)
@@ -176,6 +179,12 @@ async fn get(context: &Context, name: &str) -> Result<(), Failure> {
     }
     let mut table = Table::of_fields();
     table.field("name", image.name.as_str());
+    table.field("state", state(&image));
+    if let Some(problem) = image.problem {
+        table.field("problem", problem);
+        table.field("made", format!("{:.0}", image.created));
+        return output.table(&table);
+    }
     table.field("kind", kind(image.kind));
     table.field("format", image.format.as_str());
     table.field("size", about(image.size));
@@ -189,6 +198,14 @@ async fn get(context: &Context, name: &str) -> Result<(), Failure> {
     table.field("source", image.source);
     table.field("created", format!("{:.0}", image.created));
     output.table(&table)
+}
+
+/// Whether it can be used.
+fn state(image: &Image) -> Cell {
+    match image.problem {
+        None => Cell::tinted("ready", Tint::Good),
+        Some(_) => Cell::tinted("damaged", Tint::Bad),
+    }
 }
 
 const fn kind(kind: ImageKind) -> &'static str {

@@ -1,12 +1,7 @@
 //! `inn stop` and `inn reboot`: a guest is asked, has a time to comply, and may then be made to.
 
-use super::{Context, VmsArg};
-use crate::{
-    client::Call,
-    failure::Failure,
-    figures::parse_duration,
-    mutation::{Waiting, carry_out},
-};
+use super::{Context, VmsArg, dry_run::DryRun, verb::Verb};
+use crate::{failure::Failure, figures::parse_duration, mutation::Waiting};
 use clap::Args;
 use serde_json::{Map, Value};
 use std::time::Duration;
@@ -22,6 +17,8 @@ pub(super) struct Stop {
     #[arg(long)]
     force: bool,
     #[command(flatten)]
+    planning: DryRun,
+    #[command(flatten)]
     waiting: Waiting,
 }
 
@@ -31,18 +28,16 @@ pub(super) async fn run(
     verb: &str,
     done: &'static str,
 ) -> Result<(), Failure> {
+    let Stop { vms, timeout, force, planning, waiting } = stop;
     let mut body = Map::new();
-    if let Some(timeout) = stop.timeout {
+    if let Some(timeout) = timeout {
         // Rounded up: no guest gets less than was said.
         let seconds = timeout.as_secs() + u64::from(timeout.subsec_nanos() > 0);
         body.insert("timeout_s".into(), seconds.into());
     }
-    if stop.force {
+    if force {
         body.insert("force".into(), true.into());
     }
-    let job = |vm: String| {
-        let call = Call::post(context.of_vm(&vm, verb)).with_body(Value::Object(body.clone()));
-        context.job(&vm, call, done)
-    };
-    carry_out(context, stop.waiting, stop.vms.vms.into_iter().map(job).collect()).await
+    let verb = Verb { verb, parameter: None, body: Some(Value::Object(body)), done };
+    verb.of(context, vms, planning, waiting).await
 }

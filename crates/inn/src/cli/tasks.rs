@@ -80,9 +80,13 @@ pub(super) fn state(state: TaskState) -> Cell {
 
 fn note(task: &Task) -> String {
     let running = task.steps.iter().find(|step| step.state == StepState::Running);
-    match (&task.error, running) {
+    let note = match (&task.error, running) {
         (Some(error), _) => error.message.clone(),
         (None, Some(step)) => step.name.clone(),
         (None, None) => String::new(),
+    };
+    match task.leftovers.len() {
+        0 => note,
+        left => format!("{note} ({left} left behind)"),
     }
 }

@@ -1,27 +1,72 @@
-//! `inn start`, `kill`, `reset`, `pause`, `resume`: a verb for one VM or several.
+//! `inn kill`, `reset`, `pause`, `resume`, `suspend`: a verb for one VM or several.
 
-use super::{Context, VmsArg};
+use super::{
+    Context, VmsArg,
+    dry_run::{self, DryRun},
+};
 use crate::{
     client::Call,
     failure::Failure,
     mutation::{Waiting, carry_out},
 };
 use clap::Args;
+use serde_json::Value;
 
 #[derive(Debug, Args)]
 pub(super) struct Vms {
     #[command(flatten)]
     vms: VmsArg,
     #[command(flatten)]
+    planning: DryRun,
+    #[command(flatten)]
     waiting: Waiting,
 }
 
 pub(super) async fn run(
     context: &Context,
-    Vms { vms, waiting }: Vms,
+    Vms { vms, planning, waiting }: Vms,
     verb: &str,
     done: &'static str,
 ) -> Result<(), Failure> {
-    let job = |vm: String| context.job(&vm, Call::post(context.of_vm(&vm, verb)), done);
-    carry_out(context, waiting, vms.vms.into_iter().map(job).collect()).await
+    let asked = Verb { verb, parameter: None, body: None, done };
+    asked.of(context, vms, planning, waiting).await
+}
+
+/// A verb with what it takes.
+pub(super) struct Verb<'a> {
+    pub(super) verb: &'a str,
+    /// A parameter that is to be true.
+    pub(super) parameter: Option<&'a str>,
+    pub(super) body: Option<Value>,
+    /// What to say when it is done.
+    pub(super) done: &'static str,
+}
+
+impl Verb<'_> {
+    /// Has it done to these VMs, or planned.
+    pub(super) async fn of(
+        self,
+        context: &Context,
+        VmsArg { vms }: VmsArg,
+        DryRun { dry_run }: DryRun,
+        waiting: Waiting,
+    ) -> Result<(), Failure> {
+        let call = |vm: &str| {
+            let mut target = context.of_vm(vm, self.verb);
+            for parameter in self.parameter.into_iter().chain(dry_run.then_some("dry_run")) {
+                target = target.with(parameter, true);
+            }
+            let call = Call::post(target);
+            match &self.body {
+                Some(body) => call.with_body(body.clone()),
+                None => call,
+            }
+        };
+        let calls = vms.into_iter().map(|vm| (call(&vm), vm));
+        if dry_run {
+            return dry_run::run(context, calls.map(|(call, vm)| (vm, call)).collect()).await;
+        }
+        let jobs = calls.map(|(call, vm)| context.job(&vm, call, self.done)).collect();
+        carry_out(context, waiting, jobs).await
+    }
 }

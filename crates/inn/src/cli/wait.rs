@@ -16,13 +16,15 @@ use std::time::Duration;
 /// Not a state of a VM, but of its absence.
 const DELETED: &str = "deleted";
 
-const STATES: [&str; 8] = [
+const STATES: [&str; 10] = [
     VmState::Stopped.as_str(),
     VmState::Starting.as_str(),
     VmState::Running.as_str(),
     VmState::Paused.as_str(),
     VmState::Ended.as_str(),
     VmState::Unresponsive.as_str(),
+    VmState::Suspended.as_str(),
+    VmState::Interrupted.as_str(),
     VmState::Quarantined.as_str(),
     DELETED,
 ];
@@ -83,7 +85,7 @@ async fn follow(
             // What happens from here on is told; what was before is read, once.
             FeedLine::Ready { .. } | FeedLine::Gap { .. } => Some(now(context, vm).await?),
             FeedLine::Change(change) => state_after(change, vm),
-            FeedLine::Unknown => None,
+            FeedLine::Task { .. } | FeedLine::Unknown => None,
         };
         let Some(seen) = seen else { continue };
         *last = seen;

@@ -9,7 +9,7 @@ use crate::{
     output::Output,
 };
 use bytes::Bytes;
-use innkeeper_model::Change;
+use innkeeper_model::{Change, Task};
 use serde::Deserialize;
 use std::time::Duration;
 use tokio::time::sleep;
@@ -34,6 +34,11 @@ pub(crate) enum FeedLine {
         /// From where on it goes on without holes.
         position: String,
     },
+    /// A task, in the feed of that task.
+    Task {
+        /// All of it.
+        task: Box<Task>,
+    },
     /// Something that a newer daemon says.
     #[serde(other)]
     Unknown,
@@ -57,6 +62,7 @@ pub(crate) struct Feed<'a> {
     position: Option<String>,
     lines: Option<Lines>,
     was_connected: bool,
+    tell: Option<&'a dyn Fn(&str)>,
 }
 
 impl<'a> Feed<'a> {
@@ -68,7 +74,20 @@ impl<'a> Feed<'a> {
         target: Target,
         position: Option<String>,
     ) -> Self {
-        Self { client, output, target, position, lines: None, was_connected: false }
+        Self { client, output, target, position, lines: None, was_connected: false, tell: None }
+    }
+
+    /// The same feed, which tells this when it is lost and found, in place of the output.
+    pub(crate) fn telling(mut self, tell: &'a dyn Fn(&str)) -> Self {
+        self.tell = Some(tell);
+        self
+    }
+
+    fn say(&self, text: &str) {
+        match self.tell {
+            Some(tell) => tell(text),
+            None => self.output.talk(text),
+        }
     }
 
     /// The next line. Can be dropped and called again.
@@ -100,7 +119,8 @@ impl<'a> Feed<'a> {
                 self.position = Some(position.clone());
             }
             FeedLine::Change(change) => self.position = Some(change.position.to_string()),
-            FeedLine::Unknown => {}
+            // A task comes whole each time, so there is nothing to come back to.
+            FeedLine::Task { .. } | FeedLine::Unknown => {}
         }
         Notice { text, line }
     }
@@ -109,7 +129,7 @@ impl<'a> Feed<'a> {
         if !self.was_connected {
             return self.attempt().await;
         }
-        self.output.talk("the daemon is gone; waiting for it to come back");
+        self.say("the daemon is gone; waiting for it to come back");
         let (mut pause, longest) = BACK_AFTER;
         loop {
             sleep(pause).await;
@@ -118,7 +138,7 @@ impl<'a> Feed<'a> {
                     pause = (pause * 2).min(longest);
                 }
                 found => {
-                    self.output.talk("the daemon is back");
+                    self.say("the daemon is back");
                     return found;
                 }
             }

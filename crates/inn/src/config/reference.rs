@@ -2,7 +2,10 @@
 
 #[cfg(test)]
 mod tests {
-    use crate::config::{Config, LimitsConfig, QemuConfig, StorageConfig};
+    use crate::config::{
+        CapacityConfig, Config, HooksConfig, LimitsConfig, QemuConfig, QuotaConfig, SimConfig,
+        StorageConfig,
+    };
     use std::{fmt::Write, path::Path};
     use utoipa::{
         PartialSchema,
@@ -27,24 +30,41 @@ Sizes have a unit (`\"512MiB\"`, `\"10GiB\"`). Paths are absolute.
         let RefOr::T(Schema::Object(object)) = T::schema() else {
             panic!("a section of the configuration is an object");
         };
-        let described = |schema: &RefOr<Schema>| match schema {
-            RefOr::Ref(reference) => reference.description.clone(),
-            RefOr::T(Schema::Object(object)) => object.description.clone().unwrap_or_default(),
-            RefOr::T(Schema::Array(array)) => array.description.clone().unwrap_or_default(),
-            RefOr::T(Schema::OneOf(one)) => one.description.clone().unwrap_or_default(),
-            RefOr::T(Schema::AllOf(all)) => all.description.clone().unwrap_or_default(),
-            RefOr::T(_) => String::new(),
-        };
         object.properties.iter().map(|(key, schema)| (key.clone(), described(schema))).collect()
     }
 
-    fn section<T: PartialSchema>(page: &mut String, heading: &str, defaults: &toml::Table) {
-        write!(page, "\n## {heading}\n\n| key | default | meaning |\n|---|---|---|\n").unwrap();
+    fn described(schema: &RefOr<Schema>) -> String {
+        let (own, parts): (Option<&String>, &[RefOr<Schema>]) = match schema {
+            RefOr::Ref(reference) => (Some(&reference.description), &[]),
+            RefOr::T(Schema::Object(object)) => (object.description.as_ref(), &[]),
+            RefOr::T(Schema::Array(array)) => (array.description.as_ref(), &[]),
+            RefOr::T(Schema::OneOf(one)) => (one.description.as_ref(), &one.items),
+            RefOr::T(Schema::AllOf(all)) => (all.description.as_ref(), &all.items),
+            RefOr::T(_) => (None, &[]),
+        };
+        match own {
+            Some(own) => own.clone(),
+            // Of what may be absent, the part that may be there is described.
+            None => parts.iter().map(described).find(|text| !text.is_empty()).unwrap_or_default(),
+        }
+    }
+
+    /// A section of the page; `unsaid` stands for a default that is not a value.
+    fn section<T: PartialSchema>(
+        page: &mut String,
+        heading: &str,
+        defaults: &toml::Table,
+        unsaid: &str,
+    ) {
+        write!(page, "\n## {heading}\n\n").unwrap();
+        let about = described(&T::schema()).replace('\n', " ");
+        write!(page, "{about}\n\n").unwrap();
+        page.push_str("| key | default | meaning |\n|---|---|---|\n");
         for (key, meaning) in properties::<T>() {
             let default = match defaults.get(&key) {
                 Some(toml::Value::Table(_)) => continue,
                 Some(value) => format!("`{value}`"),
-                None => "see there".into(),
+                None => unsaid.into(),
             };
             assert!(!meaning.is_empty(), "{key} has no description");
             let meaning = meaning.replace('\n', " ");
@@ -56,12 +76,17 @@ Sizes have a unit (`\"512MiB\"`, `\"10GiB\"`). Paths are absolute.
         let defaults = toml::Table::try_from(Config::default()).unwrap();
         let table = |key: &str| defaults[key].as_table().unwrap();
         let mut page = String::from(HEAD);
-        section::<Config>(&mut page, "At the top", &defaults);
-        section::<QemuConfig>(&mut page, "`[qemu]`", table("qemu"));
-        section::<StorageConfig>(&mut page, "`[storage]`", table("storage"));
-        section::<LimitsConfig>(&mut page, "`[limits]`", table("limits"));
+        let see = "see there";
+        section::<Config>(&mut page, "At the top", &defaults, see);
+        section::<QemuConfig>(&mut page, "`[qemu]`", table("qemu"), see);
+        section::<StorageConfig>(&mut page, "`[storage]`", table("storage"), see);
+        section::<LimitsConfig>(&mut page, "`[limits]`", table("limits"), see);
+        section::<CapacityConfig>(&mut page, "`[capacity]`", table("capacity"), see);
+        section::<QuotaConfig>(&mut page, "`[quota.PROJECT]`", table("quota"), "without bound");
+        section::<HooksConfig>(&mut page, "`[hooks]`", table("hooks"), see);
+        section::<SimConfig>(&mut page, "`[sim]`", table("sim"), see);
         let sections = defaults.values().filter(|value| value.is_table()).count();
-        assert_eq!(sections, 3, "a section is missing from this page");
+        assert_eq!(sections, 7, "a section is missing from this page");
         page
     }
 

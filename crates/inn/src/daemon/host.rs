@@ -1,15 +1,20 @@
 //! What the kernel says of this host.
 
+use crate::config::Driver;
 use anyhow::Context;
 use innkeeper_model::{Host, Mebibytes, Timestamp};
 
+const SIMULATED_CPUS: u16 = 4096;
+const SIMULATED_MEMORY: Mebibytes = Mebibytes(256 << 20);
+
 /// The host, without its hypervisor.
-pub(super) fn describe() -> Host {
+/// (Of a simulated host, something that ten thousand machines fit in.)
+pub(super) fn describe(driver: Driver) -> Host {
     let system = rustix::system::uname();
     let text = |bytes: &std::ffi::CStr| bytes.to_string_lossy().into_owned();
     let memory = rustix::system::sysinfo();
     let bytes = (memory.totalram as u64).saturating_mul(u64::from(memory.mem_unit));
-    Host {
+    let host = Host {
         name: text(system.nodename()),
         version: env!("CARGO_PKG_VERSION").into(),
         started: Some(Timestamp::now()),
@@ -21,6 +26,10 @@ pub(super) fn describe() -> Host {
         memory: Mebibytes(bytes >> 20),
         kernel: format!("{} {}", text(system.sysname()), text(system.release())),
         ..Host::default()
+    };
+    match driver {
+        Driver::Qemu => host,
+        Driver::Sim => Host { cpus: SIMULATED_CPUS, memory: SIMULATED_MEMORY, ..host },
     }
 }
 

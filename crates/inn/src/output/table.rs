@@ -29,6 +29,11 @@ impl Cell {
     pub(crate) fn tinted(text: impl Into<String>, tint: Tint) -> Self {
         Self { tint, ..Self::from(text) }
     }
+
+    /// What it says, without its colour.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
 }
 
 /// A cell stays in its row whatever it says.

@@ -109,6 +109,77 @@ fn options_of_verbs_reach_the_daemon() {
 }
 
 #[test]
+fn what_can_be_done_to_memory_reaches_the_daemon() {
+    let daemon = with_web();
+    let output = inn_in(daemon.folder(), &["suspend", "web"]);
+    check_exit(&output, 0);
+    assert_eq!(talk(&output), "web: suspended\n");
+    check_exit(&inn_in(daemon.folder(), &["start", "--discard-memory", "web"]), 0);
+    check_exit(&inn_in(daemon.folder(), &["adopt", "4711", "--name", "old", "-q"]), 0);
+    check_exit(&inn_in(daemon.folder(), &["adopt", "4711", "--no-wait"]), 0);
+    let sent: Vec<_> = daemon
+        .requests()
+        .into_iter()
+        .filter(|request| !request.line.starts_with("GET"))
+        .map(|request| (request.line, request.body))
+        .collect();
+    let line = |text: &str, body: Value| (text.to_owned(), body);
+    assert_eq!(
+        sent,
+        [
+            line("POST /v1/vms/web/suspend", Value::Null),
+            line("POST /v1/vms/web/start?discard_memory=true", Value::Null),
+            line("POST /v1/foreign/4711/adopt", json!({"name": "old"})),
+            line("POST /v1/foreign/4711/adopt", Value::Null),
+        ]
+    );
+}
+
+fn planned(verb: &str) -> Value {
+    let step = |path: &str, part: u32, crash: &str, way_back: bool| json!({"path": path, "part": part, "crash": crash, "way_back": way_back});
+    json!({"operation": verb, "after_crash": "back", "steps": [
+        step("hook:pre-suspend", 0, "once", true),
+        step("plug/disk:a", 1, "repeat", true),
+        step("plug/disk:b", 1, "repeat", true),
+        step("quit", 2, "probe", false),
+    ]})
+}
+
+#[test]
+fn a_dry_run_shows_the_plan_and_asks_for_no_more() {
+    let daemon = FakeDaemon::start(|request| {
+        if request.line.contains("nope") { not_found() } else { ok(planned("suspend")) }
+    });
+    let output = inn_in(daemon.folder(), &["suspend", "web", "--dry-run"]);
+    check_exit(&output, 0);
+    assert_eq!(daemon.lines(), ["POST /v1/vms/web/suspend?dry_run=true"]);
+    let text = data(&output);
+    let lines: Vec<_> = text.lines().collect();
+    assert_eq!(
+        lines[..3],
+        [
+            "suspend of web: 4 steps; after a crash of the daemon it goes back: it is undone, unless it \
+             had come as far as the line below",
+            "#  TOGETHER  AFTER A CRASH  STEP",
+            "1            once           hook:pre-suspend",
+        ]
+    );
+    assert_eq!(lines[3], "2  2-3       repeat         plug/disk:a");
+    assert!(lines[5].trim_start().starts_with("-- from here on there is no way back"), "{text}");
+    assert_eq!(lines[6], "4            probe          quit");
+
+    let several = inn_in(daemon.folder(), &["stop", "nope", "web", "--dry-run", "-o", "name"]);
+    check_exit(&several, 3);
+    assert_eq!(data(&several), "hook:pre-suspend\nplug/disk:a\nplug/disk:b\nquit\n");
+    let whole = inn_in(daemon.folder(), &["start", "web", "--dry-run", "-o", "json"]);
+    assert_eq!(serde_json::from_slice::<Value>(&whole.stdout).unwrap(), planned("suspend"));
+    for verb in ["start", "stop", "kill", "reboot", "reset", "pause", "resume", "suspend"] {
+        check_exit(&inn_in(daemon.folder(), &[verb, "web", "--dry-run"]), 0);
+    }
+    check_exit(&inn_in(daemon.folder(), &["start", "web", "--dry-run", "--no-wait"]), 2);
+}
+
+#[test]
 fn an_image_is_named_by_its_whole_path_or_url() {
     let daemon = with_web();
     let add = ["image", "add", "disk.qcow2", "--name", "d", "--kind", "disk", "--format", "qcow2"];

@@ -38,21 +38,21 @@ impl FakeDaemon {
     /// A daemon that answers each request by this function.
     pub(crate) fn start(answer: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let listener = UnixListener::bind(folder.path().join("inn.sock")).unwrap();
         let requests = Arc::new(Mutex::new(Vec::new()));
-        let (seen, answer) = (requests.clone(), Arc::new(answer));
-        thread::spawn(move || {
-            for stream in listener.incoming() {
-                let (seen, answer) = (seen.clone(), answer.clone());
-                thread::spawn(move || {
-                    let stream = stream.unwrap();
-                    let Some(request) = read(&stream) else { return };
-                    seen.lock().unwrap().push(request.clone());
-                    respond(stream, answer(&request));
-                });
-            }
-        });
+        serve(&folder.path().join("inn.sock"), requests.clone(), answer);
         Self { folder, requests }
+    }
+
+    /// The same daemon, which answers by this function on its socket for a diagnosis; what is asked
+    /// there is not among its requests.
+    pub(crate) fn diagnosed(
+        self,
+        answer: impl Fn(&Request) -> Reply + Send + Sync + 'static,
+    ) -> Self {
+        let runtime = self.folder.path().join("run");
+        std::fs::create_dir(&runtime).unwrap();
+        serve(&runtime.join("diagnose.sock"), Arc::default(), answer);
+        self
     }
 
     pub(crate) fn folder(&self) -> &Path {
@@ -66,6 +66,25 @@ impl FakeDaemon {
     pub(crate) fn lines(&self) -> Vec<String> {
         self.requests().into_iter().map(|request| request.line).collect()
     }
+}
+
+fn serve(
+    socket: &Path,
+    seen: Arc<Mutex<Vec<Request>>>,
+    answer: impl Fn(&Request) -> Reply + Send + Sync + 'static,
+) {
+    let (listener, answer) = (UnixListener::bind(socket).unwrap(), Arc::new(answer));
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let (seen, answer) = (seen.clone(), answer.clone());
+            thread::spawn(move || {
+                let stream = stream.unwrap();
+                let Some(request) = read(&stream) else { return };
+                seen.lock().unwrap().push(request.clone());
+                respond(stream, answer(&request));
+            });
+        }
+    });
 }
 
 fn read(stream: &UnixStream) -> Option<Request> {

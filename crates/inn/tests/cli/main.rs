@@ -4,10 +4,12 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod changes;
+mod diagnosis;
 mod fake;
 mod local;
 mod reads;
 mod streams;
+mod tasks;
 
 use std::{
     path::Path,

@@ -158,6 +158,49 @@ fn logs_are_written_byte_for_byte_into_a_pipe() {
     assert_eq!(daemon.lines(), ["GET /v1/vms/web/logs?source=hypervisor"]);
 }
 
+#[test]
+fn a_followed_log_is_written_as_it_comes() {
+    let (go_on, told) = channel();
+    let told = Mutex::new(Some(told));
+    let daemon = FakeDaemon::start(move |_| {
+        let told: Receiver<()> = told.lock().unwrap().take().unwrap();
+        Reply::Stream(Box::new(move |mut stream| {
+            begin_stream(&mut stream);
+            stream.write_all(b"login: ").unwrap();
+            told.recv().unwrap();
+            stream.write_all(b"root\n").unwrap();
+        }))
+    });
+    let mut child = inn(&["logs", "web", "-f", "--state-dir"])
+        .arg(daemon.folder())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdout = child.stdout.take().unwrap();
+    let mut shown = [0; 7];
+    stdout.read_exact(&mut shown).unwrap();
+    assert_eq!(&shown, b"login: ", "shown before its line ends");
+    go_on.send(()).unwrap();
+    let mut rest = String::new();
+    stdout.read_to_string(&mut rest).unwrap();
+    assert_eq!(rest, "root\n");
+    assert!(child.wait().unwrap().success(), "the VM is gone, which is an end like others");
+    assert_eq!(daemon.lines(), ["GET /v1/vms/web/logs?source=serial&follow=true"]);
+}
+
+#[test]
+fn a_followed_log_that_breaks_off_says_so() {
+    let daemon = FakeDaemon::start(|_| {
+        Reply::Stream(Box::new(|mut stream| {
+            let head = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+            write!(stream, "{head}5\r\nboot\n\r\n").unwrap();
+        }))
+    });
+    let output = inn_in(daemon.folder(), &["logs", "web", "--follow"]);
+    check_exit(&output, 5);
+    assert_eq!(data(&output), "boot\n");
+}
+
 /// A guest on a serial line: greets, waits for a whole line, answers with it, and closes if told so.
 /// What it was sent is in the receiver.
 fn guest(closes: bool) -> (FakeDaemon, Receiver<String>) {

@@ -103,6 +103,8 @@ mod tests {
             spec: Some(Arc::new(spec)),
             incarnation: None,
             memory: None,
+            dumped: None,
+            disks: Vec::new(),
             interrupted: None,
         }
     }

@@ -44,6 +44,10 @@ const FIELDS: &[&str] = &[
     "facts",
     "spec",
     "incarnation",
+    "memory",
+    "dumped",
+    "disks",
+    "interrupted",
 ];
 
 /// VMs, oldest first.

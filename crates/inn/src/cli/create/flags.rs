@@ -4,7 +4,7 @@ use crate::{cli::completion, document::Document, failure::Failure, folders::Surr
 use clap::{Args, ValueEnum};
 use clap_complete::engine::ArgValueCompleter;
 use innkeeper_model::{
-    Mebibytes,
+    Mebibytes, Policy,
     config::{Display, Firmware, Network},
 };
 use serde::Serialize;
@@ -64,6 +64,15 @@ pub(super) struct ConfigFlags {
     /// No screen
     #[arg(long)]
     no_display: bool,
+    /// What to do when its guest crashes, or its hypervisor dies; restart if nothing is said
+    #[arg(long, value_name = "POLICY", value_enum)]
+    on_crash: Option<PolicyFlag>,
+    /// What to do when its guest reboots; restart if nothing is said
+    #[arg(long, value_name = "POLICY", value_enum)]
+    on_reboot: Option<PolicyFlag>,
+    /// What to do when its guest powers itself off; stop if nothing is said
+    #[arg(long, value_name = "POLICY", value_enum)]
+    on_shutdown: Option<PolicyFlag>,
     /// What cloud-init is to do in the guest: a file, or - for the standard input
     #[arg(long, value_name = "FILE")]
     user_data: Option<PathBuf>,
@@ -92,6 +101,29 @@ enum NetworkFlag {
     User,
     /// Not connected
     None,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum PolicyFlag {
+    /// Start it again; one that crashes within two minutes of its start is left stopped
+    Restart,
+    /// Put its machine away; it is wanted stopped from then on
+    Stop,
+    /// Keep its machine, with the CPUs held, for somebody to look at
+    Pause,
+    /// The same, and write the guest's memory to a file first
+    Preserve,
+}
+
+impl From<PolicyFlag> for Policy {
+    fn from(flag: PolicyFlag) -> Self {
+        match flag {
+            PolicyFlag::Restart => Self::Restart,
+            PolicyFlag::Stop => Self::Stop,
+            PolicyFlag::Pause => Self::Pause,
+            PolicyFlag::Preserve => Self::Preserve,
+        }
+    }
 }
 
 /// The keys of `--disk`, each a field of a disk.
@@ -161,6 +193,7 @@ impl ConfigFlags {
             let nics = list(fields, "nics")?;
             nics.push(json!({"name": free_name(nics, "nic", 0), "network": as_json(network)}));
         }
+        self.change_policies(fields)?;
         if let Some(file) = &self.user_data {
             let text = read_user_data(file)?;
             object(fields, "cloud_init")?.insert("user_data".into(), text.into());
@@ -177,6 +210,17 @@ impl ConfigFlags {
         }
         for (key, value) in &self.label {
             object(fields, "labels")?.insert(key.clone(), value.as_str().into());
+        }
+        Ok(())
+    }
+
+    fn change_policies(&self, fields: &mut Map<String, Value>) -> Result<(), Failure> {
+        let policies =
+            [("crash", self.on_crash), ("reboot", self.on_reboot), ("shutdown", self.on_shutdown)];
+        for (when, policy) in policies {
+            if let Some(policy) = policy {
+                object(fields, "on")?.insert(when.into(), as_json(Policy::from(policy)));
+            }
         }
         Ok(())
     }

@@ -28,6 +28,11 @@ fn each_flag_is_its_field() {
     check("--no-display", json!({"display": "none"}));
     check("--firmware uefi", json!({"boot": {"firmware": "uefi"}}));
     check("--image debian", json!({"disks": [{"name": "root", "image": "debian"}]}));
+    check(
+        "--on-crash preserve --on-shutdown restart",
+        json!({"on": {"crash": "preserve", "shutdown": "restart"}}),
+    );
+    check("--on-reboot pause", json!({"on": {"reboot": "pause"}}));
     check("--nic user", json!({"nics": [{"name": "nic0", "network": "user"}]}));
     check(
         "--nic=none --nic user",

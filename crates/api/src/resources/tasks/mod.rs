@@ -1,4 +1,8 @@
-//! `/v1/tasks`: what is being done, and was done last.
+//! `/v1/tasks`: what is being done, and was done last. Following one, and saying how one that was
+//! interrupted goes on, is beside.
+
+pub(crate) mod events;
+pub(crate) mod resolve;
 
 use crate::{
     protocol::{
@@ -92,6 +96,9 @@ fn named(name: &str) -> Result<TaskState, Refusal> {
 }
 
 /// Read a task
+///
+/// Tasks that have ended can be read for as long as they are remembered, which is longer than they are
+/// listed.
 #[utoipa::path(
     get,
     path = "/v1/tasks/{id}",
@@ -123,7 +130,8 @@ pub(crate) async fn read(
 
 /// Cancel a task
 ///
-/// It stops where it is and takes back what it has done. With `Prefer: wait=N` the answer has the task
+/// It stops where it is and takes back what it has done. One that is past its point of no return
+/// (`cancellable` is false) is refused, as is one that has ended. With `Prefer: wait=N` the answer has the task
 /// when it has ended, one way or another.
 #[utoipa::path(
     post,
@@ -148,22 +156,13 @@ pub(crate) async fn cancel(
 ) -> Answer {
     params.nothing_else()?;
     let id = task_id(&text)?;
-    state.operations().cancel(&asked.caller, id)?;
-    mutation::answer_cancelled(&state, &asked, id).await
+    state.operations().cancel(&asked.caller, id).await?;
+    mutation::answer_of_task(&state, &asked, id).await
 }
 
-fn task_id(text: &str) -> Result<TaskId, Refusal> {
+pub(crate) fn task_id(text: &str) -> Result<TaskId, Refusal> {
     text.parse().map_err(|_| Refusal::not_found("task", text))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_states_are_named_as_in_json() {
-        for (state, name) in STATES {
-            assert_eq!(serde_json::to_value(state).unwrap(), name);
-        }
-    }
-}
+mod tests;

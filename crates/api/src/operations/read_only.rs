@@ -1,0 +1,55 @@
+//! Nothing behind a view, for those who measure what reading it costs.
+
+use super::Operations;
+use async_trait::async_trait;
+use innkeeper_driver::ByteStream;
+use innkeeper_engine::{Accepted, Caller, PowerVerb, Request, Resolution};
+use innkeeper_model::{Code, Refusal, Task, TaskId, VmId, task::PlannedOperation};
+use std::time::Duration;
+
+/// Refuses whatever is not a read of the view.
+#[derive(Debug, Clone, Copy)]
+pub struct ReadOnly;
+
+fn nothing<T>() -> Result<T, Refusal> {
+    Err(Refusal::new(Code::Unsupported, "this server only shows"))
+}
+
+#[async_trait]
+impl Operations for ReadOnly {
+    async fn submit(&self, _: &Caller, _: Request) -> Result<Accepted, Refusal> {
+        nothing()
+    }
+
+    async fn dry_run(&self, _: VmId, _: PowerVerb) -> Result<PlannedOperation, Refusal> {
+        nothing()
+    }
+
+    async fn task(&self, _: TaskId) -> Option<Task> {
+        None
+    }
+
+    async fn wait(&self, _: TaskId, _: Duration) -> Option<Task> {
+        None
+    }
+
+    async fn cancel(&self, _: &Caller, _: TaskId) -> Result<(), Refusal> {
+        nothing()
+    }
+
+    async fn resolve(&self, _: &Caller, _: TaskId, _: Resolution) -> Result<(), Refusal> {
+        nothing()
+    }
+
+    async fn open_console(&self, _: VmId) -> Result<Box<dyn ByteStream>, Refusal> {
+        nothing()
+    }
+
+    async fn serial_log(&self, _: VmId) -> Result<Vec<u8>, Refusal> {
+        nothing()
+    }
+
+    async fn hypervisor_log(&self, _: VmId) -> Result<Vec<u8>, Refusal> {
+        nothing()
+    }
+}

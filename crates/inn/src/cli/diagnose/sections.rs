@@ -1,0 +1,161 @@
+//! A diagnosis for people: a section for each thing that goes on or is wrong, and none for what is not.
+
+use crate::{
+    failure::Failure,
+    figures::about,
+    output::{Cell, Output, Table, Tint},
+};
+use innkeeper_model::{ByteSize, Diagnosis, diagnosis::JournalDiagnosis};
+
+pub(super) fn show(output: &Output, diagnosis: &Diagnosis) -> Result<(), Failure> {
+    output.table(&figures(diagnosis))?;
+    let sections = [
+        ("tasks that have not ended", tasks(diagnosis)),
+        ("queues", queues(diagnosis)),
+        ("left behind, and tried again", owed(diagnosis)),
+        ("VMs with something wrong", problems(diagnosis)),
+        ("damaged records", damage(&diagnosis.journal)),
+        ("failed last", failures(diagnosis)),
+    ];
+    for (title, table) in sections {
+        if let Some(table) = table {
+            output.line(format_args!("\n{title}:"))?;
+            output.table(&table)?;
+        }
+    }
+    Ok(())
+}
+
+fn figures(diagnosis: &Diagnosis) -> Table {
+    let Diagnosis { journal, specs, feed, usage, sizes, .. } = diagnosis;
+    let mut table = Table::of_fields();
+    table.field("innkeeper", format!("{} at {:.3}", diagnosis.version, diagnosis.at));
+    table.field("drivers", diagnosis.drivers.join(", "));
+    let going_on = format!(
+        "{} VMs, {} images, {} tasks, {} not ended",
+        sizes.vms,
+        sizes.images,
+        sizes.tasks,
+        diagnosis.tasks.len()
+    );
+    table.field("known", going_on);
+    let disk = about(usage.disk);
+    let (vms, cpus, memory) = (usage.vms, usage.cpus, usage.memory);
+    table.field("given", format!("{vms} VMs, {cpus} CPUs, {memory} of memory, {disk} of disk"));
+    let (segments, size) = (journal.segments, about(journal.size));
+    let (records, syncs, pending) = (journal.records, journal.syncs, journal.pending);
+    table.field(
+        "journal",
+        format!("{segments} segments, {size}; {records} records, {syncs} syncs, {pending} waiting"),
+    );
+    if journal.low {
+        table.field("journal", bad("no room could be set aside: the disk is full"));
+    }
+    if let Some(error) = &journal.last_error {
+        table.field("journal", bad(format!("last error: {error}")));
+    }
+    if specs.unwritten > 0 {
+        table.field("specs", format!("{} in the journal, not yet in files", specs.unwritten));
+    }
+    if let Some(problem) = &specs.problem {
+        table.field("specs", bad(problem.as_str()));
+    }
+    let kept = about(ByteSize(u64::try_from(feed.change_bytes).unwrap_or(u64::MAX)));
+    let (changes, readers, lag) = (feed.changes, feed.readers, feed.slowest_lag);
+    table.field(
+        "feed",
+        format!("{changes} changes, {kept}; {readers} readers, the slowest {lag} behind"),
+    );
+    let (resident, files, threads) = (about(sizes.resident), sizes.open_files, sizes.threads);
+    table.field("process", format!("{resident} resident, {files} open files, {threads} threads"));
+    table
+}
+
+fn bad(text: impl Into<String>) -> Cell {
+    Cell::tinted(text, Tint::Bad)
+}
+
+fn tasks(diagnosis: &Diagnosis) -> Option<Table> {
+    let mut table = Table::new(["ID", "OPERATION", "OF", "STATE", "FOR", "CANCELLABLE", "IN"]);
+    for task in &diagnosis.tasks {
+        table.row([
+            task.id.to_string().into(),
+            task.operation.as_str().into(),
+            task.vm.map(|vm| vm.to_string()).unwrap_or_default().into(),
+            match task.state.as_str() {
+                "interrupted" => bad("interrupted"),
+                other => other.into(),
+            },
+            format!("{:.1}s", task.for_ms as f64 / 1e3).into(),
+            if task.cancellable { "yes" } else { "no" }.into(),
+            task.steps.join(", ").into(),
+        ]);
+    }
+    (!diagnosis.tasks.is_empty()).then_some(table)
+}
+
+fn queues(diagnosis: &Diagnosis) -> Option<Table> {
+    let mut table = Table::new(["RESOURCE", "HELD BY", "WAITING", "NOTE"]);
+    let mut queues: Vec<_> = diagnosis.queues.iter().collect();
+    queues.sort_by(|one, other| one.resource.cmp(&other.resource));
+    for queue in queues {
+        let note = if queue.paused {
+            bad("paused; inn diagnose unpause lets it go on")
+        } else {
+            "".into()
+        };
+        table.row([
+            queue.resource.as_str().into(),
+            queue.holders.to_string().into(),
+            queue.waiting.to_string().into(),
+            note,
+        ]);
+    }
+    (!diagnosis.queues.is_empty()).then_some(table)
+}
+
+fn owed(diagnosis: &Diagnosis) -> Option<Table> {
+    let mut table = Table::new(["TASK", "OPERATION", "OF", "WHAT IS LEFT"]);
+    for owed in &diagnosis.owed {
+        for leftover in &owed.leftovers {
+            table.row([
+                owed.task.to_string().into(),
+                owed.operation.as_str().into(),
+                owed.vm.map(|vm| vm.to_string()).unwrap_or_default().into(),
+                leftover.as_str().into(),
+            ]);
+        }
+    }
+    (!diagnosis.owed.is_empty()).then_some(table)
+}
+
+fn problems(diagnosis: &Diagnosis) -> Option<Table> {
+    let mut table = Table::new(["NAME", "ID", "STATE", "PROBLEM"]);
+    for vm in &diagnosis.problems {
+        let (id, problem) = (vm.vm.to_string(), vm.problem.as_str());
+        table.row([vm.name.as_str().into(), id.into(), vm.state.as_str().into(), problem.into()]);
+    }
+    (!diagnosis.problems.is_empty()).then_some(table)
+}
+
+fn damage(journal: &JournalDiagnosis) -> Option<Table> {
+    let mut table = Table::new(["WHAT IS DAMAGED"]);
+    for damage in &journal.damage {
+        table.row([damage.as_str().into()]);
+    }
+    (!journal.damage.is_empty()).then_some(table)
+}
+
+fn failures(diagnosis: &Diagnosis) -> Option<Table> {
+    let mut table = Table::new(["TASK", "OPERATION", "OF", "ENDED", "ERROR"]);
+    for failure in &diagnosis.failures {
+        table.row([
+            failure.task.to_string().into(),
+            failure.operation.as_str().into(),
+            failure.subject.as_str().into(),
+            failure.at.map(|at| format!("{at:.0}")).unwrap_or_default().into(),
+            failure.error.as_str().into(),
+        ]);
+    }
+    (!diagnosis.failures.is_empty()).then_some(table)
+}

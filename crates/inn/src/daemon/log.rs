@@ -1,0 +1,117 @@
+//! The daemon's log: how much of it there is, at the start and by an operator's word while it runs.
+//!
+//! What operators do by hand is in it at every level (target `audit`), so that nobody can first turn
+//! the log off.
+
+use innkeeper_model::Refusal;
+use std::{
+    io::IsTerminal,
+    sync::{Mutex, PoisonError},
+};
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::{EnvFilter, reload};
+
+const ALWAYS: &str = "audit=info";
+
+type Reload = Box<dyn Fn(EnvFilter) -> Result<(), reload::Error> + Send + Sync>;
+
+/// How much is logged.
+pub(super) struct Log {
+    level: Mutex<String>,
+    reload: Reload,
+}
+
+impl Log {
+    /// Begins to log to the standard error.
+    ///
+    /// # Errors
+    /// It is no level.
+    pub(super) fn start(level: &str) -> Result<Self, Refusal> {
+        let filter = filter(level).map_err(|refusal| refusal.at("log_level"))?;
+        let log = tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_writer(std::io::stderr)
+            .with_ansi(std::io::stderr().is_terminal())
+            .with_filter_reloading();
+        let handle = log.reload_handle();
+        log.init();
+        Ok(Self::new(level, Box::new(move |filter| handle.reload(filter))))
+    }
+
+    fn new(level: &str, reload: Reload) -> Self {
+        Self { level: Mutex::new(level.to_owned()), reload }
+    }
+
+    /// Logs this much from now on, and returns how much it was.
+    ///
+    /// # Errors
+    /// It is no level.
+    pub(super) fn set(&self, level: &str) -> Result<String, Refusal> {
+        let filter = filter(level)?;
+        // Held until it is so, or of two at a time the wrong one would be told as the last.
+        let mut known = self.level.lock().unwrap_or_else(PoisonError::into_inner);
+        (self.reload)(filter).map_err(|error| {
+            Refusal::new(innkeeper_model::Code::Internal, "the log cannot be changed")
+                .caused_by(&error)
+        })?;
+        Ok(std::mem::replace(&mut known, level.to_owned()))
+    }
+}
+
+/// Reads a level, or directives with a level for each part of the program.
+fn filter(level: &str) -> Result<EnvFilter, Refusal> {
+    let refused = |problem: String| {
+        Refusal::invalid("level", level, problem).with_limit(
+            "error, warn, info, debug, trace or off, and PART=LEVEL for parts of the program, with \
+             commas between",
+        )
+    };
+    for directive in level.split(',').map(str::trim) {
+        // A word alone would be a part of the program, of which then everything is logged, and
+        // nothing of all others; what is meant is a level.
+        let known = directive.contains('=') || directive.parse::<LevelFilter>().is_ok();
+        if directive.is_empty() || !known {
+            return Err(refused(format!("has {directive:?} in it, which is not a level")));
+        }
+    }
+    let filter = EnvFilter::try_new(level).map_err(|error| refused(error.to_string()))?;
+    Ok(filter.add_directive(ALWAYS.parse().expect("the directive is a constant that parses")))
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    /// A log that only remembers what it was set to.
+    pub(in crate::daemon) fn unheard() -> Log {
+        Log::new("info", Box::new(|_| Ok(())))
+    }
+
+    #[test]
+    fn a_level_is_set_and_the_one_before_it_told() {
+        let set = Arc::new(Mutex::new(Vec::new()));
+        let into = set.clone();
+        let reload = move |filter: EnvFilter| {
+            into.lock().unwrap().push(filter.to_string());
+            Ok(())
+        };
+        let log = Log::new("info", Box::new(reload));
+        assert_eq!(log.set("info,innkeeper_qemu=debug").unwrap(), "info");
+        assert_eq!(log.set("off").unwrap(), "info,innkeeper_qemu=debug");
+        let filters = set.lock().unwrap().clone();
+        assert!(filters.iter().all(|filter| filter.contains(ALWAYS)), "{filters:?}");
+        assert!(filters[0].contains("innkeeper_qemu=debug"), "{filters:?}");
+    }
+
+    #[test]
+    fn what_is_no_level_is_refused_and_changes_nothing() {
+        let log = unheard();
+        for level in ["loud", "", "info,", "innkeeper_qemu", "info,x=loud", "dbug"] {
+            let refusal = log.set(level).unwrap_err();
+            assert_eq!(refusal.field.as_deref(), Some("level"), "{level}");
+            assert!(refusal.limit.unwrap().contains("debug"));
+        }
+        assert_eq!(log.set("warn").unwrap(), "info");
+    }
+}
