@@ -3,7 +3,7 @@
 # Also where a new toolchain is not in PATH yet.
 export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
 
-.PHONY: help run test check bench guest setup fmt clean
+.PHONY: help run test check sweep bench guest setup fmt clean
 .NOTPARALLEL:
 MAKEFLAGS += --no-print-directory
 
@@ -24,6 +24,10 @@ check: ## format, lints, docs and the direction of dependencies
 	@cargo clippy --workspace --all-targets --quiet -- -D warnings
 	@RUSTDOCFLAGS=-Dwarnings cargo doc --workspace --no-deps --quiet
 	@cargo test --quiet -p inn --test dependencies
+
+sweep: guest ## cut every operation short at every point; resumes, and writes target/sweep.json
+	@cargo build --release --quiet -p inn-sweep
+	@cargo run --release --quiet -p inn-sweep -- --driver sim,qemu --resume
 
 bench: ## measure, print a table and write target/bench.json
 	@scripts/setup --bench

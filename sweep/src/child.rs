@@ -14,6 +14,9 @@ use innkeeper_model::{Task, TaskState, Vm};
 use serde::{Deserialize, Serialize};
 use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
+/// How long it may take until what follows from something has come to a point.
+const FOLLOWS_WITHIN: std::time::Duration = std::time::Duration::from_secs(5);
+
 /// What a phase is told.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Phase {
@@ -68,9 +71,16 @@ async fn act(phase: &Phase) -> anyhow::Result<Findings> {
     trap.arm(&daemon.engine);
     let begun = scenario.begin(&daemon, vm).await?;
     let mut findings = Findings::default();
+    let waits = begun.is_none();
     if let Some(accepted) = begun {
         let task = daemon.end_of(&accepted).await?;
         findings.wrong.extend(judge(&daemon, &task, phase.blow));
+    }
+    if phase.blow.is_some() {
+        // What follows from something that happened has not begun when it has happened.
+        let passed = daemon.until("at the point", |_| trap.was_sprung() || !waits);
+        // A point in a wait is not passed by a step that did not wait.
+        let _ = tokio::time::timeout(FOLLOWS_WITHIN, passed).await;
     }
     if phase.blow == Some(Blow::UndoFail) {
         daemon.quiet().await?;

@@ -180,17 +180,28 @@ impl Host {
     }
 }
 
-/// The process that names a VM's run folder in its command line.
+/// Ends what a trial that went wrong has left running.
+pub(crate) fn clear(folder: &Path) {
+    while let Some(pid) = qemu_in(&folder.join("run")) {
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// The QEMU that was started for a VM and has not ended.
 fn qemu_pid(run: &Path, vm: VmId) -> Option<rustix::process::Pid> {
-    let folder = run.join(vm.to_string());
-    let folder = folder.to_str()?;
+    qemu_in(&run.join(vm.to_string()))
+}
+
+/// A QEMU that was started in this folder or below and has not ended.
+fn qemu_in(folder: &Path) -> Option<rustix::process::Pid> {
     let processes = std::fs::read_dir("/proc").ok()?.flatten();
     let mut pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
     pids.find(|pid| {
+        // A process that has ended and was not waited for is nowhere.
+        let cwd = std::fs::read_link(format!("/proc/{pid}/cwd"));
         let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        // A process that has ended and was not waited for has no command line.
-        name.starts_with("qemu-system") && String::from_utf8_lossy(&line).contains(folder)
+        cwd.is_ok_and(|cwd| cwd.starts_with(folder)) && name.starts_with("qemu-system")
     })
     .and_then(rustix::process::Pid::from_raw)
 }

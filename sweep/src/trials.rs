@@ -3,7 +3,7 @@
 use crate::{
     child::Findings,
     combinations::{self, Trial},
-    host::Kind,
+    host::{self, Kind},
     report::Report,
     scenarios::Scenario,
     witness::Blow,
@@ -94,7 +94,9 @@ fn all_trials(wanted: &Wanted) -> anyhow::Result<Vec<Trial>> {
             let folder = tempfile::tempdir()?;
             let recorded = phase(*driver, scenario, folder.path(), None, false)?
                 .with_context(|| format!("{driver} {}: undisturbed, it died", scenario.name()))?;
-            let checked = phase(*driver, scenario, folder.path(), None, true)?
+            let checked = phase(*driver, scenario, folder.path(), None, true);
+            host::clear(folder.path());
+            let checked = checked?
                 .with_context(|| format!("{driver} {}: its check died", scenario.name()))?;
             let wrong: Vec<String> = recorded.wrong.into_iter().chain(checked.wrong).collect();
             if !wrong.is_empty() {
@@ -124,10 +126,16 @@ fn try_until_visited(trial: &Trial) -> Verdict {
 }
 
 fn try_once(trial: &Trial) -> anyhow::Result<Verdict> {
-    let Trial { driver, scenario, blow, point } = trial;
     let folder = tempfile::tempdir()?;
+    let verdict = try_in(trial, folder.path());
+    host::clear(folder.path());
+    verdict
+}
+
+fn try_in(trial: &Trial, folder: &Path) -> anyhow::Result<Verdict> {
+    let Trial { driver, scenario, blow, point } = trial;
     let at = Some((point.as_str(), *blow));
-    let acted = phase(*driver, *scenario, folder.path(), at, false)?;
+    let acted = phase(*driver, *scenario, folder, at, false)?;
     let mut verdict = Verdict { visited: acted.is_none(), wrong: Vec::new() };
     let mut before = None;
     match acted {
@@ -143,7 +151,7 @@ fn try_once(trial: &Trial) -> anyhow::Result<Verdict> {
         // It was never told to die.
         return Ok(Verdict { visited: false, ..verdict });
     }
-    let checked = phase(*driver, *scenario, folder.path(), at, true)?;
+    let checked = phase(*driver, *scenario, folder, at, true)?;
     let checked = checked.context("the next daemon died")?;
     verdict.wrong.extend(checked.wrong);
     if let Some(before) = before {

@@ -3,9 +3,9 @@
 //! How it begins is in `opening`, how requests come in in `submit`, how their turn is done in `turn`.
 
 use crate::{
-    hands::blocking, history::History, journal::Recorder, live::Live, owed::Owing,
-    perform::Performer, queues::Queues, reconcile::Noticed, request::Caller,
-    reservations::Reservations, taking_up::Interrupted, unfinished::Unreadable,
+    history::History, journal::Recorder, live::Live, owed::Owing, perform::Performer,
+    queues::Queues, reconcile::Noticed, request::Caller, reservations::Reservations,
+    taking_up::Interrupted, unfinished::Unreadable,
 };
 use innkeeper_driver::ByteStream;
 use innkeeper_model::{
@@ -103,8 +103,7 @@ impl Engine {
         if let Some(known) = self.known_task(task) {
             return Some(known);
         }
-        let database = self.shared.history.database();
-        blocking(move || Ok(database.get(task)?)).await.ok().flatten()
+        self.shared.history.get(task).await.ok().flatten()
     }
 
     /// Asks a task to stop and undo what it did.
@@ -135,6 +134,9 @@ impl Engine {
         if let Err(error) = self.shared.performer.hands.wishes.flush().await {
             warn!(%error, "specs stay in the journal until the next start");
         }
+        let journal = self.shared.recorder.journal().clone();
+        let _ = tokio::task::spawn_blocking(move || journal.close()).await;
+        self.shared.history.close().await;
     }
 
     /// Opens a VM's serial console.

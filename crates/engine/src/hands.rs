@@ -15,6 +15,7 @@ use innkeeper_storage::{ImportRequest, ImportSource, OnProgress, Progress, SeedR
 use innkeeper_view::{Update, View};
 use std::sync::{Arc, Weak};
 use tokio_util::sync::CancellationToken;
+use tracing::warn;
 
 /// What the engine's steps act on.
 #[derive(Debug)]
@@ -98,9 +99,8 @@ impl Hands {
                 self.accountant.forget(*vm);
                 self.tell(Update::VmRemoved(*vm)).await?;
             }
-            OwnStep::SetWant { vm, want, .. } | OwnStep::NoteWant { vm, want, .. } => {
-                self.set_want(*vm, *want).await?;
-            }
+            OwnStep::SetWant { vm, want, .. } => self.set_want(*vm, *want).await?,
+            OwnStep::NoteWant { vm, want, .. } => self.note_want(*vm, *want, task).await?,
             OwnStep::GuardLoopback => self.guard_loopback().await?,
             OwnStep::Hook { vm, event, reason } => {
                 Box::pin(self.run_hooks(*vm, *event, reason, task, cancelled)).await?;
@@ -208,15 +208,35 @@ impl Hands {
         self.tell(Update::VmMemory { id: vm, memory: None }).await
     }
 
-    /// Safe because a VM's queue lets one task at a time change its spec.
     async fn set_want(&self, vm: VmId, want: Want) -> Result<(), StepError> {
+        match self.wanting(vm, want) {
+            Some(spec) => self.save(spec).await,
+            None => Ok(()),
+        }
+    }
+
+    /// The same where the deed counts: what cannot be stored is told, and stored when it can be.
+    async fn note_want(&self, vm: VmId, want: Want, task: &Arc<LiveTask>) -> Result<(), StepError> {
+        let Some(spec) = self.wanting(vm, want) else { return Ok(()) };
+        if let Err(error) = self.wishes.save(spec.clone()).await {
+            warn!(%vm, %error, ?want, "what is wanted is not recorded");
+            let want = format!("{want:?}").to_lowercase();
+            task.warn_once(format!("recorded: false; that it is wanted {want}: {error}"));
+            self.wishes.keep(spec.clone());
+        }
+        self.tell(Update::VmSpec(spec)).await
+    }
+
+    /// A VM's spec with something else wanted; nothing, where that is wanted already. Safe to store
+    /// because a VM's queue lets one task at a time change its spec.
+    fn wanting(&self, vm: VmId, want: Want) -> Option<Arc<Spec>> {
         let snapshot = self.view.snapshot();
         let spec = snapshot.vms.get(&vm).and_then(|vm| vm.spec.clone());
-        let Some(mut spec) = spec.filter(|spec| spec.want != want) else { return Ok(()) };
+        let mut spec = spec.filter(|spec| spec.want != want)?;
         let changed = Arc::make_mut(&mut spec);
         changed.want = want;
         changed.updated = Timestamp::now();
-        self.save(spec).await
+        Some(spec)
     }
 
     async fn run_hooks(

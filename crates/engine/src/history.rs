@@ -4,10 +4,13 @@
 //! the background, many at once, and stay in the journal until they are.
 
 use crate::hands::blocking;
-use innkeeper_model::{Refusal, Task, Timestamp};
+use innkeeper_model::{Refusal, Task, TaskId, Timestamp};
 use innkeeper_store::{TaskHistory, journal::Held};
-use std::{sync::Arc, time::Duration};
-use tokio::sync::mpsc;
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+use tokio::{sync::mpsc, task::JoinHandle};
 use tracing::warn;
 
 /// How many tasks are put at once at most.
@@ -29,30 +32,56 @@ pub struct Remembered {
 /// An ended task, with what keeps it in the journal.
 type EndedTask = (Task, Option<Held>);
 
-/// Takes ended tasks.
+/// Takes ended tasks. Clones are one history.
 #[derive(Debug, Clone)]
-pub(crate) struct History {
+pub(crate) struct History(Arc<Mutex<Option<Open>>>);
+
+#[derive(Debug)]
+struct Open {
     database: Arc<TaskHistory>,
     to: mpsc::UnboundedSender<EndedTask>,
+    worker: JoinHandle<()>,
 }
 
 impl History {
-    /// A history that keeps this much. Runs until all its clones are gone.
+    /// A history that keeps this much.
     pub(crate) fn start(database: TaskHistory, keep: Remembered) -> Self {
         let database = Arc::new(database);
         let (to, from) = mpsc::unbounded_channel();
-        tokio::spawn(run(database.clone(), from, keep));
-        Self { database, to }
+        let worker = tokio::spawn(run(database.clone(), from, keep));
+        Self(Arc::new(Mutex::new(Some(Open { database, to, worker }))))
+    }
+
+    fn open(&self) -> MutexGuard<'_, Option<Open>> {
+        // Only an assignment happens under the lock.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Remembers a task.
     pub(crate) fn put(&self, task: Task, held: Option<Held>) {
-        // Nobody takes them any more when the engine ends, and the journal has them then.
-        let _ = self.to.send((task, held));
+        if let Some(open) = &*self.open() {
+            // Nobody takes them any more when the engine ends, and the journal has them then.
+            let _ = open.to.send((task, held));
+        }
     }
 
-    pub(crate) fn database(&self) -> Arc<TaskHistory> {
-        self.database.clone()
+    /// A task that was remembered.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub(crate) async fn get(&self, task: TaskId) -> Result<Option<Task>, Refusal> {
+        let database = self.open().as_ref().map(|open| open.database.clone());
+        let Some(database) = database else { return Ok(None) };
+        blocking(move || Ok(database.get(task)?)).await
+    }
+
+    /// Remembers what it was given, and lets go of the database.
+    pub(crate) async fn close(&self) {
+        let open = self.open().take();
+        if let Some(Open { to, worker, .. }) = open {
+            drop(to);
+            let _ = worker.await;
+        }
     }
 }
 

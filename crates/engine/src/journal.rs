@@ -73,6 +73,8 @@ pub(crate) struct Begun {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "entry", rename_all = "kebab-case")]
 pub(crate) enum Entry {
+    /// A task was accepted, and waits for its turn.
+    Accepted { task: Box<Task> },
     /// An operation begins, or is written down anew so that old records can go.
     Begun(Box<Begun>),
     /// A step of it is this far.
@@ -95,7 +97,7 @@ impl Entry {
     fn about(&self) -> Option<VmId> {
         match self {
             Self::Begun(begun) => begun.task.vm,
-            Self::Owed { task } | Self::Ended { task } => task.vm,
+            Self::Accepted { task } | Self::Owed { task } | Self::Ended { task } => task.vm,
             Self::Wish { spec, .. } => Some(spec.id),
             Self::NoWish { vm, .. } => Some(*vm),
             Self::Step { .. } | Self::Way { .. } | Self::Kept { .. } => None,

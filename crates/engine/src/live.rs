@@ -73,13 +73,22 @@ impl LiveTask {
     }
 
     /// Goes on where an earlier daemon ended.
-    pub(crate) fn taken_up(&self, steps: &[String]) {
+    pub(crate) fn taken_up(&self, steps: &[String], cancellable: bool) {
         self.update(|task| {
             task.state = TaskState::Running;
-            task.cancellable = false;
+            task.cancellable = cancellable;
             if task.steps.len() != steps.len() {
                 task.steps = waiting(steps);
             }
+        });
+    }
+
+    /// Goes on by a person's word; who waits for its end waits again.
+    pub(crate) fn resumed(&self) {
+        self.ended.send_replace(false);
+        self.update(|task| {
+            task.state = TaskState::Running;
+            task.error = None;
         });
     }
 
@@ -146,6 +155,11 @@ impl LiveTask {
     /// There is no way back for it any more.
     pub(crate) fn try_cancel(&self) -> Result<(), Refusal> {
         let task = self.record();
+        if task.state == TaskState::Interrupted {
+            let message = format!("task {} is interrupted: nothing is being done", self.id);
+            return Err(Refusal::new(Code::WrongState, message)
+                .with_hint("`inn task resume` or `inn task undo` it"));
+        }
         if !task.cancellable {
             let message = format!(
                 "task {} cannot be cancelled any more: {} is past its point of no return",

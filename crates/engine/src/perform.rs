@@ -230,17 +230,6 @@ impl Performer {
     ) -> Result<(), StepError> {
         match step {
             PlanStep::Own(OwnStep::Forget { vm }) => Ok(self.driver.forget(*vm).await?),
-            PlanStep::Own(step @ OwnStep::NoteWant { want, .. }) => {
-                let progress = progress_of(&deed.task);
-                if let Err(error) = self.hands.perform(step, &deed.task, &progress, cancelled).await
-                {
-                    warn!(task = %deed.task.id, %error, ?want, "what is wanted is not recorded");
-                    let want = format!("{want:?}").to_lowercase();
-                    deed.task
-                        .warn_once(format!("recorded: false; that it is wanted {want}: {error}"));
-                }
-                Ok(())
-            }
             PlanStep::Own(step) => {
                 self.hands.perform(step, &deed.task, &progress_of(&deed.task), cancelled).await
             }

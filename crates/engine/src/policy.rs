@@ -86,3 +86,7 @@ fn is_preserved(vm: &Vm) -> bool {
         (dumped, _) => dumped.is_some(),
     }
 }
+
+#[cfg(test)]
+#[path = "policy_tests.rs"]
+mod tests;

@@ -202,3 +202,7 @@ impl From<Step> for PlanStep {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "steps_tests.rs"]
+mod tests;

@@ -168,7 +168,9 @@ impl Engine {
         let task = self.new_task(caller, &work, Some(&subject));
         // Whatever is queued, a kill is legal after it.
         self.shared.live.insert(&task);
-        self.begin(task, work, None).await
+        // What is interrupted keeps its place until a person decides, and a kill does not wait for that.
+        let resources = if record.interrupted.is_some() { Vec::new() } else { work.resources() };
+        self.begin_holding(task, resources, work, None).await
     }
 
     async fn submit_create(

@@ -66,7 +66,7 @@ impl Engine {
                 self.shared.owing.insert(deed);
                 continue;
             }
-            live.taken_up(&deed.paths);
+            live.taken_up(&deed.paths, deed.way() == Way::Forward);
             self.shared.live.insert(&live);
             let mine = live.vm.map(|id| Update::VmTask { id, task: Some(live.id) });
             self.view().post_all(mine.into_iter().collect());
@@ -118,7 +118,7 @@ impl Engine {
                 return;
             }
             self.finish(&deed, ended).await;
-            self.let_go(&deed.task, (place, None));
+            self.let_go(&deed.task, (place, None, None));
         }
         .instrument(span)
         .await;
@@ -180,10 +180,7 @@ impl Engine {
             if let Some(id) = vm {
                 engine.view().post(Update::VmInterrupted { id, task: None });
             }
-            deed.task.update(|task| {
-                task.state = TaskState::Running;
-                task.error = None;
-            });
+            deed.task.resumed();
             if resolution == Resolution::Undo {
                 let _ = deed.turn(Way::Back).await;
             }

@@ -3,21 +3,24 @@
 use crate::{
     deed::Deed,
     engine::{Engine, stopping},
+    journal::Entry,
     legality::{self, MachineVerb, Operation},
     live::LiveTask,
     perform::{Ended, Outcome},
-    queues::Place,
+    queues::{Hold, Place, Resource},
     request::Accepted,
     reservations::Reservation,
     work::Work,
 };
 use innkeeper_model::{Code, Refusal, TaskState};
+use innkeeper_store::journal::{Durability, Held};
 use innkeeper_view::Update;
 use std::sync::Arc;
 use tracing::{Instrument, info, info_span, warn};
 
-/// What a task holds until its end can be seen: its place in the queues, and what it was promised.
-type Holds = (Place, Option<Reservation>);
+/// What a task holds until its end can be seen: its place in the queues, what it was promised, and the
+/// record that it was accepted.
+type Holds = (Place, Option<Reservation>, Option<Held>);
 
 impl Engine {
     pub(crate) async fn begin(
@@ -26,8 +29,22 @@ impl Engine {
         work: Work,
         reservation: Option<Reservation>,
     ) -> Result<Accepted, Refusal> {
-        let place = self.shared.queues.enter(work.resources());
+        self.begin_holding(task, work.resources(), work, reservation).await
+    }
+
+    /// As [`Self::begin`], with only these resources to itself.
+    pub(crate) async fn begin_holding(
+        &self,
+        task: Arc<LiveTask>,
+        resources: Vec<(Resource, Hold)>,
+        work: Work,
+        reservation: Option<Reservation>,
+    ) -> Result<Accepted, Refusal> {
+        let place = self.shared.queues.enter(resources);
         let record = task.snapshot();
+        let accepted = Entry::Accepted { task: Box::new(record.clone()) };
+        // What cannot be written down is told when its turn comes.
+        let held = self.shared.recorder.write(task.vm, &accepted, Durability::Written).await.ok();
         let (id, vm) = (record.id, record.vm);
         // Told before it can begin, or its beginning would be overwritten by its being queued.
         self.view().post(Update::Task(record));
@@ -35,7 +52,7 @@ impl Engine {
         let span = info_span!("task", id = %id, operation = work.name());
         // From here on it is done, whether the caller waits or not.
         tokio::spawn(
-            async move { engine.see_through(task, work, (place, reservation)).await }
+            async move { engine.see_through(task, work, (place, reservation, held)).await }
                 .instrument(span),
         );
         let revision = self.view().barrier(Vec::new()).await.map_err(|_| stopping())?;
@@ -98,7 +115,9 @@ impl Engine {
     async fn finish_unbegun(&self, task: &Arc<LiveTask>, outcome: Outcome) {
         let (state, error) = end_of(outcome);
         let record = task.ending(state, error, Vec::new());
-        self.shared.history.put(record, None);
+        let entry = Entry::Ended { task: Box::new(record.clone()) };
+        let held = self.shared.recorder.write(task.vm, &entry, Durability::Written).await.ok();
+        self.shared.history.put(record, held);
         task.tell_end().await;
     }
 

@@ -5,7 +5,7 @@ use crate::{
     journal::{Begun, Entry, Mark, SCHEMA, Way},
     plan::Plan,
 };
-use innkeeper_model::{Spec, Task, TaskId, VmId};
+use innkeeper_model::{Code, Refusal, Spec, Task, TaskId, TaskState, VmId};
 use innkeeper_store::journal::{Found, Held};
 use std::{
     collections::{BTreeMap, HashMap},
@@ -49,6 +49,8 @@ impl Unreadable {
 pub(crate) struct OnRecord {
     /// The oldest first.
     pub(crate) unfinished: BTreeMap<TaskId, Unfinished>,
+    /// Accepted, and never begun.
+    accepted: BTreeMap<TaskId, (Task, Held)>,
     pub(crate) wishes: BTreeMap<VmId, LastWish>,
     pub(crate) last_wish: u64,
     pub(crate) ended: Vec<(Task, Held)>,
@@ -68,17 +70,33 @@ pub(crate) fn read(records: Vec<Found>) -> OnRecord {
             }
         }
     }
+    on_record.end_what_never_began();
     on_record
 }
 
 impl OnRecord {
+    /// What waited for its turn when the daemon ended has ended with it.
+    fn end_what_never_began(&mut self) {
+        for (mut task, held) in std::mem::take(&mut self.accepted).into_values() {
+            let message = "the daemon ended before its turn came, and nothing of it was done";
+            task.error = Some(Refusal::new(Code::ShuttingDown, message).with_hint("ask again"));
+            task.state = TaskState::Failed;
+            task.cancellable = false;
+            task.ended = Some(task.created);
+            self.ended.push((task, held));
+        }
+    }
+
     fn add(&mut self, entry: Entry, held: Held) {
         match entry {
+            Entry::Accepted { task } => drop(self.accepted.insert(task.id, (*task, held))),
             Entry::Begun(begun) if begun.schema > SCHEMA => {
+                self.accepted.remove(&begun.task.id);
                 let reason = format!("task {} was begun by a newer version", begun.task.id);
                 self.unreadable.push(Unreadable::new(begun.task.vm, reason, held));
             }
             Entry::Begun(mut begun) => {
+                self.accepted.remove(&begun.task.id);
                 begun.marks.resize(steps_of(&begun.plan), Mark::default());
                 self.unfinished.insert(begun.task.id, Unfinished { begun: *begun, held });
             }
@@ -101,6 +119,7 @@ impl OnRecord {
                 self.ended.push((*task, held));
             }
             Entry::Ended { task } => {
+                self.accepted.remove(&task.id);
                 self.unfinished.remove(&task.id);
                 self.ended.push((*task, held));
             }
@@ -130,7 +149,8 @@ impl Unfinished {
         let parts: Vec<usize> = plan.steps().map(|placed| placed.part).collect();
         for (part, mark) in parts.into_iter().zip(marks.iter_mut()) {
             let in_it = match open_part {
-                None if *mark != Mark::Done => {
+                // What came before it was done, whether it is undone by now or not.
+                None if matches!(mark, Mark::Waiting | Mark::Begun) => {
                     open_part = Some(part);
                     true
                 }
@@ -148,3 +168,7 @@ impl Unfinished {
 fn steps_of(plan: &Plan) -> usize {
     plan.steps().count()
 }
+
+#[cfg(test)]
+#[path = "unfinished_tests.rs"]
+mod tests;

@@ -51,7 +51,8 @@ struct Unwritten {
     number: u64,
     /// `None`: the file is to go.
     spec: Option<Arc<Spec>>,
-    _held: Held,
+    /// What keeps it in the journal; nothing, where that took nothing either.
+    _held: Option<Held>,
 }
 
 impl Wishes {
@@ -93,7 +94,7 @@ impl Wishes {
         let entry = Entry::Wish { number, spec: spec.clone() };
         match self.0.recorder.write(Some(spec.id), &entry, Durability::Written).await {
             Ok(held) => {
-                self.leave(spec.id, Unwritten { number, spec: Some(spec), _held: held });
+                self.leave(spec.id, Unwritten { number, spec: Some(spec), _held: Some(held) });
                 Ok(())
             }
             Err(error) => {
@@ -103,6 +104,12 @@ impl Wishes {
                 blocking(move || Ok(specs.save(&spec)?)).await
             }
         }
+    }
+
+    /// Keeps a spec that could not be stored in memory, and stores it when that can be done.
+    pub(crate) fn keep(&self, spec: Arc<Spec>) {
+        let number = self.next();
+        self.leave(spec.id, Unwritten { number, spec: Some(spec), _held: None });
     }
 
     /// Forgets a VM's spec; one that is damaged only where it is given up by name.
@@ -120,7 +127,7 @@ impl Wishes {
         let entry = Entry::NoWish { number, vm };
         match self.0.recorder.write(Some(vm), &entry, Durability::Written).await {
             Ok(held) => {
-                self.leave(vm, Unwritten { number, spec: None, _held: held });
+                self.leave(vm, Unwritten { number, spec: None, _held: Some(held) });
                 Ok(())
             }
             Err(_) => {

@@ -247,3 +247,6 @@ impl Context {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
