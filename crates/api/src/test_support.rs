@@ -225,6 +225,7 @@ impl Diagnostics for FakeEngine {
             "journal": {"segments": 1, "size": "1MiB", "records": 7, "syncs": 3, "pending": 0, "low": false},
             "specs": {"unwritten": 0},
             "feed": {"changes": 0, "change_bytes": 0, "readers": 0, "slowest_lag": 0},
+            "sessions": [], "interventions": [],
             "usage": {"vms": 0, "cpus": 0, "memory": "0MiB", "disk": "0B"},
             "problems": [], "failures": [], "drivers": ["fake"],
             "sizes": {"vms": 0, "tasks": 0, "images": 0, "resident": "0B", "open_files": 0, "threads": 1},
@@ -244,7 +245,8 @@ impl Diagnostics for FakeEngine {
         self.note(caller, format!("queue {vm} paused: {paused}"));
     }
 
-    fn set_log_level(&self, level: &str) -> Result<String, Refusal> {
+    fn set_log_level(&self, caller: &Caller, level: &str) -> Result<String, Refusal> {
+        self.note(caller, format!("log {level}"));
         if level == "loud" {
             return Err(Refusal::invalid("level", level, "is not a level"));
         }

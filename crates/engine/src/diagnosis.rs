@@ -4,14 +4,16 @@ use crate::{engine::Engine, live::LiveTask, queues::Resource, request::Caller};
 use innkeeper_model::{
     ByteSize, Diagnosis, Task, TaskState, Timestamp, VmId,
     diagnosis::{
-        Failure, FeedDiagnosis, JournalDiagnosis, OwedDiagnosis, Sizes, SpecsDiagnosis,
-        TaskDiagnosis, UsageDiagnosis, VmProblem,
+        Failure, FeedDiagnosis, Intervention, JournalDiagnosis, MAX_INTERVENTIONS, OwedDiagnosis,
+        Sizes, SpecsDiagnosis, TaskDiagnosis, UsageDiagnosis, VmProblem,
     },
     task::StepState,
 };
 use innkeeper_view::Snapshot;
-use std::sync::Arc;
-use tracing::info;
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 /// How many failed tasks are named.
 const FAILURES: usize = 20;
@@ -31,6 +33,8 @@ impl Engine {
             journal: self.journal_diagnosis(),
             specs: self.specs_diagnosis(),
             feed: self.feed_diagnosis(),
+            sessions: self.shared.sessions.all(),
+            interventions: self.shared.interventions.all(),
             usage: UsageDiagnosis {
                 vms: usage.vms,
                 cpus: usage.cpus,
@@ -85,14 +89,44 @@ impl Engine {
 
     /// Lets nothing new begin on a VM, or lets it again. What has begun goes on; kill waits, too.
     pub fn pause_queue(&self, caller: &Caller, vm: VmId, paused: bool) {
-        info!(caller = caller.name, %vm, paused, "an operator set the VM's queue");
+        let word = if paused { "paused" } else { "let go on" };
+        self.intervened(caller, format!("the queue of VM {vm} {word}"));
         self.shared.queues.pause(&Resource::Vm(vm), paused);
     }
 
     /// Has a VM looked at, as if its hypervisor had told of it.
     pub fn reconcile(&self, caller: &Caller, vm: VmId) {
-        info!(caller = caller.name, %vm, "an operator has the VM looked at");
+        self.intervened(caller, format!("VM {vm} reconciled"));
         self.shared.noticed.mark(vm);
+    }
+}
+
+impl Engine {
+    /// Remembers what an operator did by hand, for the diagnosis. Whoever lets callers in logs it.
+    pub fn intervened(&self, caller: &Caller, what: String) {
+        self.shared.interventions.put(caller, what);
+    }
+}
+
+/// What operators did by hand, of late.
+#[derive(Debug, Default)]
+pub(crate) struct Interventions(Mutex<VecDeque<Intervention>>);
+
+impl Interventions {
+    fn list(&self) -> MutexGuard<'_, VecDeque<Intervention>> {
+        // Only list operations happen under the lock.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn put(&self, caller: &Caller, what: String) {
+        let mut list = self.list();
+        list.truncate(MAX_INTERVENTIONS - 1);
+        let (at, caller) = (Timestamp::now(), caller.name.clone());
+        list.push_front(Intervention { at, caller, what });
+    }
+
+    fn all(&self) -> Vec<Intervention> {
+        self.list().iter().cloned().collect()
     }
 }
 

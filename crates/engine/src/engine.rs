@@ -3,9 +3,9 @@
 //! How it begins is in `opening`, how requests come in in `submit`, how their turn is done in `turn`.
 
 use crate::{
-    history::History, journal::Recorder, live::Live, owed::Owing, perform::Performer,
-    queues::Queues, reconcile::Noticed, request::Caller, reservations::Reservations,
-    taking_up::Interrupted, unfinished::Unreadable,
+    diagnosis::Interventions, history::History, journal::Recorder, live::Live, owed::Owing,
+    perform::Performer, queues::Queues, reconcile::Noticed, request::Caller,
+    reservations::Reservations, sessions::Sessions, taking_up::Interrupted, unfinished::Unreadable,
 };
 use innkeeper_driver::ByteStream;
 use innkeeper_model::{
@@ -39,6 +39,8 @@ pub(crate) struct Shared {
     pub(crate) interrupted: Interrupted,
     /// Records that cannot be understood; they stay as long as this does.
     pub(crate) unreadable: Vec<Unreadable>,
+    pub(crate) sessions: Sessions,
+    pub(crate) interventions: Interventions,
     /// The host's boot.
     pub(crate) boot_id: String,
     /// Whether what ran before this daemon has been found; nothing is done to a VM before.
@@ -146,6 +148,7 @@ impl Engine {
     pub async fn open_console(&self, vm: VmId) -> Result<Box<dyn ByteStream>, Refusal> {
         let record = self.vm(vm)?;
         let opened = self.shared.performer.driver.open_console(vm).await;
+        let opened = opened.map(|stream| self.shared.sessions.list(vm, "console", stream));
         opened.map_err(|refusal| match refusal.code {
             Code::WrongState => {
                 let message = format!("VM {} has no console: it is {}", record.name, record.state);

@@ -111,7 +111,11 @@ impl Hands {
                 self.tell(Update::Image(image)).await?;
             }
             OwnStep::RemoveImage { name } => {
-                storage.remove_image(name).await?;
+                match storage.remove_image(name).await {
+                    // Removed before, by a daemon that ended before it could note so.
+                    Err(refusal) if refusal.code == Code::NotFound => {}
+                    removed => removed?,
+                }
                 self.tell(Update::ImageRemoved(name.clone())).await?;
             }
             // The driver is not among the engine's hands; `perform` passes this one on.

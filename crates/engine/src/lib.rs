@@ -40,6 +40,7 @@ mod queues;
 mod reconcile;
 mod request;
 mod reservations;
+mod sessions;
 mod steps;
 mod submit;
 mod survey;

@@ -2,6 +2,7 @@
 
 use crate::{
     accountant::{Accountant, Capacity},
+    diagnosis::Interventions,
     engine::{Engine, Shared, stopping},
     guarding,
     hands::{Hands, blocking},
@@ -17,6 +18,7 @@ use crate::{
     reconcile::{self, Noticed},
     request::Caller,
     reservations::Reservations,
+    sessions::Sessions,
     steps::Share,
     survey,
     taking_up::Interrupted,
@@ -121,6 +123,8 @@ impl Engine {
                 owing: Owing::default(),
                 interrupted: Interrupted::default(),
                 unreadable,
+                sessions: Sessions::default(),
+                interventions: Interventions::default(),
                 boot_id: options.boot_id,
                 recovered: watch::channel(false).0,
                 stopping: CancellationToken::new(),

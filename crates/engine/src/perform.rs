@@ -285,6 +285,11 @@ impl Performer {
             witness.undoes(&point(deed, index, Site::AfterAct)).await?;
         }
         match step {
+            PlanStep::Own(step @ OwnStep::SaveSpec { spec, before: None }) => {
+                self.hands.undo(step).await?;
+                // There is no such VM any more, and nobody to delete what the driver kept of it.
+                Ok(self.driver.forget(spec.id).await?)
+            }
             PlanStep::Own(step) => self.hands.undo(step).await,
             PlanStep::Driver(step) => self.driver.undo(vm_of(deed)?, step).await,
             PlanStep::Unknown(step) => {

@@ -72,3 +72,38 @@ fn the_engine_knows_no_hypervisor_and_no_wire() {
         );
     }
 }
+
+/// What the daemon removes from a host, it removes on record: by `innkeeper_store::harm`.
+#[test]
+fn every_unlink_is_on_record() {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+    let mut bare = Vec::new();
+    for folder in ["engine", "hooks", "inn/src/daemon", "network", "qemu", "storage", "store"] {
+        let folder = std::path::Path::new(root).join("crates").join(folder);
+        let sources = if folder.ends_with("daemon") { folder } else { folder.join("src") };
+        look_for_removals(&sources, &mut bare);
+    }
+    assert!(bare.is_empty(), "not on record:\n{}", bare.join("\n"));
+}
+
+fn look_for_removals(folder: &std::path::Path, bare: &mut Vec<String>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if path.is_dir() && name != "tests" {
+            look_for_removals(&path, bare);
+        }
+        let is_test = name.ends_with("tests.rs") || ["fixture.rs", "testing.rs"].contains(&&*name);
+        if !name.ends_with(".rs") || is_test || name == "harm.rs" {
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).unwrap();
+        let code = text.split("#[cfg(test)]").next().unwrap();
+        let removals = code.lines().enumerate().filter(|(_, line)| line.contains("fs::remove_"));
+        bare.extend(
+            removals.map(|(number, line)| {
+                format!("{}:{}: {}", path.display(), number + 1, line.trim())
+            }),
+        );
+    }
+}

@@ -28,6 +28,10 @@ pub struct Diagnosis {
     pub specs: SpecsDiagnosis,
     /// Who reads the feed.
     pub feed: FeedDiagnosis,
+    /// Streams that are open to something in a machine.
+    pub sessions: Vec<SessionDiagnosis>,
+    /// What operators did by hand, newest first; the last [`MAX_INTERVENTIONS`].
+    pub interventions: Vec<Intervention>,
     /// What the host has given to VMs.
     pub usage: UsageDiagnosis,
     /// VMs with something wrong.
@@ -38,6 +42,33 @@ pub struct Diagnosis {
     pub drivers: Vec<String>,
     /// How much of everything there is.
     pub sizes: Sizes,
+}
+
+/// How many interventions are remembered.
+pub const MAX_INTERVENTIONS: usize = 100;
+
+/// A stream that is open to something in a machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SessionDiagnosis {
+    /// The VM.
+    pub vm: VmId,
+    /// To what: `console`.
+    pub kind: String,
+    /// Since when.
+    #[schema(value_type = String, format = DateTime)]
+    pub since: Timestamp,
+}
+
+/// Something that an operator did by hand.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Intervention {
+    /// When.
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Timestamp,
+    /// Who.
+    pub caller: String,
+    /// What.
+    pub what: String,
 }
 
 /// A resource that is held or waited for.

@@ -26,7 +26,7 @@ use crate::{
 use innkeeper_model::{
     ByteSize, Code, Incarnation, MemoryImage, Refusal, Timestamp, VmId, memory::MEMORY_IMAGE_SCHEMA,
 };
-use innkeeper_store::{sync_folder, write_atomically};
+use innkeeper_store::{harm, sync_folder, write_atomically};
 use serde::Deserialize;
 use std::{
     fs::{self, File},
@@ -281,7 +281,7 @@ impl Storage {
                 unlink(&path).map_err(|error| failed("cannot remove", &path, error))?;
             }
             // A VM without volumes has no folder. Where there is something in it, it stays.
-            drop(fs::remove_dir(&folder));
+            drop(harm::remove_dir(&folder));
             Ok(())
         })
         .await
@@ -319,7 +319,7 @@ fn remove_durably(path: &Path) -> Result<(), Refusal> {
 /// give back; nobody waits for that.
 fn unlink(path: &Path) -> io::Result<bool> {
     let kept = File::open(path);
-    match fs::remove_file(path) {
+    match harm::remove_file(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
         removed => removed?,
     }

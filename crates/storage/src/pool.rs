@@ -1,7 +1,7 @@
 //! The pool's folders: where everything is, and unfinished work.
 
 use innkeeper_model::{ByteSize, Code, DeviceName, ImageName, Refusal, VmId};
-use innkeeper_store::sync_folder;
+use innkeeper_store::{harm, sync_folder};
 use rustix::{
     fs::{CWD, RenameFlags},
     io::Errno,
@@ -122,7 +122,7 @@ impl Drop for WorkFolder {
         if self.published {
             return;
         }
-        if let Err(error) = fs::remove_dir_all(&self.path) {
+        if let Err(error) = harm::remove_dir_all(&self.path) {
             tracing::warn!(
                 folder = %self.path.display(), %error,
                 "unfinished work could not be removed; it will be when the pool is next opened"
@@ -171,7 +171,7 @@ pub(crate) fn remove_folder(path: &Path) -> io::Result<()> {
         renamed => renamed?,
     }
     sync_folder(parent)?;
-    fs::remove_dir_all(hidden)
+    harm::remove_dir_all(&hidden)
 }
 
 /// Makes a folder for its owner only, and those above it.
@@ -194,9 +194,9 @@ fn remove_unfinished(folder: &Path) -> io::Result<()> {
         }
         tracing::info!(path = %entry.path().display(), "removing unfinished work");
         if entry.file_type()?.is_dir() {
-            fs::remove_dir_all(entry.path())?;
+            harm::remove_dir_all(&entry.path())?;
         } else {
-            fs::remove_file(entry.path())?;
+            harm::remove_file(&entry.path())?;
         }
     }
     Ok(())

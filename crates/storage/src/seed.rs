@@ -14,9 +14,9 @@ use crate::{
 };
 use fatfs::{FileSystem, FormatVolumeOptions, FsOptions};
 use innkeeper_model::{Refusal, Secret, VmId, VmName, config::CloudInit};
-use innkeeper_store::write_atomically;
+use innkeeper_store::{harm, write_atomically};
 use std::{
-    fs::{self, File},
+    fs::File,
     io::{self, Cursor, Read, Write},
     sync::Arc,
 };
@@ -89,7 +89,7 @@ impl Storage {
     /// The system's.
     pub async fn remove_seed(&self, vm: VmId) -> Result<(), Refusal> {
         let file = self.shared.pool.vm(vm).join(SEED);
-        cancel::briefly(move || match fs::remove_file(&file) {
+        cancel::briefly(move || match harm::remove_file(&file) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 Err(failed("cannot remove", &file, error))
             }

@@ -21,7 +21,7 @@ use crate::{
     volumes::create,
 };
 use innkeeper_model::{Code, Refusal, VmId};
-use innkeeper_store::sync_folder;
+use innkeeper_store::{harm, sync_folder};
 use std::{
     ffi::OsStr,
     fs, io,
@@ -168,7 +168,7 @@ impl Shared {
         create(&marker).map_err(|error| failed("cannot make", &marker, error))?;
         let folder = self.pool.vm(vm);
         // One that is empty holds no volumes and is no obstacle; any other stays.
-        drop(fs::remove_dir(&folder));
+        drop(harm::remove_dir(&folder));
         work.publish(&folder).map_err(|error| match error.kind() {
             io::ErrorKind::AlreadyExists => {
                 Refusal::new(Code::NameTaken, format!("VM {vm} has volumes already"))
@@ -194,13 +194,13 @@ fn is_unfinished(folder: &Path) -> io::Result<bool> {
 }
 
 fn finish(folder: &Path) -> io::Result<()> {
-    match fs::remove_file(folder.join(MARKER)) {
+    match harm::remove_file(&folder.join(MARKER)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         removed => removed?,
     }
     // From here on it is finished whatever happens: a marker or an empty folder that is there again
     // after a crash does a VM with a spec no harm.
-    match fs::remove_dir(folder) {
+    match harm::remove_dir(folder) {
         // Nothing was in it, so nothing in it can be lost.
         Ok(()) => return Ok(()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -226,7 +226,7 @@ fn remove_temporary(folder: &Path, removed: &mut Vec<PathBuf>) -> io::Result<()>
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         if is_temporary(&entry.file_name()) && entry.file_type()?.is_file() {
-            fs::remove_file(entry.path())?;
+            harm::remove_file(&entry.path())?;
             removed.push(entry.path());
         }
     }

@@ -20,7 +20,7 @@ use innkeeper_model::{
     ByteSize, DeviceName, DiskFormat, ImageName, Refusal, VmId,
     config::{Disk, DiskKind},
 };
-use innkeeper_store::{sync_folder, write_atomically};
+use innkeeper_store::{harm, sync_folder, write_atomically};
 use rustix::fs::{Mode, OFlags};
 use std::{
     fs::{self, File},
@@ -72,7 +72,7 @@ impl Storage {
     /// The system's.
     pub async fn remove_volume(&self, vm: VmId, disk: &DeviceName) -> Result<(), Refusal> {
         let file = self.shared.pool.volume(vm, disk);
-        cancel::briefly(move || match fs::remove_file(&file) {
+        cancel::briefly(move || match harm::remove_file(&file) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 Err(failed("cannot remove", &file, error))
             }
@@ -247,7 +247,7 @@ fn write_new_volume(folder: &Path, volume: &Path, blank: &blank::Blank) -> io::R
     match written {
         Ok(()) => Ok(Made::Now),
         Err(error) => {
-            drop(fs::remove_file(&temporary));
+            drop(harm::remove_file(&temporary));
             match error.kind() {
                 io::ErrorKind::AlreadyExists => Ok(Made::Before),
                 _ => Err(error),

@@ -1,5 +1,6 @@
 //! Replacing a file in one step.
 
+use crate::harm;
 use innkeeper_model::Refusal;
 use rustix::fs::{Mode, OFlags};
 use std::{
@@ -45,7 +46,7 @@ pub fn write_atomically(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Writ
     let temporary = folder.join(temporary_name());
     let written = write_new(&temporary, bytes, mode)
         .and_then(|()| std::fs::rename(&temporary, path))
-        .inspect_err(|_| drop(std::fs::remove_file(&temporary)));
+        .inspect_err(|_| drop(harm::remove_file(&temporary)));
     written.and_then(|()| sync_folder(folder)).map_err(failed)
 }
 

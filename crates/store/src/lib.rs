@@ -13,6 +13,7 @@
 
 mod atomic;
 mod envelope;
+pub mod harm;
 pub mod journal;
 mod lock;
 mod specs;

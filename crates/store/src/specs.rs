@@ -6,6 +6,7 @@
 use crate::{
     atomic::{WriteFailed, is_temporary, sync_folder, write_atomically},
     envelope::{self, Damage},
+    harm,
     stamps::Stamps,
     write_behind::{Change, WriteBehind},
 };
@@ -281,7 +282,7 @@ impl SpecStore {
         let file = self.file(id);
         self.unsynced.forget(id);
         self.stamps.forget(id);
-        let removed = match fs::remove_file(&file) {
+        let removed = match harm::remove_file(&file) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             other => other.and_then(|()| sync_folder(&self.folder)),
         };
@@ -326,7 +327,7 @@ fn prepare(folder: &Path) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         if entry.file_name().to_str().is_some_and(is_temporary) {
-            fs::remove_file(entry.path())?;
+            harm::remove_file(&entry.path())?;
         }
     }
     Ok(())

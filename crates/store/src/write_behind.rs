@@ -2,6 +2,7 @@
 
 use crate::{
     atomic::{WriteFailed, sync_folder, temporary_name, write_unsynced},
+    harm,
     specs::StoreFailed,
     stamps::Stamps,
 };
@@ -109,7 +110,7 @@ impl WriteBehind {
             }
             None => {
                 stamps.forget(*id);
-                match fs::remove_file(file) {
+                match harm::remove_file(file) {
                     Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
                     other => other,
                 }
@@ -127,7 +128,7 @@ impl Drop for Prepared<'_> {
     fn drop(&mut self) {
         if let Some((new, _)) = &self.new {
             // Most often it has its place, and is not there any more.
-            drop(fs::remove_file(new));
+            drop(harm::remove_file(new));
         }
     }
 }
@@ -151,7 +152,7 @@ fn write<'a>(folder: &Path, id: VmId, change: &'a Change) -> (Prepared<'a>, io::
     let Some(bytes) = &**change else { return (prepared, Ok(())) };
     let new = folder.join(temporary_name());
     let written = write_unsynced(&new, bytes, 0o600)
-        .inspect_err(|_| drop(fs::remove_file(&new)))
+        .inspect_err(|_| drop(harm::remove_file(&new)))
         .map(|file| prepared.new = Some((new, file)));
     (prepared, written)
 }

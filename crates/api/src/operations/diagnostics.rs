@@ -23,5 +23,5 @@ pub trait Diagnostics: Send + Sync + 'static {
     ///
     /// # Errors
     /// It is no level, nor directives for parts of the program.
-    fn set_log_level(&self, level: &str) -> Result<String, Refusal>;
+    fn set_log_level(&self, caller: &Caller, level: &str) -> Result<String, Refusal>;
 }

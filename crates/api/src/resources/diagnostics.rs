@@ -184,7 +184,7 @@ pub(crate) async fn log(
 ) -> Answer {
     params.nothing_else()?;
     let SetLog { level } = read_body(&headers, body).await?;
-    let was = state.diagnostics()?.set_log_level(&level)?;
+    let was = state.diagnostics()?.set_log_level(&asked.caller, &level)?;
     audit::note(&asked, "set how much is logged", format_args!("{was} -> {level}"));
     Ok(answer::json(state.view().snapshot().revision, encode(&Log { level, was })))
 }

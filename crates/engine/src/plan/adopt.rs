@@ -12,7 +12,7 @@ pub(crate) fn adopt(context: &Context, machine: Foreign) -> Result<Plan, Refusal
     // Its disks are not ours; that there is one VM more counts.
     reserve_disk(&mut plan, &context.spec, ByteSize(0));
     plan.own(OwnStep::SaveSpec { spec: context.spec.clone(), before: None });
-    plan.driver(context.driver_flow(Operation::Adopt { machine: Box::new(machine) })?);
     plan.own(context.reserve());
+    plan.driver(context.driver_flow(Operation::Adopt { machine: Box::new(machine) })?);
     Ok(plan)
 }

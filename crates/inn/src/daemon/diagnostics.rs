@@ -37,8 +37,10 @@ impl Diagnostics for Inside {
         self.engine.pause_queue(caller, vm, paused);
     }
 
-    fn set_log_level(&self, level: &str) -> Result<String, Refusal> {
-        self.log.set(level)
+    fn set_log_level(&self, caller: &Caller, level: &str) -> Result<String, Refusal> {
+        let was = self.log.set(level)?;
+        self.engine.intervened(caller, format!("how much is logged: {was} -> {level}"));
+        Ok(was)
     }
 }
 

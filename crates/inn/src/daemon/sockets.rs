@@ -1,6 +1,7 @@
 //! The sockets that the daemon listens on.
 
 use anyhow::{Context, bail};
+use innkeeper_store::harm;
 use std::{
     fs, io,
     net::SocketAddr,
@@ -27,7 +28,9 @@ pub(super) fn bind_unix(path: &Path, group: &str) -> anyhow::Result<UnixListener
             bail!("something listens on {shown} already; give this daemon another --state-dir")
         }
         // What a daemon that was killed left behind.
-        Ok(_) => fs::remove_file(path).with_context(|| format!("cannot remove the old {shown}"))?,
+        Ok(_) => {
+            harm::remove_file(path).with_context(|| format!("cannot remove the old {shown}"))?
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(error).with_context(|| format!("cannot look at {shown}")),
     }
@@ -67,7 +70,7 @@ pub(super) struct RemovedAtTheEnd<'a>(pub(super) &'a Path);
 
 impl Drop for RemovedAtTheEnd<'_> {
     fn drop(&mut self) {
-        if let Err(error) = fs::remove_file(self.0) {
+        if let Err(error) = harm::remove_file(&self.0) {
             debug!(%error, "the socket was gone already");
         }
     }

@@ -9,7 +9,7 @@
 use super::folder;
 use crate::config::{MOST_UID, UidRange};
 use innkeeper_model::{Code, Refusal};
-use innkeeper_store::write_atomically;
+use innkeeper_store::{harm, write_atomically};
 use rustix::{
     fs::{FlockOperation, Mode, OFlags, flock},
     io::Errno,
@@ -125,7 +125,7 @@ impl Registry {
         held.set_len(0)?;
         held.write_all(state_dir.as_os_str().as_bytes())?;
         for old in own.iter().chain(&stale).filter(|old| **old != range) {
-            fs::remove_file(self.file(old))?;
+            harm::remove_file(&self.file(old))?;
         }
         Ok(Claim { range, _held: held })
     }

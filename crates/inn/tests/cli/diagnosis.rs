@@ -21,6 +21,7 @@ fn diagnosis() -> Value {
             "last_error": "no space", "damage": ["vms/1 is damaged"]},
         "specs": {"unwritten": 3, "problem": "read-only"},
         "feed": {"changes": 50, "change_bytes": 2048, "readers": 4, "slowest_lag": 9},
+        "sessions": [], "interventions": [],
         "usage": {"vms": 1, "cpus": 2, "memory": "1GiB", "disk": "10GiB"},
         "problems": [{"vm": VM_ID, "name": "web", "state": "stopped", "problem": "crashed within 120 s"}],
         "failures": [{"task": TASK_ID, "operation": "start", "subject": "web",

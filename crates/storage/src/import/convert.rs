@@ -12,12 +12,9 @@ use crate::{
     storage::StorageOptions,
 };
 use innkeeper_model::{ByteSize, Code, DiskFormat, Refusal};
+use innkeeper_store::harm;
 use rustix::fs::{Gid, Uid};
-use std::{
-    fs::{self, File},
-    os::unix::fs::MetadataExt,
-    path::Path,
-};
+use std::{fs::File, os::unix::fs::MetadataExt, path::Path};
 use tokio_util::sync::CancellationToken;
 
 /// A converted file has tables beside its data: a two-thousandth of it, and the smallest file's.
@@ -126,7 +123,7 @@ impl Written {
             return Err(strange());
         }
         let source = self.folder.join(&self.source);
-        fs::remove_file(&source).map_err(|error| failed("cannot remove", &source, error))
+        harm::remove_file(&source).map_err(|error| failed("cannot remove", &source, error))
     }
 }
 

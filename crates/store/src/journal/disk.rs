@@ -1,6 +1,7 @@
 //! What the journal asks of the disk, so that tests can have one that fails.
 
 use crate::atomic::{sync_folder, temporary_name};
+use crate::harm;
 use rustix::fs::{FallocateFlags, Mode, OFlags};
 use std::{
     fmt,
@@ -45,13 +46,13 @@ impl Disk for FileSystem {
         let temporary = folder.join(temporary_name());
         let made = zeros(&temporary, size)
             .and_then(|file| std::fs::rename(&temporary, path).map(|()| file))
-            .inspect_err(|_| drop(std::fs::remove_file(&temporary)))?;
-        sync_folder(folder).inspect_err(|_| drop(std::fs::remove_file(path)))?;
+            .inspect_err(|_| drop(harm::remove_file(&temporary)))?;
+        sync_folder(folder).inspect_err(|_| drop(harm::remove_file(path)))?;
         Ok(Box::new(made))
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
-        match std::fs::remove_file(path) {
+        match harm::remove_file(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             other => other,
         }

@@ -15,6 +15,7 @@ use super::{
     writer::Position,
 };
 use crate::atomic::is_temporary;
+use crate::harm;
 use std::{
     collections::{BTreeSet, VecDeque},
     fs::{self, File},
@@ -175,7 +176,7 @@ fn hold(
 
 /// Removes what has nothing that counts; whether it is gone.
 fn remove(path: &Path) -> bool {
-    let removed = fs::remove_file(path);
+    let removed = harm::remove_file(path);
     if let Err(error) = &removed {
         tracing::debug!(file = %path.display(), %error, "cannot remove an empty journal segment");
     }

@@ -15,7 +15,9 @@ pub(super) fn show(output: &Output, diagnosis: &Diagnosis) -> Result<(), Failure
         ("left behind, and tried again", owed(diagnosis)),
         ("VMs with something wrong", problems(diagnosis)),
         ("damaged records", damage(&diagnosis.journal)),
+        ("open sessions", sessions(diagnosis)),
         ("failed last", failures(diagnosis)),
+        ("done by hand", interventions(diagnosis)),
     ];
     for (title, table) in sections {
         if let Some(table) = table {
@@ -127,6 +129,24 @@ fn owed(diagnosis: &Diagnosis) -> Option<Table> {
         }
     }
     (!diagnosis.owed.is_empty()).then_some(table)
+}
+
+fn sessions(diagnosis: &Diagnosis) -> Option<Table> {
+    let mut table = Table::new(["VM", "TO", "SINCE"]);
+    for session in &diagnosis.sessions {
+        let since = format!("{:.0}", session.since);
+        table.row([session.vm.to_string().into(), session.kind.as_str().into(), since.into()]);
+    }
+    (!diagnosis.sessions.is_empty()).then_some(table)
+}
+
+fn interventions(diagnosis: &Diagnosis) -> Option<Table> {
+    let mut table = Table::new(["AT", "BY", "WHAT"]);
+    for done in &diagnosis.interventions {
+        let at = format!("{:.0}", done.at);
+        table.row([at.into(), done.caller.as_str().into(), done.what.as_str().into()]);
+    }
+    (!diagnosis.interventions.is_empty()).then_some(table)
 }
 
 fn problems(diagnosis: &Diagnosis) -> Option<Table> {
