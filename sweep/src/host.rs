@@ -116,13 +116,16 @@ impl Host {
     pub(crate) fn kill_hypervisor(&self, vm: VmId) -> bool {
         match self {
             Self::Sim(world) => world.kill_hypervisor(vm),
-            Self::Qemu { run } => match qemu_pid(run, vm) {
-                Some(pid) => {
-                    let killed = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
-                    killed.is_ok()
+            Self::Qemu { run } => {
+                let killed = qemu_pid(run, vm).is_some_and(|pid| {
+                    rustix::process::kill_process(pid, rustix::process::Signal::KILL).is_ok()
+                });
+                // Nothing goes on before it is dead.
+                while killed && qemu_pid(run, vm).is_some() {
+                    std::thread::sleep(Duration::from_millis(1));
                 }
-                None => false,
-            },
+                killed
+            }
         }
     }
 

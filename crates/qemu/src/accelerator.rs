@@ -6,6 +6,7 @@
 //! that nothing else gives. Whatever else happens within the deadline means no.
 
 use innkeeper_model::{Code, Refusal};
+use innkeeper_store::harm;
 use serde::{Deserialize, Serialize};
 use std::{path::Path, process::Stdio, time::Duration};
 use tokio::process::Command;
@@ -125,7 +126,7 @@ impl RomFile {
 impl Drop for RomFile {
     fn drop(&mut self) {
         // Left in the temporary folder at worst.
-        let _ = std::fs::remove_file(&self.0);
+        let _ = harm::remove_file(&self.0);
     }
 }
 

@@ -12,6 +12,7 @@ use crate::{
     block::{disk_node, firmware_code_node, firmware_variables_node},
     confine::SANDBOX,
     descriptors::{Descriptors, Open},
+    guest_end,
     option::QemuOption,
     run_folder::{QMP_SOCKET, SERIAL_SOCKET, VNC_SOCKET},
 };
@@ -40,14 +41,11 @@ pub(crate) struct Place<'a> {
     pub(crate) boot_id: &'a str,
 }
 
-/// Builds the machine's incarnation and what must be opened for it.
+/// Builds the machine's incarnation.
 ///
 /// # Errors
 /// Something that the spec needs is not there.
-pub(crate) fn build(
-    context: &PlanContext<'_>,
-    place: Place<'_>,
-) -> Result<(Incarnation, Vec<Open>), Refusal> {
+pub(crate) fn build(context: &PlanContext<'_>, place: Place<'_>) -> Result<Incarnation, Refusal> {
     let PlanContext { spec, hypervisor, .. } = *context;
     let mut builder = Builder {
         context,
@@ -68,7 +66,7 @@ pub(crate) fn build(
     let mut argv = vec![hypervisor.program.clone()];
     argv.extend(sets);
     argv.extend(builder.arguments);
-    let incarnation = Incarnation {
+    Ok(Incarnation {
         schema: incarnation::SCHEMA,
         id: context.launch.incarnation,
         vm: spec.id,
@@ -86,10 +84,11 @@ pub(crate) fn build(
         cgroup: place.cgroup.map(Path::to_owned),
         run_folder: place.run_folder.into(),
         argv,
+        opens: Open::list_to_value(&opens),
+        adopted: false,
         block_nodes: builder.block_nodes,
         process: None,
-    };
-    Ok((incarnation, opens))
+    })
 }
 
 struct Builder<'a> {
@@ -138,12 +137,7 @@ impl Builder<'_> {
         self.option("-m", QemuOption::default().with("size", format_args!("{}M", config.memory.0)));
         self.option("-rtc", QemuOption::default().with("base", "utc"));
         self.option("-sandbox", SANDBOX);
-        // A guest that has ended leaves a machine that can be asked why.
-        let action = QemuOption::default()
-            .with("reboot", "reset")
-            .with("shutdown", "pause")
-            .with("panic", "pause");
-        self.option("-action", action);
+        self.arguments.extend(guest_end::arguments(config.on));
         self.option("-display", "none");
         Ok(())
     }
@@ -339,4 +333,4 @@ fn port_id(port: u8) -> String {
 
 #[cfg(test)]
 #[path = "command_line_tests.rs"]
-mod tests;
+pub(crate) mod tests;

@@ -7,7 +7,10 @@ use innkeeper_model::{
 };
 use proptest::prelude::*;
 
-fn hypervisor() -> Hypervisor {
+#[path = "command_line_executed_tests.rs"]
+mod executed;
+
+pub(crate) fn hypervisor() -> Hypervisor {
     Hypervisor {
         version: "10.0.2".into(),
         program: "/usr/bin/qemu-system-x86_64".into(),
@@ -26,7 +29,7 @@ fn config(text: &str) -> VmConfig {
     config
 }
 
-fn spec(config: VmConfig) -> Spec {
+pub(crate) fn spec(config: VmConfig) -> Spec {
     let mut assigned = crate::assign::assign(&config, None, &hypervisor()).unwrap();
     assigned.uid = Some(2_000_000_007);
     Spec {
@@ -35,6 +38,7 @@ fn spec(config: VmConfig) -> Spec {
         created: Timestamp::UNIX_EPOCH,
         updated: Timestamp::UNIX_EPOCH,
         want: Want::Running,
+        draft: false,
         config,
         assigned,
     }
@@ -59,9 +63,13 @@ fn files(config: &VmConfig) -> MachineFiles {
     }
 }
 
-fn built(config: VmConfig) -> (Incarnation, Vec<Open>) {
+pub(crate) fn built(config: VmConfig) -> (Incarnation, Vec<Open>) {
+    let files = files(&config);
+    built_with(config, files)
+}
+
+fn built_with(config: VmConfig, files: MachineFiles) -> (Incarnation, Vec<Open>) {
     let spec = spec(config);
-    let files = files(&spec.config);
     let launch = Launch {
         incarnation: IncarnationId::from_uuid(spec.id.as_uuid()),
         now: Timestamp::UNIX_EPOCH,
@@ -76,7 +84,9 @@ fn built(config: VmConfig) -> (Incarnation, Vec<Open>) {
         launch: &launch,
     };
     let place = Place { run_folder: Path::new("/run/vm"), cgroup: None, boot_id: "boot" };
-    build(&context, place).unwrap()
+    let incarnation = build(&context, place).unwrap();
+    let opens = Open::list_from_value(&incarnation.opens).unwrap();
+    (incarnation, opens)
 }
 
 /// One option a line, as a person would read it.
@@ -124,7 +134,7 @@ fn a_guest_that_shares_the_daemons_user_has_no_way_out() {
         launch: &launch,
     };
     let place = Place { run_folder: Path::new("/run/vm"), cgroup: None, boot_id: "boot" };
-    let (incarnation, _) = build(&context, place).unwrap();
+    let incarnation = build(&context, place).unwrap();
     assert!(shown(&incarnation).contains(r#""restrict":true"#));
 }
 

@@ -4,12 +4,14 @@
 //! daemon's. QEMU's own sandbox, and descriptors in place of paths, hold in every mode. Guests'
 //! way to the host's loopback is closed by `innkeeper-network`.
 
+use crate::process::{Groups, UnifiedGroup};
 use innkeeper_model::{Code, Refusal, VmId, host::Safeguard};
-use rustix::{
-    fd::OwnedFd,
-    fs::{Mode, OFlags},
+use innkeeper_store::harm;
+use rustix::fs::{Mode, OFlags};
+use std::{
+    io,
+    path::{Path, PathBuf},
 };
-use std::{io, path::PathBuf};
 
 /// How QEMU confines itself, once it runs.
 pub(crate) const SANDBOX: &str =
@@ -19,7 +21,23 @@ pub(crate) const SANDBOX: &str =
 #[derive(Debug, Clone)]
 pub(crate) struct Confinement {
     root: bool,
-    hierarchies: Vec<PathBuf>,
+    hierarchies: Vec<Hierarchy>,
+}
+
+/// A hierarchy of control groups, mounted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Hierarchy {
+    folder: PathBuf,
+    kind: Kind,
+}
+
+/// Of which version of control groups it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Version 2.
+    Unified,
+    /// Version 1.
+    Named,
 }
 
 impl Confinement {
@@ -30,24 +48,41 @@ impl Confinement {
         Self { root, hierarchies: if root { hierarchies(&mounts) } else { Vec::new() } }
     }
 
+    /// Nothing.
+    #[cfg(test)]
+    pub(crate) fn none() -> Self {
+        Self { root: false, hierarchies: Vec::new() }
+    }
+
     /// The control groups of a VM, one in each hierarchy that systemd could end the daemon's
     /// processes by.
     pub(crate) fn cgroups(&self, vm: VmId) -> Vec<PathBuf> {
-        let group = |hierarchy: &PathBuf| hierarchy.join("innkeeper").join(vm.to_string());
-        self.hierarchies.iter().map(group).collect()
+        self.hierarchies.iter().map(|hierarchy| hierarchy.group(vm)).collect()
     }
 
-    /// Makes a VM's control groups and opens what a process joins them by.
+    /// Makes a VM's control groups and opens what a process is put into them by.
     ///
     /// # Errors
     /// The host refused.
-    pub(crate) fn make_cgroups(&self, vm: VmId) -> io::Result<Vec<OwnedFd>> {
-        let join = |group: PathBuf| {
-            std::fs::create_dir_all(&group)?;
-            let flags = OFlags::WRONLY | OFlags::CLOEXEC;
-            Ok(rustix::fs::open(group.join("cgroup.procs"), flags, Mode::empty())?)
+    pub(crate) fn make_cgroups(&self, vm: VmId) -> io::Result<Groups> {
+        let open = |path: &Path, flags| {
+            Ok::<_, io::Error>(rustix::fs::open(path, flags | OFlags::CLOEXEC, Mode::empty())?)
         };
-        self.cgroups(vm).into_iter().map(join).collect()
+        let mut groups = Groups::default();
+        for hierarchy in &self.hierarchies {
+            let group = hierarchy.group(vm);
+            std::fs::create_dir_all(&group)?;
+            match hierarchy.kind {
+                Kind::Unified => {
+                    groups.unified = Some(UnifiedGroup {
+                        folder: open(&group, OFlags::RDONLY | OFlags::DIRECTORY)?,
+                        procs: open(&group.join("cgroup.procs"), OFlags::WRONLY)?,
+                    });
+                }
+                Kind::Named => groups.tasks.push(open(&group.join("tasks"), OFlags::WRONLY)?),
+            }
+        }
+        Ok(groups)
     }
 
     /// Removes a VM's control groups, which must be empty.
@@ -56,7 +91,7 @@ impl Confinement {
     /// A process is still in one.
     pub(crate) fn remove_cgroups(&self, vm: VmId) -> io::Result<()> {
         for group in self.cgroups(vm) {
-            match std::fs::remove_dir(&group) {
+            match harm::remove_dir(&group) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {
                     let message = format!("a process is still in {}", group.display());
@@ -93,19 +128,34 @@ impl Confinement {
     }
 }
 
-/// The mount points of the hierarchies by which a service manager keeps track of processes: the
-/// unified one, and systemd's own where controllers are still on version 1.
-fn hierarchies(mounts: &str) -> Vec<PathBuf> {
+impl Hierarchy {
+    fn group(&self, vm: VmId) -> PathBuf {
+        self.folder.join("innkeeper").join(vm.to_string())
+    }
+}
+
+/// The hierarchies by which a service manager keeps track of processes: the unified one, and systemd's
+/// own where controllers are still on version 1. There is one unified hierarchy, wherever it is mounted.
+fn hierarchies(mounts: &str) -> Vec<Hierarchy> {
     let tracked = |line: &str| {
         let mut fields = line.split(' ');
         let (_, folder, kind, options) =
             (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
-        let of_systemd = || options.split(',').any(|option| option == "name=systemd");
-        let read_only = options.split(',').any(|option| option == "ro");
-        (!read_only && (kind == "cgroup2" || kind == "cgroup" && of_systemd()))
-            .then(|| PathBuf::from(folder))
+        let has = |wanted: &str| options.split(',').any(|option| option == wanted);
+        let kind = match kind {
+            "cgroup2" => Kind::Unified,
+            "cgroup" if has("name=systemd") => Kind::Named,
+            _ => return None,
+        };
+        (!has("ro")).then(|| Hierarchy { folder: folder.into(), kind })
     };
-    mounts.lines().filter_map(tracked).collect()
+    let mut hierarchies: Vec<Hierarchy> = Vec::new();
+    for found in mounts.lines().filter_map(tracked) {
+        if hierarchies.iter().all(|known| known.kind != found.kind) {
+            hierarchies.push(found);
+        }
+    }
+    hierarchies
 }
 
 #[cfg(test)]
@@ -120,8 +170,11 @@ cgroup /sys/fs/cgroup/memory cgroup rw,relatime,memory 0 0
 cgroup /sys/fs/cgroup/systemd cgroup rw,relatime,name=systemd 0 0
 cgroup2 /sys/fs/cgroup/unified cgroup2 rw,relatime 0 0
 cgroup2 /elsewhere cgroup2 ro,relatime 0 0
+cgroup2 /once/more cgroup2 rw,relatime 0 0
 ";
-        let expected = ["/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified"];
-        assert_eq!(hierarchies(mounts), expected.map(PathBuf::from));
+        let expected =
+            [("/sys/fs/cgroup/systemd", Kind::Named), ("/sys/fs/cgroup/unified", Kind::Unified)];
+        let expected = expected.map(|(folder, kind)| Hierarchy { folder: folder.into(), kind });
+        assert_eq!(hierarchies(mounts), expected);
     }
 }

@@ -3,6 +3,7 @@
 use crate::process::FIRST_DESCRIPTOR;
 use innkeeper_model::Layer;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::path::{Path, PathBuf};
 
 /// One thing to open for a QEMU.
@@ -23,6 +24,21 @@ pub(crate) enum Open {
     Reopened(PathBuf),
     /// A file of the distribution's, to read: firmware.
     System(PathBuf),
+}
+
+impl Open {
+    /// A list of them, as an incarnation keeps it.
+    pub(crate) fn list_to_value(opens: &[Self]) -> Value {
+        serde_json::to_value(opens).expect("plain data with text keys can be JSON")
+    }
+
+    /// The list that an incarnation keeps.
+    ///
+    /// # Errors
+    /// It is another version's, or there is none.
+    pub(crate) fn list_from_value(opens: &Value) -> Result<Vec<Self>, serde_json::Error> {
+        Vec::deserialize(opens)
+    }
 }
 
 /// The descriptors of one QEMU, in the order of their numbers.

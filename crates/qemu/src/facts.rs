@@ -25,15 +25,16 @@ impl FactKeeper {
         &self.facts
     }
 
-    /// Takes in the answer to `query-status`.
-    pub(crate) fn on_status(&mut self, status: &str, now: Timestamp) {
+    /// Takes in the answer to `query-status`. `ended` is why the guest ended, where QEMU says only that
+    /// it did.
+    pub(crate) fn on_status(&mut self, status: &str, ended: EndReason, now: Timestamp) {
         let (machine, end) = match status {
             "running" | "suspended" => (MachineState::Running, None),
             "prelaunch" | "inmigrate" => (MachineState::Created, None),
-            "shutdown" => (MachineState::Ended, Some(EndReason::GuestShutdown)),
+            "shutdown" => (MachineState::Ended, Some(ended)),
             "guest-panicked" => (MachineState::Ended, Some(EndReason::GuestPanic)),
-            // paused, io-error, internal-error, watchdog, debug, and whatever QEMU learns to say of
-            // a machine that does not run.
+            // paused, finish-migrate and postmigrate (whose memory is saved), io-error, internal-error,
+            // watchdog, debug, and whatever QEMU learns to say of a machine that does not run.
             _ => (MachineState::Paused, None),
         };
         self.enter(machine, now);
@@ -163,6 +164,21 @@ mod tests {
             keeper.on_event(&reset, Timestamp::UNIX_EPOCH);
         }
         assert_eq!(keeper.facts().resets, 2);
+    }
+
+    /// What happened while no daemon listened shows in the status alone.
+    #[test]
+    fn an_end_that_nobody_saw_has_its_reason() {
+        for (status, ended, expected) in [
+            ("shutdown", EndReason::GuestReset, EndReason::GuestReset),
+            ("shutdown", EndReason::GuestShutdown, EndReason::GuestShutdown),
+            ("guest-panicked", EndReason::GuestShutdown, EndReason::GuestPanic),
+        ] {
+            let mut keeper = FactKeeper::new(MachineState::Unresponsive, Timestamp::UNIX_EPOCH);
+            keeper.on_status(status, ended, Timestamp::UNIX_EPOCH);
+            assert_eq!(keeper.facts().machine, MachineState::Ended);
+            assert_eq!(keeper.facts().last_end, Some(expected));
+        }
     }
 
     #[test]

@@ -5,7 +5,6 @@ use crate::{
     descriptors::Open,
     process::{Process, Spawn, open_folder, spawn},
     run_folder::RunFolder,
-    steps::Launch,
 };
 use innkeeper_model::{Incarnation, Refusal};
 use innkeeper_storage::{Access, Storage};
@@ -20,9 +19,9 @@ pub(crate) fn start(
     folder: &RunFolder,
     confinement: &Confinement,
     storage: &Storage,
-    launch: Launch,
+    mut incarnation: Incarnation,
 ) -> io::Result<(Process, Incarnation)> {
-    let Launch { mut incarnation, opens } = launch;
+    let opens = Open::list_from_value(&incarnation.opens)?;
     let descriptors = opens
         .iter()
         .map(|open| open_one(folder, storage, open))

@@ -1,14 +1,16 @@
 //! The QEMU driver: one process a VM, started directly, spoken to over QMP.
 //!
-//! - `command_line` turns a spec into an incarnation: pure.
+//! - `command_line` turns a spec into an incarnation, `restore` a memory image: pure.
 //! - `process` starts, names and ends processes; `confine` says what they may do.
-//! - `qmp` is the control protocol; `machine` keeps one running machine and its facts.
+//! - `qmp` is the control protocol; `machine` is one running machine, `keeper` keeps its facts.
+//! - `foreign` sees the machines of others, `adopt` takes one over.
 //! - `steps` is this driver's part of every plan; `driver` does them.
 //!
 //! A QEMU outlives the daemon. What is needed to find it again is in its run folder, and only what
 //! is found by such a record is ever signalled.
 
 mod accelerator;
+mod adopt;
 mod assign;
 mod block;
 mod command_line;
@@ -17,16 +19,21 @@ mod console;
 mod descriptors;
 mod driver;
 mod facts;
+mod foreign;
+mod guest_end;
 mod host;
+mod keeper;
 mod launch;
 mod machine;
 mod option;
 mod process;
 mod qmp;
 mod records;
+mod restore;
 mod run_folder;
 mod serial;
 mod steps;
+mod steps_v1;
 
 pub use accelerator::AcceleratorChoice;
 pub use driver::{QemuDriver, QemuOptions};

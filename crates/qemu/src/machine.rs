@@ -1,58 +1,58 @@
 //! One running machine: its process, its connection, and its facts.
 //!
-//! A keeper task of its own listens to QEMU and watches the process; it is the only one that writes
-//! the machine's facts. It reconnects when the connection is lost while the process lives. It never
-//! acts: what follows from a fact is the engine's to decide.
+//! A keeper task of its own keeps the facts; see `keeper`.
 
 use crate::{
     command_line::{SERIAL_RING, SERIAL_RING_ID},
     console,
     facts::FactKeeper,
+    guest_end,
+    keeper::Keeper,
     process::Process,
     qmp::{
-        Event, Qmp, QmpError,
-        commands::{Command, QueryStatus, RingbufRead},
+        Qmp, QmpError,
+        commands::{Command, RingbufRead, SetAction},
     },
-    run_folder::{QMP_SOCKET, RunFolder, SERIAL_SOCKET},
+    run_folder::{RunFolder, SERIAL_SOCKET},
     serial,
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD as BASE64};
 use innkeeper_driver::Observer;
-use innkeeper_model::{
-    Code, Facts, HypervisorEvent, Incarnation, MachineState, Refusal, Timestamp, VmId,
-};
-use rustix::process::Signal;
+use innkeeper_model::{Code, Facts, Incarnation, MachineState, Refusal, Timestamp, VmId};
+use rustix::{fd::OwnedFd, process::Signal};
 use std::{
-    io,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError, Weak,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
-use tokio::{
-    io::DuplexStream,
-    sync::{mpsc, watch},
-};
+use tokio::{io::DuplexStream, sync::watch};
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{debug, warn};
 
-/// How long to wait before connecting again to a QEMU that hung up but lives.
-const RECONNECT_AFTER: Duration = Duration::from_millis(500);
+/// How often something that QEMU does in the background is asked after, beside its events.
+const ASK_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
-/// How often QEMU's log is kept from growing: a guest can make QEMU complain without end.
-const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(60);
+/// How long a firmware that is reset may take until it has reset the machine once more, as SeaBIOS does
+/// to get at its own beginning. It takes 30 ms, and more on a loaded host.
+const FIRMWARE_RESETS_WITHIN: Duration = Duration::from_secs(3);
 
 /// A machine whose process lives, or has just died.
 #[derive(Debug)]
 pub(crate) struct Machine {
-    vm: VmId,
-    folder: RunFolder,
-    process: Process,
-    killed: AtomicBool,
+    pub(crate) vm: VmId,
+    pub(crate) folder: RunFolder,
+    pub(crate) process: Process,
+    /// Whether it is Innkeeper who ends the process.
+    pub(crate) killed: AtomicBool,
     incarnation: Arc<Incarnation>,
     connection: watch::Receiver<Option<Arc<Qmp>>>,
     facts: watch::Receiver<Facts>,
+    /// Changes whenever something that QEMU does in the background may have come further.
+    progress: watch::Receiver<()>,
+    /// What will make the guest's reboots end the machine again.
+    rearming: Mutex<Option<AbortOnDropHandle<()>>>,
     /// The one place at the serial console.
     seat: Arc<tokio::sync::Mutex<()>>,
     /// What was taken from the serial ring and is not in its file yet. One reader at a time, since
@@ -73,6 +73,7 @@ impl Machine {
         let (connection_to, connection) = watch::channel(None);
         let keeper = FactKeeper::new(begins_as, Timestamp::now());
         let (facts_to, facts) = watch::channel(keeper.facts().clone());
+        let (progress_to, progress) = watch::channel(());
         observer.facts(incarnation.vm, keeper.facts().clone());
         let machine = Arc::new(Self {
             vm: incarnation.vm,
@@ -82,6 +83,8 @@ impl Machine {
             incarnation,
             connection,
             facts,
+            progress,
+            rearming: Mutex::default(),
             seat: Arc::default(),
             taken: tokio::sync::Mutex::default(),
         });
@@ -90,6 +93,7 @@ impl Machine {
             observer,
             connection: connection_to,
             facts: facts_to,
+            progress: progress_to,
             keeper,
         };
         let keeper = AbortOnDropHandle::new(tokio::spawn(keeper.run()));
@@ -133,12 +137,18 @@ impl Machine {
 
     /// What to say of a process that ended when it should not have.
     fn died(&self) -> Refusal {
+        let refusal = Refusal::new(Code::HypervisorFailed, "QEMU ended before it was done");
+        self.with_log(refusal).with_hint("see `inn logs --hypervisor VM`")
+    }
+
+    /// The same refusal, with QEMU's own last words.
+    pub(crate) fn with_log(&self, mut refusal: Refusal) -> Refusal {
         let output = self.folder.read_output().unwrap_or_default();
         let output = String::from_utf8_lossy(&output);
-        let mut refusal = Refusal::new(Code::HypervisorFailed, "QEMU ended before the VM ran");
-        refusal.causes.extend(output.lines().rev().take(5).map(str::to_owned));
-        refusal.causes.reverse();
-        refusal.with_hint("see `inn logs --hypervisor VM`")
+        let mut last: Vec<_> = output.lines().rev().take(5).map(str::to_owned).collect();
+        last.reverse();
+        refusal.causes.extend(last);
+        refusal
     }
 
     /// Sends a command over the current connection.
@@ -146,19 +156,80 @@ impl Machine {
     /// # Errors
     /// QEMU refused, did not answer, or is not connected.
     pub(crate) async fn execute<C: Command>(&self, command: &C) -> Result<C::Answer, Refusal> {
-        let qmp = self.connection.borrow().clone();
-        let outcome = match qmp {
-            Some(qmp) => qmp.execute(command).await,
-            None => Err(QmpError::Closed),
-        };
-        outcome.map_err(|error| {
-            let code = match &error {
-                QmpError::Timeout(_) => Code::Timeout,
-                _ => Code::HypervisorFailed,
-            };
-            let refusal = Refusal::new(code, error.to_string()).caused_by(&error);
-            refusal.with_hint("if the VM does not answer, `inn kill VM` ends it")
-        })
+        let answer = async { self.connection()?.execute(command).await };
+        answer.await.map_err(|error| refusal(&error))
+    }
+
+    /// The same with an open file for QEMU.
+    ///
+    /// # Errors
+    /// As above.
+    pub(crate) async fn execute_with<C: Command>(
+        &self,
+        command: &C,
+        descriptor: OwnedFd,
+    ) -> Result<C::Answer, Refusal> {
+        let answer = async { self.connection()?.execute_with(command, descriptor).await };
+        answer.await.map_err(|error| refusal(&error))
+    }
+
+    fn connection(&self) -> Result<Arc<Qmp>, QmpError> {
+        self.connection.borrow().clone().ok_or(QmpError::Closed)
+    }
+
+    /// Waits until something that QEMU does in the background has come to its end: `ask` asks, and says
+    /// `None` while it has not. It is asked again at QEMU's events and every [`ASK_AGAIN_AFTER`], also
+    /// after QEMU did not answer: it may be waiting for a disk.
+    ///
+    /// # Errors
+    /// What `ask` refused; QEMU ended.
+    pub(crate) async fn until<T>(
+        &self,
+        ask: impl AsyncFn(&Self) -> Result<Option<T>, Refusal>,
+    ) -> Result<T, Refusal> {
+        let mut progress = self.progress.clone();
+        loop {
+            progress.mark_unchanged();
+            match ask(self).await {
+                Ok(Some(end)) => return Ok(end),
+                Ok(None) => {}
+                Err(_) if self.facts().machine == MachineState::Absent => return Err(self.died()),
+                Err(refusal) if refusal.code == Code::Timeout => {
+                    debug!(vm = %self.vm, %refusal, "QEMU is busy");
+                }
+                Err(refusal) => return Err(refusal),
+            }
+            if let Ok(Err(_)) = tokio::time::timeout(ASK_AGAIN_AFTER, progress.changed()).await {
+                // The keeper is gone: nobody tells any more.
+                tokio::time::sleep(ASK_AGAIN_AFTER).await;
+            }
+        }
+    }
+
+    /// Whether the machine ends when its guest reboots.
+    pub(crate) fn ends_on_reboot(&self) -> bool {
+        guest_end::ends_on_reboot(&self.incarnation.argv)
+    }
+
+    /// Lets the machine be reset in place, by the host too: QEMU takes that for a reboot.
+    ///
+    /// # Errors
+    /// QEMU refused or did not answer.
+    pub(crate) async fn let_reset(&self) -> Result<(), Refusal> {
+        self.rearming().take();
+        self.execute(&SetAction { reboot: "reset" }).await.map(drop)
+    }
+
+    /// Makes the guest's reboots end the machine again, once it has run for long enough that its
+    /// firmware's own are over.
+    pub(crate) fn end_on_reboot(self: &Arc<Self>) {
+        let rearm = rearm(Arc::downgrade(self), self.facts.clone());
+        *self.rearming() = Some(AbortOnDropHandle::new(tokio::spawn(rearm)));
+    }
+
+    fn rearming(&self) -> std::sync::MutexGuard<'_, Option<AbortOnDropHandle<()>>> {
+        // Only a handle is put in or taken out under the lock.
+        self.rearming.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Opens the serial console.
@@ -170,6 +241,10 @@ impl Machine {
             Refusal::new(Code::InUse, "the console has a viewer already")
                 .with_hint("`inn logs` shows what the guest wrote without taking the console")
         })?;
+        if self.incarnation.adopted && !self.folder.has(SERIAL_SOCKET) {
+            let message = "the machine was adopted, and its serial line has no socket";
+            return Err(Refusal::new(Code::Unsupported, message));
+        }
         let socket = self.folder.connect(SERIAL_SOCKET).await.map_err(|error| {
             Refusal::new(Code::HypervisorFailed, "the serial console cannot be reached")
                 .caused_by(&error)
@@ -177,9 +252,14 @@ impl Machine {
         Ok(console::open(socket, seat))
     }
 
+    /// Notes that it is Innkeeper who ends the process.
+    pub(crate) fn end_is_ours(&self) {
+        self.killed.store(true, Ordering::Relaxed);
+    }
+
     /// Ends the process at once.
     pub(crate) fn kill(&self, why: &str) {
-        self.killed.store(true, Ordering::Relaxed);
+        self.end_is_ours();
         self.process.signal(Signal::KILL, why);
     }
 
@@ -206,99 +286,29 @@ impl Machine {
     }
 }
 
-struct Keeper {
-    machine: Arc<Machine>,
-    observer: Arc<dyn Observer>,
-    connection: watch::Sender<Option<Arc<Qmp>>>,
-    facts: watch::Sender<Facts>,
-    keeper: FactKeeper,
-}
-
-impl Keeper {
-    async fn run(mut self) {
-        let machine = self.machine.clone();
-        let mut ended = std::pin::pin!(machine.process.ended());
-        loop {
-            let served = tokio::select! {
-                biased;
-                status = &mut ended => break self.exited(status),
-                served = self.serve() => served,
-            };
-            self.connection.send_replace(None);
-            if let Err(error) = served {
-                self.unreachable(&error);
-            }
-            tokio::select! {
-                biased;
-                status = &mut ended => break self.exited(status),
-                () = tokio::time::sleep(RECONNECT_AFTER) => {}
-            }
-        }
-    }
-
-    /// Serves one connection until it is lost.
-    async fn serve(&mut self) -> Result<(), QmpError> {
-        let socket = self.machine.folder.connect(QMP_SOCKET).await.map_err(QmpError::Connect)?;
-        let (qmp, mut events) = Qmp::negotiate(socket).await?;
-        // What happened while nobody listened shows in the status alone.
-        let status = qmp.execute(&QueryStatus {}).await?;
-        let qmp = Arc::new(qmp);
-        self.update(|keeper, now| keeper.on_status(&status.status, now));
-        self.connection.send_replace(Some(qmp.clone()));
-        self.listen(&mut events).await;
-        Ok(())
-    }
-
-    async fn listen(&mut self, events: &mut mpsc::UnboundedReceiver<Event>) {
-        let mut housekeeping = tokio::time::interval(HOUSEKEEPING_EVERY);
-        loop {
-            let event = tokio::select! {
-                event = events.recv() => event,
-                _ = housekeeping.tick() => {
-                    if let Err(error) = self.machine.folder.bound_output() {
-                        debug!(vm = %self.machine.vm, %error, "cannot shorten QEMU's log");
-                    }
-                    continue;
-                }
-            };
-            let Some(event) = event else { return };
-            self.update(|keeper, now| keeper.on_event(&event, now));
-            let event =
-                HypervisorEvent { at: event.time.timestamp(), name: event.name, data: event.data };
-            self.observer.event(self.machine.vm, event);
-        }
-    }
-
-    fn unreachable(&mut self, error: &QmpError) {
-        match error {
-            QmpError::Connect(_) | QmpError::Closed => {
-                debug!(vm = %self.machine.vm, %error, "QEMU is not reachable");
-            }
-            _ => {
-                warn!(vm = %self.machine.vm, %error, "QEMU does not answer");
-                self.update(FactKeeper::on_silence);
-            }
-        }
-    }
-
-    fn exited(&mut self, status: io::Result<Option<String>>) {
-        let killed = self.machine.killed.load(Ordering::Relaxed);
-        let status = status.unwrap_or_else(|error| {
-            warn!(vm = %self.machine.vm, %error, "cannot watch QEMU's process");
-            None
-        });
-        debug!(vm = %self.machine.vm, ?status, killed, "QEMU has ended");
-        self.update(|keeper, now| keeper.on_exit(killed, status, now));
-    }
-
-    fn update(&mut self, change: impl FnOnce(&mut FactKeeper, Timestamp)) {
-        change(&mut self.keeper, Timestamp::now());
-        let new = self.keeper.facts();
-        if *self.facts.borrow() == *new {
+async fn rearm(machine: Weak<Machine>, mut facts: watch::Receiver<Facts>) {
+    let runs = |facts: &Facts| facts.machine == MachineState::Running;
+    loop {
+        if facts.wait_for(runs).await.is_err() {
             return;
         }
-        // Told first, so that whoever waits for a fact and then asks the view finds it there.
-        self.observer.facts(self.machine.vm, new.clone());
-        self.facts.send_replace(new.clone());
+        let held = facts.wait_for(|facts| !runs(facts));
+        if tokio::time::timeout(FIRMWARE_RESETS_WITHIN, held).await.is_err() {
+            break;
+        }
     }
+    let Some(machine) = machine.upgrade() else { return };
+    if let Err(error) = machine.execute(&SetAction { reboot: "shutdown" }).await {
+        // Asked for again at the next connection; until then a reboot is a reset in place.
+        warn!(vm = %machine.vm, %error, "a reboot of the guest does not end the machine");
+    }
+}
+
+fn refusal(error: &QmpError) -> Refusal {
+    let code = match error {
+        QmpError::Timeout(_) => Code::Timeout,
+        _ => Code::HypervisorFailed,
+    };
+    let refusal = Refusal::new(code, error.to_string()).caused_by(error);
+    refusal.with_hint("if the VM does not answer, `inn kill VM` ends it")
 }

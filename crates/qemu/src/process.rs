@@ -40,8 +40,30 @@ pub(crate) struct Spawn<'a> {
     pub(crate) output: OwnedFd,
     /// The user and group that it becomes, without other groups.
     pub(crate) uid: Option<u32>,
-    /// The `cgroup.procs` files of the groups that it joins before anything is charged to it.
-    pub(crate) cgroups: Vec<OwnedFd>,
+    /// The control groups that it is in before anything is charged to it.
+    pub(crate) cgroups: Groups,
+}
+
+/// The control groups of a child, opened.
+///
+/// Writing to `cgroup.procs` makes the kernel wait for every processor, 7 ms or more. There is a quick
+/// way into either kind of hierarchy: being born in a group of the unified one, and moving a lone thread
+/// by `tasks` in the others.
+#[derive(Debug, Default)]
+pub(crate) struct Groups {
+    /// The one of the unified hierarchy.
+    pub(crate) unified: Option<UnifiedGroup>,
+    /// The `tasks` files of the others.
+    pub(crate) tasks: Vec<OwnedFd>,
+}
+
+/// A control group of the unified hierarchy.
+#[derive(Debug)]
+pub(crate) struct UnifiedGroup {
+    /// Its folder, to be born in.
+    pub(crate) folder: OwnedFd,
+    /// Its `cgroup.procs`, where the kernel cannot do that.
+    pub(crate) procs: OwnedFd,
 }
 
 /// Why no child was started. Nothing is left of it.
@@ -80,12 +102,17 @@ pub(crate) fn spawn(
     record: impl FnOnce(ProcessIdentity) -> io::Result<()>,
 ) -> Result<(Process, ProcessIdentity), SpawnError> {
     let child = Child::prepare(&spawn)?;
-    // SAFETY: between fork and exec the child calls only async-signal-safe functions, on memory
-    // that was prepared before the fork.
-    let pid = match unsafe { libc::fork() } {
-        -1 => return Err(SpawnError::Parent("a new process", io::Error::last_os_error())),
-        0 => child.run(),
-        pid => Pid::from_raw(pid).expect("fork gives a parent a positive pid"),
+    let born_in_group = child.unified.as_ref().and_then(|unified| fork_into(&unified.folder));
+    let pid = match born_in_group {
+        Some(Forked::Child) => child.run(None),
+        Some(Forked::Parent(pid)) => pid,
+        // SAFETY: between fork and exec the child calls only async-signal-safe functions, on memory
+        // that was prepared before the fork.
+        None => match unsafe { libc::fork() } {
+            -1 => return Err(SpawnError::Parent("a new process", io::Error::last_os_error())),
+            0 => child.run(child.unified.as_ref().map(|unified| &unified.procs)),
+            pid => Pid::from_raw(pid).expect("fork gives a parent a positive pid"),
+        },
     };
     let Child { go, report, .. } = child;
     drop(go.child_end);
@@ -117,6 +144,37 @@ pub(crate) fn spawn(
     launched
 }
 
+/// On which side of a fork this is.
+enum Forked {
+    Child,
+    Parent(Pid),
+}
+
+/// Forks a child that is born in a control group. `None` where the kernel or a filter of system calls
+/// does not let it.
+///
+/// The C library does not know of such a child, and takes its parent's threads for the child's: calls
+/// that it does in all threads, such as `setresuid`, must be made without it.
+fn fork_into(group: &OwnedFd) -> Option<Forked> {
+    // Not in `libc`, whose flags are of 32 bits.
+    const CLONE_INTO_CGROUP: u64 = 1 << 33;
+    // SAFETY: zero is a valid value of each field, and means that it is not used.
+    let mut arguments: libc::clone_args = unsafe { std::mem::zeroed() };
+    arguments.flags = CLONE_INTO_CGROUP;
+    arguments.exit_signal = libc::SIGCHLD as u64;
+    arguments.cgroup = group.as_raw_fd() as u64;
+    // SAFETY: the arguments live for as long as the call; the child has memory of its own, as after a
+    // fork, and calls only what may be called then.
+    let pid = unsafe {
+        libc::syscall(libc::SYS_clone3, &raw const arguments, size_of::<libc::clone_args>())
+    };
+    match i32::try_from(pid).ok()? {
+        0 => Some(Forked::Child),
+        pid @ 1.. => Pid::from_raw(pid).map(Forked::Parent),
+        _ => None,
+    }
+}
+
 /// A pipe of which a parent and a child hold one end each.
 struct Pipe {
     parent_end: OwnedFd,
@@ -131,7 +189,8 @@ struct Child {
     null: OwnedFd,
     output: OwnedFd,
     descriptors: Vec<OwnedFd>,
-    cgroups: Vec<OwnedFd>,
+    unified: Option<UnifiedGroup>,
+    tasks: Vec<OwnedFd>,
     folder: OwnedFd,
     uid: Option<u32>,
     go: Pipe,
@@ -161,6 +220,12 @@ impl Child {
         let argv: Vec<CString> =
             spawn.argv.iter().map(|arg| CString::new(arg.as_str())).collect::<Result<_, _>>()?;
         let argv_pointers = argv.iter().map(|arg| arg.as_ptr()).chain([std::ptr::null()]).collect();
+        let unified = spawn.cgroups.unified.as_ref().map(|UnifiedGroup { folder, procs }| {
+            Ok::<_, SpawnError>(UnifiedGroup {
+                folder: lift(folder.as_fd())?,
+                procs: lift(procs.as_fd())?,
+            })
+        });
         let null = File::open("/dev/null").map_err(|e| SpawnError::Parent("/dev/null", e))?;
         Ok(Self {
             argv,
@@ -169,7 +234,8 @@ impl Child {
             null: lift(null.as_fd())?,
             output: lift(spawn.output.as_fd())?,
             descriptors: lift_all(&spawn.descriptors)?,
-            cgroups: lift_all(&spawn.cgroups)?,
+            unified: unified.transpose()?,
+            tasks: lift_all(&spawn.cgroups.tasks)?,
             folder: lift(spawn.folder)?,
             uid: spawn.uid,
             go: Pipe { parent_end: go_write, child_end: go_read },
@@ -177,12 +243,13 @@ impl Child {
         })
     }
 
-    /// The child's side. Only async-signal-safe calls from here on: no allocation, no locks.
-    fn run(&self) -> ! {
+    /// The child's side. Only async-signal-safe calls from here on: no allocation, no locks. `procs` is of
+    /// the unified group where the child was not born in it.
+    fn run(&self, procs: Option<&OwnedFd>) -> ! {
         // SAFETY: each call is async-signal-safe, with pointers into memory made before the fork.
         unsafe {
             let mut stage = 0;
-            if self.become_the_program(&mut stage).is_none() {
+            if self.become_the_program(procs, &mut stage).is_none() {
                 let errno = *libc::__errno_location();
                 let mut told = [stage; 5];
                 told[1..].copy_from_slice(&errno.to_ne_bytes());
@@ -204,8 +271,9 @@ impl Child {
     ///
     /// # Safety
     /// To be called in a forked child only.
-    unsafe fn become_the_program(&self, stage: &mut u8) -> Option<()> {
+    unsafe fn become_the_program(&self, procs: Option<&OwnedFd>, stage: &mut u8) -> Option<()> {
         let ok = |result: libc::c_int| (result >= 0).then_some(());
+        let done = |result: libc::c_long| (result >= 0).then_some(());
         // SAFETY: see `run`.
         unsafe {
             ok(libc::dup2(self.null.as_raw_fd(), 0))?;
@@ -222,8 +290,8 @@ impl Child {
             ))?;
 
             *stage = 1;
-            for cgroup in &self.cgroups {
-                ok(libc::write(cgroup.as_raw_fd(), c"0".as_ptr().cast(), 1) as libc::c_int)?;
+            for group in procs.into_iter().chain(&self.tasks) {
+                ok(libc::write(group.as_raw_fd(), c"0".as_ptr().cast(), 1) as libc::c_int)?;
             }
             *stage = 2;
             ok(libc::fchdir(self.folder.as_raw_fd()))?;
@@ -248,12 +316,13 @@ impl Child {
             ok(libc::setrlimit(libc::RLIMIT_CORE, &raw const none))?;
             let files = libc::rlimit { rlim_cur: MAX_FILES, rlim_max: MAX_FILES };
             ok(libc::setrlimit(libc::RLIMIT_NOFILE, &raw const files))?;
+            // See `fork_into` for why these are not the C library's.
             if let Some(uid) = self.uid {
                 *stage = 4;
-                ok(libc::setgroups(0, std::ptr::null()))?;
+                done(libc::syscall(libc::SYS_setgroups, 0, std::ptr::null::<libc::gid_t>()))?;
                 *stage = 5;
-                ok(libc::setresgid(uid, uid, uid))?;
-                ok(libc::setresuid(uid, uid, uid))?;
+                done(libc::syscall(libc::SYS_setresgid, uid, uid, uid))?;
+                done(libc::syscall(libc::SYS_setresuid, uid, uid, uid))?;
             }
             ok(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))?;
             *stage = 6;
@@ -341,6 +410,15 @@ fn identity_of(pid: Pid) -> io::Result<ProcessIdentity> {
     Ok(ProcessIdentity { pid: pid.unsigned_abs(), start_ticks })
 }
 
+/// The same for a pid that was read somewhere.
+///
+/// # Errors
+/// There is no such process, or the host refused to say.
+pub(crate) fn identity_of_pid(pid: u32) -> io::Result<ProcessIdentity> {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    identity_of(pid.ok_or(io::ErrorKind::NotFound)?)
+}
+
 /// Field 22 of proc_pid_stat(5). The second field, the program's name in brackets, may itself have
 /// spaces and brackets, so fields are counted from the last bracket.
 fn start_ticks(stat: &str) -> Option<u64> {
@@ -358,6 +436,8 @@ pub(crate) fn open_folder(path: &Path) -> io::Result<OwnedFd> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::confine::Confinement;
+    use innkeeper_model::VmId;
     use std::io::Seek;
 
     fn run(argv: &[&str], descriptors: Vec<OwnedFd>) -> (Result<Process, SpawnError>, File) {
@@ -370,7 +450,7 @@ mod tests {
             descriptors,
             output: output.try_clone().unwrap().into(),
             uid: None,
-            cgroups: Vec::new(),
+            cgroups: Default::default(),
         };
         (spawn(request, |_| Ok(())).map(|(process, _)| process), output)
     }
@@ -393,6 +473,44 @@ mod tests {
         assert_eq!(text(output), "handed over0\n1\n2\n3\n4\n");
     }
 
+    /// As QEMU is started by root: in groups of its own, and as a user of its own.
+    #[tokio::test]
+    async fn a_child_is_in_its_groups_however_it_came_there() {
+        let (confinement, vm) = (Confinement::detect(), VmId::new());
+        let groups = confinement.cgroups(vm);
+        if groups.is_empty() {
+            eprintln!("this host lets nobody make control groups: not tried");
+            return;
+        }
+        for kernel_can in [true, false] {
+            let mut cgroups = confinement.make_cgroups(vm).unwrap();
+            if let (Some(unified), false) = (&mut cgroups.unified, kernel_can) {
+                // Nothing that a child could be born in.
+                unified.folder = open_folder(Path::new("/")).unwrap();
+            }
+            let starts_in = open_folder(Path::new("/")).unwrap();
+            let output = tempfile::tempfile().unwrap();
+            let script = "id -u; id -g; id -G; cat /proc/self/cgroup";
+            let argv = ["/bin/sh".into(), "-c".into(), script.into()];
+            let request = Spawn {
+                argv: &argv,
+                folder: starts_in.as_fd(),
+                descriptors: Vec::new(),
+                output: output.try_clone().unwrap().into(),
+                uid: Some(4242),
+                cgroups,
+            };
+            let (child, _) = spawn(request, |_| Ok(())).unwrap();
+            assert_eq!(child.ended().await.unwrap().as_deref(), Some("exit status 0"));
+            let said = text(output);
+            assert!(said.starts_with("4242\n4242\n4242\n"), "{said}");
+            let own = format!("/innkeeper/{vm}");
+            let joined = said.lines().filter(|line| line.ends_with(&own)).count();
+            assert_eq!(joined, groups.len(), "{said}");
+            confinement.remove_cgroups(vm).unwrap();
+        }
+    }
+
     #[tokio::test]
     async fn a_program_that_is_not_there_is_told_by_its_stage() {
         let (child, _output) = run(&["/nowhere/at-all"], Vec::new());
@@ -412,7 +530,7 @@ mod tests {
             descriptors: Vec::new(),
             output: tempfile::tempfile().unwrap().into(),
             uid: None,
-            cgroups: Vec::new(),
+            cgroups: Default::default(),
         };
         let refused = spawn(request, |_| Err(io::ErrorKind::StorageFull.into()));
         assert!(matches!(refused, Err(SpawnError::Record(_))));

@@ -4,13 +4,13 @@
 //! starts in the folder `private` inside, which is its user's, and can reach nothing outside it.
 
 use innkeeper_model::{Code, Incarnation, Refusal, VmId};
-use innkeeper_store::write_atomically;
+use innkeeper_store::{harm, write_atomically};
 use rustix::fd::{AsRawFd, OwnedFd};
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Read, Seek, SeekFrom},
     os::unix::{
-        fs::{DirBuilderExt, OpenOptionsExt, chown},
+        fs::{DirBuilderExt, OpenOptionsExt, chown, symlink},
         net::UnixListener,
     },
     path::{Path, PathBuf},
@@ -79,7 +79,7 @@ impl RunFolder {
     /// # Errors
     /// The host refused.
     pub(crate) fn remove(&self) -> io::Result<()> {
-        ignore_missing(fs::remove_dir_all(&self.path))
+        ignore_missing(harm::remove_dir_all(&self.path))
     }
 
     /// Removes what belongs to a running machine, and keeps the logs of the run.
@@ -88,11 +88,11 @@ impl RunFolder {
     /// The host refused.
     pub(crate) fn put_away(&self) -> io::Result<()> {
         for name in [QMP_SOCKET, SERIAL_SOCKET, RAN] {
-            ignore_missing(fs::remove_file(self.path.join(name)))?;
+            ignore_missing(harm::remove_file(&self.path.join(name)))?;
         }
-        ignore_missing(fs::remove_dir_all(self.private()))?;
+        ignore_missing(harm::remove_dir_all(&self.private()))?;
         // Last, so that a daemon that dies on the way finds the record and does this again.
-        ignore_missing(fs::remove_file(self.record()))
+        ignore_missing(harm::remove_file(&self.record()))
     }
 
     /// The file that a machine is on record in.
@@ -142,6 +142,19 @@ impl RunFolder {
         let folder = File::open(&self.path)?;
         let listener = UnixListener::bind(through(&folder, name))?;
         Ok(listener.into())
+    }
+
+    /// Puts a link to somebody else's socket in place of a socket of this name.
+    ///
+    /// # Errors
+    /// The host refused.
+    pub(crate) fn link(&self, name: &str, to: &Path) -> io::Result<()> {
+        symlink(to, self.path.join(name))
+    }
+
+    /// Whether there is something of this name.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.path.join(name).symlink_metadata().is_ok()
     }
 
     /// Connects to the socket of this name.

@@ -1,49 +1,84 @@
 //! This driver's part of every plan, as data.
 
-use crate::{command_line::Place, confine::Confinement, descriptors::Open, run_folder::RunFolder};
+use crate::{
+    adopt::Adopted, command_line, command_line::Place, confine::Confinement, restore,
+    run_folder::RunFolder, steps_v1,
+};
 use innkeeper_driver::{Crash, Operation, PlanContext, Step, StepError};
-use innkeeper_model::{Code, Incarnation, Refusal};
+use innkeeper_model::{Code, Incarnation, IncarnationId, MachineState, Refusal};
 use serde::{Deserialize, Serialize};
-use std::{path::Path, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
-/// The version of the steps' shape that this binary writes.
-const SCHEMA: u32 = 1;
+/// The version of the steps' shape that this binary writes. It reads this one and those before.
+const SCHEMA: u32 = 2;
 
 /// One step of this driver.
+///
+/// `of` is the machine that a step is for. A step that is done again after a crash may find a newer one
+/// of the same VM, and does nothing to it. It is absent where nothing was known of the machine.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum QemuStep {
     /// Make the run folder and the control groups.
     Prepare {
+        of: Option<IncarnationId>,
         /// Whose folder QEMU starts in.
         uid: Option<u32>,
     },
     /// Start QEMU with the CPUs held, and reach it.
-    Launch(Box<Launch>),
+    Launch(Box<Incarnation>),
     /// Let the CPUs run.
-    Continue,
+    Continue {
+        of: Option<IncarnationId>,
+        /// Whether they go on from a memory image, which is worth nothing from then on. So it must be
+        /// known whether they did.
+        from_memory: bool,
+    },
     /// Hold them.
-    Pause,
+    Pause {
+        of: Option<IncarnationId>,
+        /// Whether they ran, and run again when this is undone.
+        ran: bool,
+    },
+    /// Write the memory of a machine that is held to a file.
+    SaveMemory {
+        of: Option<IncarnationId>,
+        /// The file, in storage's folder.
+        file: PathBuf,
+    },
+    /// Have a machine that was launched for it take over a memory image.
+    LoadMemory {
+        of: Option<IncarnationId>,
+        /// The file, in storage's folder.
+        file: PathBuf,
+        /// The checksum of the image that is meant.
+        checksum: String,
+    },
+    /// Write the guest's memory to a file, for a debugger.
+    DumpMemory {
+        of: Option<IncarnationId>,
+        /// The file, in storage's folder.
+        file: PathBuf,
+    },
     /// Press the power button until the guest has ended.
     PowerDown {
+        of: Option<IncarnationId>,
         /// How long the guest may take, in milliseconds.
         timeout_ms: u64,
     },
     /// Press the reset button.
-    Reset,
+    Reset { of: Option<IncarnationId> },
     /// End QEMU, politely where its guest has ended.
-    Quit,
+    Quit { of: Option<IncarnationId> },
     /// End QEMU at once.
-    Kill,
-    /// Remove what belonged to the running machine, and keep its logs.
-    PutAway,
-}
-
-/// What a QEMU is started with.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Launch {
-    pub(crate) incarnation: Incarnation,
-    pub(crate) opens: Vec<Open>,
+    Kill { of: Option<IncarnationId> },
+    /// Remove what belonged to the machine, and keep its logs.
+    PutAway { of: Option<IncarnationId> },
+    /// Take charge of a QEMU that somebody else started.
+    Adopt(Box<Adopted>),
 }
 
 impl QemuStep {
@@ -51,21 +86,25 @@ impl QemuStep {
         match self {
             Self::Prepare { .. } => "qemu/prepare",
             Self::Launch(_) => "qemu/launch",
-            Self::Continue => "qemu/continue",
-            Self::Pause => "qemu/pause",
+            Self::Continue { .. } => "qemu/continue",
+            Self::Pause { .. } => "qemu/pause",
+            Self::SaveMemory { .. } => "qemu/save-memory",
+            Self::LoadMemory { .. } => "qemu/load-memory",
+            Self::DumpMemory { .. } => "qemu/dump-memory",
             Self::PowerDown { .. } => "qemu/power-down",
-            Self::Reset => "qemu/reset",
-            Self::Quit => "qemu/quit",
-            Self::Kill => "qemu/kill",
-            Self::PutAway => "qemu/put-away",
+            Self::Reset { .. } => "qemu/reset",
+            Self::Quit { .. } => "qemu/quit",
+            Self::Kill { .. } => "qemu/kill",
+            Self::PutAway { .. } => "qemu/put-away",
+            Self::Adopt(_) => "qemu/adopt",
         }
     }
 
     const fn crash(&self) -> Crash {
         match self {
-            Self::Launch(_) => Crash::Probe,
+            Self::Launch(_) | Self::Continue { from_memory: true, .. } => Crash::Probe,
             // Nothing tells afterwards whether a machine was reset.
-            Self::Reset => Crash::Once,
+            Self::Reset { .. } => Crash::Once,
             _ => Crash::Repeat,
         }
     }
@@ -80,14 +119,22 @@ impl QemuStep {
     /// # Errors
     /// It was written by a version that this one does not know.
     pub(crate) fn from_step(step: &Step) -> Result<Self, StepError> {
-        step.arguments()
+        match step.schema {
+            1 => Ok(step.arguments::<steps_v1::QemuStep>()?.into()),
+            SCHEMA => step.arguments(),
+            newer => {
+                let message = format!("step {} version {newer} is not known here", step.name);
+                Err(Refusal::new(Code::Internal, message).with_limit(SCHEMA).into())
+            }
+        }
     }
 }
 
 /// Plans this driver's part of an operation. Pure.
 ///
 /// # Errors
-/// Something that a start needs is not there.
+/// Something that a start needs is not there, the memory image is none that could be taken over here,
+/// or the machine is one that this cannot be done to.
 pub(crate) fn plan(
     operation: &Operation,
     context: &PlanContext<'_>,
@@ -95,37 +142,76 @@ pub(crate) fn plan(
     boot_id: &str,
     confinement: &Confinement,
 ) -> Result<Vec<QemuStep>, Refusal> {
+    let folder = RunFolder::of(runtime, context.spec.id);
+    let cgroup = confinement.cgroups(context.spec.id).into_iter().next();
+    let place = Place { run_folder: folder.path(), cgroup: cgroup.as_deref(), boot_id };
+    let of = context.incarnation.map(|incarnation| incarnation.id);
     Ok(match operation {
-        Operation::Start => {
-            let folder = RunFolder::of(runtime, context.spec.id);
-            let cgroup = confinement.cgroups(context.spec.id).into_iter().next();
-            let place = Place { run_folder: folder.path(), cgroup: cgroup.as_deref(), boot_id };
-            let (incarnation, opens) = crate::command_line::build(context, place)?;
-            let launch = Box::new(Launch { incarnation, opens });
-            let uid = context.spec.assigned.uid;
-            vec![QemuStep::Prepare { uid }, QemuStep::Launch(launch), QemuStep::Continue]
+        Operation::Start => make(command_line::build(context, place)?, None),
+        Operation::Restore { image, memory } => {
+            let incarnation = restore::rebuild(image, context, place)?;
+            let load = QemuStep::LoadMemory {
+                of: Some(incarnation.id),
+                file: memory.clone(),
+                checksum: image.checksum.clone(),
+            };
+            make(incarnation, Some(load))
         }
         Operation::Stop { timeout } => {
+            let timeout_ms = milliseconds(*timeout);
             vec![
-                QemuStep::PowerDown { timeout_ms: milliseconds(*timeout) },
-                QemuStep::Quit,
-                QemuStep::PutAway,
+                QemuStep::PowerDown { of, timeout_ms },
+                QemuStep::Quit { of },
+                QemuStep::PutAway { of },
             ]
         }
-        Operation::Kill => vec![QemuStep::Kill, QemuStep::PutAway],
-        Operation::PutAway => vec![QemuStep::Quit, QemuStep::PutAway],
-        Operation::Reset => vec![QemuStep::Reset],
-        Operation::Pause => vec![QemuStep::Pause],
-        Operation::Resume => vec![QemuStep::Continue],
-        Operation::Suspend { .. }
-        | Operation::Restore { .. }
-        | Operation::Dump { .. }
-        | Operation::Adopt { .. } => {
-            return Err(Refusal::new(Code::Unsupported, "the QEMU driver cannot do this yet"));
+        Operation::Kill => vec![QemuStep::Kill { of }, QemuStep::PutAway { of }],
+        Operation::PutAway => vec![QemuStep::Quit { of }, QemuStep::PutAway { of }],
+        Operation::Reset => vec![QemuStep::Reset { of }],
+        Operation::Pause => vec![pause(context)],
+        Operation::Resume => vec![QemuStep::Continue { of, from_memory: false }],
+        Operation::Suspend { memory } => {
+            refuse_adopted(context, "its memory could not be taken over by another machine")?;
+            vec![pause(context), QemuStep::SaveMemory { of, file: memory.clone() }]
+        }
+        Operation::Dump { file } => vec![QemuStep::DumpMemory { of, file: file.clone() }],
+        Operation::Adopt { machine } => {
+            vec![QemuStep::Adopt(Box::new(Adopted::plan(machine, context, place)?))]
         }
     })
+}
+
+/// The steps that make a machine; `load` is what gives it its memory, where it does not begin without.
+fn make(incarnation: Incarnation, load: Option<QemuStep>) -> Vec<QemuStep> {
+    let of = Some(incarnation.id);
+    let from_memory = load.is_some();
+    let mut steps = vec![
+        QemuStep::Prepare { of, uid: incarnation.uid },
+        QemuStep::Launch(Box::new(incarnation)),
+    ];
+    steps.extend(load);
+    steps.push(QemuStep::Continue { of, from_memory });
+    steps
+}
+
+fn pause(context: &PlanContext<'_>) -> QemuStep {
+    let ran = context.facts.machine == MachineState::Running;
+    QemuStep::Pause { of: context.incarnation.map(|incarnation| incarnation.id), ran }
+}
+
+fn refuse_adopted(context: &PlanContext<'_>, because: &str) -> Result<(), Refusal> {
+    if context.incarnation.is_some_and(|incarnation| incarnation.adopted) {
+        let message = format!("the machine was adopted, and {because}");
+        return Err(Refusal::new(Code::Unsupported, message)
+            .with_hint("stop it and start it: then it is made from its own spec"));
+    }
+    Ok(())
 }
 
 fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+#[path = "steps_tests.rs"]
+mod tests;

@@ -3,51 +3,24 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 
+mod support;
+
 use async_trait::async_trait;
 use innkeeper_driver::{
     Driver, Observer,
     conformance::{Fixture, check_all},
 };
-use innkeeper_model::{Mebibytes, VmConfig, config::Display};
-use innkeeper_qemu::{AcceleratorChoice, QemuDriver, QemuOptions};
-use innkeeper_storage::{Storage, StorageOptions};
-use std::sync::Arc;
-use tempfile::TempDir;
+use innkeeper_model::{Incarnation, Mebibytes, MemoryImage, VmConfig, VmId, config::Display};
+use std::{path::PathBuf, sync::Arc};
+use support::World;
+use tokio_util::sync::CancellationToken;
 
-struct Qemu {
-    folder: TempDir,
-}
-
-impl Drop for Qemu {
-    /// Ends what a failed check left running: each is named by its record.
-    fn drop(&mut self) {
-        for entry in
-            std::fs::read_dir(self.folder.path().join("run")).into_iter().flatten().flatten()
-        {
-            let Ok(record) = std::fs::read(entry.path().join("incarnation.json")) else { continue };
-            let record: innkeeper_model::Incarnation = serde_json::from_slice(&record).unwrap();
-            if let Some(process) = record.process {
-                let pid = process.pid.to_string();
-                std::process::Command::new("kill").args(["-9", &pid]).status().unwrap();
-            }
-        }
-    }
-}
+struct Qemu(World);
 
 #[async_trait]
 impl Fixture for Qemu {
     async fn driver(&self, observer: Arc<dyn Observer>) -> Arc<dyn Driver> {
-        let folder = self.folder.path();
-        let runtime = folder.join("run");
-        std::fs::create_dir_all(&runtime).unwrap();
-        let options = QemuOptions {
-            program: "qemu-system-x86_64".into(),
-            accelerator: AcceleratorChoice::Tcg,
-            runtime,
-            boot_id: "the boot of the test".into(),
-        };
-        let storage = Storage::open(StorageOptions::new(folder.join("pool"))).unwrap();
-        Arc::new(QemuDriver::new(options, Arc::new(storage), observer))
+        self.0.driver(observer)
     }
 
     fn config(&self) -> VmConfig {
@@ -57,9 +30,18 @@ impl Fixture for Qemu {
         config.spare_ports = 0;
         config
     }
+
+    async fn memory_file(&self, vm: VmId) -> Option<PathBuf> {
+        Some(self.0.storage.create_memory(vm).await.unwrap())
+    }
+
+    async fn sealed(&self, incarnation: &Incarnation) -> MemoryImage {
+        let cancel = CancellationToken::new();
+        self.0.storage.seal_memory(incarnation.vm, incarnation, &cancel).await.unwrap()
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn qemu_conforms() {
-    check_all(&Qemu { folder: tempfile::tempdir().unwrap() }).await;
+    check_all(&Qemu(World::new())).await;
 }

@@ -28,7 +28,7 @@ impl Fixture {
     }
 
     fn bytes(&self, vm: VmId) -> Vec<u8> {
-        fs::read(self.storage.seed(vm).path()).unwrap()
+        std::fs::read(self.storage.seed(vm).path()).unwrap()
     }
 
     fn file(&self, vm: VmId, name: &str) -> Option<String> {

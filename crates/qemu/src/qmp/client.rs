@@ -4,10 +4,15 @@ use super::{
     commands::{Capabilities, Command},
     wire::{ErrorReply, Event, Line},
 };
+use rustix::{
+    fd::{AsFd, OwnedFd},
+    net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg},
+};
 use serde_json::value::RawValue;
 use std::{
     collections::HashMap,
-    io,
+    io::{self, IoSlice},
+    mem::MaybeUninit,
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
@@ -15,7 +20,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader},
+    io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader, Interest},
     net::{
         UnixStream,
         unix::{OwnedReadHalf, OwnedWriteHalf},
@@ -50,10 +55,16 @@ pub(crate) enum QmpError {
 type Answer = Result<Box<RawValue>, ErrorReply>;
 type Waiting = Mutex<HashMap<u64, oneshot::Sender<Answer>>>;
 
+/// A line on its way to QEMU, and the descriptor that goes with it.
+struct Outgoing {
+    line: String,
+    descriptor: Option<OwnedFd>,
+}
+
 /// A connection. Dropping it closes the socket.
 #[derive(Debug)]
 pub(crate) struct Qmp {
-    lines: mpsc::UnboundedSender<String>,
+    lines: mpsc::UnboundedSender<Outgoing>,
     waiting: Arc<Waiting>,
     next_id: AtomicU64,
     _reader: AbortOnDropHandle<()>,
@@ -97,13 +108,35 @@ impl Qmp {
     /// # Errors
     /// QEMU refused, did not answer, or is gone.
     pub(crate) async fn execute<C: Command>(&self, command: &C) -> Result<C::Answer, QmpError> {
+        self.send(command, None).await
+    }
+
+    /// The same for a command that QEMU is handed an open file with. The daemon's own descriptor of it is
+    /// closed, sent or not.
+    ///
+    /// # Errors
+    /// As above.
+    pub(crate) async fn execute_with<C: Command>(
+        &self,
+        command: &C,
+        descriptor: OwnedFd,
+    ) -> Result<C::Answer, QmpError> {
+        self.send(command, Some(descriptor)).await
+    }
+
+    async fn send<C: Command>(
+        &self,
+        command: &C,
+        descriptor: Option<OwnedFd>,
+    ) -> Result<C::Answer, QmpError> {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let line = serde_json::json!({ "execute": C::NAME, "arguments": command, "id": id });
         let (answer_to, answer) = oneshot::channel();
         self.waiting().insert(id, answer_to);
         // Forgets the waiter however this future ends, so that one who gives up costs nothing.
         let _forget = Forget { waiting: &self.waiting, id };
-        self.lines.send(format!("{line}\n")).map_err(|_| QmpError::Closed)?;
+        let outgoing = Outgoing { line: format!("{line}\n"), descriptor };
+        self.lines.send(outgoing).map_err(|_| QmpError::Closed)?;
 
         let answer = tokio::time::timeout(ANSWER_WITHIN, answer).await;
         let answer = answer.map_err(|_| QmpError::Timeout(C::NAME))?;
@@ -134,12 +167,39 @@ impl Drop for Forget<'_> {
     }
 }
 
-async fn write_all(mut socket: OwnedWriteHalf, mut lines: mpsc::UnboundedReceiver<String>) {
-    while let Some(line) = lines.recv().await {
-        if socket.write_all(line.as_bytes()).await.is_err() {
+async fn write_all(mut socket: OwnedWriteHalf, mut lines: mpsc::UnboundedReceiver<Outgoing>) {
+    while let Some(Outgoing { line, descriptor }) = lines.recv().await {
+        let mut bytes = line.as_bytes();
+        if let Some(descriptor) = descriptor {
+            match send_with(&socket, bytes, &descriptor).await {
+                Ok(sent) => bytes = &bytes[sent..],
+                Err(_) => return,
+            }
+        }
+        if socket.write_all(bytes).await.is_err() {
             return;
         }
     }
+}
+
+/// Sends a descriptor with the beginning of a line; says how much of the line went with it.
+async fn send_with(
+    socket: &OwnedWriteHalf,
+    line: &[u8],
+    descriptor: &OwnedFd,
+) -> io::Result<usize> {
+    let socket: &UnixStream = socket.as_ref();
+    socket
+        .async_io(Interest::WRITABLE, || {
+            let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+            let mut ancillary = SendAncillaryBuffer::new(&mut space);
+            let descriptors = [descriptor.as_fd()];
+            // There is room for exactly this one.
+            ancillary.push(SendAncillaryMessage::ScmRights(&descriptors));
+            let bytes = [IoSlice::new(line)];
+            Ok(sendmsg(socket, &bytes, &mut ancillary, SendFlags::NOSIGNAL)?)
+        })
+        .await
 }
 
 async fn read_all(

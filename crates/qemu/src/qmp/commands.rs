@@ -1,6 +1,6 @@
 //! The commands that Innkeeper sends, each with the type of its answer.
 //!
-//! Written here rather than generated from QEMU's schema: it is a dozen commands, and a schema of
+//! Written here rather than generated from QEMU's schema: it is two dozen commands, and a schema of
 //! one release refuses the words of the next.
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -21,6 +21,7 @@ macro_rules! command {
     ($(#[$doc:meta])* $name:ident = $wire:literal -> $answer:ty $({ $($field:ident: $kind:ty),* $(,)? })?) => {
         $(#[$doc])*
         #[derive(Debug, Serialize)]
+        #[serde(rename_all = "kebab-case")]
         pub(crate) struct $name { $($(pub(crate) $field: $kind),*)? }
 
         impl Command for $name {
@@ -61,6 +62,132 @@ command! {
 command! {
     /// Takes what a ring buffer holds; what was read is gone from it.
     RingbufRead = "ringbuf-read" -> String { device: &'static str, size: u64, format: &'static str }
+}
+
+command! {
+    /// Changes what a guest's own reset does: `reset` or `shutdown`.
+    SetAction = "set-action" -> Nothing { reboot: &'static str }
+}
+command! {
+    /// Gives QEMU the file that comes with it, to be opened as `/dev/fdset/N`. `opaque` names its purpose.
+    AddFd = "add-fd" -> AddedFd { opaque: &'static str }
+}
+command! {
+    /// Closes the files of a set, as far as nothing uses them.
+    RemoveFd = "remove-fd" -> Nothing { fdset_id: u32 }
+}
+command! {
+    /// Asks what files were given.
+    QueryFdsets = "query-fdsets" -> Vec<FdSet>
+}
+command! {
+    /// Gives QEMU the file that comes with it, under a name for one use.
+    GetFd = "getfd" -> Nothing { fdname: &'static str }
+}
+command! {
+    /// Says how migrations are to be done.
+    MigrateSetCapabilities = "migrate-set-capabilities" -> Nothing { capabilities: Vec<Capability> }
+}
+command! {
+    /// Says how fast migrations may be, in bytes a second; zero is without limit.
+    MigrateSetParameters = "migrate-set-parameters" -> Nothing { max_bandwidth: u64 }
+}
+command! {
+    /// Begins to write the machine out. The answer comes at once.
+    Migrate = "migrate" -> Nothing { uri: String }
+}
+command! {
+    /// Begins to read a machine in. The answer comes at once.
+    MigrateIncoming = "migrate-incoming" -> Nothing { uri: String, exit_on_error: bool }
+}
+command! {
+    /// Asks that it be stopped. The answer comes before it is.
+    MigrateCancel = "migrate_cancel" -> Nothing
+}
+command! {
+    /// Asks how it goes.
+    QueryMigrate = "query-migrate" -> Migration
+}
+command! {
+    /// Begins to write the guest's memory out, for a debugger. The answer comes at once.
+    DumpGuestMemory = "dump-guest-memory" -> Nothing {
+        paging: bool, protocol: &'static str, detach: bool, format: &'static str,
+    }
+}
+command! {
+    /// Asks how it goes.
+    QueryDump = "query-dump" -> Dump
+}
+command! {
+    /// Asks which QEMU it is.
+    QueryVersion = "query-version" -> Version
+}
+
+/// One of the ways in which a migration can be done, switched on or off.
+#[derive(Debug, Serialize)]
+pub(crate) struct Capability {
+    pub(crate) capability: &'static str,
+    pub(crate) state: bool,
+}
+
+/// Where QEMU keeps a file that it was given.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct AddedFd {
+    pub(crate) fdset_id: u32,
+}
+
+/// The files of one set.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct FdSet {
+    pub(crate) fdset_id: u32,
+    pub(crate) fds: Vec<FdInSet>,
+}
+
+/// One of them.
+#[derive(Debug, Deserialize)]
+pub(crate) struct FdInSet {
+    pub(crate) opaque: Option<String>,
+}
+
+/// How a migration goes.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct Migration {
+    /// `setup`, `active`, `device`, `completed`, `failed`, `cancelling`, `cancelled` and more; absent
+    /// where there never was one.
+    pub(crate) status: Option<String>,
+    pub(crate) error_desc: Option<String>,
+    pub(crate) ram: Option<MigratedRam>,
+}
+
+/// How far a migration's memory is, in bytes.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct MigratedRam {
+    pub(crate) total: u64,
+    pub(crate) remaining: u64,
+}
+
+/// How a dump goes.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Dump {
+    /// `none`, `active`, `completed` or `failed`.
+    pub(crate) status: String,
+}
+
+/// Which QEMU it is.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Version {
+    pub(crate) qemu: VersionNumber,
+}
+
+/// Its version.
+#[derive(Debug, Deserialize)]
+pub(crate) struct VersionNumber {
+    pub(crate) major: u32,
+    pub(crate) minor: u32,
+    pub(crate) micro: u32,
 }
 
 /// What a machine is doing, in QEMU's words.

@@ -1,0 +1,187 @@
+use super::*;
+use crate::command_line::tests as building;
+use innkeeper_driver::Launch;
+use innkeeper_model::{
+    ByteSize, Facts, Foreign, MachineFiles, MemoryImage, ProcessIdentity, Timestamp, VmConfig,
+};
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// What was running when something is planned.
+struct Before {
+    incarnation: Option<Incarnation>,
+    machine: MachineState,
+}
+
+fn planned(operation: &Operation, before: &Before) -> Result<Vec<Step>, Refusal> {
+    let config: VmConfig = serde_json::from_str(r#"{"name": "web", "display": "none"}"#).unwrap();
+    let spec = building::spec(config);
+    let (files, hypervisor) = (MachineFiles::default(), building::hypervisor());
+    let new = "11111111-89ab-7def-8123-456789abcdef".parse().unwrap();
+    let launch = Launch { incarnation: new, now: Timestamp::UNIX_EPOCH };
+    let facts = Facts { machine: before.machine, ..Facts::default() };
+    let context = PlanContext {
+        spec: &spec,
+        incarnation: before.incarnation.as_ref(),
+        facts: &facts,
+        files: &files,
+        hypervisor: &hypervisor,
+        launch: &launch,
+    };
+    let confinement = Confinement::none();
+    let steps = plan(operation, &context, Path::new("/run"), "boot", &confinement)?;
+    Ok(steps.iter().map(QemuStep::to_step).collect())
+}
+
+fn running() -> Before {
+    let config: VmConfig = serde_json::from_str(r#"{"name": "web", "display": "none"}"#).unwrap();
+    let (incarnation, _) = building::built(config);
+    Before { incarnation: Some(incarnation), machine: MachineState::Running }
+}
+
+fn image(incarnation: Incarnation) -> Arc<MemoryImage> {
+    Arc::new(MemoryImage {
+        schema: 1,
+        incarnation,
+        size: ByteSize(1 << 20),
+        checksum: "crc64nvme:0".into(),
+        created: Timestamp::UNIX_EPOCH,
+    })
+}
+
+/// A step as a person would read it. What a machine is built from is shown elsewhere.
+fn shown(steps: &[Step]) -> String {
+    let line = |step: &Step| {
+        let arguments = match step.name.as_str() {
+            "qemu/launch" | "qemu/adopt" => String::new(),
+            _ => step.arguments.to_string(),
+        };
+        format!("{} {:?} {arguments}\n", step.name, step.crash)
+    };
+    steps.iter().map(line).collect()
+}
+
+#[test]
+fn every_operation_is_planned_for_one_machine() {
+    let before = running();
+    let saved = before.incarnation.clone().unwrap();
+    let operations = [
+        Operation::Start,
+        Operation::Stop { timeout: Duration::from_secs(9) },
+        Operation::Kill,
+        Operation::PutAway,
+        Operation::Reset,
+        Operation::Pause,
+        Operation::Resume,
+        Operation::Suspend { memory: "/pool/memory.img".into() },
+        Operation::Restore { image: image(saved), memory: "/pool/memory.img".into() },
+        Operation::Dump { file: "/pool/dump.elf".into() },
+    ];
+    let mut all = String::new();
+    for operation in operations {
+        let steps = planned(&operation, &before).unwrap();
+        for step in &steps {
+            assert_eq!(QemuStep::from_step(step).unwrap().to_step(), *step);
+        }
+        let name = format!("{operation:?}");
+        let name = name.split([' ', '{']).next().unwrap_or_default();
+        all.push_str(&format!("{name}:\n{}\n", shown(&steps)));
+    }
+    insta::assert_snapshot!(all);
+}
+
+#[test]
+fn a_pause_is_undone_only_for_a_guest_that_ran() {
+    for (machine, ran) in [(MachineState::Running, true), (MachineState::Paused, false)] {
+        let steps = planned(&Operation::Pause, &Before { machine, ..running() }).unwrap();
+        assert_eq!(steps[0].arguments["pause"]["ran"], ran);
+    }
+}
+
+#[test]
+fn the_end_of_an_unknown_machine_can_be_planned() {
+    let unknown = Before { incarnation: None, machine: MachineState::Unresponsive };
+    let steps = planned(&Operation::Kill, &unknown).unwrap();
+    assert_eq!(steps[0].arguments, json!({ "kill": { "of": null } }));
+}
+
+fn foreign() -> Foreign {
+    Foreign {
+        driver: "qemu".into(),
+        process: ProcessIdentity { pid: 7, start_ticks: 8 },
+        name: None,
+        uid: 0,
+        manager: None,
+        cpus: Some(2),
+        memory: None,
+        socket: Some("/tmp/qmp".into()),
+        not_adoptable: None,
+    }
+}
+
+#[test]
+fn only_what_is_nobodys_and_can_be_reached_is_adopted() {
+    let nothing = Before { incarnation: None, machine: MachineState::Absent };
+    let plan = |machine| planned(&Operation::Adopt { machine: Box::new(machine) }, &nothing);
+    let steps = plan(foreign()).unwrap();
+    assert_eq!(shown(&steps), "qemu/adopt Repeat \n");
+    assert_eq!(steps[0].arguments["adopt"]["incarnation"]["process"]["start_ticks"], 8);
+    for machine in [
+        Foreign { not_adoptable: Some("libvirt manages it".into()), ..foreign() },
+        Foreign { socket: None, ..foreign() },
+        Foreign { driver: "another".into(), ..foreign() },
+    ] {
+        assert_eq!(plan(machine).unwrap_err().code, Code::Unsupported);
+    }
+}
+
+#[test]
+fn the_memory_of_an_adopted_machine_is_not_kept() {
+    let mut before = running();
+    before.incarnation.as_mut().unwrap().adopted = true;
+    let suspend = Operation::Suspend { memory: "/pool/memory.img".into() };
+    assert_eq!(planned(&suspend, &before).unwrap_err().code, Code::Unsupported);
+    planned(&Operation::Kill, &before).unwrap();
+}
+
+/// Journals of version 0.1 are read for ever.
+#[test]
+fn the_first_versions_steps_are_understood() {
+    let mut launched = serde_json::to_value(running().incarnation).unwrap();
+    launched.as_object_mut().unwrap().remove("opens");
+    let launch =
+        json!({ "launch": { "incarnation": launched, "opens": [{ "listener": "qmp.sock" }] } });
+    let first = |arguments: Value| Step {
+        name: "qemu/any".into(),
+        about: None,
+        schema: 1,
+        crash: Crash::Repeat,
+        arguments,
+    };
+    for (arguments, expected) in [
+        (json!("continue"), json!({ "continue": { "of": null, "from_memory": false } })),
+        (json!("pause"), json!({ "pause": { "of": null, "ran": false } })),
+        (json!({ "prepare": { "uid": 7 } }), json!({ "prepare": { "of": null, "uid": 7 } })),
+        (
+            json!({ "power_down": { "timeout_ms": 5 } }),
+            json!({ "power_down": { "of": null, "timeout_ms": 5 } }),
+        ),
+        (json!("reset"), json!({ "reset": { "of": null } })),
+        (json!("quit"), json!({ "quit": { "of": null } })),
+        (json!("kill"), json!({ "kill": { "of": null } })),
+        (json!("put_away"), json!({ "put_away": { "of": null } })),
+    ] {
+        let step = QemuStep::from_step(&first(arguments)).unwrap();
+        assert_eq!(serde_json::to_value(step).unwrap(), expected);
+    }
+    let step = QemuStep::from_step(&first(launch)).unwrap();
+    let QemuStep::Launch(incarnation) = step else { panic!("{step:?}") };
+    assert_eq!(incarnation.opens, json!([{ "listener": "qmp.sock" }]));
+}
+
+#[test]
+fn a_newer_versions_step_is_refused() {
+    let mut step = planned(&Operation::Reset, &running()).unwrap().remove(0);
+    step.schema += 1;
+    assert!(matches!(QemuStep::from_step(&step), Err(StepError::Failed(_))));
+}
