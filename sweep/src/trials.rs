@@ -26,7 +26,7 @@ use std::{
 const PHASE: Duration = Duration::from_secs(150);
 /// How often a trial is tried whose point was not passed: a step that did not wait this time has no
 /// moment in its wait.
-const TRIES: usize = 4;
+const TRIES: usize = 12;
 
 /// What is to be swept.
 pub(crate) struct Wanted {

@@ -103,10 +103,16 @@ impl QemuDriver {
         self.expect(&machine, MachineState::Paused).await
     }
 
-    /// Takes a pause back.
+    /// Takes a pause back. One that was cancelled may still be on its way to QEMU, which does what it is
+    /// asked in order, so that it is asked to go on although it seems to run.
     pub(super) async fn unpause(&self, vm: VmId, of: Option<IncarnationId>) -> Result<(), Refusal> {
         match self.machine_of(vm, of) {
-            Some(machine) if machine.facts().machine == MachineState::Paused => {
+            Some(machine)
+                if matches!(
+                    machine.facts().machine,
+                    MachineState::Running | MachineState::Paused
+                ) =>
+            {
                 self.resume(vm, of).await
             }
             _ => Ok(()),
