@@ -80,6 +80,8 @@ impl Admission<'_> {
         Ok(admit(Spec {
             revision: before.revision.next(),
             updated: Timestamp::now(),
+            // Whoever saves a draft has confirmed it.
+            draft: false,
             config,
             assigned,
             ..before.clone()

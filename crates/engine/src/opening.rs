@@ -235,6 +235,11 @@ impl Engine {
     /// daemon ended: it is let run if that is still wanted, and put away if not.
     async fn go_on_with(&self, Found { vm, facts, ran, .. }: Found) {
         let snapshot = self.view().snapshot();
+        let is_quarantined = snapshot.vms.get(&vm).is_some_and(|vm| vm.spec.is_none());
+        if is_quarantined {
+            // Nobody can tell what is wanted of it, so it is left as it is.
+            return;
+        }
         let wanted = snapshot.vms.get(&vm).is_some_and(|vm| is_to_run(vm));
         match (ran, facts.machine) {
             (false, MachineState::Absent) => {

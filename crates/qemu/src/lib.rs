@@ -34,6 +34,7 @@ mod run_folder;
 mod serial;
 mod steps;
 mod steps_v1;
+mod write_back;
 
 pub use accelerator::AcceleratorChoice;
 pub use driver::{QemuDriver, QemuOptions};

@@ -70,7 +70,7 @@ pub(super) struct RemovedAtTheEnd<'a>(pub(super) &'a Path);
 
 impl Drop for RemovedAtTheEnd<'_> {
     fn drop(&mut self) {
-        if let Err(error) = harm::remove_file(&self.0) {
+        if let Err(error) = harm::remove_file(self.0) {
             debug!(%error, "the socket was gone already");
         }
     }

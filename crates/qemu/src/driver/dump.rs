@@ -6,10 +6,10 @@
 use super::{QemuDriver, blocking, unless};
 use crate::{
     machine::Machine,
-    qmp::commands::{Dump, DumpGuestMemory, GetFd, QueryDump},
+    qmp::commands::{Dump, DumpGuestMemory, GetFd, QueryDump, QueryStatus},
 };
 use innkeeper_driver::StepError;
-use innkeeper_model::{Code, IncarnationId, MachineState, Refusal, VmId};
+use innkeeper_model::{Code, IncarnationId, Refusal, VmId};
 use innkeeper_storage::{Access, write_sparse};
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
@@ -42,10 +42,7 @@ impl QemuDriver {
         cancelled: &CancellationToken,
     ) -> Result<(), StepError> {
         let machine = self.machine_for(vm, of)?;
-        if !matches!(machine.facts().machine, MachineState::Ended | MachineState::Paused) {
-            let message = "only the memory of a guest that is held or has ended can be dumped";
-            return Err(Refusal::new(Code::WrongState, message).into());
-        }
+        unless(cancelled, refuse_if_running(&machine)).await?;
         // One of an earlier daemon's ends by itself: nobody reads it any more.
         let ended_before =
             async { machine.until(async |machine| ended(machine).await).await.map(drop) };
@@ -77,6 +74,15 @@ impl QemuDriver {
         copied?;
         dumped
     }
+}
+
+/// QEMU would hold a guest that runs, and let it go on afterwards.
+async fn refuse_if_running(machine: &Machine) -> Result<(), Refusal> {
+    if machine.execute(&QueryStatus {}).await?.status != "running" {
+        return Ok(());
+    }
+    let message = "only the memory of a guest that is held or has ended can be dumped";
+    Err(Refusal::new(Code::WrongState, message).with_hint("pause it first: `inn pause VM`"))
 }
 
 /// Has QEMU write everything into its end of a pipe, which is closed with it.

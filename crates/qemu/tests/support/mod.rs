@@ -67,8 +67,14 @@ impl World {
 }
 
 impl Drop for World {
-    /// Ends what a failed test left running: each is named by its record.
+    /// Says what the QEMUs of a failed test said, and ends what a failed test left running: each is named by its record.
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            for folder in std::fs::read_dir(self.folder.path().join("run")).unwrap().flatten() {
+                let log = std::fs::read_to_string(folder.path().join("qemu.log"));
+                eprintln!("{}: {}", folder.path().display(), log.unwrap_or_default());
+            }
+        }
         for record in records(&self.folder.path().join("run")) {
             if let Some(process) = record.process {
                 let stat = std::fs::read_to_string(format!("/proc/{}/stat", process.pid));

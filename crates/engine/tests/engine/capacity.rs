@@ -1,0 +1,152 @@
+//! What the host has is given once, and given back.
+
+use crate::support::{Bench, START, STOP, Setup, create};
+use innkeeper_engine::{Bounds, Capacity, PowerVerb, Request};
+use innkeeper_model::{
+    ByteSize, Code, Mebibytes, Refusal, TaskState, VmState, diagnosis::UsageDiagnosis,
+};
+use serde_json::json;
+
+/// A host that may give this much.
+async fn bench(host: Bounds) -> Bench {
+    let quota = Bounds { vms: Some(1), cpus: Some(1), ..Bounds::default() };
+    let quotas = [("small".parse().unwrap(), quota)].into();
+    Bench::with(Setup { capacity: Capacity { host, quotas }, ..Setup::default() }).await
+}
+
+fn usage(bench: &Bench) -> UsageDiagnosis {
+    bench.engine.diagnose().usage
+}
+
+fn is_for_lack_of(refusal: &Refusal, field: &str) {
+    assert_eq!(
+        (refusal.code, refusal.field.as_deref()),
+        (Code::OutOfCapacity, Some(field)),
+        "{refusal}"
+    );
+    assert!(refusal.limit.is_some() && refusal.hint.is_some());
+}
+
+#[tokio::test]
+async fn memory_is_given_once_and_given_back() {
+    let bench = bench(Bounds { memory: Some(Mebibytes(1000)), ..Bounds::default() }).await;
+    let of = |name: &str| json!({ "name": name, "memory": "600MiB" });
+    let (one, other) = (bench.create_of(of("one")).await, bench.create_of(of("other")).await);
+    bench.powers(one, &[START]).await;
+    is_for_lack_of(&bench.power(other, START).await.error.unwrap(), "memory");
+    assert_eq!(bench.state(other), VmState::Stopped);
+    bench.is_sound().await;
+    for end in [STOP, PowerVerb::Kill, PowerVerb::Suspend] {
+        bench.powers(one, &[end]).await;
+        assert_eq!(usage(&bench).memory, Mebibytes(0), "{end:?}");
+        bench.powers(other, &[START, STOP]).await;
+        let again = if end == PowerVerb::Suspend { PowerVerb::Resume } else { START };
+        bench.powers(one, &[again]).await;
+    }
+    // A guest that ends by itself gives back, too; and one that is deleted.
+    bench.world.guest(one, innkeeper_sim::Happening::PowersOff);
+    bench.until_state(one, VmState::Stopped).await;
+    bench.powers(other, &[START]).await;
+    bench.must(Request::Delete { vm: other, force: true }).await;
+    bench.powers(one, &[START]).await;
+    bench.is_sound().await;
+}
+
+#[tokio::test]
+async fn what_fails_gives_back_and_a_reboot_keeps() {
+    let bench = bench(Bounds { cpus: Some(1), ..Bounds::default() }).await;
+    let vm = bench.create("web").await;
+    let fault = bench.fails("sim/continue");
+    assert_eq!(bench.power(vm, START).await.state, TaskState::Failed);
+    assert_eq!(usage(&bench).cpus, 0);
+    bench.world.take_away(fault);
+    bench.powers(vm, &[START, crate::support::REBOOT]).await;
+    assert_eq!(usage(&bench).cpus, 1);
+    let fault = bench.fails("sim/power-down");
+    assert_eq!(bench.power(vm, crate::support::REBOOT).await.state, TaskState::Failed);
+    bench.world.take_away(fault);
+    assert_eq!((usage(&bench).cpus, bench.state(vm)), (1, VmState::Running), "it runs on");
+    bench.is_sound().await;
+}
+
+#[tokio::test]
+async fn a_machine_of_a_spec_that_was_changed_gives_back_what_it_took() {
+    let bench = bench(Bounds { cpus: Some(8), ..Bounds::default() }).await;
+    let vm = bench.create_of(json!({ "name": "web", "cpus": 2 })).await;
+    bench.powers(vm, &[START]).await;
+    let mut edited = bench.vm(vm).spec.unwrap().config.clone();
+    edited.cpus = 5;
+    bench.must(Request::Edit { vm, config: Box::new(edited), expected: None }).await;
+    assert_eq!(usage(&bench).cpus, 2);
+    let bench = bench.restart().await;
+    assert_eq!(usage(&bench).cpus, 2, "by the machine, not by the wish");
+    bench.powers(vm, &[crate::support::REBOOT]).await;
+    assert_eq!(usage(&bench).cpus, 5);
+    bench.powers(vm, &[STOP]).await;
+    assert_eq!(usage(&bench).cpus, 0);
+}
+
+#[tokio::test]
+async fn disks_and_vms_are_bounded_by_what_they_may_grow_to() {
+    let bench =
+        bench(Bounds { disk: Some(ByteSize(5 << 20)), vms: Some(3), ..Bounds::default() }).await;
+    let of = |name: &str, size: &str| {
+        create(json!({ "name": name, "disks": [{ "name": "root", "size": size }] }))
+    };
+    let one = bench.must(of("one", "3MiB")).await.vm.unwrap();
+    is_for_lack_of(&bench.run(of("two", "3MiB")).await.error.unwrap(), "disk");
+    let clone = Request::Clone { vm: one, name: "copy".parse().unwrap() };
+    is_for_lack_of(&bench.run(clone).await.error.unwrap(), "disk");
+    bench.must(of("two", "2MiB")).await;
+    assert_eq!(usage(&bench).disk, ByteSize(5 << 20));
+    let mut edited = bench.vm(one).spec.unwrap().config.clone();
+    edited.disks.push(crate::support::disk("more"));
+    let edit = Request::Edit { vm: one, config: Box::new(edited.clone()), expected: None };
+    is_for_lack_of(&bench.run(edit).await.error.unwrap(), "disk");
+    bench.must(create(json!({ "name": "three" }))).await;
+    is_for_lack_of(&bench.run(create(json!({ "name": "four" }))).await.error.unwrap(), "vms");
+    bench.is_sound().await;
+    let before = usage(&bench);
+    let bench = bench.restart().await;
+    assert_eq!(usage(&bench), before);
+    // A disk less, and there is room for another.
+    edited.disks = vec![crate::support::disk("other")];
+    bench.must(Request::Edit { vm: one, config: Box::new(edited), expected: None }).await;
+    assert_eq!(usage(&bench).disk, ByteSize(3 << 20));
+    bench.must(Request::Delete { vm: one, force: false }).await;
+    bench.must(of("four", "3MiB")).await;
+    bench.is_sound().await;
+}
+
+#[tokio::test]
+async fn a_project_has_its_quota_and_others_have_not() {
+    let bench = bench(Bounds::default()).await;
+    let of = |name: &str, project: &str| json!({ "name": name, "project": project, "cpus": 2 });
+    let vm = bench.create_of(of("one", "small")).await;
+    is_for_lack_of(&bench.run(create(of("two", "small"))).await.error.unwrap(), "vms");
+    is_for_lack_of(&bench.power(vm, START).await.error.unwrap(), "cpus");
+    let other = bench.create_of(of("one", "large")).await;
+    bench.powers(other, &[START]).await;
+    // It moves to where there is room, and back to where there is none.
+    let mut edited = bench.vm(vm).spec.unwrap().config.clone();
+    edited.project = "large".parse().unwrap();
+    edited.name = "moved".parse().unwrap();
+    bench.must(Request::Edit { vm, config: Box::new(edited), expected: None }).await;
+    bench.powers(vm, &[START, STOP]).await;
+    bench.create_of(of("two", "small")).await;
+    bench.is_sound().await;
+}
+
+#[tokio::test]
+async fn of_two_who_would_fit_alone_one_is_let_in() {
+    let bench = bench(Bounds { cpus: Some(1), ..Bounds::default() }).await;
+    let mut vms = Vec::new();
+    for name in ["a", "b", "c", "d"] {
+        vms.push(bench.create(name).await);
+    }
+    let starts = vms.iter().map(|vm| bench.power(*vm, START));
+    let ends = futures_util::future::join_all(starts).await;
+    let done = ends.iter().filter(|task| task.state == TaskState::Done).count();
+    assert_eq!((done, usage(&bench).cpus), (1, 1));
+    bench.is_sound().await;
+}

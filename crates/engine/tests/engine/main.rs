@@ -1,0 +1,24 @@
+//! The engine in a simulated world: what is promised, undone, overtaken, refused and found again.
+
+#![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
+
+mod adopted;
+mod agreement;
+mod capacity;
+mod golden;
+mod held;
+mod hooks;
+mod interrupted;
+mod lives;
+mod model;
+mod owed;
+mod policies;
+mod refusals;
+mod restarts;
+mod sequences;
+mod stuck;
+mod support;
+mod survey;
+mod suspended;
+mod turns;
+mod unwritable;

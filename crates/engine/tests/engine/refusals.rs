@@ -1,0 +1,114 @@
+//! What is refused at once, with the field, the limit and what to do; and what only looks.
+
+use crate::support::{Bench, START, STOP, caller, create, furnished};
+use innkeeper_engine::{PowerVerb, Request};
+use innkeeper_model::{Code, TaskId, VmId, VmState};
+use serde_json::json;
+
+#[tokio::test]
+async fn sizes_beyond_the_host_are_refused_with_the_limit() {
+    let bench = Bench::new().await;
+    for (field, value, limit) in [("memory", json!("8GiB"), "4GiB"), ("cpus", json!(9), "8")] {
+        let refused = bench.refused(create(json!({ "name": "web", field: value }))).await;
+        assert_eq!(refused.code, Code::InvalidField);
+        assert_eq!(
+            (refused.field.as_deref(), refused.limit.as_deref()),
+            (Some(field), Some(limit))
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_not_found() {
+    let bench = Bench::new().await;
+    let vm = VmId::new();
+    let clone = Request::Clone { vm, name: "copy".parse().unwrap() };
+    let power = |verb| Request::Power { vm, verb };
+    let delete = Request::Delete { vm, force: true };
+    for request in [clone, power(START), power(PowerVerb::Kill), power(PowerVerb::Resume), delete] {
+        let text = format!("{request:?}");
+        assert_eq!(bench.refused(request).await.code, Code::NotFound, "{text}");
+    }
+    let refused = bench.engine.cancel(&caller(), TaskId::new()).await.unwrap_err();
+    assert_eq!(refused.code, Code::NotFound);
+    assert_eq!(bench.engine.task(TaskId::new()).await, None);
+    let refused = bench.engine.dry_run(vm, START).await.unwrap_err();
+    assert_eq!(refused.code, Code::NotFound);
+    let image = Request::RemoveImage { name: "none".parse().unwrap() };
+    assert_eq!(bench.refused(image).await.code, Code::NotFound);
+    assert!(bench.engine.diagnose().tasks.is_empty(), "no task is left of a refusal");
+}
+
+#[tokio::test]
+async fn an_illegal_operation_is_refused_with_state_and_operation() {
+    let bench = Bench::new().await;
+    let vm = bench.create("web").await;
+    let refused = async |verb| bench.refused(Request::Power { vm, verb }).await;
+    for (verb, name) in [
+        (STOP, "stop"),
+        (PowerVerb::Kill, "kill"),
+        (PowerVerb::Reset, "reset"),
+        (PowerVerb::Pause, "pause"),
+        (PowerVerb::Resume, "resume"),
+        (PowerVerb::Suspend, "suspend"),
+    ] {
+        let refusal = refused(verb).await;
+        assert_eq!(refusal.code, Code::WrongState);
+        assert!(refusal.message.contains(name) && refusal.message.contains("stopped"), "{refusal}");
+    }
+    bench.powers(vm, &[START]).await;
+    assert!(refused(START).await.message.contains("running"));
+    bench.powers(vm, &[PowerVerb::Pause]).await;
+    assert!(refused(STOP).await.hint.unwrap().contains("inn resume"));
+}
+
+#[tokio::test]
+async fn a_protected_vm_is_not_deleted() {
+    let bench = Bench::new().await;
+    let vm = bench.create_of(json!({ "name": "web", "protected": true })).await;
+    for force in [false, true] {
+        assert_eq!(bench.refused(Request::Delete { vm, force }).await.code, Code::Protected);
+    }
+    bench.is_sound().await;
+}
+
+#[tokio::test]
+async fn a_dry_run_says_what_would_be_done_and_does_nothing() {
+    let bench = Bench::new().await;
+    let vm = bench.create_of(furnished("web")).await;
+    bench.idle().await;
+    bench.world.watch_calls();
+    let before =
+        (bench.snapshot().revision, files(&bench), bench.engine.diagnose().journal.records);
+    let plan = bench.engine.dry_run(vm, START).await.unwrap();
+    let paths: Vec<_> = plan.steps.iter().map(|step| step.path.as_str()).collect();
+    assert!(paths.contains(&"sim/launch") && paths.contains(&"sim/plug-nic:lan"), "{paths:?}");
+    assert_eq!((plan.operation.as_str(), plan.after_crash.as_str()), ("start", "forward"));
+    let refused = bench.engine.dry_run(vm, STOP).await.unwrap_err();
+    assert_eq!(refused.code, Code::WrongState);
+    let after = (bench.snapshot().revision, files(&bench), bench.engine.diagnose().journal.records);
+    assert_eq!(after, before);
+    assert!(bench.world.calls().is_empty());
+    assert_eq!(bench.state(vm), VmState::Stopped);
+    // It is what a task then does.
+    let task = bench.power(vm, START).await;
+    let names: Vec<_> = task.steps.iter().map(|step| step.name.as_str()).collect();
+    assert_eq!(names, paths);
+}
+
+/// Every file, but those of the journal, which makes room when it likes.
+fn files(bench: &Bench) -> Vec<(String, Vec<u8>)> {
+    let mut files = Vec::new();
+    let mut folders = vec![bench.path().join("vms"), bench.path().join("pool")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            match path.is_dir() {
+                true => folders.push(path),
+                false => files.push((path.display().to_string(), std::fs::read(&path).unwrap())),
+            }
+        }
+    }
+    files.sort();
+    files
+}

@@ -1,0 +1,448 @@
+//! Whatever is asked, and whatever happens meanwhile: what is accepted and what becomes of it is what a
+//! small model says, and nothing is left over.
+
+use crate::{
+    model::{Life, Meanwhile, Op, after, between, dead, next_daemon},
+    support::{
+        Bench, Ended, LONG, REBOOT, RESUME, START, START_AFRESH, STOP, SUSPEND, Setup, create, disk,
+    },
+};
+use innkeeper_engine::{Accepted, PowerVerb, Request};
+use innkeeper_model::{Code, TaskState, Vm, VmConfig, VmId, VmName, VmState, Want};
+use innkeeper_sim::{Guest, Happening, PowerButton, World, WorldOptions};
+use proptest::prelude::*;
+use serde_json::json;
+use std::{collections::BTreeSet, time::Duration};
+
+/// How many VMs there may be.
+const SLOTS: usize = 2;
+/// How many sequences are tried where `PROPTEST_CASES` does not say.
+const CASES: u32 = 64;
+
+/// What is asked, chosen when it is: one of those that are legal then, or any.
+#[derive(Debug, Clone, Copy)]
+enum Choice {
+    Legal(usize),
+    Any(Op),
+}
+
+/// One thing that happens.
+#[derive(Debug, Clone)]
+enum Action {
+    /// Something is asked of a VM, and something happens this many microseconds later.
+    Ask(usize, Choice, Meanwhile, u64),
+    /// Things are asked one behind the other, so many microseconds after each other.
+    Queue(usize, Vec<Choice>, u64),
+    Copy(usize, usize),
+    HypervisorDies(usize),
+    Guest(usize, Happening),
+    DaemonRestarts,
+    DaemonIsKilled,
+    HostRestarts,
+}
+
+const OPS: [Op; 14] = [
+    Op::Create,
+    Op::Start,
+    Op::StartAfresh,
+    Op::Stop,
+    Op::Kill,
+    Op::Reboot,
+    Op::ForcedReboot,
+    Op::Reset,
+    Op::Pause,
+    Op::Resume,
+    Op::Suspend,
+    Op::Edit,
+    Op::Delete,
+    Op::ForcedDelete,
+];
+
+impl Choice {
+    /// What is asked of a VM that is this.
+    fn of(self, life: Life, among: &[Op]) -> Option<Op> {
+        match self {
+            Self::Any(op) => among.contains(&op).then_some(op),
+            Self::Legal(pick) => {
+                let legal: Vec<Op> =
+                    among.iter().copied().filter(|op| after(*op, life).is_some()).collect();
+                legal.get(pick.checked_rem(legal.len())?).copied()
+            }
+        }
+    }
+}
+
+/// What can be queued with others: what overtakes nothing, and leaves a VM.
+fn queued() -> Vec<Op> {
+    let alone = [Op::Create, Op::Kill, Op::Delete, Op::ForcedDelete, Op::ForcedReboot];
+    OPS.into_iter().filter(|op| !alone.contains(op)).collect()
+}
+
+fn choice() -> impl Strategy<Value = Choice> {
+    prop_oneof![
+        7 => (0..OPS.len()).prop_map(Choice::Legal),
+        1 => prop::sample::select(OPS.to_vec()).prop_map(Choice::Any),
+    ]
+}
+
+fn action() -> impl Strategy<Value = Action> {
+    let slot = || prop_oneof![3 => Just(0), 1 => 1..SLOTS];
+    let meanwhile = prop_oneof![
+        4 => Just(Meanwhile::Nothing),
+        1 => Just(Meanwhile::Cancel),
+        1 => Just(Meanwhile::HypervisorDies),
+        1 => Just(Meanwhile::DaemonEnds),
+    ];
+    let happenings = [Happening::PowersOff, Happening::Reboots, Happening::Panics];
+    prop_oneof![
+        12 => (slot(), choice(), meanwhile, 0..8000u64)
+            .prop_map(|(slot, choice, meanwhile, after)| Action::Ask(slot, choice, meanwhile, after)),
+        3 => (slot(), prop::collection::vec(choice(), 2..4), 0..1u64)
+            .prop_map(|(slot, choices, pause)| Action::Queue(slot, choices, pause)),
+        1 => (slot(), slot()).prop_map(|(from, to)| Action::Copy(from, to)),
+        1 => slot().prop_map(Action::HypervisorDies),
+        1 => (slot(), prop::sample::select(happenings.to_vec()))
+            .prop_map(|(slot, happening)| Action::Guest(slot, happening)),
+        1 => Just(Action::DaemonRestarts),
+        1 => Just(Action::DaemonIsKilled),
+        1 => Just(Action::HostRestarts),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        failure_persistence: None,
+        ..ProptestConfig::with_cases(cases())
+    })]
+
+    #[test]
+    fn whatever_is_asked_ends_as_the_model_says(
+        actions in prop::collection::vec(action(), 4..20),
+    ) {
+        live(actions);
+    }
+}
+
+fn cases() -> u32 {
+    let said = std::env::var("PROPTEST_CASES").ok();
+    said.and_then(|cases| cases.parse().ok()).unwrap_or(CASES)
+}
+
+/// Lives through actions. Each daemon has a runtime of its own, so that with its end everything that it
+/// was in the middle of ends.
+fn live(actions: Vec<Action>) {
+    let may = std::array::from_fn(|_| [Life::Gone].into());
+    let mut lives = Lives { may, story: Story::default() };
+    let mut actions = actions.into_iter();
+    let mut ended = Some(first());
+    while let Some(before) = ended.take() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        ended = runtime.block_on(async {
+            let bench = before.begin().await;
+            lives.are_as(&bench).await;
+            for action in actions.by_ref() {
+                if let Some(end) = lives.act(&bench, &action).await {
+                    return Some(end.of(bench).await);
+                }
+                lives.are_as(&bench).await;
+            }
+            lives.end(&bench).await;
+            None
+        });
+        drop(runtime);
+    }
+}
+
+fn first() -> Ended {
+    // A guest that was asked to power itself off has done so or will not.
+    let guest =
+        Guest { power_button: PowerButton::PowersOff { after: Duration::ZERO }, by_itself: None };
+    let step_time = Duration::ZERO..=Duration::from_millis(1);
+    let world = WorldOptions { guest, step_time, ..WorldOptions::default() };
+    let setup = Setup { world: world.clone(), ..Setup::default() };
+    Ended::of(tempfile::tempdir().unwrap(), World::in_memory(world), setup)
+}
+
+/// How a daemon ends.
+enum End {
+    Restart,
+    Kill,
+    HostRestart,
+}
+
+impl End {
+    async fn of(self, bench: Bench) -> Ended {
+        match self {
+            Self::Restart => bench.end().await,
+            Self::Kill => bench.abandon(),
+            Self::HostRestart => {
+                let mut ended = bench.end().await;
+                ended.reboot_host();
+                ended
+            }
+        }
+    }
+}
+
+/// What each VM may be.
+#[derive(Debug)]
+struct Lives {
+    may: [BTreeSet<Life>; SLOTS],
+    story: Story,
+}
+
+/// What has happened, told when a test fails.
+#[derive(Debug, Default)]
+struct Story(Vec<String>);
+
+impl Drop for Story {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("what happened:\n  {}", self.0.join("\n  "));
+        }
+    }
+}
+
+impl Lives {
+    /// What a VM is, as was seen when nothing was being done.
+    fn of(&self, slot: usize) -> Life {
+        *self.may[slot].first().unwrap()
+    }
+
+    fn may_be(&mut self, slot: usize, lives: impl IntoIterator<Item = Life>) {
+        self.may[slot] = lives.into_iter().collect();
+    }
+
+    /// Waits until nothing is being done, and looks whether each VM is something that it may be.
+    async fn are_as(&mut self, bench: &Bench) {
+        bench.is_sound().await;
+        for slot in 0..SLOTS {
+            let is = seen(bench, slot);
+            assert!(
+                self.may[slot].contains(&is),
+                "VM {slot} is {is:?}, and may be {:?}",
+                self.may[slot]
+            );
+            self.may_be(slot, [is]);
+        }
+    }
+
+    /// Has something happen. Returns whether and how the daemon ends with it.
+    async fn act(&mut self, bench: &Bench, action: &Action) -> Option<End> {
+        if !matches!(action, Action::Ask(..) | Action::Queue(..)) {
+            self.story.0.push(format!("{action:?}"));
+        }
+        match action {
+            Action::Ask(slot, choice, meanwhile, after) => {
+                let op = choice.of(self.of(*slot), &OPS)?;
+                return self.ask(bench, *slot, op, *meanwhile, *after).await;
+            }
+            Action::Queue(slot, choices, pause) => self.queue(bench, *slot, choices, *pause).await,
+            Action::Copy(from, to) => self.copy(bench, *from, *to).await,
+            Action::HypervisorDies(slot) => {
+                let killed = bench.world.kill_hypervisor(id(bench, *slot));
+                assert_eq!(killed, matches!(self.of(*slot), Life::Running | Life::Paused));
+                self.may_be(*slot, [dead(self.of(*slot))]);
+            }
+            Action::Guest(slot, happening) => {
+                let runs = bench.world.guest(id(bench, *slot), *happening);
+                assert_eq!(runs, self.of(*slot) == Life::Running);
+                match happening {
+                    Happening::PowersOff if runs => self.may_be(*slot, [Life::Off]),
+                    Happening::Panics if runs => self.may_be(*slot, [Life::Crashed]),
+                    _ => {}
+                }
+            }
+            Action::DaemonRestarts => return Some(self.ends_with(End::Restart)),
+            Action::DaemonIsKilled => return Some(self.ends_with(End::Kill)),
+            Action::HostRestarts => return Some(self.ends_with(End::HostRestart)),
+        }
+        None
+    }
+
+    fn ends_with(&mut self, end: End) -> End {
+        for slot in 0..SLOTS {
+            let machine = |life| if let End::HostRestart = end { dead(life) } else { life };
+            let next = self.may[slot].iter().map(|life| next_daemon(machine(*life)));
+            self.may[slot] = next.collect();
+        }
+        end
+    }
+
+    async fn ask(
+        &mut self,
+        bench: &Bench,
+        slot: usize,
+        op: Op,
+        meanwhile: Meanwhile,
+        micros: u64,
+    ) -> Option<End> {
+        let life = self.of(slot);
+        self.story.0.push(format!("{op:?} of {slot}, {life:?}, {meanwhile:?} after {micros} us"));
+        let vm = id(bench, slot);
+        let accepted = self.is_accepted_as_it_may(bench, slot, op, life).await?;
+        if meanwhile != Meanwhile::Nothing {
+            tokio::time::sleep(Duration::from_micros(micros)).await;
+        }
+        let all = between(op, life, meanwhile);
+        let done = between(op, life, Meanwhile::Nothing);
+        let (states, may): (&[TaskState], _) = match meanwhile {
+            Meanwhile::Nothing => (&[TaskState::Done], done),
+            Meanwhile::Cancel => {
+                if let Err(refused) = bench.cancel(&accepted).await {
+                    assert_eq!(refused.code, Code::WrongState, "{refused}");
+                }
+                (&[TaskState::Done, TaskState::Cancelled], all)
+            }
+            Meanwhile::HypervisorDies if bench.world.kill_hypervisor(vm) => {
+                (&[TaskState::Done, TaskState::Failed], all)
+            }
+            Meanwhile::HypervisorDies => (&[TaskState::Done], done),
+            Meanwhile::DaemonEnds => {
+                let end = if micros % 2 == 0 { End::Kill } else { End::Restart };
+                let end = self.ends_with(end);
+                self.may_be(slot, all);
+                return Some(end);
+            }
+        };
+        let task = bench.end_of(&accepted).await;
+        assert!(states.contains(&task.state), "{op:?} of {life:?}, {meanwhile:?}: {task:?}");
+        assert!(task.leftovers.is_empty(), "{task:?}");
+        self.may_be(slot, may);
+        None
+    }
+
+    async fn queue(&mut self, bench: &Bench, slot: usize, choices: &[Choice], micros: u64) {
+        let mut life = self.of(slot);
+        let mut queued_up = Vec::new();
+        for choice in choices {
+            let Some(op) = choice.of(life, &queued()) else { continue };
+            self.story.0.push(format!("{op:?} of {slot}, by then {life:?}, and {micros} us"));
+            if let Some(accepted) = self.is_accepted_as_it_may(bench, slot, op, life).await {
+                life = after(op, life).unwrap();
+                queued_up.push((op, accepted));
+            }
+            tokio::time::sleep(Duration::from_micros(micros)).await;
+        }
+        for (op, accepted) in &queued_up {
+            let task = bench.end_of(accepted).await;
+            assert_eq!(task.state, TaskState::Done, "{op:?} of {queued_up:?}: {task:?}");
+        }
+        self.may_be(slot, [life]);
+    }
+
+    async fn copy(&mut self, bench: &Bench, from: usize, to: usize) {
+        let clone = Request::Clone { vm: id(bench, from), name: name(to) };
+        let legal = matches!(self.of(from), Life::Off | Life::Crashed) && self.of(to) == Life::Gone;
+        match bench.submit(clone).await {
+            Ok(accepted) => {
+                assert!(legal, "{:?} was copied to {:?}", self.of(from), self.of(to));
+                assert_eq!(bench.end_of(&accepted).await.state, TaskState::Done);
+                self.may_be(to, [Life::Off]);
+            }
+            Err(refusal) => assert!(!legal, "{refusal}"),
+        }
+    }
+
+    /// Asks for something of a VM that will be this by then.
+    async fn is_accepted_as_it_may(
+        &self,
+        bench: &Bench,
+        slot: usize,
+        op: Op,
+        life: Life,
+    ) -> Option<Accepted> {
+        match (bench.submit(request(bench, slot, op)).await, after(op, life)) {
+            (Ok(accepted), Some(_)) => Some(accepted),
+            (Err(refusal), None) => {
+                assert_eq!(refusal.code, why(op, life), "{op:?} of {life:?}: {refusal}");
+                None
+            }
+            (Ok(_), None) => panic!("{op:?} of {life:?} is accepted"),
+            (Err(refusal), Some(_)) => panic!("{op:?} of {life:?} is refused: {refusal}"),
+        }
+    }
+
+    /// Everything goes, and nothing is left.
+    async fn end(&mut self, bench: &Bench) {
+        for slot in 0..SLOTS {
+            if self.of(slot) != Life::Gone {
+                bench.must(request(bench, slot, Op::ForcedDelete)).await;
+            }
+        }
+        bench.is_empty().await;
+    }
+}
+
+fn why(op: Op, life: Life) -> Code {
+    match (op, life) {
+        (Op::Create, _) => Code::NameTaken,
+        (_, Life::Gone) => Code::NotFound,
+        _ => Code::WrongState,
+    }
+}
+
+fn name(slot: usize) -> VmName {
+    format!("vm-{slot}").parse().unwrap()
+}
+
+fn find(bench: &Bench, slot: usize) -> Option<Vm> {
+    bench.vms().into_iter().find(|vm| vm.name == name(slot))
+}
+
+/// A VM's id; somebody else's where there is none.
+fn id(bench: &Bench, slot: usize) -> VmId {
+    find(bench, slot).map_or_else(VmId::new, |vm| vm.id)
+}
+
+fn seen(bench: &Bench, slot: usize) -> Life {
+    let Some(vm) = find(bench, slot) else { return Life::Gone };
+    match (vm.state, vm.want.unwrap()) {
+        (VmState::Stopped, Want::Running) => Life::Crashed,
+        (VmState::Stopped, _) => Life::Off,
+        (VmState::Running, Want::Running) => Life::Running,
+        (VmState::Paused, Want::Paused) => Life::Paused,
+        (VmState::Suspended, Want::Suspended) => Life::Kept,
+        other => panic!("{other:?}: {vm:?}"),
+    }
+}
+
+fn request(bench: &Bench, slot: usize, op: Op) -> Request {
+    let vm = id(bench, slot);
+    let power = |verb| Request::Power { vm, verb };
+    match op {
+        Op::Create => create(json!({
+            "name": name(slot),
+            "disks": [{ "name": "root", "size": "1MiB" }, { "name": "data", "size": "1MiB" }],
+        })),
+        Op::Edit => edit(bench, slot, vm),
+        Op::Start => power(START),
+        Op::StartAfresh => power(START_AFRESH),
+        Op::Stop => power(STOP),
+        Op::Kill => power(PowerVerb::Kill),
+        Op::Reboot => power(REBOOT),
+        Op::ForcedReboot => power(PowerVerb::Reboot { timeout: LONG, force: true }),
+        Op::Reset => power(PowerVerb::Reset),
+        Op::Pause => power(PowerVerb::Pause),
+        Op::Resume => power(RESUME),
+        Op::Suspend => power(SUSPEND),
+        Op::Delete => Request::Delete { vm, force: false },
+        Op::ForcedDelete => Request::Delete { vm, force: true },
+    }
+}
+
+/// One CPU more or less, and a disk more, or one less where nobody has it open.
+fn edit(bench: &Bench, slot: usize, vm: VmId) -> Request {
+    let known = find(bench, slot);
+    let config = known.as_ref().and_then(|vm| vm.spec.as_ref()).map(|spec| spec.config.clone());
+    let mut config = config.unwrap_or_else(|| VmConfig::new(name(slot)));
+    config.cpus = 3 - config.cpus;
+    // What is queued may run by its turn, and then nothing goes.
+    let is_off = known.is_some_and(|vm| vm.state == VmState::Stopped);
+    if is_off && bench.engine.diagnose().tasks.is_empty() && config.disks.len() > 2 {
+        config.disks.pop();
+    } else if config.disks.len() < 4 {
+        config.disks.push(disk(&format!("more-{}", config.disks.len())));
+    }
+    Request::Edit { vm, config: Box::new(config), expected: None }
+}

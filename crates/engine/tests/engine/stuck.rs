@@ -1,0 +1,91 @@
+//! A hypervisor that does not answer delays nobody else, and can still be killed.
+
+use crate::support::{Bench, START, STOP};
+use innkeeper_engine::{PowerVerb, Request};
+use innkeeper_model::{Code, MachineState, TaskState, VmState, Want};
+use std::time::{Duration, Instant};
+
+/// What is done to a VM whose hypervisor answers takes no longer than this.
+const QUICK: Duration = Duration::from_secs(2);
+
+#[tokio::test]
+async fn a_vm_that_does_not_answer_delays_no_other_and_can_be_killed() {
+    let bench = Bench::new().await;
+    let (silent, other) = (bench.started("silent").await, bench.started("other").await);
+    assert!(bench.world.stop_answering(silent));
+    let pause = bench.submit(Request::Power { vm: silent, verb: PowerVerb::Pause }).await.unwrap();
+    bench.until_state(silent, VmState::Unresponsive).await;
+    // Asking costs nothing either, though its turn does not come.
+    let asked = Instant::now();
+    let queued = bench.submit(Request::Power { vm: silent, verb: PowerVerb::Resume }).await;
+    assert_eq!(queued.unwrap_err().code, Code::WrongState);
+    bench.powers(other, &[PowerVerb::Pause, PowerVerb::Resume, STOP, START]).await;
+    let third = bench.create("third").await;
+    bench.powers(third, &[START, PowerVerb::Suspend, PowerVerb::Resume]).await;
+    assert!(asked.elapsed() < QUICK, "{:?}", asked.elapsed());
+
+    let asked = Instant::now();
+    bench.powers(silent, &[PowerVerb::Kill]).await;
+    assert!(asked.elapsed() < Duration::from_secs(30), "{:?}", asked.elapsed());
+    assert_eq!(bench.end_of(&pause).await.state, TaskState::Cancelled);
+    assert_eq!((bench.state(silent), bench.want(silent)), (VmState::Stopped, Want::Stopped));
+    bench.powers(silent, &[START, STOP]).await;
+    bench.is_sound().await;
+}
+
+#[tokio::test]
+async fn a_stop_of_a_vm_that_does_not_answer_ends_at_its_deadline_or_by_a_kill() {
+    let bench = Bench::new().await;
+    let vm = bench.started("web").await;
+    assert!(bench.world.stop_answering(vm));
+    let short = PowerVerb::Stop { timeout: Duration::from_millis(30) };
+    let task = bench.power(vm, short).await;
+    assert_eq!(task.error.unwrap().code, Code::Timeout);
+    bench.until_state(vm, VmState::Unresponsive).await;
+    assert_eq!(bench.want(vm), Want::Running, "it is left as it was");
+    let refused = bench.refused(Request::Power { vm, verb: STOP }).await;
+    assert!(refused.hint.unwrap().contains("inn kill"));
+    bench.powers(vm, &[PowerVerb::Kill]).await;
+    bench.is_sound().await;
+}
+
+#[tokio::test]
+async fn a_vm_that_answers_again_goes_on() {
+    let bench = Bench::new().await;
+    let vm = bench.started("web").await;
+    assert!(bench.world.stop_answering(vm));
+    bench.until_state(vm, VmState::Unresponsive).await;
+    assert!(bench.world.resume_answering(vm));
+    bench.until_state(vm, VmState::Running).await;
+    bench.powers(vm, &[PowerVerb::Pause, PowerVerb::Resume, STOP]).await;
+    bench.is_sound().await;
+}
+
+#[tokio::test]
+async fn a_daemon_that_finds_a_vm_that_does_not_answer_says_so() {
+    let bench = Bench::new().await;
+    let vm = bench.started("web").await;
+    let bench = bench.restart_with(|ended| assert!(ended.world.stop_answering(vm))).await;
+    bench.until_state(vm, VmState::Unresponsive).await;
+    bench.powers(vm, &[PowerVerb::Kill]).await;
+    assert_eq!(bench.machine(vm), MachineState::Absent);
+    bench.is_sound().await;
+}
+
+#[tokio::test]
+async fn what_runs_by_somebody_elses_hand_is_told_within_a_second() {
+    let bench = Bench::new().await;
+    let vm = bench.started("web").await;
+    for (state, happens) in [
+        (VmState::Paused, innkeeper_sim::World::pause_behind as fn(&_, _) -> bool),
+        (VmState::Running, innkeeper_sim::World::resume_behind),
+    ] {
+        let happened = Instant::now();
+        assert!(happens(&bench.world, vm));
+        bench.until_state(vm, state).await;
+        assert!(happened.elapsed() < Duration::from_secs(1), "{:?}", happened.elapsed());
+    }
+    bench.world.kill_hypervisor(vm);
+    bench.until_state(vm, VmState::Stopped).await;
+    bench.is_sound().await;
+}

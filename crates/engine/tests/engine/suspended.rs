@@ -1,0 +1,233 @@
+//! A VM whose memory is kept: what it may, and what becomes of an image that cannot be used.
+
+use crate::support::{Bench, Ended, RESUME, START, START_AFRESH, STOP, SUSPEND, furnished};
+use innkeeper_engine::{PowerVerb, Request};
+use innkeeper_model::{Code, TaskState, VmId, VmState, Want};
+use std::path::PathBuf;
+
+async fn suspended(bench: &Bench) -> (VmId, u64) {
+    let vm = bench.create_of(furnished("web")).await;
+    bench.powers(vm, &[START]).await;
+    assert!(bench.world.guest_remembers(vm, "where it left off"));
+    let memory = bench.world.machine(vm).unwrap().memory;
+    bench.powers(vm, &[SUSPEND]).await;
+    assert_eq!((bench.state(vm), bench.want(vm)), (VmState::Suspended, Want::Suspended));
+    (vm, memory)
+}
+
+fn image(bench: &Bench, vm: VmId) -> PathBuf {
+    bench.volumes(vm).join("memory.img")
+}
+
+#[tokio::test]
+async fn a_guest_goes_on_where_it_was() {
+    let bench = Bench::new().await;
+    let (vm, memory) = suspended(&bench).await;
+    bench.is_sound().await;
+    assert!(image(&bench, vm).exists() && bench.vm(vm).memory.is_some());
+    bench.powers(vm, &[RESUME]).await;
+    let machine = bench.world.machine(vm).unwrap();
+    assert_eq!((machine.memory, machine.boots), (memory, 1));
+    assert_eq!(bench.want(vm), Want::Running);
+    assert!(!image(&bench, vm).exists() && bench.vm(vm).memory.is_none());
+    bench.is_sound().await;
+    // Again, from paused.
+    bench.powers(vm, &[PowerVerb::Pause, SUSPEND, RESUME, STOP, START]).await;
+    assert_eq!(bench.world.machine(vm).unwrap().boots, 1, "a new machine's first");
+    bench.is_sound().await;
+}
+
+#[tokio::test]
+async fn the_memory_outlives_daemons_and_hosts() {
+    let bench = Bench::new().await;
+    let (vm, memory) = suspended(&bench).await;
+    let bench = bench.restart().await;
+    assert_eq!(bench.state(vm), VmState::Suspended);
+    let bench = bench.restart_with(Ended::reboot_host).await;
+    assert_eq!(bench.state(vm), VmState::Suspended);
+    bench.is_sound().await;
+    bench.powers(vm, &[RESUME]).await;
+    assert_eq!(bench.world.machine(vm).unwrap().memory, memory);
+    bench.is_sound().await;
+}
+
+#[tokio::test]
+async fn what_would_lose_or_damage_it_is_refused() {
+    let bench = Bench::new().await;
+    let (vm, memory) = suspended(&bench).await;
+    let clone = Request::Clone { vm, name: "copy".parse().unwrap() };
+    let power = |verb| Request::Power { vm, verb };
+    for (request, hint) in [
+        (power(START), "--discard-memory"),
+        (clone, "inn resume"),
+        (Request::Delete { vm, force: false }, "inn resume"),
+        (power(STOP), ""),
+        (power(PowerVerb::Kill), ""),
+        (power(SUSPEND), ""),
+        (power(PowerVerb::Pause), ""),
+        (power(PowerVerb::Reset), ""),
+    ] {
+        let text = format!("{request:?}");
+        let refused = bench.refused(request).await;
+        assert_eq!(refused.code, Code::WrongState, "{text}");
+        assert!(refused.message.contains("suspended"), "{refused}");
+        assert!(refused.hint.unwrap_or_default().contains(hint), "{text}");
+    }
+    let mut edited = bench.vm(vm).spec.unwrap().config.clone();
+    edited.disks.retain(|disk| disk.name.as_str() != "root");
+    let edit = Request::Edit { vm, config: Box::new(edited), expected: None };
+    assert_eq!(bench.refused(edit).await.code, Code::InUse);
+    bench.is_sound().await;
+    bench.powers(vm, &[RESUME]).await;
+    assert_eq!(bench.world.machine(vm).unwrap().memory, memory);
+}
+
+#[tokio::test]
+async fn it_can_be_given_up_by_word_only() {
+    let bench = Bench::new().await;
+    let (vm, memory) = suspended(&bench).await;
+    bench.powers(vm, &[START_AFRESH]).await;
+    assert_ne!(bench.world.machine(vm).unwrap().memory, memory);
+    assert!(!image(&bench, vm).exists());
+    bench.is_sound().await;
+    bench.powers(vm, &[SUSPEND]).await;
+    bench.must(Request::Delete { vm, force: true }).await;
+    bench.is_empty().await;
+}
+
+#[tokio::test]
+async fn a_suspend_that_fails_leaves_the_guest_running() {
+    let bench = Bench::new().await;
+    let vm = bench.create_of(furnished("web")).await;
+    bench.powers(vm, &[START]).await;
+    let memory = bench.world.machine(vm).unwrap().memory;
+    for step in ["sim/pause", "sim/save-memory"] {
+        let fault = bench.fails(step);
+        let task = bench.power(vm, SUSPEND).await;
+        bench.world.take_away(fault);
+        assert_eq!(task.state, TaskState::Failed, "{step}");
+        assert_eq!((bench.state(vm), bench.want(vm)), (VmState::Running, Want::Running));
+        assert_eq!(bench.world.machine(vm).unwrap().memory, memory);
+        bench.is_sound().await;
+    }
+    // One that was paused is paused again.
+    bench.powers(vm, &[PowerVerb::Pause]).await;
+    let fault = bench.fails("sim/save-memory");
+    assert_eq!(bench.power(vm, SUSPEND).await.state, TaskState::Failed);
+    bench.world.take_away(fault);
+    assert_eq!(bench.state(vm), VmState::Paused);
+    bench.is_sound().await;
+}
+
+#[tokio::test]
+async fn a_resume_that_fails_keeps_the_memory() {
+    let bench = Bench::new().await;
+    let (vm, memory) = suspended(&bench).await;
+    for step in ["sim/launch", "sim/load-memory", "sim/continue"] {
+        let fault = bench.fails(step);
+        let task = bench.power(vm, RESUME).await;
+        bench.world.take_away(fault);
+        assert_eq!(task.state, TaskState::Failed, "{step}");
+        assert_eq!((bench.state(vm), bench.want(vm)), (VmState::Suspended, Want::Suspended));
+        bench.is_sound().await;
+    }
+    bench.powers(vm, &[RESUME]).await;
+    assert_eq!(bench.world.machine(vm).unwrap().memory, memory);
+}
+
+/// A guest that has gone on must never be taken back to the memory that it went on from.
+#[tokio::test]
+async fn a_resume_that_says_it_failed_and_did_not_is_done() {
+    use innkeeper_sim::{Fault, FaultRule};
+    let bench = Bench::new().await;
+    let (vm, _) = suspended(&bench).await;
+    let lie = Fault::ClaimsFailed(crate::support::as_told());
+    bench.world.inject(FaultRule::new("sim/continue", lie));
+    bench.powers(vm, &[RESUME]).await;
+    bench.world.take_away_all();
+    assert!(!image(&bench, vm).exists());
+    bench.is_sound().await;
+}
+
+#[tokio::test]
+async fn an_image_that_is_not_whole_is_refused_before_anything_starts() {
+    type Spoil = fn(&mut Vec<u8>);
+    let spoils: [(&str, Spoil); 2] =
+        [("truncated", |image| image.truncate(1000)), ("damaged", |image| image[20_000] ^= 1)];
+    for (how, spoil) in spoils {
+        let bench = Bench::new().await;
+        let (vm, _) = suspended(&bench).await;
+        let whole = std::fs::read(image(&bench, vm)).unwrap();
+        let mut spoiled = whole.clone();
+        spoil(&mut spoiled);
+        std::fs::write(image(&bench, vm), spoiled).unwrap();
+        let task = bench.power(vm, RESUME).await;
+        let refused = task.error.unwrap();
+        assert_eq!(refused.code, Code::IncompatibleMemory, "{how}: {refused}");
+        assert!(refused.hint.unwrap().contains("--discard-memory"));
+        assert_eq!(bench.state(vm), VmState::Suspended, "{how}");
+        bench.is_sound().await;
+        // The right one is back.
+        std::fs::write(image(&bench, vm), whole).unwrap();
+        bench.powers(vm, &[RESUME]).await;
+        bench.is_sound().await;
+    }
+}
+
+#[tokio::test]
+async fn an_image_of_another_hypervisor_is_refused_by_name() {
+    let bench = Bench::new().await;
+    let (vm, memory) = suspended(&bench).await;
+    let record = bench.volumes(vm).join("memory.json");
+    let text = std::fs::read_to_string(&record).unwrap();
+    let mut bench = bench;
+    for (from, to, named) in [
+        (r#""machine": "sim-1.0""#, r#""machine": "sim-9.9""#, "sim-9.9"),
+        (r#""accelerator": "none""#, r#""accelerator": "kvm""#, "kvm"),
+        (r#""driver": "sim""#, r#""driver": "qemu""#, "qemu"),
+    ] {
+        assert!(text.contains(from), "{text}");
+        bench =
+            bench.restart_with(|_| std::fs::write(&record, text.replace(from, to)).unwrap()).await;
+        assert_eq!(bench.state(vm), VmState::Suspended, "{named}");
+        let refused = bench.power(vm, RESUME).await.error.unwrap();
+        assert_eq!(refused.code, Code::IncompatibleMemory, "{refused}");
+        assert!(refused.value.unwrap().contains(named));
+        let shown = refused.message;
+        assert!(["sim", "machine", "CPU", "accelerator"].iter().all(|word| shown.contains(word)));
+        assert_eq!(bench.machine(vm), innkeeper_model::MachineState::Absent);
+    }
+    let bench = bench.restart_with(|_| std::fs::write(&record, &text).unwrap()).await;
+    bench.powers(vm, &[RESUME]).await;
+    assert_eq!(bench.world.machine(vm).unwrap().memory, memory);
+    bench.is_sound().await;
+}
+
+/// Its disks belong to that memory, whoever can read it.
+#[tokio::test]
+async fn a_vm_with_memory_whose_record_cannot_be_read_is_not_started_from_its_disks() {
+    let spoils = [r#""schema": 1"#, r#""checksum""#];
+    for (spoil, by) in spoils.into_iter().zip([r#""schema": 99"#, r#""sum""#]) {
+        let bench = Bench::new().await;
+        let (vm, memory) = suspended(&bench).await;
+        let record = bench.volumes(vm).join("memory.json");
+        let text = std::fs::read_to_string(&record).unwrap();
+        assert!(text.contains(spoil), "{text}");
+        let spoiled = text.replacen(spoil, by, 1);
+        let bench = bench.restart_with(|_| std::fs::write(&record, &spoiled).unwrap()).await;
+        assert!(bench.vm(vm).problem.unwrap().contains("memory"));
+        let start = bench.submit(Request::Power { vm, verb: START }).await;
+        let ends = match &start {
+            Ok(accepted) => bench.end_of(accepted).await.state,
+            Err(_) => TaskState::Failed,
+        };
+        assert_eq!(ends, TaskState::Failed, "{by}: the guest would change the disks under it");
+        assert_eq!(std::fs::read_to_string(&record).unwrap(), spoiled, "nothing is erased");
+        // A version that can read it goes on from it.
+        let bench = bench.restart_with(|_| std::fs::write(&record, &text).unwrap()).await;
+        assert_eq!(bench.state(vm), VmState::Suspended);
+        bench.powers(vm, &[RESUME]).await;
+        assert_eq!(bench.world.machine(vm).unwrap().memory, memory);
+        bench.is_sound().await;
+    }
+}
