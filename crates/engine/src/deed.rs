@@ -74,6 +74,11 @@ impl Deed {
         self.state().way
     }
 
+    /// How far each step is.
+    pub(crate) fn marks(&self) -> Vec<Mark> {
+        self.state().marks.clone()
+    }
+
     pub(crate) fn mark(&self, step: usize) -> Mark {
         self.state().marks.get(step).copied().unwrap_or_default()
     }

@@ -191,7 +191,7 @@ impl Hands {
 
     /// Gives back what was taken for a machine, unless there is one: one that was to be ended first, and
     /// has not been.
-    async fn release_unless_used(&self, vm: VmId) -> Result<(), StepError> {
+    pub(crate) async fn release_unless_used(&self, vm: VmId) -> Result<(), StepError> {
         let told = self.view.barrier(Vec::new()).await;
         told.map_err(|_| Refusal::new(Code::ShuttingDown, "the daemon is stopping"))?;
         let snapshot = self.view.snapshot();

@@ -124,16 +124,18 @@ impl Recorder {
     /// be found damaged, that VM is left alone.
     ///
     /// # Errors
-    /// The disk is full or does not take it. Dropping the future leaves it written or not.
-    pub(crate) async fn write(
+    /// The disk is full or does not take it. Its place is taken by the call; dropping the future leaves
+    /// it written or not.
+    pub(crate) fn write(
         &self,
         vm: Option<VmId>,
         entry: &Entry,
         durability: Durability,
-    ) -> Result<Held, Refusal> {
+    ) -> impl Future<Output = Result<Held, Refusal>> + Send + use<> {
         let bytes = serde_json::to_vec(entry)
             .expect("an entry is plain data with text keys, which JSON can hold");
         let about = vm.or_else(|| entry.about()).map_or(Uuid::nil(), |vm| vm.as_uuid());
-        Ok(self.journal.append(about, bytes, durability).await?)
+        let appended = self.journal.append(about, bytes, durability);
+        async move { Ok(appended.await?) }
     }
 }

@@ -1,6 +1,7 @@
 //! The tasks that have not ended: their records, their cancellation, and who waits for them.
 
 use crate::{
+    journal::Mark,
     legality::{self, Operation},
     submit::Subject,
 };
@@ -12,7 +13,7 @@ use innkeeper_model::{
 use innkeeper_view::{Update, View};
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -25,6 +26,8 @@ pub(crate) struct LiveTask {
     /// What it does to its VM, where legality asks.
     pub(crate) operation: Option<Operation>,
     pub(crate) cancel: CancellationToken,
+    /// The state that its VM will have after it, as was expected when it was admitted.
+    leads_to: OnceLock<VmState>,
     kind: String,
     record: Mutex<Task>,
     ended: watch::Sender<bool>,
@@ -37,6 +40,7 @@ impl LiveTask {
             id: task.id,
             vm: task.vm,
             operation,
+            leads_to: OnceLock::new(),
             kind: task.operation.clone(),
             cancel: CancellationToken::new(),
             record: Mutex::new(task),
@@ -73,12 +77,20 @@ impl LiveTask {
     }
 
     /// Goes on where an earlier daemon ended.
-    pub(crate) fn taken_up(&self, steps: &[String], cancellable: bool) {
+    pub(crate) fn taken_up(&self, steps: &[String], marks: &[Mark], cancellable: bool) {
         self.update(|task| {
             task.state = TaskState::Running;
             task.cancellable = cancellable;
             if task.steps.len() != steps.len() {
                 task.steps = waiting(steps);
+            }
+            for (step, mark) in task.steps.iter_mut().zip(marks) {
+                step.state = match mark {
+                    Mark::Waiting => StepState::Waiting,
+                    Mark::Begun => StepState::Running,
+                    Mark::Done => StepState::Done,
+                    Mark::Undone => StepState::Undone,
+                };
             }
         });
     }
@@ -109,7 +121,9 @@ impl LiveTask {
     /// Notes that a step was taken back. The one that failed stays marked as the one that did.
     pub(crate) fn undone(&self, index: usize) {
         self.update(|task| match task.steps.get_mut(index) {
-            Some(step) if step.state == StepState::Done => step.state = StepState::Undone,
+            Some(step) if matches!(step.state, StepState::Done | StepState::Running) => {
+                step.state = StepState::Undone;
+            }
             _ => {}
         });
     }
@@ -225,10 +239,13 @@ fn waiting(steps: &[String]) -> Vec<TaskStep> {
     steps.iter().map(waiting).collect()
 }
 
+/// What comes of a state by what is queued. What is being done has a state of its own on the way, which
+/// says nothing about where it leads.
 fn fold<'a>(queued: impl Iterator<Item = &'a Arc<LiveTask>>, state: VmState) -> VmState {
-    queued
-        .filter_map(|before| before.operation)
-        .fold(state, |state, before| legality::after(before, state).unwrap_or(state))
+    queued.fold(state, |state, task| {
+        let by_table = || task.operation.and_then(|before| legality::after(before, state));
+        task.leads_to.get().copied().or_else(by_table).unwrap_or(state)
+    })
 }
 
 /// All tasks that have not ended, oldest first for each VM.
@@ -264,7 +281,9 @@ impl Live {
         let mut tasks = self.tasks();
         let queued = task.vm.and_then(|vm| tasks.by_vm.get(&vm)).into_iter().flatten();
         let expected = fold(queued, subject.state);
-        if legality::after(subject.operation, expected).is_none() {
+        if let Some(leads_to) = legality::after(subject.operation, expected) {
+            let _ = task.leads_to.set(leads_to);
+        } else {
             let Subject { name, state, operation } = subject;
             return Err(legality::refuse(*operation, *state, expected, name));
         }

@@ -9,7 +9,7 @@ use crate::{
     history::{History, Remembered},
     journal::Recorder,
     legality::MachineVerb,
-    live::Live,
+    live::{Live, LiveTask},
     loading::{self, Loaded, Stored},
     owed::Owing,
     perform::Performer,
@@ -151,7 +151,7 @@ impl Engine {
             self.look_after(async move {
                 // Nothing is done before it is known what runs.
                 if engine.recovered().await.is_ok() {
-                    engine.take_up(deed, place).await;
+                    engine.take_up(deed, place, None).await;
                 }
             });
         }
@@ -258,6 +258,16 @@ impl Engine {
         let suspended = self.vm(vm).is_ok_and(|vm| vm.state == VmState::Suspended);
         let verb = if suspended { MachineVerb::Restore } else { MachineVerb::Start };
         self.see_done(vm, verb).await;
+    }
+
+    /// Starts the VM of a task that was taken up, if it should run and does not: it was left out when all
+    /// others were started.
+    pub(crate) async fn start_if_wanted(&self, task: &LiveTask) {
+        let Some(vm) = task.vm else { return };
+        let is_off = |vm: &Vm| !vm.is_on() && vm.incarnation.is_none();
+        if self.vm(vm).is_ok_and(|vm| is_to_run(&vm) && is_off(&vm)) && !self.is_busy(vm) {
+            self.start_with_host(vm).await;
+        }
     }
 
     /// Has something done to a VM, and waits until it is.

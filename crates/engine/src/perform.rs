@@ -276,8 +276,21 @@ impl Performer {
                 }
             }
         }
+        if let Err(error) = self.give_back(deed).await {
+            stuck.push(format!("what it took of the host is not given back: {error}"));
+        }
         debug!(task = %deed.task.id, stuck = stuck.len(), "undone");
         stuck
+    }
+
+    /// A machine that could not be ended when its share was to be given back may have ended since.
+    async fn give_back(&self, deed: &Deed) -> Result<(), StepError> {
+        for (_, placed) in deed.steps() {
+            if let PlanStep::Own(OwnStep::Reserve { vm, .. }) = placed.step {
+                self.hands.release_unless_used(*vm).await?;
+            }
+        }
+        Ok(())
     }
 
     async fn undo(&self, deed: &Deed, index: usize, step: &PlanStep) -> Result<(), StepError> {

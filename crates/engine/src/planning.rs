@@ -152,7 +152,12 @@ impl Engine {
             Default::default()
         };
         let storage = &self.shared.performer.hands.storage;
+        let memory_problem = match makes {
+            true => storage.memory(spec.id).await.err(),
+            false => None,
+        };
         Ok(plan::Context {
+            memory_problem,
             driver: self.shared.performer.driver.clone(),
             hypervisor,
             incarnation: record.incarnation.clone(),
@@ -185,6 +190,7 @@ impl Engine {
             files: Default::default(),
             launch: Launch { incarnation: IncarnationId::new(), now: Timestamp::now() },
             memory: None,
+            memory_problem: None,
             memory_file: storage.memory_path(spec.id),
             dump_file: storage.dump_path(spec.id),
             hooks: BTreeSet::new(),

@@ -2,7 +2,7 @@
 //! changed by hand. What it finds becomes ordinary changes.
 
 use crate::{engine::Engine, hands::blocking};
-use innkeeper_model::{Refusal, Spec, VmId};
+use innkeeper_model::{Code, Refusal, Spec, Vm};
 use innkeeper_store::StoredSpec;
 use innkeeper_view::Update;
 use std::{sync::Arc, time::Duration};
@@ -27,6 +27,8 @@ impl Engine {
             warn!(%error, "the stored specs cannot be looked at");
         }
         self.look_at_disks().await;
+        // Readers can see what was found when this returns.
+        let _ = self.view().barrier(Vec::new()).await;
     }
 
     async fn look_for_foreign_machines(&self) {
@@ -51,7 +53,7 @@ impl Engine {
             let snapshot = self.view().snapshot();
             let Some(known) = snapshot.vms.get(&id) else { continue };
             match changed {
-                StoredSpec::Whole(spec) => self.take_over(id, spec).await,
+                StoredSpec::Whole(spec) => self.take_over(known, spec).await,
                 StoredSpec::Damaged { file, reason, .. } => {
                     let problem = format!("{} is damaged: {reason}", file.display());
                     warn!(vm = %id, problem, "quarantined");
@@ -63,9 +65,31 @@ impl Engine {
         Ok(())
     }
 
-    async fn take_over(&self, id: VmId, spec: Box<Spec>) {
+    /// Takes a spec over as if its VM had been edited: what an edit would be refused is not taken over.
+    async fn take_over(&self, known: &Vm, spec: Box<Spec>) {
+        let id = spec.id;
+        if let Err(refusal) = self.admit_by_hand(known, &spec).await {
+            warn!(vm = %id, %refusal, "its spec was changed by hand, and is not taken over");
+            let problem = format!("its file was changed by hand, and is not taken over: {refusal}");
+            self.view().post(Update::VmProblem { id, problem: Some(problem) });
+            return;
+        }
         info!(vm = %id, "its spec was changed by hand");
         self.view().post(Update::VmSpec(Arc::from(spec)));
+    }
+
+    async fn admit_by_hand(&self, known: &Vm, spec: &Spec) -> Result<(), Refusal> {
+        let (config, in_use) = (spec.config.clone(), known.is_on() || known.memory.is_some());
+        config.validate()?;
+        let snapshot = self.view().snapshot();
+        if snapshot.vm_named(&config.project, &config.name).is_some_and(|vm| vm.id != known.id) {
+            let message = format!("there is another VM named {}", config.name);
+            return Err(Refusal::new(Code::NameTaken, message).at("name"));
+        }
+        let Some(before) = known.spec.clone() else { return Ok(()) };
+        let hypervisor = self.hypervisor().await?;
+        self.admit(hypervisor, move |admission| admission.edit(&before, config, in_use)).await?;
+        Ok(())
     }
 
     /// Looks whether the disks are as large as they are thought to be.

@@ -66,7 +66,7 @@ impl Engine {
                 self.shared.owing.insert(deed);
                 continue;
             }
-            live.taken_up(&deed.paths, deed.way() == Way::Forward);
+            live.taken_up(&deed.paths, &deed.marks(), deed.way() == Way::Forward);
             self.shared.live.insert(&live);
             let mine = live.vm.map(|id| Update::VmTask { id, task: Some(live.id) });
             self.view().post_all(mine.into_iter().collect());
@@ -93,14 +93,26 @@ impl Engine {
     }
 
     /// Goes on with what was put in its place.
-    pub(crate) async fn take_up(&self, deed: Arc<Deed>, mut place: Place) {
+    pub(crate) async fn take_up(
+        &self,
+        deed: Arc<Deed>,
+        mut place: Place,
+        by_person: Option<Resolution>,
+    ) {
         let span = info_span!("task", id = %deed.task.id, operation = deed.task.kind());
         async {
             place.granted().await;
             info!(way = ?deed.way(), "taken up");
-            deed.task.log("taken up after the daemon had ended".into());
+            if by_person.is_none() {
+                deed.task.log("taken up after the daemon had ended".into());
+            }
             let same_boot = deed.boot_id() == self.shared.boot_id;
-            let ended = match self.way_on(&deed, same_boot).await {
+            let way_on = match by_person {
+                // What is not known cannot be asked after, and whoever says so knows that.
+                Some(Resolution::Undo) => Ok(()),
+                _ => self.way_on(&deed, same_boot).await,
+            };
+            let ended = match way_on {
                 Ok(()) => self.shared.performer.go(&deed).await,
                 Err(refusal) if refusal.code == Code::Interrupted => {
                     Ended { outcome: Outcome::Interrupted(refusal), leftovers: Vec::new() }
@@ -112,13 +124,15 @@ impl Engine {
                 }
             };
             if matches!(ended.outcome, Outcome::Interrupted(_)) {
+                // Whoever is told that it is interrupted can say at once how it goes on.
+                self.shared.interrupted.deeds().insert(deed.task.id, (deed.clone(), place));
                 self.finish(&deed, ended).await;
                 deed.task.wake();
-                self.shared.interrupted.deeds().insert(deed.task.id, (deed.clone(), place));
                 return;
             }
             self.finish(&deed, ended).await;
             self.let_go(&deed.task, (place, None, None));
+            self.start_if_wanted(&deed.task).await;
         }
         .instrument(span)
         .await;
@@ -173,6 +187,7 @@ impl Engine {
         };
         info!(%task, caller = caller.name, ?resolution, "resolved");
         let vm = deed.task.vm;
+        deed.task.resumed();
         let engine = self.clone();
         let by = caller.name.clone();
         self.look_after(async move {
@@ -180,11 +195,10 @@ impl Engine {
             if let Some(id) = vm {
                 engine.view().post(Update::VmInterrupted { id, task: None });
             }
-            deed.task.resumed();
             if resolution == Resolution::Undo {
                 let _ = deed.turn(Way::Back).await;
             }
-            engine.take_up(deed, place).await;
+            engine.take_up(deed, place, Some(resolution)).await;
         });
         Ok(vm)
     }

@@ -44,7 +44,7 @@ impl Engine {
         let record = task.snapshot();
         let accepted = Entry::Accepted { task: Box::new(record.clone()) };
         // What cannot be written down is told when its turn comes.
-        let held = self.shared.recorder.write(task.vm, &accepted, Durability::Written).await.ok();
+        let recorded = self.shared.recorder.write(task.vm, &accepted, Durability::Written);
         let (id, vm) = (record.id, record.vm);
         // Told before it can begin, or its beginning would be overwritten by its being queued.
         self.view().post(Update::Task(record));
@@ -52,8 +52,11 @@ impl Engine {
         let span = info_span!("task", id = %id, operation = work.name());
         // From here on it is done, whether the caller waits or not.
         tokio::spawn(
-            async move { engine.see_through(task, work, (place, reservation, held)).await }
-                .instrument(span),
+            async move {
+                let held = recorded.await.ok();
+                engine.see_through(task, work, (place, reservation, held)).await;
+            }
+            .instrument(span),
         );
         let revision = self.view().barrier(Vec::new()).await.map_err(|_| stopping())?;
         Ok(Accepted { task: id, vm, revision })

@@ -2,9 +2,10 @@
 //! files, and which tasks had ended. Pure: from records to that.
 
 use crate::{
-    journal::{Begun, Entry, Mark, SCHEMA, Way},
+    journal::{Begun, Entry, Mark, SCHEMA},
     plan::Plan,
 };
+use innkeeper_driver::Crash;
 use innkeeper_model::{Code, Refusal, Spec, Task, TaskId, TaskState, VmId};
 use innkeeper_store::journal::{Found, Held};
 use std::{
@@ -144,21 +145,16 @@ impl Unfinished {
     /// Notes that the daemon ended somewhere in it. What it was in the middle of may have been begun,
     /// and after a crash of the host (`same_boot` is false) so may all of it: the last marks can be lost.
     pub(crate) fn note_crash(&mut self, same_boot: bool) {
-        let Begun { plan, marks, way, .. } = &mut self.begun;
+        let Begun { plan, marks, .. } = &mut self.begun;
         let mut open_part = None;
-        let parts: Vec<usize> = plan.steps().map(|placed| placed.part).collect();
-        for (part, mark) in parts.into_iter().zip(marks.iter_mut()) {
-            let in_it = match open_part {
-                // What came before it was done, whether it is undone by now or not.
-                None if matches!(mark, Mark::Waiting | Mark::Begun) => {
-                    open_part = Some(part);
-                    true
-                }
-                None => false,
-                Some(open) => open == part,
-            };
-            let may_have_begun = in_it || !same_boot;
-            if *way == Way::Back && *mark == Mark::Waiting && may_have_begun {
+        for (placed, mark) in plan.steps().zip(marks.iter_mut()) {
+            if *mark != Mark::Waiting {
+                continue;
+            }
+            let in_it = *open_part.get_or_insert(placed.part) == placed.part;
+            // That one begins which must not be repeated is always written down first.
+            let told_if_begun = placed.step.crash() == Crash::Once;
+            if (in_it || !same_boot) && !told_if_begun {
                 *mark = Mark::Begun;
             }
         }

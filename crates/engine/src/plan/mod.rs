@@ -180,6 +180,8 @@ pub(crate) struct Context {
     pub(crate) launch: Launch,
     /// The memory that is kept of the VM's last machine.
     pub(crate) memory: Option<Arc<MemoryImage>>,
+    /// Why what is kept of it cannot be read, where it cannot.
+    pub(crate) memory_problem: Option<Refusal>,
     /// Where it is, or would be.
     pub(crate) memory_file: PathBuf,
     /// Where a dump of its guest's memory goes.
@@ -216,14 +218,20 @@ impl Context {
         crash && self.has_remains()
     }
 
-    /// What the machine takes of its host.
+    /// What a machine that is made from the spec takes of its host.
     fn reserve(&self) -> OwnStep {
         let config = &self.spec.config;
-        OwnStep::Reserve {
-            vm: self.spec.id,
-            project: config.project.clone(),
-            share: Share { cpus: config.cpus, memory: config.memory },
-        }
+        self.reserve_share(Share { cpus: config.cpus, memory: config.memory })
+    }
+
+    /// What a machine takes that is made once more, whatever the spec says by now.
+    fn reserve_for(&self, machine: &Incarnation) -> OwnStep {
+        self.reserve_share(Share { cpus: machine.cpus, memory: machine.memory })
+    }
+
+    fn reserve_share(&self, share: Share) -> OwnStep {
+        let project = self.spec.config.project.clone();
+        OwnStep::Reserve { vm: self.spec.id, project, share }
     }
 
     fn release(&self) -> OwnStep {

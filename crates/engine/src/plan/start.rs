@@ -9,6 +9,13 @@ use innkeeper_model::{Refusal, Want, config::Network};
 /// Makes the machine and lets it run. What an earlier machine left is put away first, its memory
 /// only where `discard_memory` says so.
 pub(crate) fn start(context: &Context, discard_memory: bool) -> Result<Plan, Refusal> {
+    if let (Some(problem), false) = (&context.memory_problem, discard_memory) {
+        return Err(problem.clone().with_hint(
+            "its guest would change the disks under that memory: mend it, or give it up with \
+             `inn start --discard-memory`",
+        ));
+    }
+    let has_memory = context.memory.is_some() || context.memory_problem.is_some();
     let mut plan = Plan::new(AfterCrash::Forward);
     if context.has_crashed() {
         context.hook(&mut plan, HookEvent::OnCrash, "restart");
@@ -19,7 +26,7 @@ pub(crate) fn start(context: &Context, discard_memory: bool) -> Result<Plan, Ref
         plan.driver(context.driver_flow(Operation::PutAway)?);
     }
     plan.own(context.reserve());
-    if discard_memory && context.memory.is_some() {
+    if discard_memory && has_memory {
         // Before the guest runs: what it then does to its disks, that memory does not know of.
         plan.own(OwnStep::RemoveMemory { vm: context.spec.id });
     }

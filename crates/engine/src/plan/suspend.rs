@@ -39,7 +39,7 @@ pub(crate) fn restore(context: &Context) -> Result<Plan, Refusal> {
     if context.has_remains() {
         plan.driver(context.driver_flow(Operation::PutAway)?);
     }
-    plan.own(context.reserve());
+    plan.own(context.reserve_for(&image.incarnation));
     guard(context, &mut plan);
     let operation =
         Operation::Restore { image: image.clone(), memory: context.memory_file.clone() };

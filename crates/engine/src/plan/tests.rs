@@ -84,6 +84,7 @@ fn off(config: Value) -> Context {
         files: MachineFiles::default(),
         launch: Launch { incarnation: IncarnationId::new(), now: Timestamp::UNIX_EPOCH },
         memory: None,
+        memory_problem: None,
         memory_file: "/pool/memory.img".into(),
         dump_file: "/pool/dump.elf".into(),
         hooks: BTreeSet::new(),

@@ -97,7 +97,7 @@ fn action() -> impl Strategy<Value = Action> {
     prop_oneof![
         12 => (slot(), choice(), meanwhile, 0..8000u64)
             .prop_map(|(slot, choice, meanwhile, after)| Action::Ask(slot, choice, meanwhile, after)),
-        3 => (slot(), prop::collection::vec(choice(), 2..4), 0..1u64)
+        3 => (slot(), prop::collection::vec(choice(), 1..2), 0..1u64)
             .prop_map(|(slot, choices, pause)| Action::Queue(slot, choices, pause)),
         1 => (slot(), slot()).prop_map(|(from, to)| Action::Copy(from, to)),
         1 => slot().prop_map(Action::HypervisorDies),
