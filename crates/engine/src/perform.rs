@@ -285,12 +285,10 @@ impl Performer {
 
     /// A machine that could not be ended when its share was to be given back may have ended since.
     async fn give_back(&self, deed: &Deed) -> Result<(), StepError> {
-        for (_, placed) in deed.steps() {
-            if let PlanStep::Own(OwnStep::Reserve { vm, .. }) = placed.step {
-                self.hands.release_unless_used(*vm).await?;
-            }
+        match deed.task.vm {
+            Some(vm) => self.hands.release_unless_used(vm).await,
+            None => Ok(()),
         }
-        Ok(())
     }
 
     async fn undo(&self, deed: &Deed, index: usize, step: &PlanStep) -> Result<(), StepError> {

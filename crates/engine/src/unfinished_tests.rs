@@ -1,4 +1,5 @@
 use super::*;
+use crate::journal::Way;
 use crate::{
     plan::AfterCrash,
     steps::{OwnStep, PlanStep},
