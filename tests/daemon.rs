@@ -7,10 +7,13 @@ use serde_json::{Value, json};
 use std::{
     fs,
     net::{TcpListener, TcpStream},
-    os::unix::fs::{FileTypeExt, PermissionsExt},
+    os::unix::{
+        fs::{FileTypeExt, PermissionsExt},
+        net::UnixDatagram,
+    },
     path::PathBuf,
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// A VM that costs nothing until it is started, and little then.
@@ -23,7 +26,7 @@ fn idle(name: &str) -> Value {
 fn a_second_daemon_on_the_same_folder_is_refused_with_the_pid_of_the_first() {
     let first = Daemon::start();
     first.create(&idle("web"));
-    let before = files_in(first.state());
+    let before = first.kept();
     let mut second = Daemon::prepared(TCG).with_state(first.state());
     second.spawn();
     let (status, log) = second.ended();
@@ -31,7 +34,7 @@ fn a_second_daemon_on_the_same_folder_is_refused_with_the_pid_of_the_first() {
     assert!(log.contains(&format!("pid {}", first.pid())), "{log}");
     assert!(log.contains("--state-dir"), "no advice: {log}");
     assert_eq!(first.get("/v1/vms")["items"][0]["name"], "web", "the first no longer serves");
-    assert!(files_in(first.state()) == before, "the second left something");
+    assert!(first.kept() == before, "the second left something");
 }
 
 #[test]
@@ -46,6 +49,7 @@ fn a_damaged_spec_costs_one_vm_and_nothing_is_erased() {
     ];
     let whole = daemon.create(&idle("whole"));
     let ids = damages.map(|(name, _)| daemon.create(&idle(name)));
+    daemon.settle();
     daemon.terminate();
     let specs = daemon.state().join("vms");
     let file = |id: &str| specs.join(format!("{id}.json"));
@@ -93,6 +97,59 @@ fn a_damaged_spec_costs_one_vm_and_nothing_is_erased() {
     for (name, _) in damages {
         assert_eq!(daemon.vm(name)["state"], "stopped");
     }
+}
+
+#[test]
+fn a_damaged_image_is_shown_and_removed_and_used_by_nobody() {
+    let mut daemon = Daemon::start();
+    let disk = daemon.scratch().join("disk.raw");
+    fs::write(&disk, vec![0; 1 << 20]).unwrap();
+    for name in ["cut", "lost", "whole", "used"] {
+        daemon.inn_ok(&["image", "add", disk.to_str().unwrap(), "--name", name, "--kind", "disk"]);
+    }
+    let on = |image: &str, name: &str| {
+        let mut config = idle(name);
+        config["disks"] = json!([{ "name": "root", "image": image }]);
+        config
+    };
+    daemon.create(&on("used", "web"));
+    daemon.terminate();
+    let file = |image: &str, name: &str| daemon.state().join("pool/images").join(image).join(name);
+    for image in ["cut", "used"] {
+        let disk = file(image, "disk.raw");
+        fs::set_permissions(&disk, fs::Permissions::from_mode(0o600)).unwrap();
+        fs::write(disk, "short").unwrap();
+    }
+    fs::remove_file(file("lost", "image.json")).unwrap();
+
+    daemon.launch();
+    for (image, reason) in [("cut", "5 bytes"), ("used", "5 bytes"), ("lost", "image.json")] {
+        let shown = daemon.get(&format!("/v1/images/{image}"));
+        assert!(shown["problem"].as_str().unwrap().contains(reason), "{shown}");
+        let listed = daemon.inn_ok(&["image", "list"]);
+        let line = listed.lines().find(|line| line.starts_with(image)).unwrap();
+        assert!(line.contains("damaged") && line.contains(reason), "{listed}");
+        let create = Request::new("POST", "/v1/vms").json(&on(image, "new"));
+        let refused = daemon.send(&create);
+        let problem = refused.json();
+        assert_eq!((refused.status, &problem["code"]), (409, &json!("quarantined")), "{problem}");
+        assert_eq!(problem["field"], "disks[root].image", "{problem}");
+        assert!(problem["detail"].as_str().unwrap().contains(reason), "{problem}");
+    }
+    let start = Request::new("POST", "/v1/vms/web/start").header("Prefer", "wait=60");
+    let refused = daemon.send(&start);
+    assert_eq!(refused.status, 409, "{}", refused.text());
+    assert!(refused.text().contains("5 bytes"), "{}", refused.text());
+    assert_eq!(qemus_in(daemon.state()), []);
+
+    let refused = daemon.inn(&["image", "delete", "used"]);
+    assert_eq!(refused.status.code(), Some(4), "a disk is a copy of it: {refused:?}");
+    daemon.inn_ok(&["image", "delete", "cut", "lost"]);
+    let images = daemon.get("/v1/images")["items"].clone();
+    let names: Vec<_> = images.as_array().unwrap().iter().map(|image| &image["name"]).collect();
+    assert_eq!(names, ["used", "whole"]);
+    assert!(daemon.get("/v1/images/whole")["problem"].is_null());
+    daemon.create(&on("whole", "new"));
 }
 
 #[test]
@@ -166,6 +223,91 @@ fn a_daemon_that_is_told_to_stop_does_so_at_once_and_leaves_vms_alone() {
     assert_eq!(daemon.qemu("web"), qemu);
     daemon.act("web", "kill");
     assert_eq!(qemus_in(daemon.state()), []);
+}
+
+#[test]
+fn a_vm_that_hangs_delays_nobody_and_can_be_ended() {
+    let mut daemon = Daemon::start();
+    for name in ["web", "other"] {
+        daemon.create(&idle(name));
+    }
+    daemon.act("web", "start");
+    let qemu = daemon.qemu("web");
+    qemu.hold(true);
+    let accepted = daemon.send(&Request::new("POST", "/v1/vms/web/suspend"));
+    assert_eq!(accepted.status, 202, "{}", accepted.text());
+    daemon.act("other", "start");
+    daemon.act("other", "kill");
+    let (status, took) = daemon.terminate();
+    assert!(status.success() && took < Duration::from_secs(1), "{status} after {took:?}");
+    daemon.launch();
+    daemon.act("other", "start");
+    let begun = Instant::now();
+    daemon.act("web", "kill");
+    assert!(begun.elapsed() < Duration::from_secs(30), "it took {:?}", begun.elapsed());
+    assert!(!qemu.lives());
+    let task = daemon.get(&format!("{}?wait=60", accepted.header("location").unwrap()));
+    assert!(["cancelled", "failed"].map(Value::from).contains(&task["state"]), "{task}");
+    daemon.wait_for_state("web", "stopped");
+    daemon.act("web", "start");
+}
+
+/// How many tasks are being done when the daemon is told to stop.
+const AT_WORK: usize = 20;
+
+#[test]
+fn a_daemon_that_is_told_to_stop_amid_work_leaves_it_to_the_next() {
+    let mut daemon = Daemon::configured("driver = \"sim\"\n[sim]\nstep_ms = 400\n");
+    let diskless = |name: &str| json!({ "name": name, "memory": "32MiB" });
+    daemon.create(&diskless("bystander"));
+    daemon.act("bystander", "start");
+    let bystander = daemon.vm("bystander")["incarnation"].clone();
+    let names: Vec<_> = (0..AT_WORK).map(|number| format!("vm-{number}")).collect();
+    let start = |name: &String| {
+        daemon.create(&diskless(name));
+        let reply = daemon.send(&Request::new("POST", &format!("/v1/vms/{name}/start"))).ok();
+        reply.header("location").unwrap().to_owned()
+    };
+    let tasks: Vec<_> = names.iter().map(start).collect();
+    until("all are being done", SHORT, || {
+        let tasks = daemon.diagnosis()["tasks"].clone();
+        // One is at work from its first step on; before that it is only about to be written down.
+        let at_work = |task: &&Value| task["steps"].as_array().is_some_and(|it| !it.is_empty());
+        let count = tasks.as_array().unwrap().iter().filter(at_work).count();
+        if count == AT_WORK { Ok(()) } else { Err(count) }
+    });
+    let (status, took) = daemon.terminate();
+    assert!(status.success(), "{status}");
+    assert!(took < Duration::from_secs(1), "it took {took:?}");
+
+    daemon.launch();
+    for (name, task) in names.iter().zip(&tasks) {
+        let ended = daemon.get(&format!("{task}?wait=60"));
+        assert_eq!((&ended["state"], &ended["taken_up"]), (&json!("done"), &json!(1)), "{ended}");
+        assert_eq!(daemon.vm(name)["state"], "running");
+    }
+    assert_eq!(daemon.vm("bystander")["incarnation"], bystander, "it was touched");
+}
+
+#[test]
+fn a_service_manager_is_told_when_it_serves_and_when_it_stops() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notify");
+    let manager = UnixDatagram::bind(&path).unwrap();
+    manager.set_read_timeout(Some(SHORT)).unwrap();
+    let told = || {
+        let mut message = [0; 4096];
+        let length = manager.recv(&mut message).expect("the manager is told");
+        String::from_utf8(message[..length].to_vec()).unwrap()
+    };
+    let mut daemon = Daemon::prepared(TCG).with_environment("NOTIFY_SOCKET", &path);
+    daemon.spawn();
+    assert_eq!(told(), format!("READY=1\nSTATUS=Serving on {}\n", daemon.socket().display()));
+    // Who waited for that need not wait for anything else.
+    let health = Request::new("GET", "/healthz");
+    assert_eq!(daemon.send(&health).status, 200);
+    daemon.terminate();
+    assert_eq!(told(), "STOPPING=1\nSTATUS=Stopping; VMs are left running\n");
 }
 
 #[test]

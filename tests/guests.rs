@@ -4,22 +4,32 @@ mod boot;
 mod confinement;
 mod copies;
 mod deaths;
+mod hooks;
+mod policies;
 mod power;
+mod reach;
 mod seed;
 mod survival;
+mod suspend;
+mod ticks;
 
-use crate::harness::{Daemon, cgroups_of, files_in};
+use crate::harness::{Daemon, cgroups_of, files_in, guest_file};
 use serde_json::{Value, json};
 use std::path::Path;
 
 /// The sample guest, booted directly, with these words more on its kernel's command line.
-fn tiny(name: &str, cmdline: &str) -> Value {
+pub(crate) fn tiny(name: &str, cmdline: &str) -> Value {
     json!({
         "name": name,
         "memory": "96MiB",
         "boot": { "kernel": { "image": "tiny", "cmdline": format!("console=ttyS0 quiet {cmdline}") } },
         "display": "none",
     })
+}
+
+/// The kernel and the initial RAM disk of that guest.
+pub(crate) fn tiny_parts() -> (String, String) {
+    (guest_file("tiny/vmlinuz"), guest_file("tiny/initrd.img"))
 }
 
 /// That what is left of a run that has ended is its logs and nothing else, on disk and in control

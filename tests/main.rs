@@ -10,6 +10,11 @@
 )]
 
 mod daemon;
+mod diagnosis;
 mod guests;
+mod harm;
 mod harness;
+mod independence;
 mod refusals;
+mod simulator;
+mod truth;

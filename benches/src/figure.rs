@@ -48,6 +48,12 @@ impl Measured {
         self.figure(met, target)
     }
 
+    /// The value is at least this.
+    pub(crate) fn at_least(self, limit: f64) -> Figure {
+        let (met, target) = (self.value >= limit, format!(">= {limit} {}", self.unit));
+        self.figure(met, target)
+    }
+
     /// The value is at most so many times what it stands beside.
     pub(crate) fn at_most_times(self, limit: f64) -> Figure {
         let met = self.ratio().is_some_and(|ratio| ratio <= limit);
@@ -118,6 +124,8 @@ mod tests {
         assert!(!measured().at_least_times(2.0).met);
         assert!(measured().at_most(103.0).met);
         assert!(!measured().at_most(102.0).met);
+        assert!(measured().at_least(103.0).met);
+        assert!(!measured().at_least(104.0).met);
         assert!(measured().at_most_more(3.0).met);
         assert!(!measured().at_most_more(2.0).met);
         assert!(measured().at_most_or_times(1.0, 2.0).met);

@@ -56,6 +56,7 @@ fn a_clone_boots_with_a_disk_of_its_own_and_what_is_in_use_stays() {
     assert_eq!((refused.status, &refused.json()["code"]), (409, &json!("wrong-state")));
     daemon.done(Request::new("DELETE", "/v1/vms/first?force=true"));
     daemon.inn_ok(&["delete", "second"]);
+    daemon.settle();
     for folder in ["vms", "run/vms", "pool/volumes"] {
         let folder = daemon.state().join(folder);
         let left =

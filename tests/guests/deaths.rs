@@ -1,7 +1,7 @@
 //! Ends that nobody asked for.
 
 use super::{assert_put_away, tiny};
-use crate::harness::{BOOT, Daemon, GuestSlots, Request, new_value};
+use crate::harness::{BOOT, Daemon, GuestSlots, Request, new_value, until};
 use serde_json::json;
 
 #[test]
@@ -46,7 +46,12 @@ fn a_qemu_that_dies_while_nobody_looks_is_found_dead() {
     daemon.kill9();
     qemu.kill9();
     daemon.launch();
-    let vm = daemon.wait_for_state("lonely", "stopped");
+    let vm = until("what is left of it is put away", BOOT, || {
+        let vm = daemon.vm("lonely");
+        let found = vm["facts"]["last_end"].is_object() && vm["incarnation"].is_null();
+        if found && vm["task"].is_null() { Ok(vm) } else { Err(vm["facts"].clone()) }
+    });
+    assert_eq!(vm["state"], "stopped", "{vm}");
     assert_eq!(vm["facts"]["last_end"]["reason"], "hypervisor_died", "{vm}");
     assert_put_away(&daemon, &id);
     daemon.act("lonely", "start");

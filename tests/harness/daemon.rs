@@ -3,6 +3,7 @@
 use super::{
     console::Console,
     feed::Feed,
+    files::{cgroups_of, guest_file},
     http::{Reply, Request, exchange, try_exchange},
     process::{Process, qemus_in},
     wait::{BOOT, SHORT, until},
@@ -10,7 +11,7 @@ use super::{
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use std::{
-    collections::BTreeMap,
+    ffi::OsString,
     fs::{self, File},
     io::Write,
     os::unix::net::UnixStream,
@@ -30,6 +31,7 @@ pub(crate) struct Daemon {
     folder: TempDir,
     state: PathBuf,
     flags: Vec<String>,
+    environment: Vec<(String, OsString)>,
     process: Option<Child>,
 }
 
@@ -59,13 +61,20 @@ impl Daemon {
         let folder = tempfile::Builder::new().prefix("inn-test-").tempdir().unwrap();
         fs::write(folder.path().join("config.toml"), config).unwrap();
         let state = folder.path().join("state");
-        Self { folder, state, flags: Vec::new(), process: None }
+        Self { folder, state, flags: Vec::new(), environment: Vec::new(), process: None }
     }
 
     /// Has it started with more flags.
     #[must_use]
     pub(crate) fn with_flags(mut self, flags: &[&str]) -> Self {
         self.flags = flags.iter().map(|&flag| flag.into()).collect();
+        self
+    }
+
+    /// Has it started with this in its environment.
+    #[must_use]
+    pub(crate) fn with_environment(mut self, name: &str, value: impl Into<OsString>) -> Self {
+        self.environment.push((name.into(), value.into()));
         self
     }
 
@@ -112,10 +121,11 @@ impl Daemon {
     /// Starts the daemon and does not wait.
     pub(crate) fn spawn(&mut self) {
         assert!(self.process.is_none(), "the daemon runs already");
-        let log = File::options().create(true).append(true).open(self.log()).unwrap();
+        let log = File::options().create(true).append(true).open(self.log_file()).unwrap();
         let mut command = inn();
         command.arg("serve").arg("--state-dir").arg(&self.state);
         command.arg("--config").arg(self.folder.path().join("config.toml")).args(&self.flags);
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         let command = command.stdout(log.try_clone().unwrap()).stderr(log);
         self.process = Some(command.spawn().unwrap());
     }
@@ -126,7 +136,7 @@ impl Daemon {
         let mut child = self.process.take().expect("the daemon was started");
         let ended = || child.try_wait().unwrap().ok_or("it runs");
         let status = until("the daemon's end", SHORT, ended);
-        (status, fs::read_to_string(self.log()).unwrap())
+        (status, self.log())
     }
 
     /// Ends the daemon without a word of warning.
@@ -145,9 +155,16 @@ impl Daemon {
         (status, begun.elapsed())
     }
 
+    /// A command against this daemon, which has not been run yet.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = inn();
+        command.args(arguments).arg("--state-dir").arg(&self.state);
+        command
+    }
+
     /// Runs a command against this daemon.
     pub(crate) fn inn(&self, arguments: &[&str]) -> Finished {
-        let output = inn().args(arguments).arg("--state-dir").arg(&self.state).output().unwrap();
+        let output = self.command(arguments).output().unwrap();
         // Logs have whatever bytes the guest wrote.
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
         let (stdout, stderr) = (text(output.stdout), text(output.stderr));
@@ -186,6 +203,12 @@ impl Daemon {
         reply["vm"]["id"].as_str().unwrap().to_owned()
     }
 
+    /// What the daemon says of itself.
+    #[track_caller]
+    pub(crate) fn diagnosis(&self) -> Value {
+        self.get("/v1/diagnostics")
+    }
+
     /// Does something to a VM, which is to succeed.
     #[track_caller]
     pub(crate) fn act(&self, vm: &str, verb: &str) {
@@ -215,7 +238,9 @@ impl Daemon {
     pub(crate) fn wait_for_state(&self, vm: &str, state: &str) -> Value {
         until(&format!("{vm} is {state}"), BOOT, || {
             let vm = self.vm(vm);
-            let settled = vm["state"] == state && vm["task"].is_null();
+            // Of one that has ended by itself, what is left is put away by a task that is yet to come.
+            let put_away = state != "stopped" || vm["incarnation"].is_null();
+            let settled = vm["state"] == state && vm["task"].is_null() && put_away;
             if settled { Ok(vm) } else { Err(format!("{} {}", vm["state"], vm["facts"])) }
         })
     }
@@ -257,7 +282,12 @@ impl Daemon {
         ]);
     }
 
-    fn log(&self) -> PathBuf {
+    /// All that it has logged.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.log_file()).unwrap_or_default()
+    }
+
+    fn log_file(&self) -> PathBuf {
         self.folder.path().join("daemon.log")
     }
 
@@ -285,50 +315,21 @@ impl Drop for Daemon {
             left = (qemus_in(&self.state), self.cgroups());
         }
         if thread::panicking() {
-            let log = fs::read_to_string(self.log()).unwrap_or_default();
-            say(&format!("--- the daemon's log\n{log}---"));
+            say(&format!("--- the daemon's log\n{}---", self.log()));
         } else {
             assert_eq!(left, (Vec::new(), Vec::new()), "what cannot be ended");
         }
     }
 }
 
-/// Where the control groups of a VM may be.
-pub(crate) fn cgroups_of(id: impl AsRef<Path>) -> [PathBuf; 3] {
-    ["/sys/fs/cgroup", "/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified"]
-        .map(|hierarchy| Path::new(hierarchy).join("innkeeper").join(&id))
-}
-
 /// The binary, in surroundings that say nothing about where daemons are.
 fn inn() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_inn"));
-    command.env_remove("INN_STATE_DIR").env_remove("INN_SOCKET").env("NO_COLOR", "1");
-    command
-}
-
-/// A file of the sample guests.
-#[track_caller]
-pub(crate) fn guest_file(name: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/guests").join(name);
-    let path = path.canonicalize().unwrap_or_else(|error| {
-        panic!("no sample guest, {}: {error}; make it with `make guest`", path.display())
-    });
-    path.to_str().unwrap().to_owned()
-}
-
-/// All files in a folder, at any depth, with their contents.
-pub(crate) fn files_in(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let mut files = BTreeMap::new();
-    for entry in fs::read_dir(folder).unwrap().flatten() {
-        let (path, kind) = (entry.path(), entry.file_type().unwrap());
-        if kind.is_dir() {
-            files.extend(files_in(&path));
-        }
-        // A folder stands for itself too, so that an empty one is seen.
-        let contents = if kind.is_file() { fs::read(&path).unwrap() } else { Vec::new() };
-        files.insert(path, contents);
+    for variable in ["INN_STATE_DIR", "INN_SOCKET", "NOTIFY_SOCKET"] {
+        command.env_remove(variable);
     }
-    files
+    command.env("NO_COLOR", "1");
+    command
 }
 
 pub(crate) fn is_root() -> bool {
@@ -344,6 +345,6 @@ pub(crate) fn skip_without_root(what: &str) -> bool {
 }
 
 /// Says something past the test harness, which keeps what is printed by tests that pass.
-fn say(text: &str) {
+pub(crate) fn say(text: &str) {
     let _nobody_reads = writeln!(std::io::stderr(), "{text}");
 }

@@ -3,22 +3,32 @@
 //!
 //! Every wait is for a condition and has a bound; one that is not met says what was seen last.
 
+mod bystander;
 mod console;
 mod daemon;
 mod feed;
+mod files;
+mod harm_log;
 mod http;
+mod libvirt;
+mod mount;
 mod neighbour;
 mod process;
+mod services;
 mod slots;
 mod wait;
 
+pub(crate) use bystander::Bystander;
 pub(crate) use console::Console;
-pub(crate) use daemon::{
-    Daemon, TCG, cgroups_of, files_in, guest_file, is_root, skip_without_root,
-};
+pub(crate) use daemon::{Daemon, TCG, is_root, say, skip_without_root};
 pub(crate) use feed::new_value;
+pub(crate) use files::{cgroups_of, files_in, guest_file};
+pub(crate) use harm_log::Harm;
 pub(crate) use http::{Reply, Request, exchange};
-pub(crate) use neighbour::{GREETING, Greeter, Neighbour};
+pub(crate) use libvirt::Domain;
+pub(crate) use mount::Mount;
+pub(crate) use neighbour::Neighbour;
 pub(crate) use process::{Process, qemus_in};
+pub(crate) use services::{GREETING, Services, has_ipv6};
 pub(crate) use slots::GuestSlots;
 pub(crate) use wait::{BOOT, SHORT, until};

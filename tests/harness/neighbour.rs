@@ -1,75 +1,25 @@
 //! Another machine on the network, as far as a guest can tell: a network namespace at the other end
 //! of a pair of interfaces. It vanishes with its thread, also where a test is killed. Needs root.
 
+use super::services::{Services, has_ipv6};
 use rustix::thread::UnshareFlags;
 use std::{
-    io::Write,
-    net::{IpAddr, Ipv4Addr, TcpListener},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
     process::Command,
     sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering},
+        atomic::{AtomicU32, Ordering},
         mpsc::channel,
     },
-    thread::{self, JoinHandle},
-    time::Duration,
+    thread,
 };
-
-/// A server that greets whoever connects, and counts them.
-#[derive(Debug)]
-pub(crate) struct Greeter {
-    pub(crate) port: u16,
-    visits: Arc<AtomicUsize>,
-    stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
-}
-
-/// What a greeter says.
-pub(crate) const GREETING: &str = "WELCOME-TO-THE-OUTSIDE";
-
-impl Greeter {
-    /// Listens in the calling thread's network namespace.
-    pub(crate) fn listen(address: impl Into<IpAddr>) -> Self {
-        let listener = TcpListener::bind((address.into(), 0)).unwrap();
-        listener.set_nonblocking(true).unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let (visits, stop) = (Arc::<AtomicUsize>::default(), Arc::<AtomicBool>::default());
-        let (counted, stopped) = (visits.clone(), stop.clone());
-        let greet = move || {
-            while !stopped.load(Ordering::Relaxed) {
-                let Ok((mut visitor, _)) = listener.accept() else {
-                    thread::sleep(Duration::from_millis(10));
-                    continue;
-                };
-                counted.fetch_add(1, Ordering::Relaxed);
-                let _visitor_has_left = writeln!(visitor, "{GREETING}");
-            }
-        };
-        Self { port, visits, stop, thread: Some(thread::spawn(greet)) }
-    }
-
-    /// How many have connected.
-    pub(crate) fn visits(&self) -> usize {
-        self.visits.load(Ordering::Relaxed)
-    }
-}
-
-impl Drop for Greeter {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        let _panicked = self.thread.take().map(JoinHandle::join);
-    }
-}
 
 /// A neighbour of this host.
 #[derive(Debug)]
 pub(crate) struct Neighbour {
-    /// The host's address on the network that they share.
-    pub(crate) host_address: Ipv4Addr,
-    /// The neighbour's.
-    pub(crate) address: Ipv4Addr,
-    /// A server on the neighbour.
-    pub(crate) greeter: Greeter,
+    /// The host's addresses on the network that they share: of IPv4, and of IPv6 where it has that.
+    pub(crate) host_addresses: Vec<IpAddr>,
+    /// What can be reached at the neighbour's, in the same order.
+    pub(crate) services: Vec<Services>,
 }
 
 impl Neighbour {
@@ -77,12 +27,20 @@ impl Neighbour {
         // A network of its own for each neighbour on this host.
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = (std::process::id() * 4 + COUNT.fetch_add(1, Ordering::Relaxed)) % (1 << 14);
-        let address =
-            |last| Ipv4Addr::from(u32::from(Ipv4Addr::new(10, 213, 0, last)) + number * 4);
-        let (host_address, address) = (address(1), address(2));
+        let v4 = |last| Ipv4Addr::from(u32::from(Ipv4Addr::new(10, 213, 0, last)) + number * 4);
+        let subnet = u16::try_from(number).expect("it has 14 bits");
+        let v6 = |last| Ipv6Addr::new(0xfd13, 0x1f71, 0x9c5e, subnet, 0, 0, 0, last);
+        let of_last = |last: u8| {
+            let mut addresses = vec![(IpAddr::from(v4(last)), 30)];
+            if has_ipv6() {
+                addresses.push((v6(last.into()).into(), 64));
+            }
+            addresses
+        };
+        let (host_addresses, addresses) = (of_last(1), of_last(2));
         let (host_end, far_end) = (format!("inn-h{number}"), format!("inn-n{number}"));
 
-        let (greeter_to, greeter) = channel();
+        let (services_to, services) = channel();
         let (here, there) = (host_end.clone(), far_end.clone());
         let enter = move || {
             // SAFETY: a namespace of its own for this thread, which shares no descriptors by number
@@ -91,15 +49,26 @@ impl Neighbour {
             // Made from here, with the other end sent to the namespace that the process began in.
             ip(&["link", "add", &there, "type", "veth", "peer", "name", &here]);
             ip(&["link", "set", &here, "netns", &std::process::id().to_string()]);
-            ip(&["address", "add", &format!("{address}/30"), "dev", &there]);
-            ip(&["link", "set", &there, "up"]);
-            greeter_to.send(Greeter::listen(address)).unwrap();
+            set_up(&there, &addresses);
+            let services = addresses.iter().map(|(address, _)| Services::offer(*address));
+            services_to.send(services.collect()).unwrap();
         };
         thread::spawn(enter).join().expect("root can make a network namespace");
-        ip(&["address", "add", &format!("{host_address}/30"), "dev", &host_end]);
-        ip(&["link", "set", &host_end, "up"]);
-        Self { host_address, address, greeter: greeter.recv().unwrap() }
+        set_up(&host_end, &host_addresses);
+        let host_addresses = host_addresses.into_iter().map(|(address, _)| address).collect();
+        Self { host_addresses, services: services.recv().unwrap() }
     }
+}
+
+/// Gives an interface its addresses, each with the length of its prefix.
+fn set_up(interface: &str, addresses: &[(IpAddr, u8)]) {
+    for (address, length) in addresses {
+        let address = format!("{address}/{length}");
+        // Nobody else can have the IPv6 address, so it need not be asked for.
+        let nodad = if address.contains(':') { &["nodad"][..] } else { &[] };
+        ip(&[&["address", "add", &address, "dev", interface], nodad].concat());
+    }
+    ip(&["link", "set", interface, "up"]);
 }
 
 fn ip(arguments: &[&str]) {

@@ -19,11 +19,29 @@ impl Process {
         state.is_some_and(|state| state != 'Z' && state != 'X')
     }
 
+    /// When it started, in clock ticks after boot: with its pid, which process it is.
+    #[track_caller]
+    pub(crate) fn start_ticks(self) -> u64 {
+        let stat = self.read("stat").unwrap_or_else(|| panic!("process {} is gone", self.pid));
+        // The program's name may have blanks and brackets in it.
+        let (_, after_name) = stat.rsplit_once(") ").unwrap();
+        after_name.split(' ').nth(19).unwrap().parse().unwrap()
+    }
+
+    /// Holds it, as if its host had stopped giving it time, or lets it go on.
+    pub(crate) fn hold(self, held: bool) {
+        self.send(if held { Signal::STOP } else { Signal::CONT });
+    }
+
     /// Ends it at once.
     pub(crate) fn kill9(self) {
+        self.send(Signal::KILL);
+    }
+
+    fn send(self, signal: Signal) {
         let pid = Pid::from_raw(self.pid.cast_signed()).unwrap();
         if let Ok(process) = pidfd_open(pid, PidfdFlags::empty()) {
-            let _ended_meanwhile = pidfd_send_signal(&process, Signal::KILL);
+            let _ended_meanwhile = pidfd_send_signal(&process, signal);
         }
     }
 

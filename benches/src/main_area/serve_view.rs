@@ -7,12 +7,9 @@
 
 use crate::rig::specs;
 use anyhow::{Context, bail};
-use async_trait::async_trait;
 use clap::Args;
-use innkeeper_api::{ApiState, Operations};
-use innkeeper_driver::ByteStream;
-use innkeeper_engine::{Accepted, Caller, Request};
-use innkeeper_model::{Code, Facts, MachineState, Refusal, Task, TaskId, VmId};
+use innkeeper_api::{ApiState, ReadOnly};
+use innkeeper_model::{Facts, MachineState, VmId};
 use innkeeper_view::{Update, View, ViewOptions};
 use std::{
     io::Write,
@@ -59,7 +56,7 @@ async fn serve(options: Options) -> anyhow::Result<()> {
     let ids: Vec<VmId> = specs.iter().map(|spec| spec.id).collect();
     view.barrier(specs.into_iter().map(|spec| Update::VmSpec(Arc::new(spec))).collect()).await?;
     let stopping = CancellationToken::new();
-    let state = ApiState::new(view.clone(), Arc::new(NoOperations), stopping.clone());
+    let state = ApiState::new(view.clone(), Arc::new(ReadOnly), None, stopping.clone());
     let listener = UnixListener::bind(&options.socket)?;
     let serving = tokio::spawn(innkeeper_api::serve_unix(listener, state));
     answer("ready")?;
@@ -96,38 +93,4 @@ async fn post(view: &View, ids: &[VmId], since: u64, count: u64, rate: u64) -> a
 
 fn answer(word: &str) -> std::io::Result<()> {
     writeln!(std::io::stdout(), "{word}")
-}
-
-/// There is nothing that could be done.
-struct NoOperations;
-
-fn nothing<T>() -> Result<T, Refusal> {
-    Err(Refusal::new(Code::Unsupported, "this server only shows"))
-}
-
-#[async_trait]
-impl Operations for NoOperations {
-    async fn submit(&self, _: &Caller, _: Request) -> Result<Accepted, Refusal> {
-        nothing()
-    }
-
-    async fn wait(&self, _: TaskId, _: Duration) -> Option<Task> {
-        None
-    }
-
-    fn cancel(&self, _: &Caller, _: TaskId) -> Result<(), Refusal> {
-        nothing()
-    }
-
-    async fn open_console(&self, _: VmId) -> Result<Box<dyn ByteStream>, Refusal> {
-        nothing()
-    }
-
-    async fn serial_log(&self, _: VmId) -> Result<Vec<u8>, Refusal> {
-        nothing()
-    }
-
-    async fn hypervisor_log(&self, _: VmId) -> Result<Vec<u8>, Refusal> {
-        nothing()
-    }
 }

@@ -37,6 +37,17 @@ pub(crate) struct State {
 impl State {
     /// An empty one. VMs may use the files of the sample guests and those in [`State::files`].
     pub(crate) fn new(bench: &Bench) -> anyhow::Result<Self> {
+        Self::with_driver(bench, "qemu")
+    }
+
+    /// An empty one for simulated VMs, as many as there may be.
+    pub(crate) fn simulated(bench: &Bench) -> anyhow::Result<Self> {
+        let state = Self::with_driver(bench, "sim")?;
+        state.configure("[capacity]\nmemory_percent = 1000000\n")?;
+        Ok(state)
+    }
+
+    fn with_driver(bench: &Bench, driver: &str) -> anyhow::Result<Self> {
         let folder = Folder::new(&bench.scratch)?;
         let path = folder.path().join(cleanup::STATE);
         let state = Self { folder, path, inn: bench.inn.clone() };
@@ -44,9 +55,16 @@ impl State {
             fs::create_dir(made)?;
         }
         let allowed = [&bench.guests, &state.files()].map(|path| format!("{path:?}")).join(", ");
-        let config = format!("log_level = \"warn\"\n[storage]\nallowed_paths = [{allowed}]\n");
+        let driver = format!("driver = \"{driver}\"\nlog_level = \"warn\"\n");
+        let config = format!("{driver}[storage]\nallowed_paths = [{allowed}]\n");
         fs::write(state.config(), config)?;
         Ok(state)
+    }
+
+    /// Adds sections to the configuration of its next daemons.
+    pub(crate) fn configure(&self, sections: &str) -> anyhow::Result<()> {
+        let config = fs::read_to_string(self.config())? + sections;
+        Ok(fs::write(self.config(), config)?)
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -68,7 +86,12 @@ impl State {
 
     /// The daemon's unix socket.
     pub(crate) fn address(&self) -> Address {
-        Address::Unix(self.path().join("inn.sock"))
+        Address::Unix(self.socket())
+    }
+
+    /// The path of it.
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.path().join("inn.sock")
     }
 
     /// A command of `inn`'s that asks this folder's daemon.
@@ -115,7 +138,7 @@ impl Daemon {
         let tcp = free_port()?;
         let path = state.path();
         // What a daemon before left would be connected to in vain.
-        let _not_there = fs::remove_file(path.join("inn.sock"));
+        let _not_there = fs::remove_file(state.socket());
         let log = File::options().create(true).append(true).open(state.log())?;
         let mut command = state.inn(&["serve", "--config"]);
         command.arg(state.config()).arg("--listen").arg(tcp.to_string()).stderr(log);

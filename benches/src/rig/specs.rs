@@ -75,6 +75,7 @@ pub(crate) fn spec(number: usize) -> Spec {
         created: now,
         updated: now,
         want: Want::Stopped,
+        draft: false,
         config,
         assigned: Assigned {
             machine: "pc-q35-10.0".into(),

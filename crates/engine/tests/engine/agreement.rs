@@ -102,8 +102,7 @@ async fn disagreements(bench: &Bench) -> Vec<String> {
     let machines: Vec<_> = vms.iter().filter_map(|vm| vm.incarnation.as_ref()).collect();
     let cpus: u64 = machines.iter().map(|machine| u64::from(machine.cpus)).sum();
     let memory: u64 = machines.iter().map(|machine| machine.memory.0).sum();
-    if (usage.vms, usage.cpus > 0) != (vms.len() as u64, cpus > 0) {
-        let _ = memory;
+    if (usage.vms, usage.cpus, usage.memory.0) != (vms.len() as u64, cpus, memory) {
         found.push(format!("{} VMs, {cpus} CPUs, {memory} MiB, and {usage:?} taken", vms.len()));
     }
     found

@@ -72,6 +72,7 @@ async fn daemon(point: &str) -> (Bench, Arc<Stop>) {
     let stop = Stop::at(point);
     let bench = Bench::witnessed(setup(), Some(stop.clone())).await;
     bench.create("other").await;
+    bench.idle().await;
     (bench, stop)
 }
 

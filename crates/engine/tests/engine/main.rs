@@ -5,6 +5,7 @@
 mod adopted;
 mod agreement;
 mod capacity;
+mod damaged;
 mod golden;
 mod held;
 mod hooks;

@@ -97,7 +97,7 @@ fn action() -> impl Strategy<Value = Action> {
     prop_oneof![
         12 => (slot(), choice(), meanwhile, 0..8000u64)
             .prop_map(|(slot, choice, meanwhile, after)| Action::Ask(slot, choice, meanwhile, after)),
-        3 => (slot(), prop::collection::vec(choice(), 1..2), 0..1u64)
+        3 => (slot(), prop::collection::vec(choice(), 2..4), 0..6000u64)
             .prop_map(|(slot, choices, pause)| Action::Queue(slot, choices, pause)),
         1 => (slot(), slot()).prop_map(|(from, to)| Action::Copy(from, to)),
         1 => slot().prop_map(Action::HypervisorDies),
@@ -198,7 +198,10 @@ struct Story(Vec<String>);
 impl Drop for Story {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("what happened:\n  {}", self.0.join("\n  "));
+            #[expect(clippy::print_stderr, reason = "it is what a failure is understood by")]
+            {
+                eprintln!("what happened:\n  {}", self.0.join("\n  "));
+            }
         }
     }
 }
@@ -299,7 +302,7 @@ impl Lives {
             }
             Meanwhile::HypervisorDies => (&[TaskState::Done], done),
             Meanwhile::DaemonEnds => {
-                let end = if micros % 2 == 0 { End::Kill } else { End::Restart };
+                let end = if micros.is_multiple_of(2) { End::Kill } else { End::Restart };
                 let end = self.ends_with(end);
                 self.may_be(slot, all);
                 return Some(end);

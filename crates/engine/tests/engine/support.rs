@@ -10,6 +10,7 @@ use innkeeper_model::{
     Foreign, Host, MachineState, Mebibytes, ProcessIdentity, Refusal, Task, TaskState, Vm,
     VmConfig, VmId, VmState, Want, config::Disk,
 };
+use innkeeper_network::UidRange;
 use innkeeper_sim::{
     Fault, FaultId, FaultRule, Guest, PowerButton, SimDriver, World, WorldOptions,
 };
@@ -37,6 +38,9 @@ pub(crate) const RESUME: PowerVerb = PowerVerb::Resume;
 pub(crate) const STOP: PowerVerb = PowerVerb::Stop { timeout: LONG };
 pub(crate) const REBOOT: PowerVerb = PowerVerb::Reboot { timeout: LONG, force: false };
 
+/// What becomes of the records of before.
+pub(crate) type Reread = fn(&Path, Vec<Found>) -> Vec<Found>;
+
 /// What may differ from bench to bench.
 #[derive(Clone)]
 pub(crate) struct Setup {
@@ -47,8 +51,9 @@ pub(crate) struct Setup {
     pub(crate) segment_size: u64,
     pub(crate) boot_id: String,
     pub(crate) autostart_parallel: usize,
+    pub(crate) uids: Option<UidRange>,
     /// What is changed in records before the engine reads them.
-    pub(crate) reread: Option<fn(&Path, Vec<Found>) -> Vec<Found>>,
+    pub(crate) reread: Option<Reread>,
 }
 
 impl Default for Setup {
@@ -64,6 +69,7 @@ impl Default for Setup {
             segment_size: 64 << 10,
             boot_id: "boot-1".into(),
             autostart_parallel: 2,
+            uids: None,
             reread: None,
         }
     }
@@ -136,7 +142,7 @@ impl Bench {
             capacity: setup.capacity.clone(),
             hooks: Hooks::new(path.join("hooks"), LONG, OwnerRule::of_this_process()),
             boot_id: setup.boot_id.clone(),
-            uids: None,
+            uids: setup.uids.clone(),
             autostart_parallel: setup.autostart_parallel,
             witness,
         })

@@ -67,7 +67,9 @@ impl World {
 }
 
 impl Drop for World {
-    /// Says what the QEMUs of a failed test said, and ends what a failed test left running: each is named by its record.
+    /// Says what the QEMUs of a failed test said, and ends what it left running: each is named by its
+    /// record.
+    #[expect(clippy::print_stderr, reason = "a failed test says why")]
     fn drop(&mut self) {
         if std::thread::panicking() {
             for folder in std::fs::read_dir(self.folder.path().join("run")).unwrap().flatten() {
