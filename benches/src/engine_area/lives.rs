@@ -37,8 +37,7 @@ pub(super) fn measure(bench: &Bench) -> anyhow::Result<Vec<Figure>> {
         runs.push(run(bench, fewer)?);
         raw.push(records_a_second(&bench.scratch, &template, CLIENTS, fewer)?);
     }
-    let middle =
-        |of: fn(&Run) -> f64| median_number(&mut runs.iter().map(of).collect::<Vec<_>>());
+    let middle = |of: fn(&Run) -> f64| median_number(&mut runs.iter().map(of).collect::<Vec<_>>());
     let seconds = middle(|run| run.seconds);
     let (rate, records) = (middle(Run::rate), middle(Run::record_rate));
     let name = format!("{fewer} simulated VMs made, started, stopped, deleted");
