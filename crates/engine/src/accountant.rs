@@ -107,6 +107,11 @@ impl Accountant {
         accounts.put_machine(vm, project.clone(), share);
     }
 
+    /// Whether a machine of this VM has taken anything.
+    pub(crate) fn has_machine(&self, vm: VmId) -> bool {
+        self.accounts().machines.contains_key(&vm)
+    }
+
     /// Gives a machine's share back.
     pub(crate) fn release(&self, vm: VmId) {
         self.accounts().take_machine(vm);

@@ -4,7 +4,7 @@ use crate::{
     accountant::Accountant,
     live::LiveTask,
     request::{AddImage, ImageFrom},
-    steps::OwnStep,
+    steps::{OwnStep, Share},
     wishes::Wishes,
 };
 use innkeeper_driver::StepError;
@@ -190,14 +190,18 @@ impl Hands {
     }
 
     /// Gives back what was taken for a machine, unless there is one: one that was to be ended first, and
-    /// has not been.
+    /// has not been. That one keeps what it takes itself, which may be other than the next would have.
     pub(crate) async fn release_unless_used(&self, vm: VmId) -> Result<(), StepError> {
         let told = self.view.barrier(Vec::new()).await;
         told.map_err(|_| Refusal::new(Code::ShuttingDown, "the daemon is stopping"))?;
         let snapshot = self.view.snapshot();
-        let used = snapshot.vms.get(&vm).is_some_and(|vm| vm.incarnation.is_some() || vm.is_on());
-        if !used {
-            self.accountant.release(vm);
+        let known = snapshot.vms.get(&vm);
+        match known.and_then(|vm| Some((vm, vm.incarnation.as_ref()?))) {
+            Some((known, machine)) => {
+                self.accountant.found(vm, &known.project, Share::of(machine));
+            }
+            None if known.is_some_and(|vm| vm.is_on()) => {}
+            None => self.accountant.release(vm),
         }
         Ok(())
     }

@@ -199,8 +199,11 @@ impl Engine {
         }
         for Found { vm, incarnation, .. } in &known {
             let project = snapshot.vms.get(vm).map(|vm| vm.project.clone()).unwrap_or_default();
-            let share = Share { cpus: incarnation.cpus, memory: incarnation.memory };
-            self.shared.performer.hands.accountant.found(*vm, &project, share);
+            let accountant = &self.shared.performer.hands.accountant;
+            // What is being made in its place has taken its own share already.
+            if !accountant.has_machine(*vm) {
+                accountant.found(*vm, &project, Share::of(incarnation));
+            }
         }
         let _ = self.view().barrier(Vec::new()).await;
         // Whose operation is being taken up is looked at when that has ended.

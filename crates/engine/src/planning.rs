@@ -62,7 +62,10 @@ impl Engine {
                 let context = self.context_of_adopted(spec.clone()).await?;
                 plan::adopt(&context, Foreign::clone(machine))
             }
-            Work::AddImage(image) => Ok(plan::add_image((**image).clone())),
+            Work::AddImage(image) => {
+                self.image_name_is_free(&image.name)?;
+                Ok(plan::add_image((**image).clone()))
+            }
             Work::RemoveImage(name) => {
                 self.image_is_free(name)?;
                 Ok(plan::remove_image(name.clone()))

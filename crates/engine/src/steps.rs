@@ -37,6 +37,13 @@ pub(crate) struct Share {
     pub(crate) memory: Mebibytes,
 }
 
+impl Share {
+    /// What a machine that there is takes.
+    pub(crate) const fn of(machine: &Incarnation) -> Self {
+        Self { cpus: machine.cpus, memory: machine.memory }
+    }
+}
+
 /// A step that the engine does itself.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]

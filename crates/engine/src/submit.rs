@@ -66,10 +66,7 @@ impl Engine {
             Request::Power { vm, verb } => self.submit_verb(caller, vm, verb).await,
             Request::Adopt { pid, name } => self.submit_adopt(caller, pid, name).await,
             Request::AddImage(image) => {
-                if self.view().snapshot().images.contains_key(&image.name) {
-                    let message = format!("there is an image named {}", image.name);
-                    return Err(Refusal::new(Code::NameTaken, message).at("name"));
-                }
+                self.image_name_is_free(&image.name)?;
                 let storage = self.shared.performer.hands.storage.clone();
                 let import = import_request(&image)?;
                 blocking(move || storage.check_import(&import)).await?;
@@ -366,6 +363,16 @@ impl Engine {
         };
         let operation = subject.map(|subject| subject.operation);
         LiveTask::new(task, operation, self.view().clone())
+    }
+
+    /// Asked twice: an import that finds its name taken must not begin, or its undo would take away what
+    /// another one brought in.
+    pub(crate) fn image_name_is_free(&self, name: &ImageName) -> Result<(), Refusal> {
+        if self.view().snapshot().images.contains_key(name) {
+            let message = format!("there is an image named {name}");
+            return Err(Refusal::new(Code::NameTaken, message).at("name"));
+        }
+        Ok(())
     }
 
     pub(crate) fn image_is_free(&self, name: &ImageName) -> Result<(), Refusal> {

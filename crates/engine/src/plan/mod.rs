@@ -226,7 +226,7 @@ impl Context {
 
     /// What a machine takes that is made once more, whatever the spec says by now.
     fn reserve_for(&self, machine: &Incarnation) -> OwnStep {
-        self.reserve_share(Share { cpus: machine.cpus, memory: machine.memory })
+        self.reserve_share(Share::of(machine))
     }
 
     fn reserve_share(&self, share: Share) -> OwnStep {

@@ -1,6 +1,6 @@
 //! What the host has is given once, and given back.
 
-use crate::support::{Bench, START, STOP, Setup, create};
+use crate::support::{Bench, REBOOT, RESUME, START, STOP, SUSPEND, Setup, create};
 use innkeeper_engine::{Bounds, Capacity, PowerVerb, Request};
 use innkeeper_model::{
     ByteSize, Code, Mebibytes, Refusal, TaskState, VmState, diagnosis::UsageDiagnosis,
@@ -60,10 +60,10 @@ async fn what_fails_gives_back_and_a_reboot_keeps() {
     assert_eq!(bench.power(vm, START).await.state, TaskState::Failed);
     assert_eq!(usage(&bench).cpus, 0);
     bench.world.take_away(fault);
-    bench.powers(vm, &[START, crate::support::REBOOT]).await;
+    bench.powers(vm, &[START, REBOOT]).await;
     assert_eq!(usage(&bench).cpus, 1);
     let fault = bench.fails("sim/power-down");
-    assert_eq!(bench.power(vm, crate::support::REBOOT).await.state, TaskState::Failed);
+    assert_eq!(bench.power(vm, REBOOT).await.state, TaskState::Failed);
     bench.world.take_away(fault);
     assert_eq!((usage(&bench).cpus, bench.state(vm)), (1, VmState::Running), "it runs on");
     bench.is_sound().await;
@@ -80,10 +80,41 @@ async fn a_machine_of_a_spec_that_was_changed_gives_back_what_it_took() {
     assert_eq!(usage(&bench).cpus, 2);
     let bench = bench.restart().await;
     assert_eq!(usage(&bench).cpus, 2, "by the machine, not by the wish");
-    bench.powers(vm, &[crate::support::REBOOT]).await;
+    bench.powers(vm, &[REBOOT]).await;
     assert_eq!(usage(&bench).cpus, 5);
     bench.powers(vm, &[STOP]).await;
     assert_eq!(usage(&bench).cpus, 0);
+}
+
+#[tokio::test]
+async fn what_a_machine_takes_is_by_the_machine_that_there_is_in_the_end() {
+    let edited = async |bench: &Bench, vm| {
+        let mut config = bench.vm(vm).spec.unwrap().config.clone();
+        config.cpus = 5;
+        bench.must(Request::Edit { vm, config: Box::new(config), expected: None }).await;
+    };
+    // A reboot that fails leaves the old one.
+    let bench = Bench::new().await;
+    let vm = bench.started("web").await;
+    edited(&bench, vm).await;
+    let fault = bench.fails("sim/power-down");
+    assert_eq!(bench.power(vm, REBOOT).await.state, TaskState::Failed);
+    bench.world.take_away(fault);
+    assert_eq!(usage(&bench).cpus, 1);
+    // Memory that was kept is that of the old one.
+    bench.powers(vm, &[SUSPEND, RESUME]).await;
+    assert_eq!(usage(&bench).cpus, 1);
+    bench.is_sound().await;
+    // A reboot that the next daemon finishes makes the new one.
+    let (bench, stop) = Bench::stopping_at("reboot/sim/power-down/before-journal").await;
+    let vm = bench.started("web").await;
+    edited(&bench, vm).await;
+    let accepted = bench.submit(Request::Power { vm, verb: REBOOT }).await.unwrap();
+    stop.reached().await;
+    let bench = bench.killed().await.begin().await;
+    assert_eq!(bench.end_of(&accepted).await.state, TaskState::Done);
+    assert_eq!(usage(&bench).cpus, 5);
+    bench.is_sound().await;
 }
 
 #[tokio::test]

@@ -212,3 +212,41 @@ async fn an_edit_changes_what_it_says_and_nothing_else() {
     bench.create("web").await;
     assert_eq!(bench.refused(create(json!({ "name": "www" }))).await.code, Code::NameTaken);
 }
+
+#[tokio::test]
+async fn the_secrets_of_a_seed_are_in_the_seed_and_nowhere_else() {
+    let bench = Bench::new().await;
+    let (secret, later) = ("password: hunter2-and-more", "password: hunter3-and-more");
+    let seeded = |secret: &str| {
+        let mut config = furnished("web");
+        config["cloud_init"] = json!({ "user_data": secret });
+        config
+    };
+    let vm = bench.create_of(seeded(secret)).await;
+    bench.powers(vm, &[START]).await;
+    let edited = Box::new(config(seeded(later)));
+    bench.must(Request::Edit { vm, config: edited, expected: None }).await;
+    bench.idle().await;
+    let shown = bench.vms().into_iter().map(|vm| serde_json::to_string(&vm).unwrap());
+    let tasks = bench.snapshot().tasks.values().map(|task| format!("{task:?}")).collect::<Vec<_>>();
+    let shown = format!("{:?} {tasks:?} {:?}", shown.collect::<Vec<_>>(), bench.engine.diagnose());
+    assert!(!shown.contains("hunter"), "{shown}");
+    let ended = bench.end().await;
+    let with_secrets = files_with(ended.path(), b"hunter");
+    assert!(with_secrets.iter().all(|path| path.contains("/pool/volumes/")), "{with_secrets:?}");
+    assert_eq!(with_secrets.len(), 1, "the seed itself: {with_secrets:?}");
+}
+
+/// The files below a folder that have this in them.
+fn files_with(folder: &std::path::Path, what: &[u8]) -> Vec<String> {
+    let mut found = Vec::new();
+    for name in crate::agreement::names(folder) {
+        let path = folder.join(name);
+        if path.is_dir() {
+            found.extend(files_with(&path, what));
+        } else if std::fs::read(&path).unwrap().windows(what.len()).any(|part| part == what) {
+            found.push(path.display().to_string());
+        }
+    }
+    found
+}

@@ -2,13 +2,16 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 
+mod actions;
 mod adopted;
 mod agreement;
 mod capacity;
 mod damaged;
+mod faulty;
 mod golden;
 mod held;
 mod hooks;
+mod images;
 mod interrupted;
 mod lives;
 mod model;

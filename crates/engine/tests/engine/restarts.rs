@@ -322,3 +322,21 @@ async fn a_task_that_waited_for_its_turn_has_ended_with_its_daemon() {
     bench.is_sound().await;
     assert_eq!(bench.machine(vm), MachineState::Running);
 }
+
+/// The history may be lost without losing a VM.
+#[tokio::test]
+async fn a_history_that_is_damaged_is_begun_anew() {
+    let bench = Bench::new().await;
+    let vm = bench.started("web").await;
+    let spoil = |ended: &mut Ended| {
+        std::fs::write(ended.path().join("tasks.redb"), "not a database").unwrap();
+        std::fs::remove_dir_all(ended.path().join("journal")).unwrap();
+    };
+    let bench = bench.restart_with(spoil).await;
+    assert!(bench.snapshot().tasks.is_empty());
+    assert_eq!(bench.state(vm), VmState::Running);
+    let task = bench.power(vm, STOP).await.id;
+    let bench = bench.restart().await;
+    assert_eq!(bench.engine.task(task).await.unwrap().state, TaskState::Done);
+    bench.is_sound().await;
+}

@@ -2,130 +2,47 @@
 //! small model says, and nothing is left over.
 
 use crate::{
+    actions::{Action, Choice, OPS, SLOTS, action, id, name, queued, request, seen, why},
     model::{Life, Meanwhile, Op, after, between, dead, next_daemon},
-    support::{
-        Bench, Ended, LONG, REBOOT, RESUME, START, START_AFRESH, STOP, SUSPEND, Setup, create, disk,
-    },
+    support::{Bench, Ended, Setup},
 };
-use innkeeper_engine::{Accepted, PowerVerb, Request};
-use innkeeper_model::{Code, TaskState, Vm, VmConfig, VmId, VmName, VmState, Want};
+use innkeeper_engine::{Accepted, Request};
+use innkeeper_model::{Code, TaskState};
 use innkeeper_sim::{Guest, Happening, PowerButton, World, WorldOptions};
-use proptest::prelude::*;
-use serde_json::json;
+use proptest::{
+    prelude::{ProptestConfig, prop},
+    test_runner::TestRunner,
+};
 use std::{collections::BTreeSet, time::Duration};
 
-/// How many VMs there may be.
-const SLOTS: usize = 2;
 /// How many sequences are tried where `PROPTEST_CASES` does not say.
 const CASES: u32 = 64;
+/// How many are tried at once: they wait for the disk more than they compute.
+pub(crate) const LANES: u32 = 4;
 
-/// What is asked, chosen when it is: one of those that are legal then, or any.
-#[derive(Debug, Clone, Copy)]
-enum Choice {
-    Legal(usize),
-    Any(Op),
-}
-
-/// One thing that happens.
-#[derive(Debug, Clone)]
-enum Action {
-    /// Something is asked of a VM, and something happens this many microseconds later.
-    Ask(usize, Choice, Meanwhile, u64),
-    /// Things are asked one behind the other, so many microseconds after each other.
-    Queue(usize, Vec<Choice>, u64),
-    Copy(usize, usize),
-    HypervisorDies(usize),
-    Guest(usize, Happening),
-    DaemonRestarts,
-    DaemonIsKilled,
-    HostRestarts,
-}
-
-const OPS: [Op; 14] = [
-    Op::Create,
-    Op::Start,
-    Op::StartAfresh,
-    Op::Stop,
-    Op::Kill,
-    Op::Reboot,
-    Op::ForcedReboot,
-    Op::Reset,
-    Op::Pause,
-    Op::Resume,
-    Op::Suspend,
-    Op::Edit,
-    Op::Delete,
-    Op::ForcedDelete,
-];
-
-impl Choice {
-    /// What is asked of a VM that is this.
-    fn of(self, life: Life, among: &[Op]) -> Option<Op> {
-        match self {
-            Self::Any(op) => among.contains(&op).then_some(op),
-            Self::Legal(pick) => {
-                let legal: Vec<Op> =
-                    among.iter().copied().filter(|op| after(*op, life).is_some()).collect();
-                legal.get(pick.checked_rem(legal.len())?).copied()
-            }
-        }
-    }
-}
-
-/// What can be queued with others: what overtakes nothing, and leaves a VM.
-fn queued() -> Vec<Op> {
-    let alone = [Op::Create, Op::Kill, Op::Delete, Op::ForcedDelete, Op::ForcedReboot];
-    OPS.into_iter().filter(|op| !alone.contains(op)).collect()
-}
-
-fn choice() -> impl Strategy<Value = Choice> {
-    prop_oneof![
-        7 => (0..OPS.len()).prop_map(Choice::Legal),
-        1 => prop::sample::select(OPS.to_vec()).prop_map(Choice::Any),
-    ]
-}
-
-fn action() -> impl Strategy<Value = Action> {
-    let slot = || prop_oneof![3 => Just(0), 1 => 1..SLOTS];
-    let meanwhile = prop_oneof![
-        4 => Just(Meanwhile::Nothing),
-        1 => Just(Meanwhile::Cancel),
-        1 => Just(Meanwhile::HypervisorDies),
-        1 => Just(Meanwhile::DaemonEnds),
-    ];
-    let happenings = [Happening::PowersOff, Happening::Reboots, Happening::Panics];
-    prop_oneof![
-        12 => (slot(), choice(), meanwhile, 0..8000u64)
-            .prop_map(|(slot, choice, meanwhile, after)| Action::Ask(slot, choice, meanwhile, after)),
-        3 => (slot(), prop::collection::vec(choice(), 2..4), 0..6000u64)
-            .prop_map(|(slot, choices, pause)| Action::Queue(slot, choices, pause)),
-        1 => (slot(), slot()).prop_map(|(from, to)| Action::Copy(from, to)),
-        1 => slot().prop_map(Action::HypervisorDies),
-        1 => (slot(), prop::sample::select(happenings.to_vec()))
-            .prop_map(|(slot, happening)| Action::Guest(slot, happening)),
-        1 => Just(Action::DaemonRestarts),
-        1 => Just(Action::DaemonIsKilled),
-        1 => Just(Action::HostRestarts),
-    ]
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig {
+#[test]
+fn whatever_is_asked_ends_as_the_model_says() {
+    let config = ProptestConfig {
         failure_persistence: None,
-        ..ProptestConfig::with_cases(cases())
-    })]
-
-    #[test]
-    fn whatever_is_asked_ends_as_the_model_says(
-        actions in prop::collection::vec(action(), 4..20),
-    ) {
-        live(actions);
-    }
+        ..ProptestConfig::with_cases(cases(CASES).div_ceil(LANES))
+    };
+    let try_some = || {
+        let actions = prop::collection::vec(action(), 4..16);
+        let tried = TestRunner::new(config.clone()).run(&actions, |actions| {
+            live(actions);
+            Ok(())
+        });
+        if let Err(failure) = tried {
+            panic!("{failure}");
+        }
+    };
+    std::thread::scope(|scope| (0..LANES).for_each(|_| drop(scope.spawn(try_some))));
 }
 
-fn cases() -> u32 {
+/// How many sequences are tried: as many as are asked for, or so many.
+pub(crate) fn cases(otherwise: u32) -> u32 {
     let said = std::env::var("PROPTEST_CASES").ok();
-    said.and_then(|cases| cases.parse().ok()).unwrap_or(CASES)
+    said.and_then(|cases| cases.parse().ok()).unwrap_or(otherwise)
 }
 
 /// Lives through actions. Each daemon has a runtime of its own, so that with its end everything that it
@@ -193,7 +110,7 @@ struct Lives {
 
 /// What has happened, told when a test fails.
 #[derive(Debug, Default)]
-struct Story(Vec<String>);
+pub(crate) struct Story(pub(crate) Vec<String>);
 
 impl Drop for Story {
     fn drop(&mut self) {
@@ -375,77 +292,4 @@ impl Lives {
         }
         bench.is_empty().await;
     }
-}
-
-fn why(op: Op, life: Life) -> Code {
-    match (op, life) {
-        (Op::Create, _) => Code::NameTaken,
-        (_, Life::Gone) => Code::NotFound,
-        _ => Code::WrongState,
-    }
-}
-
-fn name(slot: usize) -> VmName {
-    format!("vm-{slot}").parse().unwrap()
-}
-
-fn find(bench: &Bench, slot: usize) -> Option<Vm> {
-    bench.vms().into_iter().find(|vm| vm.name == name(slot))
-}
-
-/// A VM's id; somebody else's where there is none.
-fn id(bench: &Bench, slot: usize) -> VmId {
-    find(bench, slot).map_or_else(VmId::new, |vm| vm.id)
-}
-
-fn seen(bench: &Bench, slot: usize) -> Life {
-    let Some(vm) = find(bench, slot) else { return Life::Gone };
-    match (vm.state, vm.want.unwrap()) {
-        (VmState::Stopped, Want::Running) => Life::Crashed,
-        (VmState::Stopped, _) => Life::Off,
-        (VmState::Running, Want::Running) => Life::Running,
-        (VmState::Paused, Want::Paused) => Life::Paused,
-        (VmState::Suspended, Want::Suspended) => Life::Kept,
-        other => panic!("{other:?}: {vm:?}"),
-    }
-}
-
-fn request(bench: &Bench, slot: usize, op: Op) -> Request {
-    let vm = id(bench, slot);
-    let power = |verb| Request::Power { vm, verb };
-    match op {
-        Op::Create => create(json!({
-            "name": name(slot),
-            "disks": [{ "name": "root", "size": "1MiB" }, { "name": "data", "size": "1MiB" }],
-        })),
-        Op::Edit => edit(bench, slot, vm),
-        Op::Start => power(START),
-        Op::StartAfresh => power(START_AFRESH),
-        Op::Stop => power(STOP),
-        Op::Kill => power(PowerVerb::Kill),
-        Op::Reboot => power(REBOOT),
-        Op::ForcedReboot => power(PowerVerb::Reboot { timeout: LONG, force: true }),
-        Op::Reset => power(PowerVerb::Reset),
-        Op::Pause => power(PowerVerb::Pause),
-        Op::Resume => power(RESUME),
-        Op::Suspend => power(SUSPEND),
-        Op::Delete => Request::Delete { vm, force: false },
-        Op::ForcedDelete => Request::Delete { vm, force: true },
-    }
-}
-
-/// One CPU more or less, and a disk more, or one less where nobody has it open.
-fn edit(bench: &Bench, slot: usize, vm: VmId) -> Request {
-    let known = find(bench, slot);
-    let config = known.as_ref().and_then(|vm| vm.spec.as_ref()).map(|spec| spec.config.clone());
-    let mut config = config.unwrap_or_else(|| VmConfig::new(name(slot)));
-    config.cpus = 3 - config.cpus;
-    // What is queued may run by its turn, and then nothing goes.
-    let is_off = known.is_some_and(|vm| vm.state == VmState::Stopped);
-    if is_off && bench.engine.diagnose().tasks.is_empty() && config.disks.len() > 2 {
-        config.disks.pop();
-    } else if config.disks.len() < 4 {
-        config.disks.push(disk(&format!("more-{}", config.disks.len())));
-    }
-    Request::Edit { vm, config: Box::new(config), expected: None }
 }
