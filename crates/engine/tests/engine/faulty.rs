@@ -9,7 +9,7 @@ use crate::{
 };
 use innkeeper_sim::{Guest, PowerButton, World, WorldOptions};
 use proptest::{
-    prelude::{ProptestConfig, Strategy, any, prop},
+    prelude::{ProptestConfig, any, prop},
     test_runner::TestRunner,
 };
 use std::time::Duration;
