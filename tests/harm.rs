@@ -206,6 +206,10 @@ fn a_machine_made_by_hand_is_taken_over_by_word_and_one_with_a_manager_is_not() 
     polite.assert_untouched();
     let twice = daemon.inn(&["adopt", &pid, "--name", "twice"]);
     assert!(!twice.status.success(), "{twice:?}");
+    let used: Value =
+        serde_json::from_str(&daemon.inn_ok(&["stats", "taken", "-o", "json"])).unwrap();
+    assert_eq!(used["disks"][0]["name"], "virtio0", "{used}");
+    assert!(used["cpu_time_ms"].as_u64() > Some(0) && used["missing"].is_null(), "{used}");
     // Its console is there for whoever asks, and its guest is asked to end as any other.
     let mut console = daemon.console("taken");
     console.send("\n");
@@ -236,7 +240,6 @@ fn a_machine_made_by_hand_is_taken_over_by_word_and_one_with_a_manager_is_not() 
 }
 
 #[test]
-#[ignore = "a defect: the peer of an adopted machine is not asked again"]
 fn a_socket_that_became_another_machines_is_not_used() {
     let mut daemon = Daemon::start();
     let folder = daemon.scratch().join("by-hand");
@@ -253,12 +256,21 @@ fn a_socket_that_became_another_machines_is_not_used() {
     let id = daemon.vm("taken")["id"].as_str().unwrap().to_owned();
     let vm = daemon.wait_for_state("taken", "unresponsive");
     assert_eq!(vm["incarnation"]["process"]["pid"], first.process.pid, "{vm}");
+    let said = daemon.inn_ok(&["get", "taken"]);
+    assert!(said.contains("another process listens"), "nobody says why:\n{said}");
     assert!(
         !daemon.inn(&["pause", "taken"]).status.success(),
         "another machine is {}",
         second.status()
     );
     assert_eq!(second.status(), "running");
+    // The serial line's path, too: what is typed is for the machine that was adopted.
+    let serial = folder.join("serial.sock");
+    fs::rename(folder.join("../again/serial.sock"), &serial).unwrap();
+    let console = Request::new("GET", "/v1/vms/taken/console").header("Connection", "Upgrade");
+    let refused = daemon.send(&console.header("Upgrade", "innkeeper-stream")).json();
+    assert!(refused.to_string().contains("another process listens"), "{refused}");
+    fs::rename(serial, folder.join("../again/serial.sock")).unwrap();
     daemon.inn_ok(&["kill", "taken"]);
     first.wait_for_its_end();
     second.assert_untouched();

@@ -8,10 +8,11 @@ use crate::harness::{BOOT, Daemon, GuestSlots, Process, Request, qemus_in, until
 use serde_json::{Value, json};
 use std::{
     fs::{self, File},
+    os::unix::fs::FileExt,
     path::PathBuf,
 };
 
-/// How often the guest has booted, as its machine of now remembers.
+/// How often the guest has booted, going on from its memory or not, since it was last started afresh.
 fn boots(daemon: &Daemon) -> usize {
     daemon.serial_log("sleeper").matches("INNKEEPER-GUEST-UP").count()
 }
@@ -63,7 +64,7 @@ fn a_suspended_guest_goes_on_where_it_was_and_from_nothing_else() {
     daemon.wait_for_state("sleeper", "running");
     assert!(daemon.vm("sleeper")["memory"].is_null(), "the memory can be used twice");
     let after = tick_after(&daemon, before.0);
-    assert_eq!(boots(&daemon), 0, "it was booted anew");
+    assert_eq!(boots(&daemon), 1, "it was booted anew, or its log begins with its resume");
     // Its clock stood still with it: still a tick each 100 ms, but for what a slow host costs.
     let began = |(number, clock): Tick| clock - number * 100;
     assert!(began(after).abs_diff(began(before)) < 5000, "{before:?}, then {after:?}");
@@ -122,26 +123,53 @@ fn unusable_images_are_refused(daemon: &mut Daemon, id: &str) {
     daemon.launch();
     daemon.wait_for_state("sleeper", "suspended");
 
-    let image = File::options().write(true).open(&path).unwrap();
+    let image = File::options().read(true).write(true).open(&path).unwrap();
+    nothing_of_a_damaged_image_is_loaded(daemon, &image);
     image.set_len(image.metadata().unwrap().len() - 4096).unwrap();
     let problem = refuses_to_resume(daemon);
-    assert!(problem["detail"].as_str().unwrap().contains("memory.img"), "{problem}");
+    for named in ["memory.img is truncated", "qemu 1", "pc-q35-", "accelerator tcg", "CPU "] {
+        assert!(problem["detail"].as_str().unwrap().contains(named), "{named}: {problem}");
+    }
+}
+
+/// What is in it is looked through while its machine is made, and before that machine is given any of it.
+#[track_caller]
+fn nothing_of_a_damaged_image_is_loaded(daemon: &Daemon, image: &File) {
+    let (middle, mut byte) = (image.metadata().unwrap().len() / 2, [0]);
+    image.read_exact_at(&mut byte, middle).unwrap();
+    image.write_all_at(&[!byte[0]], middle).unwrap();
+    let problem = refused_resume(daemon);
+    for named in ["memory.img is damaged", "qemu 1", "pc-q35-", "accelerator tcg", "CPU "] {
+        assert!(problem["detail"].as_str().unwrap().contains(named), "{named}: {problem}");
+    }
+    let task = daemon.get(&format!("/v1/tasks/{}", problem["task"].as_str().unwrap()));
+    let steps = task["steps"].as_array().unwrap();
+    let load = steps.iter().find(|step| step["name"] == "qemu/load-memory").unwrap();
+    assert_eq!(load["state"], "waiting", "{task}");
+    image.write_all_at(&byte, middle).unwrap();
 }
 
 #[track_caller]
 fn refuses_to_resume(daemon: &Daemon) -> Value {
-    let resume = Request::new("POST", "/v1/vms/sleeper/resume").header("Prefer", "wait=60");
-    let refused = daemon.send(&resume);
-    let problem = refused.json();
-    let code = &problem["code"];
-    assert_eq!((refused.status, code), (409, &json!("incompatible-memory")), "{problem}");
-    assert!(problem["hint"].as_str().unwrap().contains("--discard-memory"), "{problem}");
+    let problem = refused_resume(daemon);
     // Not even made and put away again.
     let task = daemon.get(&format!("/v1/tasks/{}", problem["task"].as_str().unwrap()));
     let launches = |step: &Value| {
         step["name"].as_str().unwrap().contains("qemu/launch") && step["state"] != "waiting"
     };
     assert!(!task["steps"].as_array().is_some_and(|steps| steps.iter().any(launches)), "{task}");
+    problem
+}
+
+/// Resumes it, which is refused, and nothing is left of the attempt.
+#[track_caller]
+fn refused_resume(daemon: &Daemon) -> Value {
+    let resume = Request::new("POST", "/v1/vms/sleeper/resume").header("Prefer", "wait=60");
+    let refused = daemon.send(&resume);
+    let problem = refused.json();
+    let code = &problem["code"];
+    assert_eq!((refused.status, code), (409, &json!("incompatible-memory")), "{problem}");
+    assert!(problem["hint"].as_str().unwrap().contains("--discard-memory"), "{problem}");
     assert_eq!(qemus_in(daemon.state()), []);
     assert_eq!(daemon.vm("sleeper")["state"], "suspended");
     problem
@@ -165,6 +193,9 @@ fn memory_that_this_version_cannot_read_is_not_given_up_by_a_start() {
     for verb in ["start", "resume"] {
         let refused = daemon.inn(&[verb, "later"]);
         assert_eq!(refused.status.code(), Some(4), "{verb}: {refused:?}");
+        for said in ["newer Innkeeper", "qemu 1", "machine pc-q35-", "--discard-memory"] {
+            assert!(refused.stderr.contains(said), "{verb}: {said}: {refused:?}");
+        }
     }
     assert!(daemon.inn_ok(&["get", "later"]).contains("newer"), "nobody says why");
     assert_eq!(qemus_in(daemon.state()), []);

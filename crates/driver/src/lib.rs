@@ -15,12 +15,12 @@ mod step;
 
 pub use flow::Flow;
 pub use plan::{Launch, Operation, PlanContext};
-pub use step::{Crash, Probed, Step, StepContext, StepError};
+pub use step::{Crash, Probed, Step, StepContext, StepError, StepProgress};
 
 use async_trait::async_trait;
 use innkeeper_model::{
-    Assigned, Code, Facts, Foreign, HypervisorEvent, Incarnation, Refusal, VmConfig, VmId,
-    host::Hypervisor, host::Safeguard,
+    Assigned, Code, Facts, Foreign, HypervisorEvent, Incarnation, Refusal, Statistics, VmConfig,
+    VmId, host::Hypervisor, host::Safeguard,
 };
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -150,6 +150,15 @@ pub trait Driver: Send + Sync + 'static {
     /// # Errors
     /// The host refused to read it.
     async fn hypervisor_log(&self, vm: VmId) -> Result<Vec<u8>, Refusal>;
+
+    /// What a running machine has used of its host, as far as that can be known. Takes milliseconds.
+    ///
+    /// # Errors
+    /// The machine does not run, or this driver cannot tell.
+    async fn statistics(&self, vm: VmId) -> Result<Statistics, Refusal> {
+        let message = format!("driver {} has no statistics, of VM {vm} or any other", self.name());
+        Err(Refusal::new(Code::Unsupported, message))
+    }
 
     /// Forgets what is kept of a deleted VM: logs and its run folder.
     ///

@@ -1,8 +1,9 @@
 //! Steps: a driver's part of a plan, as data that only the driver reads.
 
-use innkeeper_model::{Code, Refusal};
+use innkeeper_model::{ByteSize, Code, Refusal};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
+use std::{fmt, sync::Arc};
 use tokio_util::sync::CancellationToken;
 
 /// What can be known about a step after a crash.
@@ -74,6 +75,34 @@ pub enum Probed {
 pub struct StepContext {
     /// Cancelled when the step should stop.
     pub cancelled: CancellationToken,
+    /// Told how far it is, by a step that takes long and knows.
+    pub progress: StepProgress,
+}
+
+/// Who is told how far a step is; nobody, unless somebody listens.
+#[derive(Clone, Default)]
+pub struct StepProgress(Option<Arc<dyn Fn(ByteSize, ByteSize) + Send + Sync>>);
+
+impl StepProgress {
+    /// Has `listener` called with what is done and with the whole. It must return at once.
+    pub fn to(listener: impl Fn(ByteSize, ByteSize) + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(listener)))
+    }
+
+    /// Tells that so much of the whole is done. May be told often, and what is done may become less, since
+    /// a hypervisor may find that there is more to do.
+    pub fn tell(&self, done: ByteSize, whole: ByteSize) {
+        if let Some(listener) = &self.0 {
+            listener(done, whole);
+        }
+    }
+}
+
+impl fmt::Debug for StepProgress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let listens = self.0.is_some();
+        f.debug_struct("StepProgress").field("listens", &listens).finish()
+    }
 }
 
 /// Why a step was not done.

@@ -4,13 +4,14 @@
 //! signals the group after that. What has left the group (a daemon that detached itself) is not
 //! followed.
 
+use innkeeper_store::harm;
 use rustix::{
     fd::OwnedFd,
-    process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open},
+    process::{Pid, PidfdFlags, Signal, pidfd_open},
 };
 use std::{io, process::ExitStatus, time::Duration};
 use tokio::{io::unix::AsyncFd, process::Child};
-use tracing::{info, warn};
+use tracing::warn;
 
 /// How long a killed child may take to be gone. Only one that is stuck in the kernel, such as on a
 /// file system that does not answer, takes longer.
@@ -72,9 +73,7 @@ struct Signals {
 
 impl Signals {
     fn send(&self, signal: Signal, why: &str) {
-        let outcome = kill_process_group(self.leader, signal);
-        let group = self.leader.as_raw_nonzero();
-        info!(target: "innkeeper::harm", %group, ?signal, why, ?outcome, "signalled");
+        harm::signal_group(self.leader, signal, why);
     }
 }
 

@@ -45,12 +45,7 @@ pub(crate) fn launch(script: &Script, subject: &Subject) -> io::Result<Launched>
     let (read, write) = pipe_with(PipeFlags::CLOEXEC)?;
     let program = Program::prepare(script, subject)?;
     let mut command = Command::new(script.path());
-    command
-        .current_dir("/")
-        .stdin(Stdio::piped())
-        .stdout(write.try_clone()?)
-        .stderr(write)
-        .kill_on_drop(true);
+    command.current_dir("/").stdin(Stdio::piped()).stdout(write.try_clone()?).stderr(write);
     // SAFETY: between fork and exec the closure makes system calls only: it allocates nothing, takes
     // no lock and does not panic. The script holds the descriptor open until `spawn` has returned.
     unsafe {

@@ -21,6 +21,7 @@ mod man;
 mod rename;
 mod serve;
 mod start;
+mod stats;
 mod stop;
 mod task;
 mod tasks;
@@ -149,6 +150,8 @@ enum Command {
     Console(console::Console),
     /// Show what a VM has written to its serial console
     Logs(logs::Logs),
+    /// Show what a running VM has used of the host
+    Stats(VmArg),
     /// Show what happens, as it happens
     Events(events::Events),
     /// List what is being done
@@ -303,6 +306,7 @@ async fn ask(
         Command::Delete(delete) => delete::run(context, delete).await,
         Command::Console(console) => console::run(context, console).await,
         Command::Logs(logs) => logs::run(context, logs).await,
+        Command::Stats(vm) => stats::run(context, &vm.vm).await,
         Command::Events(events) => events::run(context, events).await,
         Command::Tasks(tasks) => tasks::run(context, tasks).await,
         Command::Task(task) => task::run(context, task).await,

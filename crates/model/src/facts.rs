@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 pub struct Facts {
     /// Whether it runs.
     pub machine: MachineState,
-    /// How the last run ended; present once there was one that this daemon saw end.
+    /// How the last run ended; present once there was one that a daemon saw end, or found ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_end: Option<EndReason>,
     /// When the machine's state last changed.

@@ -82,3 +82,14 @@ pub struct Incarnation {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub process: Option<ProcessIdentity>,
 }
+
+impl Incarnation {
+    /// What has to fit where its machine's memory is to be taken over, for people: the hypervisor, the
+    /// machine type, the CPU model and the accelerator.
+    pub fn makings(&self) -> String {
+        format!(
+            "{} {} with machine {}, CPU {} and accelerator {}",
+            self.driver, self.hypervisor_version, self.machine, self.cpu_model, self.accelerator
+        )
+    }
+}

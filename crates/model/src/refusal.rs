@@ -40,6 +40,8 @@ pub enum Code {
     OutOfCapacity,
     /// The disk is full.
     OutOfSpace,
+    /// The host's disk takes no writes, or fails.
+    DiskFailed,
     /// This host or hypervisor cannot do it.
     Unsupported,
     /// A program that is needed is not installed.
@@ -171,6 +173,9 @@ impl Refusal {
     }
 }
 
+/// What the system says when a disk cannot be read or written (`errno(3)`).
+const EIO: i32 = 5;
+
 impl From<std::io::Error> for Refusal {
     fn from(error: std::io::Error) -> Self {
         use std::io::ErrorKind;
@@ -179,8 +184,40 @@ impl From<std::io::Error> for Refusal {
                 Self::new(Code::OutOfSpace, "the disk is full")
                     .with_hint("free some space, then try again")
             }
+            ErrorKind::ReadOnlyFilesystem => {
+                Self::new(Code::DiskFailed, "the disk takes no writes").with_hint(
+                    "the host has made it read-only, most often because it fails: see `dmesg`; guests can \
+                     be stopped, paused and killed meanwhile",
+                )
+            }
+            _ if error.raw_os_error() == Some(EIO) => {
+                Self::new(Code::DiskFailed, "the disk fails").with_hint("see `dmesg` on the host")
+            }
             _ => Self::new(Code::Internal, "the host refused a file operation"),
         }
         .caused_by(&error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io;
+
+    #[test]
+    fn a_disk_that_is_full_or_fails_is_no_defect_of_innkeepers() {
+        // ENOSPC, EDQUOT, EROFS, EIO, and one that should not happen: EBADF.
+        for (errno, code) in [
+            (28, Code::OutOfSpace),
+            (122, Code::OutOfSpace),
+            (30, Code::DiskFailed),
+            (EIO, Code::DiskFailed),
+            (9, Code::Internal),
+        ] {
+            let refusal = Refusal::from(io::Error::from_raw_os_error(errno));
+            assert_eq!(refusal.code, code, "{errno}");
+            assert_eq!(refusal.hint.is_some(), code != Code::Internal, "{errno}");
+            assert!(refusal.causes[0].contains(&format!("os error {errno}")), "{refusal:?}");
+        }
     }
 }

@@ -8,6 +8,7 @@
 //! The rule stays when the daemon ends, since guests do not end with it.
 
 use innkeeper_model::{Code, Refusal, host::Safeguard};
+use innkeeper_store::harm::Helper;
 use std::{
     fmt,
     net::IpAddr,
@@ -16,7 +17,7 @@ use std::{
     str::FromStr,
     sync::{Mutex, PoisonError},
 };
-use tokio::{io::AsyncWriteExt, process::Command};
+use tokio::process::Command;
 use tracing::debug;
 
 /// The user ids that VMs run as: a range that nobody else on the host uses.
@@ -176,19 +177,11 @@ async fn apply(ruleset: &str) -> Result<(), Refusal> {
             "install the package nftables; until then only VMs without a user-mode NIC can start",
         )
     };
-    let mut nft = Command::new("nft")
-        .args(["-f", "-"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
+    let mut nft = Command::new("nft");
+    nft.args(["-f", "-"]).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let nft = Helper::start(&mut nft)
         .map_err(|error| failed(format!("nft cannot be started: {error}")))?;
-    if let Some(mut stdin) = nft.stdin.take() {
-        // An nft that ends early says why on its standard error.
-        let _ = stdin.write_all(ruleset.as_bytes()).await;
-    }
-    let output = nft.wait_with_output().await?;
+    let output = nft.output(ruleset.as_bytes()).await?;
     if output.status.success() {
         debug!("the loopback guard is set");
         return Ok(());

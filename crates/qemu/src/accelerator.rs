@@ -6,7 +6,7 @@
 //! that nothing else gives. Whatever else happens within the deadline means no.
 
 use innkeeper_model::{Code, Refusal};
-use innkeeper_store::harm;
+use innkeeper_store::harm::{self, Helper};
 use serde::{Deserialize, Serialize};
 use std::{path::Path, process::Stdio, time::Duration};
 use tokio::process::Command;
@@ -91,11 +91,12 @@ async fn run_probe(program: &Path, accel: &str, cpu: &str, rom: &Path) -> Result
         .arg(rom)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true);
-    let output = match tokio::time::timeout(DEADLINE, command.output()).await {
+        .stderr(Stdio::piped());
+    let started = Helper::start(&mut command);
+    let helper = started.map_err(|error| format!("QEMU could not be started: {error}"))?;
+    let output = match tokio::time::timeout(DEADLINE, helper.output(&[])).await {
         Err(_) => return Err(format!("a probe guest did not run within {} s", DEADLINE.as_secs())),
-        Ok(Err(error)) => return Err(format!("QEMU could not be started: {error}")),
+        Ok(Err(error)) => return Err(format!("QEMU could not be heard: {error}")),
         Ok(Ok(output)) => output,
     };
     if output.status.code() == Some(STATUS) {

@@ -30,6 +30,9 @@ pub(crate) const SERIAL_RING: u64 = 64 << 10;
 /// The name of the chardev that keeps it.
 pub(crate) const SERIAL_RING_ID: &str = "serial-ring";
 
+/// How long the name of a block node may be, in bytes.
+const MAX_NODE_NAME: usize = 31;
+
 /// What a machine is made of and from, beside what the plan's context says.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Place<'a> {
@@ -242,7 +245,7 @@ impl Builder<'_> {
         let layers = self.context.files.disks.get(name).ok_or_else(|| {
             Refusal::new(Code::Internal, format!("the files of disk {name} were not resolved"))
         })?;
-        let node = format!("disk-{name}");
+        let node = node_name(self.placement(&disk_key(name))?, name);
         let blockdev = disk_node(&node, layers, !disk.is_read_only(), &mut self.descriptors);
         self.json("-blockdev", &blockdev);
         self.block_nodes.insert(name.into(), node.clone());
@@ -290,10 +293,7 @@ impl Builder<'_> {
 
     /// Writes a device's address into it.
     fn place(&self, device: &mut Value, key: &str) -> Result<(), Refusal> {
-        let placement = self.spec.assigned.devices.get(key).ok_or_else(|| {
-            Refusal::new(Code::Internal, format!("{key} was never given an address"))
-        })?;
-        match *placement {
+        match self.placement(key)? {
             Placement::Root(slot) => {
                 device["bus"] = "pcie.0".into();
                 device["addr"] = format!("{slot:02x}.0").into();
@@ -306,6 +306,12 @@ impl Builder<'_> {
             Placement::Sata(port) => device["bus"] = format!("ide.{port}").into(),
         }
         Ok(())
+    }
+
+    fn placement(&self, key: &str) -> Result<Placement, Refusal> {
+        self.spec.assigned.devices.get(key).copied().ok_or_else(|| {
+            Refusal::new(Code::Internal, format!("{key} was never given an address"))
+        })
     }
 
     fn boot(&mut self) -> Result<(), Refusal> {
@@ -329,6 +335,21 @@ impl Builder<'_> {
 
 fn port_id(port: u8) -> String {
     format!("port{port}")
+}
+
+/// What QEMU calls a disk. Its place tells it from all others of the machine; its name is for people, and
+/// shortened to what QEMU has room for.
+fn node_name(placement: Placement, disk: &str) -> String {
+    let place = match placement {
+        Placement::Root(slot) => format!("slot{slot}"),
+        Placement::Port(port) => port_id(port),
+        Placement::Scsi(target) => format!("scsi{target}"),
+        Placement::Sata(port) => format!("sata{port}"),
+    };
+    let mut node = format!("disk-{place}-{disk}");
+    // Names are ASCII, so that this is the end of a character.
+    node.truncate(MAX_NODE_NAME);
+    node
 }
 
 #[cfg(test)]

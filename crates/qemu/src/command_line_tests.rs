@@ -94,6 +94,22 @@ fn shown(incarnation: &Incarnation) -> String {
     incarnation.argv.join(" ").replace(" -", "\n-")
 }
 
+/// QEMU refuses to start with a longer one, or with two that are the same.
+#[test]
+fn nodes_of_disks_are_short_and_apart_whatever_the_disks_are_called() {
+    let long = "d".repeat(62);
+    let disk = |end: char, bus: &str| {
+        format!(r#"{{"name": "{long}{end}", "bus": "{bus}", "size": "1MiB"}}"#)
+    };
+    let disks = ['a', 'b'].map(|end| disk(end, "virtio-blk"));
+    let others = [disk('c', "virtio-scsi"), disk('d', "virtio-scsi")];
+    let all = [disks, others].concat().join(", ");
+    let (incarnation, _) = built(config(&format!(r#"{{"name": "web", "disks": [{all}]}}"#)));
+    let nodes: std::collections::BTreeSet<_> = incarnation.block_nodes.values().collect();
+    assert_eq!((incarnation.block_nodes.len(), nodes.len()), (4, 4));
+    assert!(nodes.iter().all(|node| node.len() <= 31), "{nodes:?}");
+}
+
 #[test]
 fn a_kernel_booted_directly() {
     let (incarnation, opens) = built(config(

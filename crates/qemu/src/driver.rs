@@ -16,7 +16,8 @@ use crate::{
     machine::Machine,
     process::Process,
     records::read_records,
-    run_folder::{RunFolder, read_tail},
+    run_folder::{Logs, RunFolder, read_tail},
+    statistics,
     steps::{self, QemuStep},
 };
 use async_trait::async_trait;
@@ -25,7 +26,8 @@ use innkeeper_driver::{
     StepError,
 };
 use innkeeper_model::{
-    Assigned, Code, Foreign, Incarnation, IncarnationId, MachineState, Refusal, VmConfig, VmId,
+    Assigned, Code, Foreign, Incarnation, IncarnationId, MachineState, Refusal, Statistics,
+    VmConfig, VmId,
     host::{Hypervisor, Safeguard},
 };
 use innkeeper_storage::Storage;
@@ -213,7 +215,7 @@ impl Driver for QemuDriver {
             QemuStep::Launch(incarnation) => self.launch(*incarnation, cancelled).await,
             QemuStep::Continue { of, .. } => unless(cancelled, self.resume(vm, of)).await,
             QemuStep::Pause { of, .. } => unless(cancelled, self.pause(vm, of)).await,
-            QemuStep::SaveMemory { of, file } => self.save_memory(vm, of, file, cancelled).await,
+            QemuStep::SaveMemory { of, file } => self.save_memory(vm, of, file, context).await,
             QemuStep::LoadMemory { of, file, checksum } => {
                 self.load_memory(vm, of, file, &checksum, cancelled).await
             }
@@ -225,7 +227,10 @@ impl Driver for QemuDriver {
             }
             QemuStep::Adopt(adopted) => unless(cancelled, self.adopt(*adopted)).await,
             // These take milliseconds, or end what must not be left half ended.
-            QemuStep::Prepare { uid, .. } => Ok(self.prepare(vm, uid).await?),
+            QemuStep::Prepare { uid, goes_on, .. } => {
+                let logs = if goes_on { Logs::GoOn } else { Logs::Anew };
+                Ok(self.prepare(vm, uid, logs).await?)
+            }
             QemuStep::Quit { of } => Ok(self.quit(vm, of).await?),
             QemuStep::Kill { of } => Ok(self.kill(vm, of, "the VM is to be ended at once").await?),
             QemuStep::PutAway { of } => Ok(self.put_away(vm, of).await?),
@@ -297,6 +302,10 @@ impl Driver for QemuDriver {
             folder.read_output()
         })
         .await
+    }
+
+    async fn statistics(&self, vm: VmId) -> Result<Statistics, Refusal> {
+        statistics::read(&*self.machine(vm)?).await
     }
 
     async fn forget(&self, vm: VmId) -> Result<(), Refusal> {

@@ -9,7 +9,7 @@ mod draft;
 pub(crate) use arguments::Described;
 pub(crate) use draft::draft_config;
 
-use crate::{driver::NAME, process::identity_of_pid, run_folder::RunFolder};
+use crate::{driver::NAME, proc::identity_of_pid, run_folder::RunFolder};
 use innkeeper_model::{Foreign, ProcessIdentity, VmId};
 use std::{
     collections::HashSet,

@@ -5,12 +5,13 @@ use innkeeper_model::{
     Code, Refusal,
     host::{Hypervisor, UefiFirmware},
 };
-use innkeeper_store::write_atomically;
+use innkeeper_store::{harm::Helper, write_atomically};
 use serde::{Deserialize, Serialize};
 use std::{
     io,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
+    process::Stdio,
     time::Duration,
 };
 use tokio::process::Command;
@@ -84,12 +85,14 @@ fn find_program(name: &str) -> Option<PathBuf> {
 
 async fn say(program: &Path, arguments: &[&str]) -> Result<String, Refusal> {
     let mut command = Command::new(program);
-    command.args(arguments).kill_on_drop(true).stdin(std::process::Stdio::null());
+    command.args(arguments);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let failed = |problem: &dyn std::fmt::Display| {
         let message = format!("{} {} failed: {problem}", program.display(), arguments.join(" "));
         Refusal::new(Code::HypervisorFailed, message)
     };
-    let output = tokio::time::timeout(SAYS_WITHIN, command.output())
+    let helper = Helper::start(&mut command).map_err(|error| failed(&error))?;
+    let output = tokio::time::timeout(SAYS_WITHIN, helper.output(&[]))
         .await
         .map_err(|_| failed(&"it did not end"))?
         .map_err(|error| failed(&error))?;

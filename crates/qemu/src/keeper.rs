@@ -2,16 +2,21 @@
 //!
 //! The only one that writes the machine's facts. It reconnects when the connection is lost while the
 //! process lives. It never acts: what follows from a fact is the engine's to decide.
+//!
+//! A process that is stopped, or hangs, says nothing of it. It is looked at on the [`beat`](crate::beat),
+//! and asked how it is where that looks so; the answer comes by itself once it goes on.
 
 use crate::{
+    beat,
     facts::FactKeeper,
     guest_end,
     machine::Machine,
-    qmp::{Event, Qmp, QmpError, commands::QueryStatus},
+    proc::Activity,
+    qmp::{ANSWER_WITHIN, Event, Qmp, QmpError, commands::QueryStatus},
     run_folder::QMP_SOCKET,
 };
 use innkeeper_driver::Observer;
-use innkeeper_model::{EndReason, Facts, HypervisorEvent, Timestamp};
+use innkeeper_model::{EndReason, Facts, HypervisorEvent, MachineState, Timestamp};
 use std::{
     io,
     sync::{Arc, atomic::Ordering},
@@ -23,8 +28,19 @@ use tracing::{debug, warn};
 /// How long to wait before connecting again to a QEMU that hung up but lives.
 const RECONNECT_AFTER: Duration = Duration::from_millis(500);
 
-/// How often QEMU's log is kept from growing: a guest can make QEMU complain without end.
+/// How often QEMU's log is kept from growing, since a guest can make QEMU complain without end; and one
+/// that seems well is asked how it is, since it may go round in circles.
 const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(60);
+
+/// How long a QEMU that is stuck in the kernel may take to answer, as it does when its host's disk is
+/// slow for a moment.
+const STUCK_ANSWERS_WITHIN: Duration = Duration::from_secs(2);
+
+/// What a person is told of a machine whose socket is another's.
+const STRANGER: &str = "the machine was adopted, and another process listens on its control socket now: \
+                        it can be ended, and nothing else";
+
+type Events = mpsc::UnboundedReceiver<Event>;
 
 /// The keeper of one machine.
 pub(crate) struct Keeper {
@@ -34,6 +50,19 @@ pub(crate) struct Keeper {
     pub(crate) facts: watch::Sender<Facts>,
     pub(crate) progress: watch::Sender<()>,
     pub(crate) keeper: FactKeeper,
+    pub(crate) reach: Reach,
+}
+
+/// Whether its QEMU could be reached, the last time it was tried.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// It was, or was not tried.
+    #[default]
+    Fine,
+    /// Nobody listened.
+    Nobody,
+    /// Another process listened.
+    Stranger,
 }
 
 impl Keeper {
@@ -61,11 +90,12 @@ impl Keeper {
 
     /// Serves one connection until it is lost.
     async fn serve(&mut self) -> Result<(), QmpError> {
-        let socket = self.machine.folder.connect(QMP_SOCKET).await.map_err(QmpError::Connect)?;
+        let socket = self.machine.connect(QMP_SOCKET).await?;
         let (qmp, mut events) = Qmp::negotiate(socket).await?;
         // What happened while nobody listened shows in the status alone.
         let status = qmp.execute(&QueryStatus {}).await?;
         let qmp = Arc::new(qmp);
+        self.reached(Reach::Fine);
         let ended = self.why_ended();
         self.update(|keeper, now| keeper.on_status(&status.status, ended, now));
         self.connection.send_replace(Some(qmp.clone()));
@@ -74,8 +104,7 @@ impl Keeper {
             // A daemon that died in a reset has left it otherwise.
             self.machine.end_on_reboot();
         }
-        self.listen(&mut events).await;
-        Ok(())
+        self.listen(&qmp, &mut events).await
     }
 
     /// Why the guest ended, if it has: a power-off, unless a reboot is an end, too.
@@ -83,43 +112,113 @@ impl Keeper {
         if !self.machine.ends_on_reboot() {
             return EndReason::GuestShutdown;
         }
-        let log = self.machine.folder.read_output().unwrap_or_default();
-        guest_end::reason(&String::from_utf8_lossy(&log))
+        guest_end::reason(&self.machine.folder.read_own_output().unwrap_or_default())
     }
 
-    async fn listen(&mut self, events: &mut mpsc::UnboundedReceiver<Event>) {
-        let mut housekeeping = tokio::time::interval(HOUSEKEEPING_EVERY);
+    async fn listen(&mut self, qmp: &Qmp, events: &mut Events) -> Result<(), QmpError> {
+        let mut beats = beat::beats();
+        let mut count = 0;
         loop {
-            let event = tokio::select! {
-                event = events.recv() => event,
-                _ = housekeeping.tick() => {
-                    if let Err(error) = self.machine.folder.bound_output() {
-                        debug!(vm = %self.machine.vm, %error, "cannot shorten QEMU's log");
+            tokio::select! {
+                event = events.recv() => match event {
+                    Some(event) => self.take_in(event),
+                    None => return Ok(()),
+                },
+                _ = beats.tick() => {
+                    count = (count + 1) % beat::beats_in(HOUSEKEEPING_EVERY);
+                    let patience = match self.machine.process.activity() {
+                        Activity::Held => Some(Duration::ZERO),
+                        Activity::Stuck => Some(STUCK_ANSWERS_WITHIN),
+                        Activity::Able if count == 0 => Some(ANSWER_WITHIN),
+                        Activity::Able => None,
+                    };
+                    if let Some(patience) = patience {
+                        self.ask(qmp, events, patience).await?;
                     }
-                    continue;
+                    if count == 0 {
+                        self.bound_output();
+                    }
                 }
-            };
-            let Some(event) = event else { return };
-            self.update(|keeper, now| keeper.on_event(&event, now));
-            if matches!(event.name.as_str(), "MIGRATION" | "DUMP_COMPLETED") {
-                self.progress.send_replace(());
             }
-            let event =
-                HypervisorEvent { at: event.time.timestamp(), name: event.name, data: event.data };
-            self.observer.event(self.machine.vm, event);
+        }
+    }
+
+    /// Asks a QEMU how it is. One that takes longer than `patience` is unresponsive until it answers.
+    async fn ask(
+        &mut self,
+        qmp: &Qmp,
+        events: &mut Events,
+        patience: Duration,
+    ) -> Result<(), QmpError> {
+        let mut answer = std::pin::pin!(qmp.execute_patiently(&QueryStatus {}));
+        let mut silent = std::pin::pin!(tokio::time::sleep(patience));
+        let status = loop {
+            tokio::select! {
+                biased;
+                // What QEMU said before it answered comes first.
+                Some(event) = events.recv() => self.take_in(event),
+                status = &mut answer => break status?.status,
+                () = &mut silent, if !silent.is_elapsed() => {
+                    debug!(vm = %self.machine.vm, ?patience, "QEMU does not answer");
+                    self.update(FactKeeper::on_silence);
+                }
+            }
+        };
+        if self.keeper.facts().machine == MachineState::Unresponsive {
+            let ended = self.why_ended();
+            self.update(|keeper, now| keeper.on_status(&status, ended, now));
+        }
+        Ok(())
+    }
+
+    fn take_in(&mut self, event: Event) {
+        self.update(|keeper, now| keeper.on_event(&event, now));
+        if matches!(event.name.as_str(), "MIGRATION" | "DUMP_COMPLETED") {
+            self.progress.send_replace(());
+        }
+        let event =
+            HypervisorEvent { at: event.time.timestamp(), name: event.name, data: event.data };
+        self.observer.event(self.machine.vm, event);
+    }
+
+    fn bound_output(&self) {
+        if let Err(error) = self.machine.folder.bound_output() {
+            debug!(vm = %self.machine.vm, %error, "cannot shorten QEMU's log");
         }
     }
 
     fn unreachable(&mut self, error: &QmpError) {
+        debug!(vm = %self.machine.vm, %error, "QEMU is not reachable");
         match error {
-            QmpError::Connect(_) | QmpError::Closed => {
-                debug!(vm = %self.machine.vm, %error, "QEMU is not reachable");
+            // It hangs up when it ends; one that lives and does not listen is found at the next try.
+            QmpError::Closed => {}
+            QmpError::Connect(_) => {
+                if self.reach != Reach::Fine {
+                    self.update(FactKeeper::on_silence);
+                }
+                self.reached(Reach::Nobody);
+            }
+            QmpError::Stranger => {
+                self.update(FactKeeper::on_silence);
+                self.reached(Reach::Stranger);
             }
             _ => {
                 warn!(vm = %self.machine.vm, %error, "QEMU does not answer");
                 self.update(FactKeeper::on_silence);
             }
         }
+    }
+
+    /// Notes how it could be reached. That somebody else listens is for a person to mend.
+    fn reached(&mut self, reach: Reach) {
+        let before = std::mem::replace(&mut self.reach, reach);
+        let problem = match (before, reach) {
+            (Reach::Stranger, Reach::Stranger) => return,
+            (_, Reach::Stranger) => Some(STRANGER.to_owned()),
+            (Reach::Stranger, _) => None,
+            _ => return,
+        };
+        self.observer.problem(self.machine.vm, problem);
     }
 
     fn exited(&mut self, status: io::Result<Option<String>>) {
@@ -129,6 +228,8 @@ impl Keeper {
             None
         });
         debug!(vm = %self.machine.vm, ?status, killed, "QEMU has ended");
+        self.reached(Reach::Fine);
+        self.connection.send_replace(None);
         self.update(|keeper, now| keeper.on_exit(killed, status, now));
     }
 

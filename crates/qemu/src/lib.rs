@@ -1,8 +1,8 @@
 //! The QEMU driver: one process a VM, started directly, spoken to over QMP.
 //!
 //! - `command_line` turns a spec into an incarnation, `restore` a memory image: pure.
-//! - `process` starts, names and ends processes; `confine` says what they may do.
-//! - `qmp` is the control protocol; `machine` is one running machine, `keeper` keeps its facts.
+//! - `process` starts, names and ends processes; `confine` says what they may do, `proc` what they do.
+//! - `qmp` is the control protocol; `machine` is one running machine, `keeper` keeps its facts on a `beat`.
 //! - `foreign` sees the machines of others, `adopt` takes one over.
 //! - `steps` is this driver's part of every plan; `driver` does them.
 //!
@@ -12,6 +12,7 @@
 mod accelerator;
 mod adopt;
 mod assign;
+mod beat;
 mod block;
 mod command_line;
 mod confine;
@@ -26,12 +27,14 @@ mod keeper;
 mod launch;
 mod machine;
 mod option;
+mod proc;
 mod process;
 mod qmp;
 mod records;
 mod restore;
 mod run_folder;
 mod serial;
+mod statistics;
 mod steps;
 mod steps_v1;
 mod write_back;

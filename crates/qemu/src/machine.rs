@@ -7,7 +7,8 @@ use crate::{
     console,
     facts::FactKeeper,
     guest_end,
-    keeper::Keeper,
+    keeper::{Keeper, Reach},
+    proc::listener,
     process::Process,
     qmp::{
         Qmp, QmpError,
@@ -27,7 +28,7 @@ use std::{
     },
     time::Duration,
 };
-use tokio::{io::DuplexStream, sync::watch};
+use tokio::{io::DuplexStream, net::UnixStream, sync::watch};
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{debug, warn};
 
@@ -95,6 +96,7 @@ impl Machine {
             facts: facts_to,
             progress: progress_to,
             keeper,
+            reach: Reach::default(),
         };
         let keeper = AbortOnDropHandle::new(tokio::spawn(keeper.run()));
         (machine, keeper)
@@ -143,8 +145,7 @@ impl Machine {
 
     /// The same refusal, with QEMU's own last words.
     pub(crate) fn with_log(&self, mut refusal: Refusal) -> Refusal {
-        let output = self.folder.read_output().unwrap_or_default();
-        let output = String::from_utf8_lossy(&output);
+        let output = self.folder.read_own_output().unwrap_or_default();
         let mut last: Vec<_> = output.lines().rev().take(5).map(str::to_owned).collect();
         last.reverse();
         refusal.causes.extend(last);
@@ -232,6 +233,19 @@ impl Machine {
         self.rearming.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Connects to one of its sockets. That of a machine which somebody else made is at a path of theirs,
+    /// and may by now be another's.
+    ///
+    /// # Errors
+    /// Nobody listens, or another process does.
+    pub(crate) async fn connect(&self, socket: &str) -> Result<UnixStream, QmpError> {
+        let connected = self.folder.connect(socket).await.map_err(QmpError::Connect)?;
+        if self.incarnation.adopted && listener(&connected).ok() != self.incarnation.process {
+            return Err(QmpError::Stranger);
+        }
+        Ok(connected)
+    }
+
     /// Opens the serial console.
     ///
     /// # Errors
@@ -245,7 +259,7 @@ impl Machine {
             let message = "the machine was adopted, and its serial line has no socket";
             return Err(Refusal::new(Code::Unsupported, message));
         }
-        let socket = self.folder.connect(SERIAL_SOCKET).await.map_err(|error| {
+        let socket = self.connect(SERIAL_SOCKET).await.map_err(|error| {
             Refusal::new(Code::HypervisorFailed, "the serial console cannot be reached")
                 .caused_by(&error)
         })?;

@@ -5,10 +5,12 @@
 //! child therefore waits between fork and exec for a word from its parent, and ends if the parent
 //! dies first.
 
+use crate::proc::{Activity, activity, identity_of};
 use innkeeper_model::ProcessIdentity;
+use innkeeper_store::harm;
 use rustix::{
     fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd},
-    io::fcntl_dupfd_cloexec,
+    io::{fcntl_dupfd_cloexec, pread},
     process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, WaitIdStatus},
 };
 use std::{
@@ -18,7 +20,6 @@ use std::{
     path::Path,
 };
 use tokio::io::unix::AsyncFd;
-use tracing::info;
 
 /// The number that the first descriptor given to a child has there; the others follow.
 pub(crate) const FIRST_DESCRIPTOR: RawFd = 3;
@@ -341,12 +342,26 @@ impl Child {
 pub(crate) struct Process {
     pid: Pid,
     pidfd: OwnedFd,
+    /// The kernel's line about its first thread, kept open: it is read often, and stays this process's
+    /// whoever has its pid by then. Absent where the host shows it to nobody.
+    line: Option<File>,
 }
 
 impl Process {
     fn open_pid(pid: Pid) -> io::Result<Self> {
         let pidfd = rustix::process::pidfd_open(pid, PidfdFlags::empty())?;
-        Ok(Self { pid, pidfd })
+        let number = pid.as_raw_nonzero();
+        let line = File::open(format!("/proc/{number}/task/{number}/stat")).ok();
+        Ok(Self { pid, pidfd, line })
+    }
+
+    /// What its first thread does now. Takes some microseconds, and never waits for the process.
+    pub(crate) fn activity(&self) -> Activity {
+        let mut line = [0; 64];
+        let length = self.line.as_ref().and_then(|file| pread(file, &mut line[..], 0).ok());
+        // A name has at most 15 bytes, so that the state is among these.
+        let line = String::from_utf8_lossy(&line[..length.unwrap_or_default()]);
+        activity(&line)
     }
 
     /// The process of this identity, if it still lives; `None` where its pid is free or has become
@@ -374,8 +389,7 @@ impl Process {
 
     /// Sends a signal; nothing happens if the process has ended.
     pub(crate) fn signal(&self, signal: Signal, why: &str) {
-        let outcome = rustix::process::pidfd_send_signal(&self.pidfd, signal);
-        info!(target: "innkeeper::harm", pid = self.pid.as_raw_nonzero(), ?signal, why, ?outcome, "signalled");
+        harm::signal(&self.pidfd, self.pid, signal, why);
     }
 
     /// Waits until the process has ended. Says how, where it was a child of this daemon.
@@ -400,30 +414,6 @@ fn describe(status: &WaitIdStatus) -> String {
         Some(signal) => format!("signal {signal}"),
         None => "an unknown end".into(),
     }
-}
-
-/// Reads when a process started, which with its pid names it for certain.
-fn identity_of(pid: Pid) -> io::Result<ProcessIdentity> {
-    let pid = pid.as_raw_nonzero().get();
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    let start_ticks = start_ticks(&stat).ok_or(io::ErrorKind::InvalidData)?;
-    Ok(ProcessIdentity { pid: pid.unsigned_abs(), start_ticks })
-}
-
-/// The same for a pid that was read somewhere.
-///
-/// # Errors
-/// There is no such process, or the host refused to say.
-pub(crate) fn identity_of_pid(pid: u32) -> io::Result<ProcessIdentity> {
-    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
-    identity_of(pid.ok_or(io::ErrorKind::NotFound)?)
-}
-
-/// Field 22 of proc_pid_stat(5). The second field, the program's name in brackets, may itself have
-/// spaces and brackets, so fields are counted from the last bracket.
-fn start_ticks(stat: &str) -> Option<u64> {
-    let (_, after_name) = stat.rsplit_once(')')?;
-    after_name.split_ascii_whitespace().nth(19)?.parse().ok()
 }
 
 /// Opens the folder that a child starts in.
@@ -550,9 +540,20 @@ mod tests {
         assert!(Process::find(identity).unwrap().is_none());
     }
 
-    #[test]
-    fn a_program_name_with_brackets_does_not_shift_the_fields() {
-        let stat = "7 (a) b (c)) S 1 7 7 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 4242 1 1";
-        assert_eq!(start_ticks(stat), Some(4242));
+    #[tokio::test]
+    async fn a_process_that_is_stopped_shows_it_and_one_that_goes_on_too() {
+        let (child, _output) = run(&["/bin/sleep", "60"], Vec::new());
+        let child = child.unwrap();
+        for (signal, expected) in [(Signal::STOP, Activity::Held), (Signal::CONT, Activity::Able)] {
+            child.signal(signal, "test");
+            let begun = std::time::Instant::now();
+            while child.activity() != expected {
+                assert!(begun.elapsed().as_secs() < 10, "it is {:?}", child.activity());
+                tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+            }
+        }
+        child.signal(Signal::KILL, "test");
+        child.ended().await.unwrap();
+        assert_eq!(child.activity(), Activity::Able, "what has ended is nobody's to wait for");
     }
 }

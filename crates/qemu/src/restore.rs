@@ -96,10 +96,7 @@ fn check(saved: &Incarnation, vm: VmId, here: &Hypervisor) -> Result<(), Refusal
 }
 
 fn incompatible(saved: &Incarnation, here: &Hypervisor, problem: &str) -> Refusal {
-    let was = format!(
-        "{} {} with machine {}, CPU {} and accelerator {}",
-        saved.driver, saved.hypervisor_version, saved.machine, saved.cpu_model, saved.accelerator
-    );
+    let was = saved.makings();
     let newest = here.machines.first().unwrap_or(&here.default_machine);
     let is = format!(
         "{NAME} {} with machines up to {newest} and accelerator {}",

@@ -8,7 +8,7 @@ use innkeeper_store::{harm, write_atomically};
 use rustix::fd::{AsRawFd, OwnedFd};
 use std::{
     fs::{self, File, OpenOptions},
-    io::{self, Read, Seek, SeekFrom},
+    io::{self, Read, Seek, SeekFrom, Write},
     os::unix::{
         fs::{DirBuilderExt, OpenOptionsExt, chown, symlink},
         net::UnixListener,
@@ -27,8 +27,21 @@ const RAN: &str = "ran";
 const OUTPUT: &str = "qemu.log";
 const SERIAL: &str = "serial.log";
 
+/// What stands in QEMU's log where the machine went on from its memory: what is before it is of another
+/// process.
+const WENT_ON: &str = "--- the machine goes on from its memory ---";
+
 /// How much of a log is shown, and about how much of it is kept, in bytes.
 pub(crate) const LOG_SHOWN: u64 = 64 << 10;
+
+/// What becomes of the logs of the run before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Logs {
+    /// They begin anew, with the guest.
+    Anew,
+    /// They go on, with the guest.
+    GoOn,
+}
 
 /// One VM's run folder.
 #[derive(Debug, Clone)]
@@ -51,11 +64,11 @@ impl RunFolder {
         self.path.join(PRIVATE)
     }
 
-    /// Makes the folder, or clears what a run before left in it; its logs begin anew.
+    /// Makes the folder, or clears what a run before left in it.
     ///
     /// # Errors
     /// There is the record of a machine, which would be lost with the folder; or the host refused.
-    pub(crate) fn prepare(&self, uid: Option<u32>) -> io::Result<()> {
+    pub(crate) fn prepare(&self, uid: Option<u32>, logs: Logs) -> io::Result<()> {
         let record = self.record();
         if record.exists() {
             let message = format!("there is the record of a machine already: {}", record.display());
@@ -63,13 +76,19 @@ impl RunFolder {
                 .with_hint("see that no QEMU of this VM runs, then move the record away");
             return Err(io::Error::other(refusal));
         }
-        self.remove()?;
+        match logs {
+            Logs::Anew => self.remove()?,
+            Logs::GoOn => self.put_away()?,
+        }
         let mut builder = fs::DirBuilder::new();
         builder.recursive(true).mode(0o700);
         builder.create(&self.path)?;
         builder.create(self.private())?;
         if uid.is_some() {
             chown(self.private(), uid, uid)?;
+        }
+        if logs == Logs::GoOn {
+            writeln!(self.open_output()?, "{WENT_ON}")?;
         }
         Ok(())
     }
@@ -166,16 +185,14 @@ impl RunFolder {
         UnixStream::connect(through(&folder, name)).await
     }
 
-    /// Opens the file for QEMU's own output; it begins empty.
+    /// Opens the file for QEMU's own output, to be added to.
     ///
     /// # Errors
     /// The host refused.
     pub(crate) fn open_output(&self) -> io::Result<File> {
         let mut options = OpenOptions::new();
         options.create(true).append(true).mode(0o600);
-        let file = options.open(self.path.join(OUTPUT))?;
-        file.set_len(0)?;
-        Ok(file)
+        options.open(self.path.join(OUTPUT))
     }
 
     /// The last of QEMU's own output.
@@ -184,6 +201,16 @@ impl RunFolder {
     /// The host refused.
     pub(crate) fn read_output(&self) -> io::Result<Vec<u8>> {
         read_tail(&self.path.join(OUTPUT), LOG_SHOWN)
+    }
+
+    /// The last of what the QEMU of this run has said.
+    ///
+    /// # Errors
+    /// The host refused.
+    pub(crate) fn read_own_output(&self) -> io::Result<String> {
+        let output = self.read_output()?;
+        let output = String::from_utf8_lossy(&output);
+        Ok(output.rsplit(WENT_ON).next().unwrap_or_default().to_owned())
     }
 
     /// Empties QEMU's output once it has grown past a megabyte: a guest can make QEMU complain.
@@ -236,4 +263,30 @@ pub(crate) fn read_tail(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     let mut tail = Vec::new();
     file.take(most).read_to_end(&mut tail)?;
     Ok(tail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn logs_go_on_with_the_guest_and_begin_anew_with_another() {
+        let runtime = tempfile::tempdir().unwrap();
+        let folder = RunFolder::of(runtime.path(), VmId::new());
+        folder.prepare(None, Logs::Anew).unwrap();
+        writeln!(folder.open_output().unwrap(), "first").unwrap();
+        fs::write(folder.serial_log(), "login:").unwrap();
+        fs::write(folder.private().join("left"), "over").unwrap();
+
+        folder.prepare(None, Logs::GoOn).unwrap();
+        writeln!(folder.open_output().unwrap(), "second").unwrap();
+        assert_eq!(fs::read_dir(folder.private()).unwrap().count(), 0);
+        assert_eq!(fs::read(folder.serial_log()).unwrap(), b"login:");
+        let output = folder.read_output().unwrap();
+        assert!(output.starts_with(b"first") && output.ends_with(b"second\n"));
+        assert_eq!(folder.read_own_output().unwrap().trim(), "second");
+
+        folder.prepare(None, Logs::Anew).unwrap();
+        assert!(!folder.serial_log().exists() && folder.read_output().unwrap().is_empty());
+    }
 }

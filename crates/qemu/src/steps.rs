@@ -27,6 +27,9 @@ pub(crate) enum QemuStep {
         of: Option<IncarnationId>,
         /// Whose folder QEMU starts in.
         uid: Option<u32>,
+        /// Whether the guest goes on, and with it the logs of the run before.
+        #[serde(default)]
+        goes_on: bool,
     },
     /// Start QEMU with the CPUs held, and reach it.
     Launch(Box<Incarnation>),
@@ -186,7 +189,7 @@ fn make(incarnation: Incarnation, load: Option<QemuStep>) -> Vec<QemuStep> {
     let of = Some(incarnation.id);
     let from_memory = load.is_some();
     let mut steps = vec![
-        QemuStep::Prepare { of, uid: incarnation.uid },
+        QemuStep::Prepare { of, uid: incarnation.uid, goes_on: from_memory },
         QemuStep::Launch(Box::new(incarnation)),
     ];
     steps.extend(load);

@@ -161,7 +161,10 @@ fn the_first_versions_steps_are_understood() {
     for (arguments, expected) in [
         (json!("continue"), json!({ "continue": { "of": null, "from_memory": false } })),
         (json!("pause"), json!({ "pause": { "of": null, "ran": false } })),
-        (json!({ "prepare": { "uid": 7 } }), json!({ "prepare": { "of": null, "uid": 7 } })),
+        (
+            json!({ "prepare": { "uid": 7 } }),
+            json!({ "prepare": { "of": null, "uid": 7, "goes_on": false } }),
+        ),
         (
             json!({ "power_down": { "timeout_ms": 5 } }),
             json!({ "power_down": { "of": null, "timeout_ms": 5 } }),

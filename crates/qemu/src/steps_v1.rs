@@ -28,7 +28,7 @@ impl From<QemuStep> for steps::QemuStep {
     fn from(step: QemuStep) -> Self {
         let of = None;
         match step {
-            QemuStep::Prepare { uid } => Self::Prepare { of, uid },
+            QemuStep::Prepare { uid } => Self::Prepare { of, uid, goes_on: false },
             QemuStep::Launch(launch) => {
                 let Launch { mut incarnation, opens } = *launch;
                 incarnation.opens = Open::list_to_value(&opens);

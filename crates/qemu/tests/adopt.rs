@@ -1,79 +1,16 @@
 //! Machines that somebody else made: seen, never touched, and taken over by explicit word only.
 
-#![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
-
 mod support;
 
 use innkeeper_driver::{Operation, StepError};
 use innkeeper_model::{Code, Foreign, MachineState, Mebibytes};
-use std::{
-    io::{BufRead, BufReader, Write},
-    os::unix::net::UnixStream,
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-};
-use support::{Vm, World, guests};
+use std::io::{BufRead, BufReader, Write};
+use support::{Vm, World, by_hand::ByHand, guests};
 use tokio_util::sync::CancellationToken;
-
-/// A QEMU as a person starts one.
-struct ByHand {
-    child: Child,
-    socket: PathBuf,
-}
-
-impl ByHand {
-    fn start(folder: &Path, name: &str, more: &[&str]) -> Self {
-        let socket = folder.join(format!("{name}.qmp"));
-        let qmp = format!("unix:{},server=on,wait=off", socket.display());
-        // It ends with the test, however that ends.
-        let child = Command::new("setpriv")
-            .args(["--pdeathsig", "KILL", "qemu-system-x86_64", "-nodefaults", "-display", "none"])
-            .args(["-m", "24", "-name", name, "-qmp", &qmp])
-            .args(more)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let by_hand = Self { child, socket };
-        by_hand.connect();
-        by_hand
-    }
-
-    /// Speaks QMP with it, once it does.
-    fn connect(&self) -> UnixStream {
-        let begun = std::time::Instant::now();
-        let socket = loop {
-            match UnixStream::connect(&self.socket) {
-                Ok(socket) => break socket,
-                Err(error) => assert!(begun.elapsed() < support::DEADLINE, "{error}"),
-            }
-            std::thread::sleep(std::time::Duration::from_millis(5));
-        };
-        let mut greeting = String::new();
-        BufReader::new(&socket).read_line(&mut greeting).unwrap();
-        assert!(greeting.contains("QMP"));
-        socket
-    }
-
-    /// A driver that kills it is told how it ended, since it is the same process's child here.
-    fn lives(&mut self) -> bool {
-        matches!(self.child.try_wait(), Ok(None))
-    }
-}
-
-impl Drop for ByHand {
-    fn drop(&mut self) {
-        if self.lives() {
-            let _ = self.child.kill();
-            let _ = self.child.wait();
-        }
-    }
-}
 
 async fn seen(vm: &Vm<'_>, by_hand: &ByHand) -> Option<Foreign> {
     let foreign = vm.driver.foreign().await;
-    foreign.into_iter().find(|machine| machine.process.pid == by_hand.child.id())
+    foreign.into_iter().find(|machine| machine.process.pid == by_hand.pid())
 }
 
 fn adopt(machine: Foreign) -> Operation {

@@ -17,7 +17,7 @@ use innkeeper_driver::{
     StepError,
 };
 use innkeeper_model::{
-    Assigned, Code, EndReason, Facts, Foreign, MachineState, Refusal, VmConfig, VmId,
+    Assigned, ByteSize, Code, EndReason, Facts, Foreign, MachineState, Refusal, VmConfig, VmId,
     host::{Hypervisor, Safeguard},
     names::NotAName,
 };
@@ -156,7 +156,14 @@ impl Driver for SimDriver {
         }
         self.meet(vm);
         let call = Call { vm, step, kind: CallKind::Perform };
-        self.as_fated(call, cancelled, (), self.world.perform(vm, sim, cancelled)).await
+        let saves = matches!(sim, SimStep::SaveMemory { .. });
+        let outcome =
+            self.as_fated(call, cancelled, (), self.world.perform(vm, sim, cancelled)).await;
+        if saves && outcome.is_ok() {
+            // A simulated memory is small: all of it is written at once.
+            context.progress.tell(ByteSize(1), ByteSize(1));
+        }
+        outcome
     }
 
     async fn undo(&self, vm: VmId, step: &Step) -> Result<(), StepError> {

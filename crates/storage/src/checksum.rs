@@ -16,14 +16,18 @@ const POLYNOMIAL: u64 = 0x9a6c_9329_ac4b_c9b5;
 /// The polynomial `1` in the same order.
 const ONE: u64 = 1 << 63;
 
-/// `crc64nvme:` and the checksum of a file in hexadecimal.
-pub(crate) fn of_file(file: &File, cancel: &CancellationToken) -> Result<String, Refusal> {
+/// `crc64nvme:` and the checksum of a file in hexadecimal. `report` is told up to which byte it is.
+pub(crate) fn of_file(
+    file: &File,
+    report: impl Fn(u64),
+    cancel: &CancellationToken,
+) -> Result<String, Refusal> {
     let length = file.metadata()?.len();
     let mut buffer = vec![0; PIECE];
     let (mut sum, mut at) = (0, 0);
     while let Some((start, end)) = next_data(file, at, length)? {
         sum = joined(sum, of_zeros(start - at), start - at);
-        sum = joined(sum, of_data(file, start, end, &mut buffer, cancel)?, end - start);
+        sum = joined(sum, of_data(file, start, end, &mut buffer, &report, cancel)?, end - start);
         at = end;
     }
     sum = joined(sum, of_zeros(length - at), length - at);
@@ -35,6 +39,7 @@ fn of_data(
     start: u64,
     end: u64,
     buffer: &mut [u8],
+    report: &impl Fn(u64),
     cancel: &CancellationToken,
 ) -> Result<u64, Refusal> {
     let mut digest = Digest::new(CrcAlgorithm::Crc64Nvme);
@@ -47,6 +52,7 @@ fn of_data(
             count => {
                 digest.update(&buffer[..count]);
                 at += count as u64;
+                report(at);
             }
         }
     }
@@ -105,7 +111,7 @@ mod tests {
     fn it_is_the_checksum_that_everybody_knows() {
         let file = tempfile::tempfile().unwrap();
         file.write_all_at(b"123456789", 0).unwrap();
-        let sum = of_file(&file, &CancellationToken::new()).unwrap();
+        let sum = of_file(&file, |_| (), &CancellationToken::new()).unwrap();
         // The check value of CRC-64/NVME in the catalogue of parametrised CRCs.
         assert_eq!(sum, "crc64nvme:ae8b14860a799888");
     }
@@ -119,7 +125,7 @@ mod tests {
             bytes[at..at + 9].copy_from_slice(b"something");
         }
         file.set_len(bytes.len() as u64).unwrap();
-        let sum = of_file(&file, &CancellationToken::new()).unwrap();
+        let sum = of_file(&file, |_| (), &CancellationToken::new()).unwrap();
         assert_eq!(sum, format!("crc64nvme:{:016x}", plain(&bytes)));
     }
 
@@ -129,7 +135,10 @@ mod tests {
         file.write_all_at(b"something", 0).unwrap();
         let cancel = CancellationToken::new();
         cancel.cancel();
-        assert_eq!(of_file(&file, &cancel).unwrap_err().code, innkeeper_model::Code::Cancelled);
+        assert_eq!(
+            of_file(&file, |_| (), &cancel).unwrap_err().code,
+            innkeeper_model::Code::Cancelled
+        );
     }
 
     proptest! {

@@ -19,6 +19,7 @@ use crate::{
     cancel, checksum,
     confine::{Access, ConfinedFile},
     pool::{failed, make_folder},
+    progress::{OnProgress, Phase, Reporter},
     storage::Storage,
     unfinished::vms,
     volumes::create,
@@ -28,6 +29,7 @@ use innkeeper_model::{
 };
 use innkeeper_store::{harm, sync_folder, write_atomically};
 use serde::Deserialize;
+use serde_json::Value;
 use std::{
     fs::{self, File},
     io,
@@ -96,7 +98,8 @@ impl Storage {
         // The disk writes while the processor sums. A sync has no way to be ended; it is left to itself.
         let to_sync = file.try_clone()?;
         let synced = cancel::blocking(cancel, move |_| Ok(to_sync.sync_all()?));
-        let summed = cancel::blocking(cancel, move |cancel| checksum::of_file(&file, cancel));
+        let summed =
+            cancel::blocking(cancel, move |cancel| checksum::of_file(&file, |_| (), cancel));
         let both = async { tokio::try_join!(summed, synced) };
         let (checksum, ()) = tokio::select! {
             biased;
@@ -139,18 +142,20 @@ impl Storage {
             Ok(file) => length(&file, &path)?,
             Err(refusal) => {
                 let message = format!("the memory image {} cannot be opened", path.display());
-                return Err(incompatible(message).caused_by(&refusal));
+                return Err(unusable(message, &image).caused_by(&refusal));
             }
         };
         if size != image.size {
             let (path, whole) = (path.display(), image.size);
-            let message = format!("the memory image {path} has {size} of the {whole} that it had");
-            return Err(incompatible(message).with_limit(whole));
+            let what = if size < whole { "truncated" } else { "damaged" };
+            let message =
+                format!("the memory image {path} is {what}: it has {size}, and had {whole}");
+            return Err(unusable(message, &image).with_limit(whole));
         }
         Ok(image)
     }
 
-    /// Reads a VM's memory and holds it against the checksum in `image`.
+    /// Reads a VM's memory and holds it against the checksum in `image`, telling how far it is.
     ///
     /// # Errors
     /// `incompatible-memory`: it is not what was sealed; cancelled; the system's.
@@ -158,19 +163,23 @@ impl Storage {
         &self,
         vm: VmId,
         image: &MemoryImage,
+        on_progress: &OnProgress,
         cancel: &CancellationToken,
     ) -> Result<(), Refusal> {
         let path = self.memory_path(vm);
         let file = self.open_own(vm, IMAGE)?;
-        let found =
-            cancel::blocking(cancel, move |cancel| checksum::of_file(&file, cancel)).await?;
+        let report = Reporter::new(on_progress, Phase::Digesting, Some(image.size.0));
+        let sum = move |cancel: &CancellationToken| {
+            checksum::of_file(&file, |bytes| report.done(bytes), cancel)
+        };
+        let found = cancel::blocking(cancel, sum).await?;
         if found == image.checksum {
             return Ok(());
         }
         let (path, sealed) = (path.display(), &image.checksum);
         let message =
             format!("the memory image {path} is damaged: it is {found}, and was {sealed}");
-        Err(incompatible(message).with_limit(sealed))
+        Err(unusable(message, image).with_limit(sealed))
     }
 
     /// Says that a machine is about to go on from a VM's memory: it must never be used again. On the
@@ -294,6 +303,11 @@ fn incompatible(message: impl Into<String>) -> Refusal {
     Refusal::new(Code::IncompatibleMemory, message).with_hint(HINT)
 }
 
+/// Says of an image that is no good any more what it was of.
+fn unusable(problem: String, image: &MemoryImage) -> Refusal {
+    incompatible(format!("{problem}; it was of {}", image.incarnation.makings()))
+}
+
 /// The same refusal, saying of which file.
 fn named(what: &str, path: &Path, mut refusal: Refusal) -> Refusal {
     refusal.message = format!("{what} {}: {}", path.display(), refusal.message);
@@ -352,16 +366,37 @@ fn read_record(folder: &Path) -> Result<Option<MemoryImage>, Refusal> {
         text => text.map_err(|error| failed("cannot read", &path, error))?,
     };
     let damaged = |error: serde_json::Error| {
-        let message = format!("what is known of a memory image is damaged: {}", path.display());
+        let message = format!(
+            "what is known of the VM's memory image is damaged: {}; {}",
+            path.display(),
+            legible(&text)
+        );
         incompatible(message).caused_by(&error)
     };
     let Version { schema } = serde_json::from_slice(&text).map_err(damaged)?;
     if schema > MEMORY_IMAGE_SCHEMA {
-        let path = path.display();
-        let message = format!("{path} is version {schema}, which a newer Innkeeper wrote");
+        let message = format!(
+            "the VM's memory image is too new: a newer Innkeeper wrote {}, in version {schema}; {}",
+            path.display(),
+            legible(&text)
+        );
         return Err(incompatible(message).with_limit(MEMORY_IMAGE_SCHEMA));
     }
     serde_json::from_slice(&text).map(Some).map_err(damaged)
+}
+
+/// What a record that is not understood says of its machine all the same.
+fn legible(text: &[u8]) -> String {
+    let record: Value = serde_json::from_slice(text).unwrap_or_default();
+    let word = |key: &str| record["incarnation"][key].as_str().unwrap_or("unknown");
+    format!(
+        "it is of hypervisor {} {}, machine {}, CPU {} and accelerator {}",
+        word("driver"),
+        word("hypervisor_version"),
+        word("machine"),
+        word("cpu_model"),
+        word("accelerator")
+    )
 }
 
 #[cfg(test)]

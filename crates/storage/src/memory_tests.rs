@@ -61,7 +61,8 @@ impl Fixture {
 
     async fn verify(&self) -> Result<(), Refusal> {
         let image = self.storage.check_memory(self.vm).await?;
-        self.storage.verify_memory(self.vm, &image, &CancellationToken::new()).await
+        let quiet: crate::OnProgress = std::sync::Arc::new(|_| ());
+        self.storage.verify_memory(self.vm, &image, &quiet, &CancellationToken::new()).await
     }
 
     fn folder(&self) -> PathBuf {
@@ -73,6 +74,16 @@ fn assert_incompatible<T: std::fmt::Debug>(outcome: Result<T, Refusal>, says: &s
     let refusal = outcome.unwrap_err();
     assert_eq!(refusal.code, Code::IncompatibleMemory, "{refusal:?}");
     assert!(refusal.message.contains(says), "{refusal:?}");
+    assert!(refusal.hint.unwrap().contains("--discard-memory"));
+}
+
+/// Whoever is refused can tell what would take it.
+fn assert_names_its_machine<T: std::fmt::Debug>(outcome: Result<T, Refusal>, says: &str) {
+    let message = outcome.as_ref().map(drop).unwrap_err().message.clone();
+    for named in ["qemu 10.0.2", "machine pc-q35-10.0", "CPU Nehalem-v1", "accelerator tcg"] {
+        assert!(message.contains(named), "{named}: {message}");
+    }
+    assert_incompatible(outcome, says);
 }
 
 #[tokio::test]
@@ -138,14 +149,14 @@ async fn what_is_not_as_it_was_sealed_is_refused() {
 
     file.write_all_at(&[8], (1 << 20) + 99).unwrap();
     fixture.storage.check_memory(fixture.vm).await.unwrap();
-    assert_incompatible(fixture.verify().await, "is damaged");
+    assert_names_its_machine(fixture.verify().await, "is damaged");
     file.write_all_at(&[7], (1 << 20) + 99).unwrap();
     fixture.verify().await.unwrap();
 
     file.set_len((32 << 20) - 1).unwrap();
-    assert_incompatible(fixture.storage.check_memory(fixture.vm).await, "of the 32MiB");
+    assert_names_its_machine(fixture.storage.check_memory(fixture.vm).await, "is truncated");
     fs::remove_file(path).unwrap();
-    assert_incompatible(fixture.storage.check_memory(fixture.vm).await, "cannot be opened");
+    assert_names_its_machine(fixture.storage.check_memory(fixture.vm).await, "cannot be opened");
 }
 
 #[tokio::test]
@@ -154,8 +165,11 @@ async fn a_record_that_is_not_understood_is_refused_and_named() {
     fixture.half_made().await;
     fixture.seal().await.unwrap();
     let record = fixture.folder().join(RECORD);
+    let whole = fs::read_to_string(&record).unwrap();
+    fs::write(&record, whole.replacen("\"schema\": 1", "\"schema\": 99", 1)).unwrap();
+    assert_names_its_machine(fixture.storage.memory(fixture.vm).await, "newer Innkeeper");
     fs::write(&record, r#"{"schema": 99, "novelty": true}"#).unwrap();
-    assert_incompatible(fixture.storage.memory(fixture.vm).await, "newer Innkeeper");
+    assert_incompatible(fixture.storage.memory(fixture.vm).await, "accelerator unknown");
     fs::write(&record, "{").unwrap();
     let refusal = fixture.storage.memory(fixture.vm).await;
     assert_incompatible(refusal.clone(), &record.display().to_string());

@@ -6,8 +6,9 @@
 
 use crate::cancel;
 use innkeeper_model::{Code, Refusal};
+use innkeeper_store::harm::Helper;
 use rustix::{
-    process::{Gid, Pid, Resource, Rlimit, Signal, Uid, kill_process_group, setrlimit},
+    process::{Gid, Resource, Rlimit, Signal, Uid, setrlimit},
     thread::{
         UnshareFlags, set_no_new_privs, set_thread_groups, set_thread_res_gid, set_thread_res_uid,
         unshare_unsafe,
@@ -23,7 +24,7 @@ use std::{
 };
 use tokio::{
     io::{AsyncRead, AsyncReadExt},
-    process::{Child, Command},
+    process::Command,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -112,7 +113,7 @@ impl Confinement<'_> {
         cancel: &CancellationToken,
     ) -> Result<(), QemuImgFailed> {
         let mut child = self.spawn(arguments)?;
-        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+        let (stdout, stderr) = child.take_outputs();
         let mut said = Vec::new();
         let ended = tokio::select! {
             status = async {
@@ -128,18 +129,12 @@ impl Confinement<'_> {
         };
         match ended {
             Ok(Ok(status)) => self.judge(status, accepted, &said),
-            Ok(Err(source)) => {
-                end(&mut child).await;
-                Err(self.spawn_failed(source))
-            }
-            Err(failed) => {
-                end(&mut child).await;
-                Err(failed)
-            }
+            Ok(Err(source)) => Err(ended_for(&mut child, self.spawn_failed(source)).await),
+            Err(failed) => Err(ended_for(&mut child, failed).await),
         }
     }
 
-    fn spawn(&self, arguments: &[&str]) -> Result<Child, QemuImgFailed> {
+    fn spawn(&self, arguments: &[&str]) -> Result<Helper, QemuImgFailed> {
         let program = find(self.program, std::env::var_os("PATH").as_deref())
             .ok_or_else(|| QemuImgFailed::Missing(self.program.into()))?;
         let mut command = Command::new(program);
@@ -152,9 +147,7 @@ impl Confinement<'_> {
             .env("MALLOC_ARENA_MAX", "1")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .process_group(0)
-            .kill_on_drop(true);
+            .stderr(Stdio::piped());
         let (uid, largest_file) = (self.uid, self.largest_file);
         // Whole seconds, and one more than the deadline, which ends it with a better message.
         let cpu_seconds = self.deadline.as_secs().saturating_add(1);
@@ -163,7 +156,7 @@ impl Confinement<'_> {
         unsafe {
             command.pre_exec(move || Ok(confine(uid, largest_file, cpu_seconds)?));
         }
-        command.spawn().map_err(|source| self.spawn_failed(source))
+        Helper::start(&mut command).map_err(|source| self.spawn_failed(source))
     }
 
     fn judge(
@@ -244,17 +237,12 @@ async fn drain(from: Option<impl AsyncRead + Unpin>, mut on_bytes: impl FnMut(&[
     }
 }
 
-/// Kills the whole group and waits for its first process.
-async fn end(child: &mut Child) {
-    // No id: it has been reaped, and the number may be another's by now.
-    let group = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
-    if let Some(group) = group {
-        // It may have ended meanwhile, which is as good.
-        let _ended = kill_process_group(group, Signal::KILL);
-    }
-    if let Err(error) = child.wait().await {
+/// Kills the whole group, for this, and waits for its first process.
+async fn ended_for(child: &mut Helper, why: QemuImgFailed) -> QemuImgFailed {
+    if let Err(error) = child.end(&why.to_string()).await {
         tracing::warn!(%error, "qemu-img was killed and could not be waited for");
     }
+    why
 }
 
 #[cfg(test)]

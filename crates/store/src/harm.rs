@@ -1,8 +1,15 @@
-//! Everything that is removed from a host, on record.
+//! Everything that is removed from a host or signalled, on record.
 //!
 //! Whoever runs somebody else's machines beside Innkeeper's must be able to prove that theirs were not
-//! touched. So every unlink is a line in the log, of the target `innkeeper::harm`, as every signal is;
-//! what is not there was not done.
+//! touched. So every unlink and every signal is a line in the log, of the target `innkeeper::harm`;
+//! what is not there was not done. Removals are here, signals in `signals`, and the children that are
+//! not to outlive whoever waits for them in `helper`.
+
+mod helper;
+mod signals;
+
+pub use helper::Helper;
+pub use signals::{signal, signal_group};
 
 use std::{fs, io, path::Path};
 use tracing::info;

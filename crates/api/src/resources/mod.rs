@@ -12,5 +12,6 @@ pub(crate) mod logs;
 pub(crate) mod metrics;
 pub(crate) mod power;
 pub(crate) mod pulse;
+pub(crate) mod statistics;
 pub(crate) mod tasks;
 pub(crate) mod vms;

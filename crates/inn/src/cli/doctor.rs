@@ -76,6 +76,7 @@ pub(super) async fn run(context: &Context, surroundings: &Surroundings) -> Resul
     findings.extend(access::group(surroundings));
     findings.extend(config);
     findings.extend(state::folders(options));
+    findings.extend(state::hooks(options));
     let (daemon, quarantined) = state::daemon(context, surroundings).await;
     findings.push(daemon);
     findings.extend(quarantined.unwrap_or_else(|| state::specs(options, surroundings)));

@@ -171,6 +171,32 @@ fn the_doctor_says_whether_vms_can_run_and_exits_so() {
 }
 
 #[test]
+fn the_doctor_names_hooks_that_will_not_run_and_what_mends_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let hooks = folder.path().join("hooks/pre-start");
+    fs::create_dir_all(&hooks).unwrap();
+    let found = || {
+        let mut doctor = inn(&["doctor", "-o", "json", "--state-dir"]);
+        let output = doctor.arg(folder.path()).output().unwrap();
+        let mut findings: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
+        findings.retain(|finding| finding["what"] == "hooks");
+        findings
+    };
+    assert!(matches!(&found()[..], [one] if one["verdict"] == "good"), "{:?}", found());
+    let hook = hooks.join("10-dns");
+    fs::write(&hook, "#!/bin/sh\n").unwrap();
+    fs::set_permissions(&hook, fs::Permissions::from_mode(0o644)).unwrap();
+    fs::create_dir(folder.path().join("hooks/pre-strat")).unwrap();
+    let bad = found();
+    assert!(bad.len() == 2 && bad.iter().all(|one| one["verdict"] == "lacking"), "{bad:?}");
+    let mend = |text: &str| bad.iter().any(|one| one["mend"].as_str().unwrap().contains(text));
+    assert!(
+        mend("chmod u+x") && bad.iter().any(|one| one.to_string().contains("pre-strat")),
+        "{bad:?}"
+    );
+}
+
+#[test]
 fn serve_refuses_a_folder_that_others_can_write_to_and_leaves_it_as_it_is() {
     let folder = tempfile::tempdir().unwrap();
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o1777)).unwrap();

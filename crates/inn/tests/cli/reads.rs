@@ -52,6 +52,31 @@ fn one_vm_is_shown_field_by_field() {
 }
 
 #[test]
+fn what_a_vm_has_used_is_shown_in_figures_that_people_read() {
+    let daemon = FakeDaemon::start(|request| match request.line.as_str() {
+        "GET /v1/vms/web/statistics" => ok(json!({
+            "at": "2026-01-01T00:00:00Z",
+            "cpu_time_ms": 61_500,
+            "vcpus": [{ "index": 0, "cpu_time_ms": 60_000 }],
+            "memory_resident": "160MiB",
+            "disks": [{
+                "name": "root", "read_bytes": 3 << 20, "written_bytes": 2048, "reads": 12, "writes": 2,
+            }],
+            "missing": ["the NIC on tap0: there is no such interface"],
+        })),
+        _ => not_found(),
+    });
+    let output = inn_in(daemon.folder(), &["stats", "web"]);
+    check_exit(&output, 0);
+    let text = data(&output);
+    for part in ["61.50 s", "cpu 0: 60.00 s", "160MiB", "root: read 3MiB in 12, written 2KiB in 2"]
+    {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert!(text.contains("missing") && text.contains("tap0"), "{text}");
+}
+
+#[test]
 fn filters_reach_the_daemon_as_they_were_given() {
     let daemon = FakeDaemon::start(|_| ok(json!({"items": []})));
     let line = ["list", "--state", "running", "--label", "a b=c&d", "--project", "p"];

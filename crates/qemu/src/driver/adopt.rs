@@ -7,12 +7,13 @@ use super::{QemuDriver, blocking};
 use crate::{
     adopt::{Adopted, not_adoptable},
     foreign::Seen,
+    proc::listener,
     process::Process,
     qmp::{Qmp, QmpError, commands::QueryVersion},
-    run_folder::{QMP_SOCKET, SERIAL_SOCKET},
+    run_folder::{Logs, QMP_SOCKET, SERIAL_SOCKET},
 };
 use innkeeper_model::{Code, Facts, Incarnation, MachineState, Refusal};
-use std::{path::Path, time::Duration};
+use std::time::Duration;
 use tokio::net::UnixStream;
 
 /// How long a QEMU may take to greet; one that has a client already never does.
@@ -41,7 +42,7 @@ impl QemuDriver {
         let (folder, to_write) = (self.folder(record.vm), record.clone());
         let (socket, serial) = (adopted.socket.clone(), seen.described().serial);
         blocking(move || {
-            folder.prepare(None)?;
+            folder.prepare(None, Logs::Anew)?;
             folder.link(QMP_SOCKET, &socket)?;
             if let Some(serial) = serial {
                 folder.link(SERIAL_SOCKET, &serial)?;
@@ -103,7 +104,7 @@ async fn find(adopted: &Adopted) -> Result<(Process, Seen), Refusal> {
 /// Has QEMU say which it is, and hangs up.
 async fn greet(adopted: &Adopted) -> Result<String, Refusal> {
     let pid = adopted.incarnation.process.map_or(0, |process| process.pid);
-    let socket = connect(&adopted.socket, pid).await?;
+    let socket = connect(adopted, pid).await?;
     let greeted = tokio::time::timeout(GREETS_WITHIN, Qmp::negotiate(socket)).await;
     let (qmp, _events) =
         greeted.map_err(|_| busy(adopted))?.map_err(|error| failed(pid, &error))?;
@@ -111,15 +112,14 @@ async fn greet(adopted: &Adopted) -> Result<String, Refusal> {
     Ok(format!("{}.{}.{}", version.major, version.minor, version.micro))
 }
 
-async fn connect(path: &Path, pid: u32) -> Result<UnixStream, Refusal> {
+async fn connect(adopted: &Adopted, pid: u32) -> Result<UnixStream, Refusal> {
+    let path = adopted.socket.display();
     let refuse = |why: String| not_adoptable(pid, &why);
-    let socket = UnixStream::connect(path).await.map_err(|error| {
-        refuse(format!("its QMP socket {} cannot be reached", path.display())).caused_by(&error)
+    let socket = UnixStream::connect(&adopted.socket).await.map_err(|error| {
+        refuse(format!("its QMP socket {path} cannot be reached")).caused_by(&error)
     })?;
-    // Who listens is who bound the socket, whatever the path has come to name since.
-    let listener = socket.peer_cred().ok().and_then(|peer| peer.pid());
-    if listener.and_then(|listener| u32::try_from(listener).ok()) != Some(pid) {
-        return Err(refuse(format!("{} is not its own QMP socket", path.display())));
+    if listener(&socket).ok() != adopted.incarnation.process {
+        return Err(refuse(format!("{path} is not its own QMP socket")));
     }
     Ok(socket)
 }

@@ -5,6 +5,7 @@ use crate::{
     launch::start,
     machine::Machine,
     qmp::commands::{Cont, Nothing, QueryStatus, Stop, SystemPowerdown, SystemReset},
+    run_folder::Logs,
 };
 use innkeeper_driver::StepError;
 use innkeeper_model::{Code, Facts, Incarnation, IncarnationId, MachineState, Refusal, VmId};
@@ -18,9 +19,14 @@ const PRESS_AGAIN_AFTER: Duration = Duration::from_secs(3);
 const RESETS_WITHIN: Duration = Duration::from_secs(10);
 
 impl QemuDriver {
-    pub(super) async fn prepare(&self, vm: VmId, uid: Option<u32>) -> Result<(), Refusal> {
+    pub(super) async fn prepare(
+        &self,
+        vm: VmId,
+        uid: Option<u32>,
+        logs: Logs,
+    ) -> Result<(), Refusal> {
         let folder = self.folder(vm);
-        blocking(move || folder.prepare(uid)).await
+        blocking(move || folder.prepare(uid, logs)).await
     }
 
     /// Starts QEMU and reaches it. Only the reaching can be cancelled: a start that went on behind an

@@ -14,11 +14,12 @@ use crate::{
     },
     write_back::write_back,
 };
-use innkeeper_driver::StepError;
-use innkeeper_model::{Code, IncarnationId, MachineState, MemoryImage, Refusal, VmId};
+use innkeeper_driver::{StepContext, StepError, StepProgress};
+use innkeeper_model::{ByteSize, Code, IncarnationId, MachineState, MemoryImage, Refusal, VmId};
 use innkeeper_storage::Access;
 use rustix::fd::OwnedFd;
 use std::{
+    convert::Infallible,
     fs::File,
     path::{Path, PathBuf},
     time::Duration,
@@ -46,6 +47,9 @@ const FINALIZES: &str = "finish-migrate";
 /// How often it is asked then; it takes a millisecond.
 const LOOKS_AGAIN_AFTER: Duration = Duration::from_millis(1);
 
+/// How often it is told how far it is.
+const TOLD_EVERY: Duration = Duration::from_millis(500);
+
 /// How far the saving of a machine's memory is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Saving {
@@ -66,17 +70,23 @@ impl QemuDriver {
         vm: VmId,
         of: Option<IncarnationId>,
         file: PathBuf,
-        cancelled: &CancellationToken,
+        context: &StepContext,
     ) -> Result<(), StepError> {
         let machine = self.machine_for(vm, of)?;
-        let saved = unless(cancelled, self.save(&machine, file)).await;
+        let saving = self.save(&machine, file, &context.progress);
+        let saved = unless(&context.cancelled, saving).await;
         if matches!(saved, Err(StepError::Cancelled)) {
             let _ = tokio::time::timeout(HEARS_WITHIN, machine.execute(&MigrateCancel {})).await;
         }
         saved
     }
 
-    async fn save(&self, machine: &Machine, file: PathBuf) -> Result<(), Refusal> {
+    async fn save(
+        &self,
+        machine: &Machine,
+        file: PathBuf,
+        progress: &StepProgress,
+    ) -> Result<(), Refusal> {
         let mut saving = machine.until(async |machine| Ok(stopped(saving(machine).await?))).await?;
         if saving == Saving::Done && self.is_empty(&file).await? {
             // It was saved once, into another file, and that was undone. QEMU does not save a machine
@@ -89,7 +99,10 @@ impl QemuDriver {
             self.begin_to_save(machine, &file).await?;
         }
         let _until_it_ends = write_back(self.open(&file, Access::Read).await?);
-        let end = machine.until(async |machine| ended(machine).await).await?;
+        let end = tokio::select! {
+            end = machine.until(async |machine| ended(machine).await) => end?,
+            never = tell_progress(machine, progress) => match never {},
+        };
         take_back_files(machine).await;
         completed(&end, "write")
     }
@@ -241,6 +254,18 @@ fn saving_of(migration: Option<&str>, machine: &str) -> Saving {
 /// What a new attempt begins with: one that is being given up must have been.
 fn stopped(saving: Saving) -> Option<Saving> {
     (saving != Saving::Stops).then_some(saving)
+}
+
+/// Tells how much of the memory is written, for as long as it is. (Of one that it reads QEMU says nothing.)
+async fn tell_progress(machine: &Machine, progress: &StepProgress) -> Infallible {
+    loop {
+        tokio::time::sleep(TOLD_EVERY).await;
+        // One that is busy, or fails, is told by who waits for its end.
+        let Ok(Migration { ram: Some(ram), .. }) = machine.execute(&QueryMigrate {}).await else {
+            continue;
+        };
+        progress.tell(ByteSize(ram.total.saturating_sub(ram.remaining)), ByteSize(ram.total));
+    }
 }
 
 /// How the last migration ended, once it has.

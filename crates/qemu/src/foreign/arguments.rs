@@ -18,6 +18,8 @@ pub(crate) struct Described {
     pub(crate) qmp: Option<PathBuf>,
     /// The first serial line's socket, likewise.
     pub(crate) serial: Option<PathBuf>,
+    /// The host's interfaces that its NICs are connected to, as far as they have a name there.
+    pub(crate) taps: Vec<String>,
 }
 
 impl Described {
@@ -40,6 +42,7 @@ impl Described {
             memory: word("m", "size").and_then(|size| memory(&size)),
             qmp: qmp(&options),
             serial: serial(&options),
+            taps: taps(&options),
         }
     }
 }
@@ -176,6 +179,13 @@ fn serial(options: &[Argument<'_>]) -> Option<PathBuf> {
     direct.chain(devices).next()
 }
 
+fn taps(options: &[Argument<'_>]) -> Vec<String> {
+    let of = |name: &'static str| all(options, name);
+    let backends = ["netdev", "nic", "net"].into_iter().flat_map(of);
+    let is_tap = |fields: &Fields| fields.get("type").or_else(|| fields.get("")) == Some("tap");
+    backends.filter(is_tap).filter_map(|fields| fields.get("ifname").map(Into::into)).collect()
+}
+
 /// The path of `unix:PATH,server=on`.
 fn unix_address(fields: &Fields) -> Option<PathBuf> {
     let path = fields.get("")?.strip_prefix("unix:")?;
@@ -202,7 +212,8 @@ mod tests {
     fn a_person_writes_it_short() {
         let found = described(
             "qemu-system-x86_64 -enable-kvm -M q35 -cpu host,-vmx -m 2G -smp 4 --name web \
-             -qmp unix:/tmp/qmp,server,nowait -serial unix:/tmp/tty,server=on,wait=off disk.img",
+             -qmp unix:/tmp/qmp,server,nowait -serial unix:/tmp/tty,server=on,wait=off \
+             -nic tap,ifname=tap0,script=no disk.img",
         );
         let expected = Described {
             name: Some("web".into()),
@@ -213,6 +224,7 @@ mod tests {
             memory: Some(Mebibytes(2048)),
             qmp: Some("/tmp/qmp".into()),
             serial: Some("/tmp/tty".into()),
+            taps: vec!["tap0".into()],
         };
         assert_eq!(found, expected);
     }
@@ -224,7 +236,8 @@ mod tests {
              -m size=4194304k,slots=16 -smp 8,sockets=2 \
              -chardev socket,id=mon0,path=/run/mon,server=on,wait=off -mon chardev=mon0,mode=control \
              -chardev socket,id=s0,path=/run/tty,server=on \
-             -device {\"driver\":\"isa-serial\",\"chardev\":\"s0\",\"index\":0}",
+             -device {\"driver\":\"isa-serial\",\"chardev\":\"s0\",\"index\":0} \
+             -netdev {\"type\":\"tap\",\"id\":\"a\",\"ifname\":\"vnet7\"} -netdev user,id=b -netdev tap,id=c,fd=3",
         );
         assert_eq!(found.name.as_deref(), Some("w,eb"));
         assert_eq!(found.machine.as_deref(), Some("pc-q35-9.2"));
@@ -232,6 +245,7 @@ mod tests {
         assert_eq!((found.cpus, found.memory), (Some(8), Some(Mebibytes(4096))));
         assert_eq!(found.qmp, Some("/run/mon".into()));
         assert_eq!(found.serial, Some("/run/tty".into()));
+        assert_eq!(found.taps, ["vnet7"]);
     }
 
     #[test]

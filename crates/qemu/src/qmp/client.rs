@@ -40,8 +40,10 @@ const MAX_LINE: u64 = 2 << 20;
 /// Why a command has no answer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum QmpError {
-    #[error("QEMU's control socket cannot be reached")]
+    #[error("QEMU's socket cannot be reached")]
     Connect(#[source] io::Error),
+    #[error("another process listens where QEMU did")]
+    Stranger,
     #[error("QEMU closed its control socket")]
     Closed,
     #[error("QEMU did not answer {0} within {seconds} s", seconds = ANSWER_WITHIN.as_secs())]
@@ -53,7 +55,8 @@ pub(crate) enum QmpError {
 }
 
 type Answer = Result<Box<RawValue>, ErrorReply>;
-type Waiting = Mutex<HashMap<u64, oneshot::Sender<Answer>>>;
+/// Who waits for an answer; `None` once none will come any more.
+type Waiting = Mutex<Option<HashMap<u64, oneshot::Sender<Answer>>>>;
 
 /// A line on its way to QEMU, and the descriptor that goes with it.
 struct Outgoing {
@@ -86,7 +89,7 @@ impl Qmp {
         let greeting = tokio::time::timeout(ANSWER_WITHIN, read_line(&mut reader)).await;
         greeting.map_err(|_| QmpError::Timeout("the connection"))?.map_err(QmpError::Connect)?;
 
-        let waiting = Arc::new(Waiting::default());
+        let waiting = Arc::new(Waiting::new(Some(HashMap::new())));
         let (events_to, events) = mpsc::unbounded_channel();
         let (lines, lines_from) = mpsc::unbounded_channel();
         let reader = tokio::spawn(read_all(reader, waiting.clone(), events_to));
@@ -124,7 +127,27 @@ impl Qmp {
         self.send(command, Some(descriptor)).await
     }
 
+    /// The same for as long as it takes: a QEMU that is held answers when it is let go on.
+    ///
+    /// # Errors
+    /// QEMU refused, or is gone.
+    pub(crate) async fn execute_patiently<C: Command>(
+        &self,
+        command: &C,
+    ) -> Result<C::Answer, QmpError> {
+        self.send_and_wait(command, None).await
+    }
+
     async fn send<C: Command>(
+        &self,
+        command: &C,
+        descriptor: Option<OwnedFd>,
+    ) -> Result<C::Answer, QmpError> {
+        let answer = tokio::time::timeout(ANSWER_WITHIN, self.send_and_wait(command, descriptor));
+        answer.await.map_err(|_| QmpError::Timeout(C::NAME))?
+    }
+
+    async fn send_and_wait<C: Command>(
         &self,
         command: &C,
         descriptor: Option<OwnedFd>,
@@ -132,26 +155,22 @@ impl Qmp {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let line = serde_json::json!({ "execute": C::NAME, "arguments": command, "id": id });
         let (answer_to, answer) = oneshot::channel();
-        self.waiting().insert(id, answer_to);
+        lock(&self.waiting).as_mut().ok_or(QmpError::Closed)?.insert(id, answer_to);
         // Forgets the waiter however this future ends, so that one who gives up costs nothing.
         let _forget = Forget { waiting: &self.waiting, id };
         let outgoing = Outgoing { line: format!("{line}\n"), descriptor };
         self.lines.send(outgoing).map_err(|_| QmpError::Closed)?;
 
-        let answer = tokio::time::timeout(ANSWER_WITHIN, answer).await;
-        let answer = answer.map_err(|_| QmpError::Timeout(C::NAME))?;
-        let answer = answer.map_err(|_| QmpError::Closed)?;
+        let answer = answer.await.map_err(|_| QmpError::Closed)?;
         let text = answer.map_err(|reply| QmpError::Refused { command: C::NAME, reply })?;
         serde_json::from_str(text.get())
             .map_err(|source| QmpError::Unreadable { command: C::NAME, source })
     }
-
-    fn waiting(&self) -> std::sync::MutexGuard<'_, HashMap<u64, oneshot::Sender<Answer>>> {
-        lock(&self.waiting)
-    }
 }
 
-fn lock(waiting: &Waiting) -> std::sync::MutexGuard<'_, HashMap<u64, oneshot::Sender<Answer>>> {
+fn lock(
+    waiting: &Waiting,
+) -> std::sync::MutexGuard<'_, Option<HashMap<u64, oneshot::Sender<Answer>>>> {
     // A panic between lock and unlock is impossible: only map operations happen there.
     waiting.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
@@ -163,7 +182,9 @@ struct Forget<'a> {
 
 impl Drop for Forget<'_> {
     fn drop(&mut self) {
-        lock(self.waiting).remove(&self.id);
+        if let Some(waiting) = lock(self.waiting).as_mut() {
+            waiting.remove(&self.id);
+        }
     }
 }
 
@@ -216,8 +237,8 @@ async fn read_all(
             }
         }
     }
-    // Whoever still waits learns that no answer will come.
-    lock(&waiting).clear();
+    // Whoever still waits learns that no answer will come, and whoever comes later.
+    lock(&waiting).take();
 }
 
 async fn read_line<R: AsyncRead + Unpin>(reader: &mut BufReader<R>) -> io::Result<String> {
@@ -255,7 +276,7 @@ fn deliver(text: &str, waiting: &Waiting, events: &mpsc::UnboundedSender<Event>)
             return;
         }
     };
-    if let Some(waiter) = line.id.and_then(|id| lock(waiting).remove(&id)) {
+    if let Some(waiter) = line.id.and_then(|id| lock(waiting).as_mut()?.remove(&id)) {
         // The waiter may have given up meanwhile.
         let _ = waiter.send(answer);
     }
@@ -330,7 +351,7 @@ mod tests {
             let given_up = tokio::time::timeout(Duration::ZERO, abandoned).await;
             assert!(given_up.is_err());
         }
-        assert!(qmp.waiting().is_empty(), "the waiter is forgotten");
+        assert_eq!(lock(&qmp.waiting).as_ref().map(HashMap::len), Some(0), "it is forgotten");
         assert_eq!(qmp.execute(&QueryStatus {}).await.unwrap().status, "running");
     }
 
@@ -350,5 +371,8 @@ mod tests {
         assert!(refused.to_string().contains("no such luck"), "{refused}");
         assert!(matches!(qmp.execute(&SystemReset {}).await, Err(QmpError::Closed)));
         assert!(events.recv().await.is_none());
+        // One who asks later is not left waiting for what cannot come.
+        let later = tokio::time::timeout(Duration::from_secs(5), qmp.execute(&SystemReset {}));
+        assert!(matches!(later.await, Ok(Err(QmpError::Closed))));
     }
 }

@@ -123,6 +123,44 @@ command! {
     QueryVersion = "query-version" -> Version
 }
 
+command! {
+    /// Asks which thread runs which virtual CPU.
+    QueryCpusFast = "query-cpus-fast" -> Vec<CpuThread>
+}
+command! {
+    /// Asks what each disk has read and written.
+    QueryBlockstats = "query-blockstats" -> Vec<BlockStatistics>
+}
+
+/// A virtual CPU.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct CpuThread {
+    pub(crate) cpu_index: u32,
+    pub(crate) thread_id: u32,
+}
+
+/// What a disk has read and written. It goes by the name of its node, of its drive or of its device,
+/// after how it was made; what does not go by it is absent or empty.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub(crate) struct BlockStatistics {
+    pub(crate) node_name: Option<String>,
+    pub(crate) device: Option<String>,
+    pub(crate) qdev: Option<String>,
+    pub(crate) stats: BlockCounts,
+}
+
+/// The counts.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct BlockCounts {
+    pub(crate) rd_bytes: u64,
+    pub(crate) wr_bytes: u64,
+    pub(crate) rd_operations: u64,
+    pub(crate) wr_operations: u64,
+}
+
 /// One of the ways in which a migration can be done, switched on or off.
 #[derive(Debug, Serialize)]
 pub(crate) struct Capability {

@@ -8,5 +8,5 @@ mod client;
 pub(crate) mod commands;
 mod wire;
 
-pub(crate) use client::{Qmp, QmpError};
+pub(crate) use client::{ANSWER_WITHIN, Qmp, QmpError};
 pub(crate) use wire::Event;

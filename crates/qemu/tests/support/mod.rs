@@ -4,6 +4,7 @@
 #![allow(clippy::allow_attributes, reason = "what is unused differs by test file")]
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 
+pub(crate) mod by_hand;
 pub(crate) mod guests;
 
 use innkeeper_driver::{
@@ -205,7 +206,7 @@ impl<'a> Vm<'a> {
         step: &Step,
         cancelled: &CancellationToken,
     ) -> Result<(), StepError> {
-        let context = StepContext { cancelled: cancelled.clone() };
+        let context = StepContext { cancelled: cancelled.clone(), ..StepContext::default() };
         let work = self.driver.perform(self.id(), step, &context);
         tokio::time::timeout(DEADLINE, work).await.expect("a step ends")
     }
@@ -257,6 +258,14 @@ impl<'a> Vm<'a> {
     /// How often a migration has ended so.
     pub(crate) fn migrations(&self, end: &str) -> usize {
         self.watcher.migrations.lock().unwrap().iter().filter(|status| *status == end).count()
+    }
+
+    /// Stops its process, or has it go on.
+    pub(crate) fn hold(&self, held: bool) {
+        let process = self.told.incarnation_of(self.id()).unwrap().process.unwrap();
+        let (signal, pid) = (if held { "-STOP" } else { "-CONT" }, process.pid.to_string());
+        let sent = std::process::Command::new("kill").args([signal, &pid]).status().unwrap();
+        assert!(sent.success());
     }
 
     pub(crate) async fn until(&self, machine: MachineState) {

@@ -73,8 +73,11 @@ impl From<JournalFailed> for Refusal {
     fn from(failed: JournalFailed) -> Self {
         let message = failed.to_string();
         match &failed {
-            JournalFailed::Folder { .. } | JournalFailed::Io { .. } => {
-                Self::new(Code::Internal, message).caused_by(&failed)
+            JournalFailed::Folder { source, .. } | JournalFailed::Io { source } => {
+                // What kind of failure it is, and what to do, is the disk's to say.
+                let same = source.raw_os_error().map(io::Error::from_raw_os_error);
+                let by_disk = Self::from(same.unwrap_or_else(|| source.kind().into()));
+                Self { message, causes: Vec::new(), ..by_disk }.caused_by(&failed)
             }
             JournalFailed::TooNew { .. } => Self::new(Code::Unsupported, message)
                 .with_hint("use the version of Innkeeper that wrote it, or a newer one"),
@@ -120,7 +123,7 @@ mod tests {
         assert_eq!(Refusal::from(failed).code, Code::OutOfSpace);
         let broken = Arc::new(io::Error::from(rustix::io::Errno::IO));
         let refusal = Refusal::from(JournalFailed::writing(&broken));
-        assert_eq!(refusal.code, Code::Internal);
+        assert_eq!(refusal.code, Code::DiskFailed);
         assert!(refusal.causes.iter().any(|cause| cause.contains("os error 5")), "{refusal:?}");
         let refusal = Refusal::from(JournalFailed::TooLarge { size: 9, limit: 8 });
         assert_eq!(refusal.limit.as_deref(), Some("8 bytes"));

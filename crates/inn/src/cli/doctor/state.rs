@@ -10,7 +10,8 @@ use crate::{
     folders::Surroundings,
     options::{self, DaemonOptions, Flags},
 };
-use innkeeper_model::{Host, Vm, VmId, VmState};
+use innkeeper_hooks::{Hooks, OwnerRule};
+use innkeeper_model::{Host, Refusal, Vm, VmId, VmState};
 use innkeeper_store::{LockFailed, SpecStore, StateLock, StoredSpec};
 use std::{
     error::Error,
@@ -97,6 +98,20 @@ pub(super) fn folders(options: Option<&DaemonOptions>) -> Vec<Finding> {
         Some(Finding::missing(format!("{kind} folder"), refusal.message, refusal.hint))
     };
     folders.into_iter().flatten().filter_map(judge).collect()
+}
+
+/// What the operator's hooks would fail an operation by, or would never be run for.
+pub(super) fn hooks(options: Option<&DaemonOptions>) -> Vec<Finding> {
+    let Some(options) = options.filter(|options| options.hooks.exists()) else {
+        return Vec::new();
+    };
+    let rule = OwnerRule::of_this_process();
+    let problems = Hooks::new(options.hooks.clone(), options.hook_deadline, rule).problems();
+    if problems.is_empty() {
+        return vec![Finding::good("hooks", options.hooks.display().to_string())];
+    }
+    let tell = |problem: Refusal| Finding::lacking("hooks", problem.message, problem.hint);
+    problems.into_iter().map(tell).collect()
 }
 
 /// What is stored, where no daemon has it in hand.
