@@ -160,30 +160,21 @@ fn try_in(trial: &Trial, folder: &Path) -> anyhow::Result<Verdict> {
     Ok(verdict)
 }
 
-/// What readers see is the same before and after a restart, but for its revision; and but for VMs that
-/// are started because they are wanted running.
+/// What readers see is the same before and after a restart, but for its revision; and but for what a file
+/// takes of the disk, which may still be on its way there.
 fn changed_by_restart(
     before: &[innkeeper_model::Vm],
     after: &[innkeeper_model::Vm],
 ) -> Option<String> {
-    use innkeeper_model::{MachineState, Vm, Want};
+    use innkeeper_model::Vm;
     let text = |vms: &[Vm]| -> BTreeMap<_, _> {
-        let settled = vms.iter().filter(|vm| {
-            vm.facts.machine != MachineState::Absent || vm.want != Some(Want::Running)
-        });
         let plain = |vm: &Vm| {
             let mut vm = vm.clone();
             vm.revision = Default::default();
-            // Known to the daemon that saw it only.
-            vm.facts.last_end = None;
-            vm.facts.since = None;
-            vm.facts.resets = 0;
-            vm.problem = None;
-            vm.dumped = None;
-            vm.disks.clear();
+            vm.disks.iter_mut().for_each(|disk| disk.allocated = Default::default());
             (vm.id, serde_json::to_string(&vm).unwrap_or_default())
         };
-        settled.map(plain).collect()
+        vms.iter().map(plain).collect()
     };
     let ids: Vec<_> = text(before).into_keys().collect();
     let (before, mut after) = (text(before), text(after));

@@ -83,3 +83,15 @@ fn hooks_are_told_of_the_vm_and_may_refuse() {
     fs::remove_file(refuse).unwrap();
     daemon.act("web", "start");
 }
+
+#[test]
+fn hooks_that_will_not_run_are_told_of_when_the_daemon_begins() {
+    let mut daemon = Daemon::start();
+    hook(&daemon, "pre-start", "10-dns", "true\n");
+    let file = daemon.state().join("hooks/pre-start/10-dns");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+    assert!(daemon.terminate().0.success());
+    daemon.launch();
+    let log = daemon.log();
+    assert!(log.contains("10-dns") && log.contains("chmod u+x"), "{log}");
+}

@@ -12,7 +12,7 @@ pub use read_only::ReadOnly;
 use async_trait::async_trait;
 use innkeeper_driver::ByteStream;
 use innkeeper_engine::{Accepted, Caller, Engine, PowerVerb, Request, Resolution};
-use innkeeper_model::{Code, Refusal, Task, TaskId, VmId, task::PlannedOperation};
+use innkeeper_model::{Code, Refusal, Statistics, Task, TaskId, VmId, task::PlannedOperation};
 use std::time::Duration;
 
 /// The verbs, behind whichever surface. Reads go to the view instead.
@@ -71,6 +71,12 @@ pub trait Operations: Send + Sync + 'static {
     /// # Errors
     /// The host refused to read it.
     async fn hypervisor_log(&self, vm: VmId) -> Result<Vec<u8>, Refusal>;
+
+    /// What a VM's machine has used of the host.
+    ///
+    /// # Errors
+    /// The machine does not run, or its hypervisor cannot tell.
+    async fn statistics(&self, vm: VmId) -> Result<Statistics, Refusal>;
 }
 
 #[async_trait]
@@ -126,5 +132,9 @@ impl Operations for Engine {
 
     async fn hypervisor_log(&self, vm: VmId) -> Result<Vec<u8>, Refusal> {
         Engine::hypervisor_log(self, vm).await
+    }
+
+    async fn statistics(&self, vm: VmId) -> Result<Statistics, Refusal> {
+        Engine::statistics(self, vm).await
     }
 }

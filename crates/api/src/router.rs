@@ -8,8 +8,8 @@ use crate::{
         problem::{Answer, Document},
     },
     resources::{
-        console, diagnostics, events, foreign, health, host, images, logs, metrics, power, tasks,
-        vms,
+        console, diagnostics, events, foreign, health, host, images, logs, metrics, power,
+        statistics, tasks, vms,
     },
     state::ApiState,
 };
@@ -60,6 +60,7 @@ table! {
     post "/v1/vms/{vm}/resume" => power::resume,
     post "/v1/vms/{vm}/suspend" => power::suspend,
     get "/v1/vms/{vm}/logs" => logs::read,
+    get "/v1/vms/{vm}/statistics" => statistics::read,
     get "/v1/vms/{vm}/console" => console::open,
     get "/v1/tasks" => tasks::list,
     get "/v1/tasks/{id}" => tasks::read,
@@ -248,7 +249,7 @@ const PROBLEMS: [ProblemStatus; 16] = [
     ProblemStatus::new(
         503,
         "Unavailable",
-        "`missing-program`: a program is not installed; `shutting-down`: the daemon is stopping",
+        "`missing-program`: a program is not installed; `shutting-down`: the daemon is stopping; `disk-failed`: the host's disk takes no writes, or fails",
         true,
     ),
     ProblemStatus::new(504, "Timeout", "`timeout`: it took too long", false),
@@ -338,6 +339,7 @@ mod tests {
             Code::TooLarge,
             Code::OutOfCapacity,
             Code::OutOfSpace,
+            Code::DiskFailed,
             Code::Unsupported,
             Code::MissingProgram,
             Code::Quarantined,

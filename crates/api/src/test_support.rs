@@ -15,8 +15,8 @@ use innkeeper_auth::Identity;
 use innkeeper_driver::ByteStream;
 use innkeeper_engine::{Accepted, Caller, PowerVerb, Request, Resolution};
 use innkeeper_model::{
-    Assigned, Code, Diagnosis, Facts, MachineState, Refusal, Revision, Spec, Task, TaskId,
-    TaskState, Timestamp, VmConfig, VmId, Want,
+    Assigned, Code, Diagnosis, Facts, MachineState, Refusal, Revision, Spec, Statistics, Task,
+    TaskId, TaskState, Timestamp, VmConfig, VmId, Want,
     task::{PlannedOperation, PlannedStep},
 };
 use innkeeper_view::{Update, View, ViewOptions};
@@ -215,6 +215,13 @@ impl Operations for FakeEngine {
 
     async fn hypervisor_log(&self, _vm: VmId) -> Result<Vec<u8>, Refusal> {
         Ok(b"qemu: warning".to_vec())
+    }
+
+    async fn statistics(&self, _vm: VmId) -> Result<Statistics, Refusal> {
+        let statistics = json!({
+            "at": "2026-01-01T00:00:00Z", "cpu_time_ms": 1500, "memory_resident": "64MiB",
+        });
+        Ok(serde_json::from_value(statistics).unwrap())
     }
 }
 

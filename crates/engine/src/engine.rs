@@ -3,13 +3,17 @@
 //! How it begins is in `opening`, how requests come in in `submit`, how their turn is done in `turn`.
 
 use crate::{
-    diagnosis::Interventions, history::History, journal::Recorder, live::Live, owed::Owing,
-    perform::Performer, queues::Queues, reconcile::Noticed, request::Caller,
-    reservations::Reservations, sessions::Sessions, taking_up::Interrupted, unfinished::Unreadable,
+    accept::{request::Caller, reservations::Reservations},
+    begin::taking_up::Interrupted,
+    diagnose::{diagnosis::Interventions, sessions::Sessions},
+    journal::{Recorder, history::History, notes::Notes, unfinished::Unreadable},
+    perform::Performer,
+    reconcile::{noticed::Noticed, owed::Owing},
+    turn::{live::Live, queues::Queues},
 };
 use innkeeper_driver::ByteStream;
 use innkeeper_model::{
-    Code, Refusal, Task, TaskId, Vm, VmId,
+    Code, Refusal, Statistics, Task, TaskId, Vm, VmId,
     host::{Hypervisor, Safeguard},
 };
 use innkeeper_network::UidRange;
@@ -36,6 +40,7 @@ pub(crate) struct Shared {
     pub(crate) recorder: Recorder,
     pub(crate) history: History,
     pub(crate) owing: Owing,
+    pub(crate) notes: Notes,
     pub(crate) interrupted: Interrupted,
     /// Records that cannot be understood; they stay as long as this does.
     pub(crate) unreadable: Vec<Unreadable>,
@@ -136,6 +141,7 @@ impl Engine {
         if let Err(error) = self.shared.performer.hands.wishes.flush().await {
             warn!(%error, "specs stay in the journal until the next start");
         }
+        self.write_last_notes().await;
         let journal = self.shared.recorder.journal().clone();
         let _ = tokio::task::spawn_blocking(move || journal.close()).await;
         self.shared.history.close().await;
@@ -174,6 +180,19 @@ impl Engine {
     pub async fn hypervisor_log(&self, vm: VmId) -> Result<Vec<u8>, Refusal> {
         self.vm(vm)?;
         self.shared.performer.driver.hypervisor_log(vm).await
+    }
+
+    /// What a VM's machine has used of the host.
+    ///
+    /// # Errors
+    /// There is no such VM, it does not run, or its driver cannot tell.
+    pub async fn statistics(&self, vm: VmId) -> Result<Statistics, Refusal> {
+        let record = self.vm(vm)?;
+        if !record.is_on() {
+            let message = format!("VM {} has no statistics: it is {}", record.name, record.state);
+            return Err(Refusal::new(Code::WrongState, message).with_hint("`inn start` it first"));
+        }
+        self.shared.performer.driver.statistics(vm).await
     }
 }
 

@@ -5,57 +5,39 @@
 //!             (legal? whose?)  (a place a resource)  (pure)   (undo on failure)      (readers see it)
 //! ```
 //!
-//! - `request` is the closed list of what can be asked, `legality` the one table of when.
-//! - `queues` gives each resource to one operation at a time, in the order they were asked;
-//!   `accountant` gives out what the host has.
-//! - `plan` turns an operation into steps without doing anything; `steps` are the engine's own as data,
-//!   `hands` does them, a driver adds its own.
-//! - `deed` is a plan being done, `perform` does and undoes it, `journal` is what is written down of it
-//!   and `unfinished` what was found there; `taking_up` goes on with that, `owed` with what was left.
-//! - `wishes` stores specs, `history` ended tasks, both behind the journal.
-//! - `reconcile` turns facts that nobody asked for into operations, by `policy`; `survey` looks for
-//!   facts that nobody tells.
+//! A room a purpose:
+//!
+//! - `accept`: from a request to accepted work, or to the reason why not.
+//! - `turn`: each resource goes to one operation at a time, in the order they were asked; in its turn it is
+//!   planned, done and told.
+//! - `plan`: an operation as steps, without doing anything.
+//! - `perform`: does the steps of a plan, and takes them back; gives out what the host has.
+//! - `journal`: what is written down, of deeds, of wishes, of tasks that have ended, and of what nobody
+//!   could be asked again.
+//! - `begin`: what is stored, what runs, and what an earlier daemon was in the middle of.
+//! - `reconcile`: what the driver tells, what nobody tells, and what is still owed, turned into operations.
+//! - `diagnose`: answers while everything else is stuck.
 //!
 //! The engine does not know which hypervisor it drives, nor who listens to its answers.
 
-mod accountant;
-mod admission;
-mod deed;
-mod diagnosis;
+mod accept;
+mod begin;
+mod diagnose;
 mod engine;
-mod guarding;
-mod hands;
-mod history;
 mod journal;
-mod legality;
-mod live;
-mod loading;
-mod opening;
-mod owed;
 mod perform;
 mod plan;
-mod planning;
-mod policy;
-mod queues;
 mod reconcile;
-mod request;
-mod reservations;
-mod sessions;
-mod steps;
-mod submit;
-mod survey;
-mod taking_up;
 mod turn;
-mod unfinished;
-mod wishes;
-mod witness;
-mod work;
 
-pub use accountant::{Bounds, Capacity, Usage};
+pub use accept::request::{
+    Accepted, AddImage, Caller, ImageFrom, PowerVerb, Request, STOP_TIMEOUT,
+};
+pub use begin::{opening::EngineOptions, taking_up::Resolution};
 pub use engine::Engine;
-pub use history::Remembered;
-pub use opening::EngineOptions;
-pub use reconcile::Noticed;
-pub use request::{Accepted, AddImage, Caller, ImageFrom, PowerVerb, Request, STOP_TIMEOUT};
-pub use taking_up::Resolution;
-pub use witness::{Point, Site, Witness};
+pub use journal::history::Remembered;
+pub use perform::{
+    accountant::{Bounds, Capacity, Usage},
+    witness::{Point, Site, Witness},
+};
+pub use reconcile::noticed::Noticed;

@@ -1,8 +1,9 @@
 //! The daemon's wiring: makes each part, gives it what it needs, and ends them in order. It decides
 //! nothing else.
 //!
-//! The sockets are served as soon as the stored specs are in the view. What still runs is found
-//! behind that, and requests that change something wait for it.
+//! The sockets are served when it is known what still runs, so that nobody is told anything else because
+//! of a restart; or after a while, if some hypervisor does not answer, and requests that change something
+//! wait on. The diagnosis is served before.
 
 mod capacity;
 mod diagnostics;
@@ -35,12 +36,15 @@ use innkeeper_store::{
 use innkeeper_view::{Update, View, ViewOptions};
 use log::Log;
 use notify::Notice;
-use std::{fs, io, path::Path, sync::Arc, time::Duration};
+use std::{fs, io, path::Path, pin::pin, sync::Arc, time::Duration};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{info, warn};
 use uuid::Uuid;
 
+/// How long those who ask wait at most for it to be known what runs. (Hypervisors that answer do in
+/// milliseconds, and one that does not is given 2 s.)
+const RECOVERED_WITHIN: Duration = Duration::from_secs(5);
 /// How long tasks that are cancelled by the daemon's end may take to undo what they did.
 const TASKS_END_WITHIN: Duration = Duration::from_millis(600);
 /// How long connections may take to end after that.
@@ -119,11 +123,7 @@ async fn serve<Stop: Future<Output = ()>>(
         remembered: remembered(&options),
         shown_tasks: options.limits.finished_tasks,
         capacity,
-        hooks: Hooks::new(
-            options.hooks.clone(),
-            options.hook_deadline,
-            OwnerRule::of_this_process(),
-        ),
+        hooks: hooks(&options),
         boot_id,
         uids: uids.map(for_vms).transpose()?,
         autostart_parallel: std::thread::available_parallelism().map_or(1, usize::from),
@@ -136,6 +136,18 @@ async fn serve<Stop: Future<Output = ()>>(
     let (operations, inside) = (Arc::new(engine.clone()), Some(Arc::new(inside) as Arc<_>));
     let api = ApiState::new(view.clone(), operations, inside, stopping.clone());
     let diagnosis_ended = diagnostics::serve_apart(apart, api.clone()).await?;
+    let mut told_to_stop = pin!(told_to_stop()?);
+    let background = TaskTracker::new();
+    let waking = engine.clone();
+    background.spawn(async move { waking.recover().await });
+    let asking = engine.clone();
+    background.spawn(async move { asking.refresh_host().await });
+    let stops_first = tokio::select! {
+        biased;
+        () = &mut told_to_stop => true,
+        () = is_recovered(&engine) => false,
+    };
+
     let serving = TaskTracker::new();
     serving.spawn(innkeeper_api::serve_unix(unix, api.clone()));
     for listener in tcp {
@@ -143,18 +155,13 @@ async fn serve<Stop: Future<Output = ()>>(
     }
     serving.spawn(async { drop(diagnosis_ended.await) });
     serving.close();
-    let told_to_stop = told_to_stop()?;
     info!(socket = %options.socket.display(), listen = ?options.listen, "serving");
     let status = format!("Serving on {}", options.socket.display());
     notify::tell(Notice::Ready { status: &status });
 
-    let background = TaskTracker::new();
-    let waking = engine.clone();
-    background.spawn(async move { waking.recover().await });
-    let asking = engine.clone();
-    background.spawn(async move { asking.refresh_host().await });
-
-    told_to_stop.await;
+    if !stops_first {
+        told_to_stop.await;
+    }
     info!("stopping; VMs are left running");
     notify::tell(Notice::Stopping { status: "Stopping; VMs are left running" });
     if tokio::time::timeout(TASKS_END_WITHIN, engine.stop()).await.is_err() {
@@ -164,6 +171,17 @@ async fn serve<Stop: Future<Output = ()>>(
     view.stop();
     let _ = tokio::time::timeout(CONNECTIONS_END_WITHIN, serving.wait()).await;
     Ok(())
+}
+
+/// Waits until it is known what runs; not for ever, and it is told if it is not.
+async fn is_recovered(engine: &Engine) {
+    if tokio::time::timeout(RECOVERED_WITHIN, engine.recovered()).await.is_err() {
+        let waited = RECOVERED_WITHIN;
+        warn!(
+            ?waited,
+            "served although it is not known yet what runs: such VMs are shown unresponsive"
+        );
+    }
 }
 
 /// Waits for SIGTERM or SIGINT; from the call on, neither ends the process by itself.
@@ -198,6 +216,17 @@ fn driver(
         }
         config::Driver::Sim => simulator::driver(options, observer)?,
     })
+}
+
+/// The operator's hooks. What is wrong with them is told now: later it would fail an operation, or never
+/// run and nobody hear of it.
+fn hooks(options: &DaemonOptions) -> Hooks {
+    let rule = OwnerRule::of_this_process();
+    let hooks = Hooks::new(options.hooks.clone(), options.hook_deadline, rule);
+    for problem in hooks.problems() {
+        warn!(mend = problem.hint, "hooks: {problem}");
+    }
+    hooks
 }
 
 fn remembered(options: &DaemonOptions) -> Remembered {

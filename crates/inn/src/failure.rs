@@ -56,6 +56,7 @@ impl From<Code> for Exit {
             | Code::IncompatibleMemory
             | Code::Quarantined => Self::Refused,
             Code::OutOfSpace
+            | Code::DiskFailed
             | Code::Unsupported
             | Code::MissingProgram
             | Code::HypervisorFailed

@@ -7,7 +7,7 @@
 use crate::diff::{self, FieldsOf, unshared};
 use innkeeper_model::{
     Action, Change, Host, HypervisorEvent, Image, Position, ResourceKind, Revision, Task,
-    Timestamp, Vm,
+    TaskLogLine, Timestamp, Vm, task::TaskStep,
 };
 use serde::Serialize;
 use std::sync::Arc;
@@ -164,7 +164,10 @@ impl Entry {
                 weight_of_vm(before, Some(after))
             }
             Subject::Vm(Transition::Deleted(vm)) => weight_of_vm(vm, None),
-            Subject::Task(transition) => weight_before(transition),
+            Subject::Task(
+                Transition::Modified { before: task, .. } | Transition::Deleted(task),
+            ) => weight_of_task(task),
+            Subject::Task(Transition::Created(_)) => 0,
             Subject::Image(transition) => weight_before(transition),
             Subject::Host(transition) => weight_before(transition),
             Subject::Event { event, .. } => event.name.len() + json_length(&event.data),
@@ -181,6 +184,25 @@ fn weight_of_vm(vm: &Vm, after: Option<&Vm>) -> usize {
         + vm.project.as_str().len()
         + vm.problem.as_ref().map_or(0, String::len);
     size_of::<Vm>() + texts + json_length(&spec) + json_length(&incarnation)
+}
+
+/// Without encoding it: most changes are tasks', a dozen an operation.
+fn weight_of_task(task: &Task) -> usize {
+    let texts = |texts: &[String]| -> usize {
+        texts.iter().map(|text| size_of::<String>() + text.len()).sum()
+    };
+    let steps = task.steps.iter().map(|step| size_of::<TaskStep>() + step.name.len());
+    let log = task.log.iter().map(|line| size_of::<TaskLogLine>() + line.text.len());
+    size_of::<Task>()
+        + task.operation.len()
+        + task.subject.len()
+        + task.caller.len()
+        + task.request_id.as_ref().map_or(0, String::len)
+        + task.error.as_ref().map_or(0, json_length)
+        + steps.chain(log).sum::<usize>()
+        + texts(&task.warnings)
+        + texts(&task.leftovers)
+        + texts(&task.resources)
 }
 
 fn weight_before<T: Serialize>(transition: &Transition<T>) -> usize {

@@ -37,6 +37,7 @@ mod state;
 mod subscription;
 #[cfg(test)]
 mod test_data;
+mod uids;
 mod update;
 mod view;
 mod writer;

@@ -1,6 +1,6 @@
 //! The snapshot: everything at one revision.
 
-use crate::{lookup::Names, record::Record};
+use crate::{lookup::Names, record::Record, uids::Uids};
 use imbl::OrdMap;
 use innkeeper_model::{
     Host, Image, ImageName, Position, ProjectName, Revision, Task, TaskId, Vm, VmId, VmName,
@@ -23,6 +23,7 @@ pub struct Snapshot {
     /// The host; all zero, at revision zero, until somebody has described it.
     pub host: Arc<Record<Host>>,
     pub(crate) names: Names,
+    pub(crate) uids: Uids,
     pub(crate) epoch: Uuid,
 }
 
@@ -35,6 +36,7 @@ impl Snapshot {
             images: OrdMap::new(),
             host: Arc::new(Record::new(Arc::new(Host::default()))),
             names: Names::default(),
+            uids: Uids::default(),
             epoch,
         }
     }

@@ -148,6 +148,7 @@ impl Applying<'_> {
             return;
         };
         snapshot.names.follow(&transition);
+        snapshot.uids.follow(&transition);
         snapshot.vms.insert(record.id, record);
         self.change(Subject::Vm(transition));
     }
@@ -157,6 +158,7 @@ impl Applying<'_> {
         if let Some(record) = snapshot.vms.remove(&id) {
             let transition = Transition::Deleted(Arc::clone(record.value()));
             snapshot.names.follow(&transition);
+            snapshot.uids.follow(&transition);
             self.change(Subject::Vm(transition));
         }
     }

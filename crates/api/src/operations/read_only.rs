@@ -4,7 +4,7 @@ use super::Operations;
 use async_trait::async_trait;
 use innkeeper_driver::ByteStream;
 use innkeeper_engine::{Accepted, Caller, PowerVerb, Request, Resolution};
-use innkeeper_model::{Code, Refusal, Task, TaskId, VmId, task::PlannedOperation};
+use innkeeper_model::{Code, Refusal, Statistics, Task, TaskId, VmId, task::PlannedOperation};
 use std::time::Duration;
 
 /// Refuses whatever is not a read of the view.
@@ -50,6 +50,10 @@ impl Operations for ReadOnly {
     }
 
     async fn hypervisor_log(&self, _: VmId) -> Result<Vec<u8>, Refusal> {
+        nothing()
+    }
+
+    async fn statistics(&self, _: VmId) -> Result<Statistics, Refusal> {
         nothing()
     }
 }

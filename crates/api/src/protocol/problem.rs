@@ -135,7 +135,9 @@ pub(crate) const fn status(code: Code) -> StatusCode {
         Code::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Code::OutOfSpace => StatusCode::INSUFFICIENT_STORAGE,
         Code::Unsupported => StatusCode::NOT_IMPLEMENTED,
-        Code::MissingProgram | Code::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
+        Code::MissingProgram | Code::ShuttingDown | Code::DiskFailed => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
         Code::HypervisorFailed | Code::HookFailed | Code::OutcomeUnknown => StatusCode::BAD_GATEWAY,
         Code::Timeout => StatusCode::GATEWAY_TIMEOUT,
         Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
@@ -160,6 +162,7 @@ const fn title(code: Code) -> &'static str {
         Code::TooLarge => "Too large",
         Code::OutOfCapacity => "Not enough capacity",
         Code::OutOfSpace => "Not enough space",
+        Code::DiskFailed => "Disk fails",
         Code::Unsupported => "Not supported here",
         Code::MissingProgram => "Program missing",
         Code::Quarantined => "Quarantined",

@@ -115,7 +115,10 @@ impl Admission<'_> {
                 problem,
             ));
         }
-        self.create(id, config, uid)
+        let Admitted { mut spec, seed } = self.create(id, config, uid)?;
+        // A copy of what nobody has confirmed is no more confirmed.
+        Arc::make_mut(&mut spec).draft = from.draft;
+        Ok(Admitted { spec, seed })
     }
 
     fn check(&self, config: &VmConfig) -> Result<(), Refusal> {

@@ -1,7 +1,7 @@
 //! What operations that have been accepted and not yet done have already promised: names, ids, user
 //! ids. Without them two requests at the same moment could get the same one.
 
-use innkeeper_model::{Code, ProjectName, Refusal, Vm, VmId, VmName};
+use innkeeper_model::{Code, ProjectName, Refusal, VmId, VmName};
 use innkeeper_view::Snapshot;
 use std::{
     collections::HashSet,
@@ -18,6 +18,9 @@ struct Promised {
     names: HashSet<(ProjectName, VmName)>,
     ids: HashSet<VmId>,
     uids: HashSet<u32>,
+    /// The last user id that was promised. The next is looked for behind it, so that neither all that
+    /// are taken are looked at each time, nor is one given out again at once.
+    last_uid: Option<u32>,
 }
 
 /// One operation's promises; they end when this is dropped.
@@ -92,17 +95,15 @@ impl Promised {
         Err(Refusal::new(Code::NameTaken, message).at("name"))
     }
 
-    fn free_uid(&self, snapshot: &Snapshot, mut uids: RangeInclusive<u32>) -> Result<u32, Refusal> {
-        // A machine keeps its user even where its spec cannot be read.
-        let of_machine = |vm: &Vm| vm.incarnation.as_ref().and_then(|machine| machine.uid);
-        let of_spec = |vm: &Vm| vm.spec.as_ref().and_then(|spec| spec.assigned.uid);
-        let vms = snapshot.vms.values();
-        let taken: HashSet<u32> =
-            vms.flat_map(|vm| [of_machine(vm), of_spec(vm)]).flatten().collect();
-        let limit = uids.clone().count();
-        uids.find(|uid| !taken.contains(uid) && !self.uids.contains(uid)).ok_or_else(|| {
+    fn free_uid(&mut self, snapshot: &Snapshot, uids: RangeInclusive<u32>) -> Result<u32, Refusal> {
+        let behind = self.last_uid.filter(|last| uids.contains(last));
+        let behind = behind.map_or(*uids.start(), |last| last.saturating_add(1));
+        let mut in_turn = (behind..=*uids.end()).chain(*uids.start()..behind);
+        let free = in_turn.find(|uid| !snapshot.has_uid(*uid) && !self.uids.contains(uid));
+        self.last_uid = free.or(self.last_uid);
+        free.ok_or_else(|| {
             Refusal::new(Code::OutOfCapacity, "every user id for VMs is taken")
-                .with_limit(limit)
+                .with_limit(uids.count())
                 .with_hint("widen vm_uids in the configuration")
         })
     }

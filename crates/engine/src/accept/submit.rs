@@ -1,14 +1,16 @@
 //! From a request to an accepted task, or to the reason why not.
 
 use crate::{
-    admission::{Admission, Admitted},
+    accept::{
+        admission::{Admission, Admitted},
+        legality::{self, MachineVerb, Operation},
+        request::{Accepted, Caller, PowerVerb, Request, STOP_TIMEOUT},
+        reservations::Reservation,
+        work::{Work, check_revision, spec_of},
+    },
     engine::{Engine, stopping},
-    hands::{blocking, import_request},
-    legality::{self, MachineVerb, Operation},
-    live::LiveTask,
-    request::{Accepted, Caller, PowerVerb, Request, STOP_TIMEOUT},
-    reservations::Reservation,
-    work::{Work, check_revision, spec_of},
+    perform::hands::{blocking, import_request},
+    turn::live::LiveTask,
 };
 use innkeeper_model::{
     Code, ImageName, ProjectName, Refusal, Revision, Spec, Task, TaskId, TaskState, Timestamp, Vm,
@@ -26,8 +28,13 @@ impl Engine {
         self.recovered().await
     }
 
-    /// Waits until it is known what runs.
-    pub(crate) async fn recovered(&self) -> Result<(), Refusal> {
+    /// Waits until it is known what runs: from then on the view says what there is, and requests are
+    /// accepted. Takes as long as the hypervisors need to answer, a few seconds at most; the engine must
+    /// have been told to [`recover`](Self::recover).
+    ///
+    /// # Errors
+    /// The engine has ended.
+    pub async fn recovered(&self) -> Result<(), Refusal> {
         let mut recovered = self.shared.recovered.subscribe();
         recovered.wait_for(|recovered| *recovered).await.map_err(|_| stopping())?;
         Ok(())
@@ -85,6 +92,7 @@ impl Engine {
         vm: VmId,
         verb: PowerVerb,
     ) -> Result<Accepted, Refusal> {
+        self.check_legible(vm, verb).await?;
         let (verb, timeout) = self.machine_verb(vm, verb);
         if verb == MachineVerb::Kill {
             return self.submit_kill(caller, vm).await;
@@ -110,8 +118,21 @@ impl Engine {
     }
 
     fn will_be_suspended(&self, vm: VmId) -> bool {
+        self.will_be(vm, VmState::Suspended)
+    }
+
+    fn will_be(&self, vm: VmId, wanted: VmState) -> bool {
         let state = self.vm(vm).map(|record| record.state);
-        state.is_ok_and(|state| self.shared.live.expected(vm, state) == VmState::Suspended)
+        state.is_ok_and(|state| self.shared.live.expected(vm, state) == wanted)
+    }
+
+    /// A VM whose memory image cannot be read is stopped to all who ask. Who wants it to go on is told why
+    /// it cannot, and not that it is stopped.
+    async fn check_legible(&self, vm: VmId, verb: PowerVerb) -> Result<(), Refusal> {
+        if verb == PowerVerb::Resume && self.will_be(vm, VmState::Stopped) {
+            self.shared.performer.hands.storage.memory(vm).await?;
+        }
+        Ok(())
     }
 
     /// What the engine itself has done to a machine.
@@ -280,6 +301,7 @@ impl Engine {
     /// As [`Engine::submit`].
     pub async fn dry_run(&self, vm: VmId, verb: PowerVerb) -> Result<PlannedOperation, Refusal> {
         self.ready().await?;
+        self.check_legible(vm, verb).await?;
         let (verb, timeout) = self.machine_verb(vm, verb);
         let operation = Operation::Machine(verb);
         let subject = self.subject(vm, operation)?;

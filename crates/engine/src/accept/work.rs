@@ -1,10 +1,8 @@
 //! Accepted work: what an operation is done from, and what it needs to itself.
 
 use crate::{
-    admission::Admitted,
-    legality::MachineVerb,
-    queues::{Hold, Resource},
-    request::AddImage,
+    accept::{admission::Admitted, legality::MachineVerb, request::AddImage},
+    turn::queues::{Hold, Resource},
 };
 use innkeeper_model::{
     Assigned, Code, Foreign, ImageName, Refusal, Revision, Spec, Timestamp, Vm, VmConfig, VmId,

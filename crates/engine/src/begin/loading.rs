@@ -1,8 +1,8 @@
 //! What is stored, read when the engine begins.
 
 use crate::{
-    reservations::Reservations,
-    unfinished::{self, OnRecord, Unreadable},
+    accept::reservations::Reservations,
+    journal::unfinished::{self, OnRecord, Unreadable},
 };
 use innkeeper_model::{Code, ProjectName, Refusal, VmId, VmName, names::NotAName};
 use innkeeper_storage::{Storage, Swept};
@@ -40,6 +40,7 @@ pub(crate) fn load(
     records: Vec<Found>,
     damage: Vec<Damage>,
     reservations: &Reservations,
+    boot_id: &str,
     shown_tasks: usize,
 ) -> Result<Loaded, Refusal> {
     let mut on_record = unfinished::read(records);
@@ -47,6 +48,9 @@ pub(crate) fn load(
     unreadable.extend(damage.into_iter().map(Unreadable::from));
     write_wishes(stored.specs, &mut on_record)?;
     let mut updates = stored_vms(stored, &on_record, reservations)?;
+    // A note of a VM that is there no more says nothing to the view.
+    updates.extend(on_record.notes.values().flat_map(|(note, _)| note.updates(boot_id)));
+    updates.extend(kept_memories(stored.storage)?);
     quarantine(&unreadable, &mut on_record, &mut updates);
     let catalogue = stored.storage.images()?;
     for damaged in catalogue.damaged {
@@ -123,7 +127,12 @@ fn stored_vms(
             }
         });
     }
-    for (id, memory) in parts.storage.memories()? {
+    Ok(updates)
+}
+
+fn kept_memories(storage: &Storage) -> Result<Vec<Update>, Refusal> {
+    let mut updates = Vec::new();
+    for (id, memory) in storage.memories()? {
         match memory {
             Ok(Some(image)) => updates.push(Update::VmMemory { id, memory: Some(Arc::new(image)) }),
             // Half made or spent: worth nothing, and in nobody's way.

@@ -1,35 +1,40 @@
 //! How the engine begins: what is stored, what still runs, what should.
 
 use crate::{
-    accountant::{Accountant, Capacity},
-    diagnosis::Interventions,
+    accept::{legality::MachineVerb, request::Caller, reservations::Reservations},
+    begin::{
+        loading::{self, Loaded, Stored},
+        taking_up::Interrupted,
+    },
+    diagnose::{diagnosis::Interventions, sessions::Sessions},
     engine::{Engine, Shared, stopping},
-    guarding,
-    hands::{Hands, blocking},
-    history::{History, Remembered},
-    journal::Recorder,
-    legality::MachineVerb,
-    live::{Live, LiveTask},
-    loading::{self, Loaded, Stored},
-    owed::Owing,
-    perform::Performer,
-    planning::disk_size,
-    queues::Queues,
-    reconcile::{self, Noticed},
-    request::Caller,
-    reservations::Reservations,
-    sessions::Sessions,
-    steps::Share,
-    survey,
-    taking_up::Interrupted,
-    unfinished::OnRecord,
-    wishes::Wishes,
-    witness::Witness,
+    journal::{
+        Recorder,
+        history::{History, Remembered},
+        notes::Notes,
+        unfinished::OnRecord,
+        wishes::Wishes,
+    },
+    perform::{
+        Performer,
+        accountant::{Accountant, Capacity},
+        hands::{Hands, blocking},
+        witness::Witness,
+    },
+    plan::steps::Share,
+    reconcile::{self, guarding, noticed::Noticed, owed::Owing, survey},
+    turn::{
+        live::{Live, LiveTask},
+        planning::disk_size,
+        queues::Queues,
+    },
 };
 use futures_util::StreamExt;
 use innkeeper_driver::{Driver, Found};
 use innkeeper_hooks::Hooks;
-use innkeeper_model::{MachineState, Refusal, Vm, VmId, VmState, Want, config::Autostart};
+use innkeeper_model::{
+    MachineState, Refusal, TaskState, Vm, VmId, VmState, Want, config::Autostart,
+};
 use innkeeper_network::{LoopbackGuard, UidRange};
 use innkeeper_storage::Storage;
 use innkeeper_store::{SpecStore, TaskHistory, journal};
@@ -93,20 +98,24 @@ impl Engine {
         let accountant = Accountant::new(options.capacity);
         let (loaded, specs, storage) = {
             let (reservations, shown) = (reservations.clone(), options.shown_tasks);
-            let history = options.history;
+            let (history, boot_id) = (options.history, options.boot_id.clone());
             blocking(move || {
                 let parts = Stored { specs: &specs, storage: &storage, history: &history };
-                let loaded = loading::load(&parts, records, damage, &reservations, shown)?;
+                let loaded =
+                    loading::load(&parts, records, damage, &reservations, &boot_id, shown)?;
                 Ok(((loaded, history), specs, storage))
             })
             .await?
         };
-        let (Loaded { updates, on_record, unreadable }, history) = loaded;
+        let (Loaded { updates, mut on_record, unreadable }, history) = loaded;
         let told = options.view.barrier(updates).await;
         told.map_err(|_| stopping())?;
         let wishes = Wishes::new(specs, recorder.clone(), on_record.last_wish);
         let guard = LoopbackGuard::new(options.uids.clone().unwrap_or_default(), root);
         let view = options.view;
+        let vms = view.snapshot();
+        let notes = std::mem::take(&mut on_record.notes);
+        let notes = Notes::from(notes, vms.vms.keys().copied(), &options.boot_id);
         let (accountant, hooks) = (accountant, options.hooks);
         let hands = Hands { view: view.clone(), wishes, storage, guard, accountant, hooks };
         let engine = Self {
@@ -121,6 +130,7 @@ impl Engine {
                 recorder,
                 history: History::start(history, options.remembered),
                 owing: Owing::default(),
+                notes,
                 interrupted: Interrupted::default(),
                 unreadable,
                 sessions: Sessions::default(),
@@ -158,6 +168,7 @@ impl Engine {
         self.look_after(reconcile::run(self.clone(), noticed));
         self.look_after(self.shared.performer.hands.wishes.clone().run());
         self.look_after(self.clone().settle_by_and_by());
+        self.look_after(self.clone().write_notes());
         self.look_after(self.clone().renew_records());
     }
 
@@ -182,6 +193,7 @@ impl Engine {
             for deed in self.shared.owing.all().into_iter().chain(self.shared.interrupted.all()) {
                 deed.refresh(oldest).await;
             }
+            self.shared.noticed.to_note().mark_all(self.shared.notes.older_than(oldest));
         }
     }
 
@@ -189,6 +201,7 @@ impl Engine {
     /// should run and does not. Requests that came before are done after.
     pub async fn recover(&self) {
         let found = self.shared.performer.driver.recover().await;
+        self.shared.noticed.found(&found, &self.shared.notes.take_before());
         let snapshot = self.view().snapshot();
         let (known, orphans): (Vec<_>, Vec<_>) =
             found.into_iter().partition(|found| snapshot.vms.contains_key(&found.vm));
@@ -209,7 +222,8 @@ impl Engine {
         // Whose operation is being taken up is looked at when that has ended.
         let busy = |vm: &VmId| self.is_busy(*vm);
         let vms: HashSet<VmId> = known.iter().map(|found| found.vm).collect();
-        let wanted = snapshot.vms.values().filter(|vm| is_to_run(vm) && !vms.contains(&vm.id));
+        let wanted =
+            snapshot.vms.values().filter(|vm| self.starts_with_host(vm) && !vms.contains(&vm.id));
         let work = known
             .into_iter()
             .filter(|found| !busy(&found.vm))
@@ -225,11 +239,22 @@ impl Engine {
                 self.begin_with(beginning)
             })
             .await;
+        self.all_are_looked_after();
+    }
+
+    /// Whether it is to be started because the host was. Once a boot: what was left off since then is
+    /// left off by every daemon.
+    fn starts_with_host(&self, vm: &Vm) -> bool {
+        is_to_run(vm) && self.shared.notes.waits_for_its_start(vm.id)
     }
 
     async fn begin_with(&self, beginning: Beginning) {
         match beginning {
-            Beginning::Wanted(vm) => self.start_with_host(vm).await,
+            // Somebody may have stopped it before its turn came.
+            Beginning::Wanted(vm) if self.vm(vm).is_ok_and(|vm| is_to_run(&vm)) => {
+                self.start_with_host(vm).await;
+            }
+            Beginning::Wanted(_) => {}
             Beginning::Found(found) => self.go_on_with(found).await,
         }
     }
@@ -268,9 +293,12 @@ impl Engine {
     pub(crate) async fn start_if_wanted(&self, task: &LiveTask) {
         let Some(vm) = task.vm else { return };
         let is_off = |vm: &Vm| !vm.is_on() && vm.incarnation.is_none();
-        if self.vm(vm).is_ok_and(|vm| is_to_run(&vm) && is_off(&vm)) && !self.is_busy(vm) {
+        let wanted = self.vm(vm).is_ok_and(|vm| self.starts_with_host(&vm) && is_off(&vm));
+        let given_up = task.snapshot().state == TaskState::Cancelled;
+        if wanted && !given_up && !self.is_busy(vm) {
             self.start_with_host(vm).await;
         }
+        self.is_looked_after(task);
     }
 
     /// Has something done to a VM, and waits until it is.
@@ -288,13 +316,13 @@ impl Engine {
 enum Beginning {
     /// A machine that was there.
     Found(Found),
-    /// A VM that is wanted running and of which there was none: the host was restarted, or the daemon
-    /// ended before it had made one.
+    /// A VM that is wanted running and that nobody has looked after since the host was booted.
     Wanted(VmId),
 }
 
 fn is_to_run(vm: &Vm) -> bool {
-    vm.spec
-        .as_ref()
-        .is_some_and(|spec| spec.want == Want::Running && spec.config.autostart == Autostart::Auto)
+    vm.spec.as_ref().is_some_and(|spec| {
+        // What nobody has confirmed yet is not made a machine of.
+        spec.want == Want::Running && spec.config.autostart == Autostart::Auto && !spec.draft
+    })
 }

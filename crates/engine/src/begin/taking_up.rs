@@ -2,16 +2,15 @@
 //! version cannot tell, and leaves it to a person.
 
 use crate::{
-    deed::Deed,
+    accept::request::Caller,
     engine::Engine,
-    journal::{Mark, Way},
-    live::LiveTask,
-    perform::{Ended, Outcome},
-    plan::AfterCrash,
-    queues::Place,
-    request::Caller,
-    steps::{OwnStep, PlanStep},
-    unfinished::Unfinished,
+    journal::{Mark, Way, unfinished::Unfinished},
+    perform::{Ended, Outcome, deed::Deed},
+    plan::{
+        AfterCrash,
+        steps::{OwnStep, PlanStep},
+    },
+    turn::{live::LiveTask, queues::Place},
 };
 use innkeeper_model::{Code, Refusal, Task, TaskId, TaskState, VmId};
 use innkeeper_view::Update;

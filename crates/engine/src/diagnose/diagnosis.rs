@@ -1,6 +1,10 @@
 //! What the engine says of itself when something is stuck. Takes short locks only, and waits for nothing.
 
-use crate::{engine::Engine, live::LiveTask, queues::Resource, request::Caller};
+use crate::{
+    accept::request::Caller,
+    engine::Engine,
+    turn::{live::LiveTask, queues::Resource},
+};
 use innkeeper_model::{
     ByteSize, Diagnosis, Task, TaskState, Timestamp, VmId,
     diagnosis::{

@@ -3,7 +3,7 @@
 //! The database may be lost without losing a VM, so nobody waits for it: tasks are put into it in
 //! the background, many at once, and stay in the journal until they are.
 
-use crate::hands::blocking;
+use crate::perform::hands::blocking;
 use innkeeper_model::{Refusal, Task, TaskId, Timestamp};
 use innkeeper_store::{TaskHistory, journal::Held};
 use std::{

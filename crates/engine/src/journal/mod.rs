@@ -6,10 +6,16 @@
 //! its end is on the disk before anybody is told of the end. Wishes go the same way, so that a spec's
 //! file may be written later (see `wishes`).
 
+pub(crate) mod history;
+pub(crate) mod notes;
+pub(crate) mod unfinished;
+pub(crate) mod wishes;
+
 use crate::{
-    legality::Operation,
+    accept::legality::Operation,
+    journal::notes::Note,
     plan::Plan,
-    queues::{Hold, Resource},
+    turn::queues::{Hold, Resource},
 };
 use innkeeper_model::{Refusal, Spec, Task, TaskId, VmId};
 use innkeeper_store::journal::{Durability, Held, Journal};
@@ -91,6 +97,8 @@ pub(crate) enum Entry {
     NoWish { number: u64, vm: VmId },
     /// The wishes of these numbers are in their files.
     Kept { wishes: Vec<(VmId, u64)> },
+    /// What is known of a VM; earlier notes of it are past.
+    Noted { note: Arc<Note> },
 }
 
 impl Entry {
@@ -100,6 +108,8 @@ impl Entry {
             Self::Accepted { task } | Self::Owed { task } | Self::Ended { task } => task.vm,
             Self::Wish { spec, .. } => Some(spec.id),
             Self::NoWish { vm, .. } => Some(*vm),
+            // A note that is damaged is no reason to leave its VM alone.
+            Self::Noted { .. } => None,
             Self::Step { .. } | Self::Way { .. } | Self::Kept { .. } => None,
         }
     }

@@ -2,7 +2,7 @@
 //! files, and which tasks had ended. Pure: from records to that.
 
 use crate::{
-    journal::{Begun, Entry, Mark, SCHEMA},
+    journal::{Begun, Entry, Mark, SCHEMA, notes::Note},
     plan::Plan,
 };
 use innkeeper_driver::Crash;
@@ -55,6 +55,8 @@ pub(crate) struct OnRecord {
     pub(crate) wishes: BTreeMap<VmId, LastWish>,
     pub(crate) last_wish: u64,
     pub(crate) ended: Vec<(Task, Held)>,
+    /// The newest of each VM.
+    pub(crate) notes: HashMap<VmId, (Note, Held)>,
     pub(crate) unreadable: Vec<Unreadable>,
 }
 
@@ -136,6 +138,9 @@ impl OnRecord {
             Entry::Kept { wishes } => {
                 let kept: HashMap<VmId, u64> = wishes.into_iter().collect();
                 self.wishes.retain(|vm, wish| kept.get(vm) != Some(&wish.number));
+            }
+            Entry::Noted { note } => {
+                drop(self.notes.insert(note.vm, (Arc::unwrap_or_clone(note), held)));
             }
         }
     }

@@ -1,8 +1,10 @@
 use super::*;
-use crate::journal::Way;
 use crate::{
-    plan::AfterCrash,
-    steps::{OwnStep, PlanStep},
+    journal::Way,
+    plan::{
+        AfterCrash,
+        steps::{OwnStep, PlanStep},
+    },
 };
 use innkeeper_driver::{Crash, Flow, Step};
 use innkeeper_model::{Revision, TaskState, Timestamp};

@@ -5,8 +5,8 @@
 //! files from the journal. Where the journal takes nothing, the file is written at once.
 
 use crate::{
-    hands::blocking,
     journal::{Entry, Recorder},
+    perform::hands::blocking,
 };
 use innkeeper_model::{Refusal, Spec, VmId};
 use innkeeper_store::{
@@ -15,17 +15,24 @@ use innkeeper_store::{
 };
 use std::{
     collections::BTreeMap,
+    ops::RangeInclusive,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio::sync::Notify;
 use tracing::warn;
 
-/// How long a file may wait for others to be written with it.
-const GATHER: Duration = Duration::from_millis(20);
+/// How long a file waits for others to be written with it, at least and at most. A burst is waited out:
+/// of a spec that changes again only the last is written then, and none of a VM that comes and goes.
+const GATHER: RangeInclusive<Duration> = Duration::from_millis(20)..=Duration::from_secs(2);
+/// How many wishes between two looks are a burst, and how often is looked whether it is over.
+const BURST: u64 = 16;
+const LOOKS_EVERY: Duration = Duration::from_millis(50);
+/// How many times as long as it took to write files the next ones wait.
+const REST: u32 = 4;
 /// How long files that could not be written are left before they are tried again.
 const AGAIN_AFTER: Duration = Duration::from_secs(2);
 
@@ -159,10 +166,14 @@ impl Wishes {
 
     /// Writes files for as long as the engine lives.
     pub(crate) async fn run(self) {
+        let mut gather = *GATHER.start();
         loop {
             self.0.some.notified().await;
-            tokio::time::sleep(GATHER).await;
-            match self.flush().await {
+            self.gather(gather).await;
+            let begun = Instant::now();
+            let flushed = self.flush().await;
+            gather = (begun.elapsed() * REST).clamp(*GATHER.start(), *GATHER.end());
+            match flushed {
                 Ok(()) => self.note_problem(None),
                 Err(error) => {
                     warn!(%error, "specs are in the journal, and their files not written");
@@ -171,6 +182,20 @@ impl Wishes {
                     self.0.some.notify_one();
                 }
             }
+        }
+    }
+
+    /// Waits for more to write, at least this long, and until no burst of wishes comes.
+    async fn gather(&self, at_least: Duration) {
+        let begun = Instant::now();
+        let mut seen = self.0.last.load(Ordering::Relaxed);
+        tokio::time::sleep(at_least).await;
+        while begun.elapsed() < *GATHER.end() {
+            let before = std::mem::replace(&mut seen, self.0.last.load(Ordering::Relaxed));
+            if seen - before < BURST {
+                return;
+            }
+            tokio::time::sleep(LOOKS_EVERY).await;
         }
     }
 

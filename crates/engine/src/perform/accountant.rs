@@ -4,7 +4,7 @@
 //! room on the disk is taken by a VM, by the size that its disks may grow to. All is taken under one
 //! lock, so that two who would both fit alone cannot both be let in.
 
-use crate::steps::Share;
+use crate::plan::steps::Share;
 use innkeeper_model::{ByteSize, Code, Mebibytes, ProjectName, Refusal, VmId};
 use std::{
     collections::{BTreeMap, HashMap},

@@ -2,10 +2,14 @@
 
 use crate::{
     journal::{Begun, Entry, Mark, Recorder, SCHEMA, Way},
-    live::LiveTask,
-    plan::{PlacedStep, Plan},
-    queues::{Hold, Resource},
-    steps::{OwnStep, PlanStep},
+    plan::{
+        PlacedStep, Plan,
+        steps::{OwnStep, PlanStep},
+    },
+    turn::{
+        live::LiveTask,
+        queues::{Hold, Resource},
+    },
 };
 use innkeeper_model::{Refusal, Task};
 use innkeeper_store::journal::{Durability, Held};
@@ -94,6 +98,21 @@ impl Deed {
         self.plan.steps().any(|placed| matches!(placed.step, PlanStep::Driver(_)))
     }
 
+    /// Whether a VM's disks are others after it.
+    pub(crate) fn changes_disks(&self) -> bool {
+        let changes = |step: &PlanStep| {
+            matches!(
+                step,
+                PlanStep::Own(
+                    OwnStep::CreateVolume { .. }
+                        | OwnStep::CloneVolumes { .. }
+                        | OwnStep::RemoveVolume { .. }
+                )
+            )
+        };
+        self.plan.steps().any(|placed| changes(placed.step))
+    }
+
     /// Has what is wanted stay as it was set, should this be undone.
     pub(crate) fn keep_wants(&self) {
         for (index, placed) in self.steps() {
@@ -122,8 +141,8 @@ impl Deed {
     ///
     /// # Errors
     /// It cannot be written.
-    pub(crate) async fn write_down(&self, recorder: &Recorder) -> Result<(), Refusal> {
-        let entry = Entry::Begun(Box::new(self.as_begun()));
+    pub(crate) async fn write_down(&self, recorder: &Recorder, task: Task) -> Result<(), Refusal> {
+        let entry = Entry::Begun(Box::new(self.as_begun(task)));
         let held = recorder.write(self.task.vm, &entry, Durability::Synced).await?;
         self.state().record = Some(Record { recorder: recorder.clone(), held });
         Ok(())
@@ -136,17 +155,17 @@ impl Deed {
             state.record.as_ref().filter(|record| record.held.segment() < oldest).map(recorder_of)
         };
         if let Some(recorder) = recorder
-            && let Err(error) = self.write_down(&recorder).await
+            && let Err(error) = self.write_down(&recorder, self.task.snapshot()).await
         {
             warn!(task = %self.task.id, %error, "an old record of a task stays");
         }
     }
 
-    fn as_begun(&self) -> Begun {
+    fn as_begun(&self, task: Task) -> Begun {
         let state = self.state();
         Begun {
             schema: SCHEMA,
-            task: self.task.snapshot(),
+            task,
             operation: self.task.operation,
             resources: self.resources.clone(),
             plan: self.plan.clone(),

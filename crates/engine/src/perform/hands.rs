@@ -1,15 +1,15 @@
 //! Does the engine's own steps, and takes them back.
 
 use crate::{
-    accountant::Accountant,
-    live::LiveTask,
-    request::{AddImage, ImageFrom},
-    steps::{OwnStep, Share},
-    wishes::Wishes,
+    accept::request::{AddImage, ImageFrom},
+    journal::wishes::Wishes,
+    perform::accountant::Accountant,
+    plan::steps::{OwnStep, Share},
+    turn::live::LiveTask,
 };
-use innkeeper_driver::StepError;
+use innkeeper_driver::{StepError, StepProgress};
 use innkeeper_hooks::{HookEvent, Hooks, Occasion};
-use innkeeper_model::{Code, Refusal, Spec, Timestamp, VmId, Want};
+use innkeeper_model::{ByteSize, Code, Refusal, Spec, Timestamp, VmId, Want};
 use innkeeper_network::LoopbackGuard;
 use innkeeper_storage::{ImportRequest, ImportSource, OnProgress, Progress, SeedRequest, Storage};
 use innkeeper_view::{Update, View};
@@ -82,7 +82,7 @@ impl Hands {
                 storage.check_memory(*vm).await?;
             }
             OwnStep::VerifyMemory { vm, image } => {
-                Box::pin(storage.verify_memory(*vm, image, cancelled)).await?;
+                Box::pin(storage.verify_memory(*vm, image, on_progress, cancelled)).await?;
             }
             OwnStep::SpendMemory { vm, .. } => storage.spend_memory(*vm).await?,
             OwnStep::RemoveMemory { vm } => self.remove_memory(*vm).await?,
@@ -317,7 +317,21 @@ pub(crate) fn progress_of(task: &Arc<LiveTask>) -> OnProgress {
     Arc::new(move |progress: Progress| {
         let Some(task) = task.upgrade() else { return };
         let Some(total) = progress.total.filter(|total| total.0 > 0) else { return };
-        let percent = u8::try_from(progress.done.0.saturating_mul(100) / total.0).unwrap_or(100);
-        task.percent(percent.min(100));
+        task.percent(percent(progress.done, total));
     })
+}
+
+/// The same of what a driver's step tells.
+pub(crate) fn step_progress_of(task: &Arc<LiveTask>) -> StepProgress {
+    let task: Weak<LiveTask> = Arc::downgrade(task);
+    StepProgress::to(move |done, whole| {
+        if let Some(task) = task.upgrade().filter(|_| whole.0 > 0) {
+            task.percent(percent(done, whole));
+        }
+    })
+}
+
+fn percent(done: ByteSize, whole: ByteSize) -> u8 {
+    let percent = u128::from(done.0) * 100 / u128::from(whole.0.max(1));
+    u8::try_from(percent.min(100)).unwrap_or(100)
 }

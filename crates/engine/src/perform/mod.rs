@@ -6,12 +6,19 @@
 //! forward. Whatever then cannot be taken back or finished is *owed*: it is named in the task, and
 //! tried again (`owed`).
 
+pub(crate) mod accountant;
+pub(crate) mod deed;
+pub(crate) mod hands;
+pub(crate) mod witness;
+
 use crate::{
-    deed::Deed,
-    hands::{Hands, progress_of},
     journal::{Mark, Way},
-    steps::{OwnStep, PlanStep},
-    witness::{Point, Site, Witness},
+    perform::{
+        deed::Deed,
+        hands::{Hands, progress_of, step_progress_of},
+        witness::{Point, Site, Witness},
+    },
+    plan::steps::{OwnStep, PlanStep},
 };
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use innkeeper_driver::{Crash, Driver, Flow, Probed, Step, StepContext, StepError};
@@ -234,7 +241,9 @@ impl Performer {
                 self.hands.perform(step, &deed.task, &progress_of(&deed.task), cancelled).await
             }
             PlanStep::Driver(step) => {
-                let (vm, context) = (vm_of(deed)?, StepContext { cancelled: cancelled.clone() });
+                let vm = vm_of(deed)?;
+                let progress = step_progress_of(&deed.task);
+                let context = StepContext { cancelled: cancelled.clone(), progress };
                 match self.driver.perform(vm, step, &context).await {
                     Err(error) if step.crash == Crash::Probe => self.despite(vm, step, error).await,
                     outcome => outcome,

@@ -1,7 +1,7 @@
 //! Adopt: a machine that somebody else made becomes a VM's.
 
 use super::{AfterCrash, Context, Plan, create::reserve_disk};
-use crate::steps::OwnStep;
+use crate::plan::steps::OwnStep;
 use innkeeper_driver::Operation;
 use innkeeper_model::{ByteSize, Foreign, Refusal};
 

@@ -1,7 +1,7 @@
 //! Create, and clone, which is a create with copies of another VM's disks.
 
 use super::{AfterCrash, Plan};
-use crate::steps::OwnStep;
+use crate::plan::steps::OwnStep;
 use innkeeper_model::{
     ByteSize, Spec, VmId,
     config::{Boot, CloudInit, Disk, Firmware},

@@ -1,7 +1,7 @@
 //! Delete.
 
 use super::{AfterCrash, Context, Plan};
-use crate::steps::OwnStep;
+use crate::plan::steps::OwnStep;
 use innkeeper_driver::Operation;
 use innkeeper_model::{MachineState, Refusal};
 

@@ -4,7 +4,7 @@ use super::{
     AfterCrash, Plan,
     create::{create_volume, nvram, write_seed},
 };
-use crate::steps::OwnStep;
+use crate::plan::steps::OwnStep;
 use innkeeper_model::{ByteSize, Spec, config::CloudInit, config::Disk, host::Hypervisor};
 use innkeeper_storage::needs_volume;
 use std::sync::Arc;

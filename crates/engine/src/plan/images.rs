@@ -1,7 +1,7 @@
 //! Importing and removing images.
 
 use super::{AfterCrash, Plan};
-use crate::{request::AddImage, steps::OwnStep};
+use crate::{accept::request::AddImage, plan::steps::OwnStep};
 use innkeeper_model::ImageName;
 
 /// Imports an image. One that a crash interrupted is not imported again: where it comes from may have

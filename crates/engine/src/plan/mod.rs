@@ -17,6 +17,7 @@ mod put_away;
 mod reboot;
 mod reset;
 mod start;
+pub(crate) mod steps;
 mod stop;
 mod suspend;
 
@@ -36,7 +37,7 @@ pub(crate) use start::start;
 pub(crate) use stop::stop;
 pub(crate) use suspend::{restore, suspend};
 
-use crate::steps::{OwnStep, PlanStep, Share};
+use crate::plan::steps::{OwnStep, PlanStep, Share};
 use innkeeper_driver::{Crash, Driver, Flow, Launch, Operation, PlanContext, Step};
 use innkeeper_hooks::HookEvent;
 use innkeeper_model::{

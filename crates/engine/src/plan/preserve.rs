@@ -1,7 +1,7 @@
 //! Preserving a guest that has crashed: its memory is written to a file, and its machine kept.
 
 use super::{AfterCrash, Context, Plan};
-use crate::steps::OwnStep;
+use crate::plan::steps::OwnStep;
 use innkeeper_driver::Operation;
 use innkeeper_hooks::HookEvent;
 use innkeeper_model::Refusal;

@@ -1,7 +1,7 @@
 //! Start: the machine is made, and let run.
 
 use super::{AfterCrash, Context, Plan};
-use crate::steps::OwnStep;
+use crate::plan::steps::OwnStep;
 use innkeeper_driver::Operation;
 use innkeeper_hooks::HookEvent;
 use innkeeper_model::{Refusal, Want, config::Network};

@@ -1,7 +1,7 @@
 //! Steps as they stand in a plan: the engine's own, a driver's, and those of another version. Data
 //! only; `hands` does the engine's, the driver its own.
 
-use crate::request::AddImage;
+use crate::accept::request::AddImage;
 use innkeeper_driver::{Crash, Step};
 use innkeeper_hooks::HookEvent;
 use innkeeper_model::{

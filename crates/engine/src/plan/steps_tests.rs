@@ -1,5 +1,5 @@
 use super::*;
-use crate::request::ImageFrom;
+use crate::accept::request::ImageFrom;
 use innkeeper_driver::Crash;
 use innkeeper_model::{ByteSize, IncarnationId, Secret, Timestamp};
 use serde_json::{Value, json};

@@ -1,7 +1,7 @@
 //! Suspend and restore: a machine's memory goes to a file, and comes back from it.
 
 use super::{AfterCrash, Context, Plan, start::guard};
-use crate::steps::{OwnStep, PlanStep};
+use crate::plan::steps::{OwnStep, PlanStep};
 use innkeeper_driver::{Flow, Operation};
 use innkeeper_hooks::HookEvent;
 use innkeeper_model::{Code, Refusal, Want};
@@ -44,14 +44,17 @@ pub(crate) fn restore(context: &Context) -> Result<Plan, Refusal> {
     let operation =
         Operation::Restore { image: image.clone(), memory: context.memory_file.clone() };
     let mut flow = context.driver_flow(operation)?;
-    // A driver ends with the loading and the letting go.
+    // A driver ends with the loading and the letting go. Nothing of a damaged image is loaded: it is read
+    // through before, while the last of what makes the machine is done, and is then in the host's memory.
     let go_on = flow.pop();
     let load = flow.pop();
+    let making = flow.pop();
     plan.driver(flow);
-    let load = load.into_iter().flat_map(|part| part.map(PlanStep::Driver).into_steps());
+    let making = making.into_iter().flat_map(|part| part.map(PlanStep::Driver).into_steps());
     let verify = OwnStep::VerifyMemory { vm, image: image.clone() };
-    let steps = load.chain([PlanStep::Own(verify)]).collect();
-    plan.flow.push(Flow::Together { name: "load".into(), steps });
+    let steps = making.chain([PlanStep::Own(verify)]).collect();
+    plan.flow.push(Flow::Together { name: "make".into(), steps });
+    plan.driver(load.into_iter().collect());
     plan.own(OwnStep::SpendMemory { vm, image });
     // Whether its guest went on can be asked: only if it did not is the memory given back.
     plan.driver(go_on.into_iter().collect());

@@ -1,7 +1,7 @@
 //! What every operation comes to, as people see it: one snapshot an operation, a table a variant.
 
 use super::*;
-use crate::request::{AddImage, ImageFrom};
+use crate::accept::request::{AddImage, ImageFrom};
 use innkeeper_driver::Observer;
 use innkeeper_model::{
     ByteSize, Foreign, HypervisorEvent, ImageKind, IncarnationId, ProcessIdentity, Timestamp, VmId,

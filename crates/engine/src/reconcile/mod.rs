@@ -1,86 +1,24 @@
 //! Facts that nobody asked for, turned into operations.
 //!
-//! The driver tells of facts at any moment and never waits; here they go to the view, and the VM is
-//! marked. One task drains the marks and looks at each VM as it is by then: a mark says "look", never
-//! "do". Marks of one VM are one mark, however many come.
+//! The driver tells of facts at any moment and never waits; they go to the view, and the VM is marked
+//! (`noticed`). One task drains the marks and looks at each VM as it is by then.
+
+pub(crate) mod guarding;
+pub(crate) mod marks;
+pub(crate) mod noticed;
+pub(crate) mod owed;
+pub(crate) mod policy;
+pub(crate) mod survey;
 
 use crate::{
+    accept::{legality::MachineVerb, request::Caller},
     engine::Engine,
-    legality::MachineVerb,
-    policy::{self, Action},
-    request::Caller,
+    reconcile::{noticed::Noticed, policy::Action},
 };
-use innkeeper_driver::Observer;
-use innkeeper_model::{Facts, HypervisorEvent, Incarnation, MachineState, Vm, VmId};
-use innkeeper_view::{Update, View};
-use std::{
-    collections::{BTreeSet, HashMap},
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
-use tokio::{sync::Notify, time::Instant};
+use innkeeper_model::{Vm, VmId};
+use std::{collections::HashMap, time::Duration};
+use tokio::time::Instant;
 use tracing::debug;
-
-/// What drivers tell, and what reconciling begins from.
-#[derive(Debug, Clone)]
-pub struct Noticed {
-    view: View,
-    marks: Arc<Marks>,
-}
-
-#[derive(Debug, Default)]
-struct Marks {
-    vms: Mutex<BTreeSet<VmId>>,
-    some: Notify,
-}
-
-impl Noticed {
-    /// Tells this view.
-    pub fn new(view: View) -> Self {
-        Self { view, marks: Arc::default() }
-    }
-
-    /// Has a VM looked at.
-    pub(crate) fn mark(&self, vm: VmId) {
-        self.marks.vms.lock().unwrap_or_else(PoisonError::into_inner).insert(vm);
-        self.marks.some.notify_one();
-    }
-
-    /// Waits for marks, and takes them.
-    async fn take(&self) -> BTreeSet<VmId> {
-        loop {
-            let waiting = self.marks.some.notified();
-            let taken =
-                std::mem::take(&mut *self.marks.vms.lock().unwrap_or_else(PoisonError::into_inner));
-            if !taken.is_empty() {
-                return taken;
-            }
-            waiting.await;
-        }
-    }
-}
-
-impl Observer for Noticed {
-    fn facts(&self, vm: VmId, facts: Facts) {
-        let look = matches!(facts.machine, MachineState::Ended | MachineState::Absent);
-        self.view.post(Update::VmFacts { id: vm, facts });
-        if look {
-            self.mark(vm);
-        }
-    }
-
-    fn incarnation(&self, vm: VmId, incarnation: Option<Arc<Incarnation>>) {
-        self.view.post(Update::VmIncarnation { id: vm, incarnation });
-    }
-
-    fn problem(&self, vm: VmId, problem: Option<String>) {
-        self.view.post(Update::VmProblem { id: vm, problem });
-    }
-
-    fn event(&self, vm: VmId, event: HypervisorEvent) {
-        self.view.post(Update::VmEvent { id: vm, event });
-    }
-}
 
 /// Looks at marked VMs for as long as the engine lives.
 pub(crate) async fn run(engine: Engine, noticed: Noticed) {
@@ -133,8 +71,7 @@ impl Engine {
         let engine = self.clone();
         tokio::spawn(async move {
             engine.wait(accepted.task, Duration::MAX).await;
-            let problem = Some(problem);
-            engine.view().post(Update::VmProblem { id, problem });
+            engine.tell_problem(id, Some(problem));
         });
     }
 }

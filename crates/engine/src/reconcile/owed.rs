@@ -5,14 +5,12 @@
 //! only ends or holds a machine does not wait for that.
 
 use crate::{
-    deed::Deed,
+    accept::legality::{MachineVerb, Operation},
     engine::Engine,
-    legality::{MachineVerb, Operation},
-    live::LiveTask,
-    perform::Ended,
+    perform::{Ended, deed::Deed},
+    turn::live::LiveTask,
 };
 use innkeeper_model::{Code, Refusal, TaskId, Timestamp, VmId};
-use innkeeper_view::Update;
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -62,7 +60,7 @@ impl Engine {
     pub(crate) fn owe(&self, deed: Arc<Deed>) {
         if let Some(id) = deed.task.vm {
             let left = deed.task.snapshot().leftovers.join("; ");
-            self.view().post(Update::VmProblem { id, problem: Some(left) });
+            self.tell_problem(id, Some(left));
         }
         self.shared.owing.insert(deed);
     }
@@ -136,7 +134,7 @@ impl Engine {
         self.shared.history.put(deed.task.snapshot(), held);
         self.shared.owing.deeds().remove(&deed.task.id);
         if let Some(id) = deed.task.vm {
-            self.view().post(Update::VmProblem { id, problem: None });
+            self.tell_problem(id, None);
         }
         true
     }

@@ -6,6 +6,10 @@ use std::time::Duration;
 /// A VM that crashes within this time of its start is not started again: it would only crash again.
 const SETTLED_AFTER: Duration = Duration::from_secs(120);
 
+/// Why an adopted VM is not started again before a person has looked through what it would be made of.
+const DRAFT: &str = "it was adopted, and its guest has ended; it is not started again before somebody has \
+                     looked through its spec and saved it with `inn edit`";
+
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Action {
@@ -37,12 +41,16 @@ pub(crate) fn action(vm: &Vm) -> Option<Action> {
     let Some(spec) = &vm.spec else { return Some(Action::PutAway) };
     let on = spec.config.on;
     let crashed = |policy| crash(vm, policy, ended);
-    match &vm.facts.last_end {
+    let action = match &vm.facts.last_end {
         Some(EndReason::GuestShutdown) => on_purpose(on.shutdown, ended),
         Some(EndReason::GuestReset) => on_purpose(on.reboot, ended),
         Some(EndReason::GuestPanic | EndReason::HypervisorDied { .. }) => crashed(on.crash),
         // Ended by Innkeeper, or never begun.
         Some(EndReason::Killed) | None => Some(Action::PutAway),
+    };
+    match action {
+        Some(Action::Restart) if spec.draft => Some(Action::Leave(DRAFT.into())),
+        action => action,
     }
 }
 

@@ -245,3 +245,17 @@ fn how_long_a_guest_ran_that_has_no_record_is_not_taken_for_long() {
     let vm = ended(Some(EndReason::GuestPanic), Policy::Restart, true, "2026-01-02T00:00:00Z");
     assert_eq!(said(action(&vm)), "leave");
 }
+
+#[test]
+fn what_was_adopted_and_not_confirmed_is_not_made_again() {
+    for end in [EndReason::GuestShutdown, EndReason::GuestReset, EndReason::GuestPanic] {
+        let mut vm = ended(Some(end.clone()), Policy::Restart, false, LONG);
+        assert_eq!(action(&vm), Some(Action::Restart));
+        Arc::make_mut(vm.spec.as_mut().unwrap()).draft = true;
+        let done = action(&vm);
+        assert!(
+            matches!(&done, Some(Action::Leave(why)) if why.contains("inn edit")),
+            "{end:?}: {done:?}"
+        );
+    }
+}

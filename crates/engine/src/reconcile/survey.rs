@@ -1,7 +1,7 @@
 //! Looks from time to time for what no event tells: machines that somebody else made, and files that were
 //! changed by hand. What it finds becomes ordinary changes.
 
-use crate::{engine::Engine, hands::blocking};
+use crate::{engine::Engine, perform::hands::blocking, turn::live::LiveTask};
 use innkeeper_model::{Code, Refusal, Spec, Vm};
 use innkeeper_store::StoredSpec;
 use innkeeper_view::Update;
@@ -94,20 +94,33 @@ impl Engine {
 
     /// Looks whether the disks are as large as they are thought to be.
     async fn look_at_disks(&self) {
+        for vm in self.view().snapshot().vms.values().filter(|vm| !self.is_busy(vm.id)) {
+            self.look_at_disks_of(vm).await;
+        }
+    }
+
+    /// The same, of the VM of a task that changed them.
+    pub(crate) async fn look_at_disks_of_task(&self, task: &LiveTask) {
         let snapshot = self.view().snapshot();
-        for vm in snapshot.vms.values() {
-            let Some(spec) = vm.spec.clone().filter(|_| !self.is_busy(vm.id)) else { continue };
-            if spec.config.disks.is_empty() {
-                continue;
+        if let Some(vm) = task.vm.and_then(|vm| snapshot.vms.get(&vm)) {
+            self.look_at_disks_of(vm).await;
+        }
+    }
+
+    async fn look_at_disks_of(&self, vm: &Vm) {
+        let Some(spec) = vm.spec.clone() else { return };
+        if spec.config.disks.is_empty() && vm.disks.is_empty() {
+            return;
+        }
+        let storage = self.shared.performer.hands.storage.clone();
+        let id = vm.id;
+        match blocking(move || Ok(storage.disk_facts(id, &spec.config.disks))).await {
+            Ok(disks) if disks != vm.disks => {
+                self.view().post(Update::VmDisks { id, disks });
+                self.shared.noticed.to_note().mark(id);
             }
-            let storage = self.shared.performer.hands.storage.clone();
-            let id = vm.id;
-            let found = blocking(move || Ok(storage.disk_facts(id, &spec.config.disks))).await;
-            match found {
-                Ok(disks) if disks != vm.disks => self.view().post(Update::VmDisks { id, disks }),
-                Ok(_) => {}
-                Err(error) => warn!(vm = %id, %error, "its disks cannot be looked at"),
-            }
+            Ok(_) => {}
+            Err(error) => warn!(vm = %id, %error, "its disks cannot be looked at"),
         }
     }
 }

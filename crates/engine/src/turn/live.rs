@@ -1,9 +1,11 @@
 //! The tasks that have not ended: their records, their cancellation, and who waits for them.
 
 use crate::{
+    accept::{
+        legality::{self, Operation},
+        submit::Subject,
+    },
     journal::Mark,
-    legality::{self, Operation},
-    submit::Subject,
 };
 use innkeeper_model::{
     Code, Refusal, Revision, Task, TaskId, TaskLogLine, TaskState, Timestamp, VmId, VmName,
@@ -67,12 +69,22 @@ impl LiveTask {
         self.view.post(Update::Task(task.clone()));
     }
 
-    /// Begins, with these steps to do.
-    pub(crate) fn begin(&self, steps: &[String]) {
+    /// The task as it is when it begins, with these steps to do. It has not begun yet.
+    pub(crate) fn beginning(&self, steps: &[String]) -> Task {
+        Task {
+            state: TaskState::Running,
+            started: Some(Timestamp::now()),
+            steps: waiting(steps),
+            ..self.snapshot()
+        }
+    }
+
+    /// Begins, as was written down.
+    pub(crate) fn begin(&self, beginning: Task) {
         self.update(|task| {
-            task.state = TaskState::Running;
-            task.started = Some(Timestamp::now());
-            task.steps = waiting(steps);
+            task.state = beginning.state;
+            task.started = beginning.started;
+            task.steps = beginning.steps;
         });
     }
 

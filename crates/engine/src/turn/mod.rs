@@ -1,16 +1,23 @@
 //! A task's turn: from its place in the queue, through its plan, to its end.
 
+pub(crate) mod live;
+pub(crate) mod planning;
+pub(crate) mod queues;
+
 use crate::{
-    deed::Deed,
+    accept::{
+        legality::{self, MachineVerb, Operation},
+        request::Accepted,
+        reservations::Reservation,
+        work::Work,
+    },
     engine::{Engine, stopping},
     journal::Entry,
-    legality::{self, MachineVerb, Operation},
-    live::LiveTask,
-    perform::{Ended, Outcome},
-    queues::{Hold, Place, Resource},
-    request::Accepted,
-    reservations::Reservation,
-    work::Work,
+    perform::{Ended, Outcome, deed::Deed},
+    turn::{
+        live::LiveTask,
+        queues::{Hold, Place, Resource},
+    },
 };
 use innkeeper_model::{Code, Refusal, TaskState};
 use innkeeper_store::journal::{Durability, Held};
@@ -103,11 +110,16 @@ impl Engine {
         let plan = self.plan(task.operation, work).await?;
         let boot_id = self.shared.boot_id.clone();
         let deed = Deed::new(task.clone(), plan, work.resources(), boot_id);
-        task.begin(&deed.paths);
-        if let Err(error) = deed.write_down(&self.shared.recorder).await {
-            if !deed.plan.converges {
-                return Err(error);
-            }
+        let beginning = task.beginning(&deed.paths);
+        let written = deed.write_down(&self.shared.recorder, beginning.clone()).await;
+        if let Err(error) = &written
+            && !deed.plan.converges
+        {
+            return Err(error.clone());
+        }
+        // Not before: what is said to be done is taken up by the next daemon.
+        task.begin(beginning);
+        if let Err(error) = written {
             warn!(%error, "goes on without being written down");
             task.warn_once(format!("recorded: false; {error}"));
         }
@@ -133,6 +145,9 @@ impl Engine {
         }
         let owed = !leftovers.is_empty();
         let (state, error) = end_of(outcome);
+        if deed.changes_disks() {
+            self.look_at_disks_of_task(task).await;
+        }
         info!(?state, owed, "ended");
         // Nobody waits for this one, so what keeps it from being done is shown with the VM.
         let put_away = Operation::Machine(MachineVerb::PutAway);
@@ -151,7 +166,7 @@ impl Engine {
             self.owe(deed.clone());
         }
         if let (Some(id), Some(problem)) = (task.vm, trouble) {
-            self.view().post(Update::VmProblem { id, problem });
+            self.tell_problem(id, problem);
         }
     }
 

@@ -1,12 +1,14 @@
 //! From accepted work to its plan: gathers what a plan depends on, then has it made.
 
 use crate::{
-    admission::Admitted,
+    accept::{
+        admission::Admitted,
+        legality::{MachineVerb, Operation},
+        work::{Work, check_revision, spec_of, spec_or_stand_in},
+    },
     engine::Engine,
-    hands::blocking,
-    legality::{MachineVerb, Operation},
+    perform::hands::blocking,
     plan::{self, Plan},
-    work::{Work, check_revision, spec_of, spec_or_stand_in},
 };
 use innkeeper_driver::Launch;
 use innkeeper_hooks::HookEvent;

@@ -58,13 +58,20 @@ impl Choice {
         match self {
             Self::Any(op) => among.contains(&op).then_some(op),
             Self::Legal(pick) => {
-                let legal: Vec<Op> =
-                    among.iter().copied().filter(|op| after(*op, life).is_some()).collect();
+                let is_legal = |op: &Op| after(*op, life).is_some();
+                let mut legal: Vec<Op> = among.iter().copied().filter(is_legal).collect();
+                // A life that goes on is longer.
+                if pick % DELETED_EVERY != 0 {
+                    legal.retain(|op| !matches!(op, Op::Delete | Op::ForcedDelete));
+                }
                 legal.get(pick.checked_rem(legal.len())?).copied()
             }
         }
     }
 }
+
+/// A VM that could be deleted is, for one pick of so many at most.
+const DELETED_EVERY: usize = 5;
 
 /// What can be queued with others: what overtakes nothing, and leaves a VM.
 pub(crate) fn queued() -> Vec<Op> {
@@ -74,7 +81,7 @@ pub(crate) fn queued() -> Vec<Op> {
 
 pub(crate) fn choice() -> impl Strategy<Value = Choice> {
     prop_oneof![
-        7 => (0..OPS.len()).prop_map(Choice::Legal),
+        7 => (0..usize::from(u8::MAX)).prop_map(Choice::Legal),
         1 => prop::sample::select(OPS.to_vec()).prop_map(Choice::Any),
     ]
 }

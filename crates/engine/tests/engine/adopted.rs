@@ -1,8 +1,12 @@
 //! A machine that somebody else made, taken over by explicit word.
 
-use crate::support::{Bench, Ended, START, STOP, caller, stranger};
+use crate::{
+    support::{Bench, Ended, START, STOP, caller, stranger},
+    survey::edit_by_hand,
+};
 use innkeeper_engine::{PowerVerb, Request};
-use innkeeper_model::{Code, Foreign, TaskState, VmId, VmState, Want};
+use innkeeper_model::{Code, Foreign, Policy, TaskState, VmId, VmState, Want};
+use innkeeper_sim::Happening;
 
 async fn adopted(bench: &Bench) -> (Foreign, VmId) {
     let foreign = bench.world.add_foreign(stranger());
@@ -122,5 +126,29 @@ async fn one_that_cannot_be_taken_over_after_all_is_theirs_again() {
         done += usize::from(bench.end_of(&accepted).await.state == TaskState::Done);
     }
     assert_eq!(done, 1);
+    bench.is_sound().await;
+}
+
+/// What a machine would be made of again is a guess until somebody has looked at it.
+#[tokio::test]
+async fn it_is_not_made_again_before_its_spec_was_confirmed() {
+    let bench = Bench::new().await;
+    let (_, vm) = adopted(&bench).await;
+    // A policy that was written into the file confirms nothing.
+    bench.idle().await;
+    edit_by_hand(bench.path(), vm, |spec| spec.config.on.shutdown = Policy::Restart);
+    bench.engine.survey().await;
+    assert!(bench.world.guest(vm, Happening::PowersOff));
+    bench.until("left", |snapshot| snapshot.vms[&vm].problem.is_some()).await;
+    bench.is_sound().await;
+    assert_eq!(bench.state(vm), VmState::Stopped);
+    let problem = bench.vm(vm).problem.unwrap();
+    assert!(problem.contains("inn edit"), "{problem}");
+    let bench = bench.restart_with(Ended::reboot_host).await;
+    assert_eq!(bench.state(vm), VmState::Stopped);
+    // Nor is a copy of it confirmed.
+    let clone = Request::Clone { vm, name: "copy".parse().unwrap() };
+    let copy = bench.must(clone).await.vm.unwrap();
+    assert_eq!(bench.power(copy, START).await.error.unwrap().code, Code::WrongState);
     bench.is_sound().await;
 }

@@ -145,7 +145,8 @@ async fn one_that_a_daemon_ended_in_is_not_run_again() {
     let runs = bench.path().join("runs");
     hook(&bench, "pre-start", &format!("echo once >> {}\nexec sleep 1000", runs.display()));
     let start = bench.submit(Request::Power { vm, verb: START }).await.unwrap();
-    bench.until_so("running", || runs.exists()).await;
+    // The file is there a moment before what is written to it.
+    bench.until_so("running", || std::fs::read(&runs).is_ok_and(|text| !text.is_empty())).await;
     let bench = bench.restart().await;
     let task = bench.end_of(&start).await;
     assert_eq!(task.error.unwrap().code, Code::OutcomeUnknown);

@@ -15,6 +15,7 @@ mod images;
 mod interrupted;
 mod lives;
 mod model;
+mod noted;
 mod owed;
 mod policies;
 mod refusals;

@@ -9,7 +9,7 @@ pub(crate) enum Life {
     /// There is none.
     Gone,
     Off,
-    /// Off, and wanted running: it starts with the next daemon.
+    /// Off, and wanted running: it starts with the host.
     Crashed,
     Running,
     Paused,
@@ -75,8 +75,9 @@ pub(crate) fn dead(life: Life) -> Life {
     }
 }
 
-/// What a life is when the next daemon has begun.
-pub(crate) fn next_daemon(life: Life) -> Life {
+/// What a life is when the host has been restarted.
+pub(crate) fn next_boot(life: Life) -> Life {
+    let life = dead(life);
     if life == Life::Crashed { Life::Running } else { life }
 }
 
@@ -99,6 +100,7 @@ pub(crate) fn between(op: Op, life: Life, meanwhile: Meanwhile) -> BTreeSet<Life
             let ends = [dead(done), dead(life)].into_iter().chain(remade);
             ends.chain(halfway.iter().copied()).collect()
         }
-        Meanwhile::DaemonEnds => [next_daemon(done), next_daemon(life)].into(),
+        // What was ended for a reboot and not made again was left out, and is found to be.
+        Meanwhile::DaemonEnds => [done, life].into(),
     }
 }

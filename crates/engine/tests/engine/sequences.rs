@@ -3,7 +3,7 @@
 
 use crate::{
     actions::{Action, Choice, OPS, SLOTS, action, id, name, queued, request, seen, why},
-    model::{Life, Meanwhile, Op, after, between, dead, next_daemon},
+    model::{Life, Meanwhile, Op, after, between, dead, next_boot},
     support::{Bench, Ended, Setup},
 };
 use innkeeper_engine::{Accepted, Request};
@@ -181,10 +181,10 @@ impl Lives {
     }
 
     fn ends_with(&mut self, end: End) -> End {
-        for slot in 0..SLOTS {
-            let machine = |life| if let End::HostRestart = end { dead(life) } else { life };
-            let next = self.may[slot].iter().map(|life| next_daemon(machine(*life)));
-            self.may[slot] = next.collect();
+        if let End::HostRestart = end {
+            for may in &mut self.may {
+                *may = may.iter().map(|life| next_boot(*life)).collect();
+            }
         }
         end
     }

@@ -371,10 +371,15 @@ impl Ended {
     }
 
     pub(crate) async fn begin_witnessed(self, witness: Option<Arc<dyn Witness>>) -> Bench {
-        let Self { world, setup, folder } = self;
-        let bench = Bench::open(folder, world, setup, witness).await;
+        let bench = self.open_only(witness).await;
         bench.engine.recover().await;
         bench
+    }
+
+    /// The next daemon, which has not looked yet for what runs.
+    pub(crate) async fn open_only(self, witness: Option<Arc<dyn Witness>>) -> Bench {
+        let Self { world, setup, folder } = self;
+        Bench::open(folder, world, setup, witness).await
     }
 }
 

@@ -8,7 +8,7 @@ use innkeeper_view::Delivery;
 use std::{path::Path, process::Command};
 
 /// Changes a stored spec as a person does who knows the file's shape.
-fn edit_by_hand(folder: &Path, vm: VmId, edit: impl FnOnce(&mut innkeeper_model::Spec)) {
+pub(crate) fn edit_by_hand(folder: &Path, vm: VmId, edit: impl FnOnce(&mut innkeeper_model::Spec)) {
     let specs = SpecStore::open(folder.join("vms")).unwrap();
     let Some(StoredSpec::Whole(mut spec)) = specs.load_one(vm) else { panic!("it is whole") };
     edit(&mut spec);

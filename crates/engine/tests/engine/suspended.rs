@@ -231,3 +231,14 @@ async fn a_vm_with_memory_whose_record_cannot_be_read_is_not_started_from_its_di
         bench.is_sound().await;
     }
 }
+
+#[tokio::test]
+async fn how_far_it_is_can_be_watched() {
+    let bench = Bench::new().await;
+    let vm = bench.started("web").await;
+    for verb in [SUSPEND, RESUME] {
+        let task = bench.power(vm, verb).await;
+        assert_eq!((task.state, task.percent), (TaskState::Done, Some(100)), "{verb:?}");
+    }
+    assert_eq!(bench.power(vm, STOP).await.percent, None);
+}
