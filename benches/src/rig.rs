@@ -12,6 +12,7 @@ pub(crate) mod http;
 pub(crate) mod lives;
 pub(crate) mod node;
 pub(crate) mod open_loop;
+pub(crate) mod qmp;
 pub(crate) mod raw_journal;
 pub(crate) mod readers;
 pub(crate) mod specs;

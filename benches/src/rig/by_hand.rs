@@ -8,6 +8,7 @@ use crate::rig::{cleanup::Process, guest::SerialLine};
 use anyhow::{Context, ensure};
 use innkeeper_model::Incarnation;
 use rustix::io::{FdFlags, fcntl_setfd};
+use serde_json::Value;
 use std::{
     collections::BTreeMap,
     fs::{self, File},
@@ -37,18 +38,18 @@ enum Open {
 }
 
 impl ByHand {
-    /// As a machine was that runs now.
+    /// As a machine was.
     pub(crate) fn like(incarnation: &Incarnation) -> anyhow::Result<Self> {
-        let pid = incarnation.process.context("a running machine has a process")?.pid;
         let argv: Vec<_> = incarnation.argv.iter().filter(|arg| *arg != "-S").cloned().collect();
-        let mut opens = BTreeMap::new();
-        for (number, chardev) in argv.iter().flat_map(|argument| descriptors(argument)) {
-            let open = match chardev {
-                Some(id) => Open::Listener(id),
-                None => opened_file(pid, number)?,
-            };
-            opens.insert(number, open);
-        }
+        let named: BTreeMap<_, _> =
+            argv.iter().flat_map(|argument| descriptors(argument)).collect();
+        let opened = incarnation.opens.as_array().context("a list of what it was given open")?;
+        ensure!(opened.len() == named.len(), "{named:?} are not {opened:?}");
+        // They are given in the order of their numbers.
+        let opens = named.into_iter().zip(opened).map(|((number, chardev), opened)| {
+            Ok((number, chardev.map_or_else(|| opened_file(opened), |id| Ok(Open::Listener(id)))?))
+        });
+        let opens = opens.collect::<anyhow::Result<_>>()?;
         Ok(Self { argv, opens })
     }
 
@@ -107,19 +108,22 @@ fn renumber(argument: &str, numbers: &BTreeMap<RawFd, RawFd>) -> String {
     argument.split(',').map(part).collect::<Vec<_>>().join(",")
 }
 
-/// What another process has open under this number.
-fn opened_file(pid: u32, number: RawFd) -> anyhow::Result<Open> {
-    let path = fs::read_link(format!("/proc/{pid}/fd/{number}"))?;
-    ensure!(path.is_absolute(), "descriptor {number} is {}, not a file", path.display());
-    let info = fs::read_to_string(format!("/proc/{pid}/fdinfo/{number}"))?;
-    let flags = info.lines().find_map(|line| line.strip_prefix("flags:")).context("flags")?;
-    let flags = i32::from_str_radix(flags.trim(), 8)?;
-    Ok(Open::File { path, writable: flags & libc::O_ACCMODE != libc::O_RDONLY })
+/// A file that QEMU was given, as its incarnation has it (`qemu::descriptors`): the way in which it is
+/// open, and its path or a layer with one.
+fn opened_file(opened: &Value) -> anyhow::Result<Open> {
+    let (way, what) = opened
+        .as_object()
+        .and_then(|opened| opened.iter().next())
+        .with_context(|| format!("{opened} is no file"))?;
+    let path = what.as_str().or_else(|| what["path"].as_str());
+    let path = path.with_context(|| format!("{opened} has no path"))?.into();
+    Ok(Open::File { path, writable: matches!(way.as_str(), "write" | "layer_write") })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn descriptors_are_found_and_replaced_wherever_they_are_named() {
@@ -138,10 +142,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_open_is_opened_alike() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        let number = file.as_file().as_raw_fd();
-        let expected = Open::File { path: file.path().into(), writable: true };
-        assert_eq!(opened_file(std::process::id(), number).unwrap(), expected);
+    fn what_was_open_is_opened_alike() {
+        let file = |path: &str, writable| Open::File { path: path.into(), writable };
+        let opened = |value| opened_file(&value).unwrap();
+        assert_eq!(opened(json!({ "layer_write": { "path": "/a" } })), file("/a", true));
+        assert_eq!(opened(json!({ "layer_read": { "path": "/a" } })), file("/a", false));
+        assert_eq!(opened(json!({ "reopened": "/b" })), file("/b", false));
+        assert!(opened_file(&json!("/b")).is_err());
     }
 }

@@ -15,6 +15,7 @@ use rustix::{
 use std::{
     collections::BTreeMap,
     fs, io,
+    os::fd::OwnedFd,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus},
     sync::{Mutex, MutexGuard, PoisonError},
@@ -24,7 +25,7 @@ use std::{
 use tokio::signal::unix::{SignalKind, signal};
 
 /// How long everything may take; a run that hangs ends by itself.
-const WHOLE_RUN: Duration = Duration::from_secs(20 * 60);
+const WHOLE_RUN: Duration = Duration::from_secs(40 * 60);
 /// How long the kernel may take to end a guest that was killed.
 const DIES_WITHIN: Duration = Duration::from_secs(10);
 /// How long a folder may take to be removed.
@@ -185,16 +186,25 @@ fn end_guests(state: &Path) -> anyhow::Result<()> {
 }
 
 fn end_guest(identity: ProcessIdentity) -> anyhow::Result<()> {
-    let pid = i32::try_from(identity.pid).ok().and_then(Pid::from_raw).context("a pid")?;
-    let Ok(process) = pidfd_open(pid, PidfdFlags::empty()) else { return Ok(()) };
-    // Read after the pidfd was opened, so that it is about the same process.
-    if start_ticks(identity.pid) != Some(identity.start_ticks) {
-        return Ok(());
-    }
-    let _already_gone = pidfd_send_signal(&process, Signal::KILL);
+    let Some(process) = send_signal(identity, Signal::KILL)? else { return Ok(()) };
     let timeout = Timespec { tv_sec: DIES_WITHIN.as_secs().try_into()?, tv_nsec: 0 };
     poll(&mut [PollFd::new(&process, PollFlags::IN)], Some(&timeout))?;
     Ok(())
+}
+
+/// Sends a guest's process a signal, and gives its pidfd; nothing where it has ended.
+pub(crate) fn send_signal(
+    identity: ProcessIdentity,
+    signal: Signal,
+) -> anyhow::Result<Option<OwnedFd>> {
+    let pid = i32::try_from(identity.pid).ok().and_then(Pid::from_raw).context("a pid")?;
+    let Ok(process) = pidfd_open(pid, PidfdFlags::empty()) else { return Ok(None) };
+    // Read after the pidfd was opened, so that it is about the same process.
+    if start_ticks(identity.pid) != Some(identity.start_ticks) {
+        return Ok(None);
+    }
+    let _already_gone = pidfd_send_signal(&process, signal);
+    Ok(Some(process))
 }
 
 /// Field 22 of proc_pid_stat(5), counted from the end of the program's name, which may have spaces.

@@ -15,6 +15,8 @@ use std::{
 
 /// What a sample guest says when its user space is up.
 pub(crate) const UP: &[u8] = b"INNKEEPER-GUEST-UP";
+/// What a guest says when it has filled its memory.
+pub(crate) const FILLED: &[u8] = b"F";
 /// How long a sample guest may take to its user space; it takes 2 s without KVM.
 pub(crate) const UP_WITHIN: Duration = Duration::from_secs(60);
 /// Far from the default size of a guest.
@@ -46,8 +48,67 @@ pub(crate) fn empty(name: &str) -> anyhow::Result<VmConfig> {
 /// A guest of a few instructions that powers itself off a moment after firmware has found it. Its disk is
 /// made in this folder.
 pub(crate) fn powers_off(name: &str, folder: &Path) -> anyhow::Result<VmConfig> {
+    // It waits, so that the changes of its start are over when it ends, then writes S5 to the chipset's
+    // power management control register (at 0x604, where SeaBIOS puts it on q35).
+    const CODE: [u8; 20] = [
+        0xb4, 0x86, // mov ah, 0x86: the BIOS's wait, for cx:dx microseconds
+        0xb9, 0x03, 0x00, // mov cx, 3
+        0xba, 0x40, 0x0d, // mov dx, 0x0d40; together 200 ms
+        0xcd, 0x15, // int 0x15
+        0xba, 0x04, 0x06, // mov dx, 0x604
+        0xb8, 0x00, 0x20, // mov ax, 0x2000
+        0xef, // out dx, ax
+        0xf4, // hlt
+        0xeb, 0xfd, // jmp to the hlt
+    ];
+    boots(name, &CODE, folder)
+}
+
+/// A guest of 256 MiB that fills 240 of them with what cannot be left out of an image, says [`FILLED`]
+/// and rests. Its disk is made in this folder.
+pub(crate) fn fills_its_memory(name: &str, folder: &Path) -> anyhow::Result<VmConfig> {
+    // To 32-bit protected mode with flat segments; firmware has opened the address line 20.
+    const CODE: [u8; 94] = [
+        0xfa, // cli
+        0x66, 0x0f, 0x01, 0x16, 0x40, 0x7c, // lgdtl 0x7c40
+        0x0f, 0x20, 0xc0, // mov eax, cr0
+        0x0c, 0x01, // or al, 1
+        0x0f, 0x22, 0xc0, // mov cr0, eax
+        0xea, 0x14, 0x7c, 0x08, 0x00, // jmp 8:0x7c14
+        0x66, 0xb8, 0x10, 0x00, // mov ax, 16
+        0x8e, 0xd8, // mov ds, ax
+        0x8e, 0xc0, // mov es, ax
+        0xbf, 0x00, 0x00, 0x10, 0x00, // mov edi, 1 MiB
+        0xb9, 0x00, 0x00, 0xc0, 0x03, // mov ecx, 240 Mi / 4
+        0x89, 0xf8, // mov eax, edi
+        // A linear congruential generator (Numerical Recipes'), a word a round:
+        0x69, 0xc0, 0x0d, 0x66, 0x19, 0x00, // imul eax, eax, 1664525
+        0x05, 0x5f, 0xf3, 0x6e, 0x3c, // add eax, 1013904223
+        0xab, // stosd
+        0xe2, 0xf2, // loop
+        0x66, 0xba, 0xf8, 0x03, // mov dx, the first serial port
+        0xb0, FILLED[0], // mov al, 'F'
+        0xee,      // out dx, al
+        0xf4,      // hlt
+        0xeb, 0xfd, // jmp to the hlt
+        0x17, 0x00, 0x46, 0x7c, 0x00, 0x00, // the table of segments: 24 bytes at 0x7c46
+        0, 0, 0, 0, 0, 0, 0, 0, // none
+        0xff, 0xff, 0x00, 0x00, 0x00, 0x9a, 0xcf, 0x00, // code: all 4 GiB
+        0xff, 0xff, 0x00, 0x00, 0x00, 0x92, 0xcf, 0x00, // data: the same
+    ];
+    let mut config = boots(name, &CODE, folder)?;
+    config.memory = Mebibytes(256);
+    Ok(config)
+}
+
+/// A guest whose disk's first sector is this.
+fn boots(name: &str, code: &[u8], folder: &Path) -> anyhow::Result<VmConfig> {
     let path = folder.join(format!("{name}.raw"));
-    std::fs::write(&path, boot_sector())?;
+    // Less than a cylinder is no disk to a BIOS.
+    let mut disk = vec![0; 2 << 20];
+    disk[..code.len()].copy_from_slice(code);
+    disk[510..512].copy_from_slice(&[0x55, 0xaa]);
+    std::fs::write(&path, disk)?;
     let mut config = empty(name)?;
     config.disks.push(Disk {
         name: "root".parse()?,
@@ -61,28 +122,6 @@ pub(crate) fn powers_off(name: &str, folder: &Path) -> anyhow::Result<VmConfig> 
         serial: None,
     });
     Ok(config)
-}
-
-/// A disk of one boot sector. It waits, so that the changes of its start are over when it ends, then
-/// writes S5 to the chipset's power management control register (at 0x604, where SeaBIOS puts it on
-/// q35).
-fn boot_sector() -> Vec<u8> {
-    const CODE: [u8; 20] = [
-        0xb4, 0x86, // mov ah, 0x86: the BIOS's wait, for cx:dx microseconds
-        0xb9, 0x03, 0x00, // mov cx, 3
-        0xba, 0x40, 0x0d, // mov dx, 0x0d40; together 200 ms
-        0xcd, 0x15, // int 0x15
-        0xba, 0x04, 0x06, // mov dx, 0x604
-        0xb8, 0x00, 0x20, // mov ax, 0x2000
-        0xef, // out dx, ax
-        0xf4, // hlt
-        0xeb, 0xfd, // jmp to the hlt
-    ];
-    // Less than a cylinder is no disk to a BIOS.
-    let mut disk = vec![0; 2 << 20];
-    disk[..CODE.len()].copy_from_slice(&CODE);
-    disk[510..512].copy_from_slice(&[0x55, 0xaa]);
-    disk
 }
 
 /// A guest's serial line. Whoever opens one must read it: a line that nobody reads holds up the guest.

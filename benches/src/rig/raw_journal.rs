@@ -64,7 +64,9 @@ fn durability(record: &[u8]) -> anyhow::Result<Durability> {
         Some("begun" | "owed" | "ended") => Durability::Synced,
         Some("way") if is("way", "only-forward") => Durability::Synced,
         Some("step") if is("mark", "begun") => Durability::Synced,
-        Some("accepted" | "way" | "step" | "wish" | "no-wish" | "kept") => Durability::Written,
+        Some("accepted" | "way" | "step" | "wish" | "no-wish" | "kept" | "noted") => {
+            Durability::Written
+        }
         other => bail!("the engine writes what is not known here: {other:?}"),
     })
 }

@@ -50,7 +50,6 @@ impl Snapshot {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::{
         state::State,
         test_data::{second, spec, vm_id},
