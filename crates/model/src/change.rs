@@ -66,6 +66,8 @@ pub enum ResourceKind {
     Task,
     /// An image.
     Image,
+    /// A network.
+    Network,
     /// The host itself.
     Host,
 }

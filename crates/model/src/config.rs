@@ -12,8 +12,10 @@ use crate::{
     units::{ByteSize, Mebibytes},
 };
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeSet, fmt, path::PathBuf, str::FromStr};
+use std::{collections::BTreeSet, fmt, path::PathBuf};
 use utoipa::ToSchema;
+
+pub use crate::nic::{Attachment, MacAddress, Nic, PublishedPort, RateLimit};
 
 /// The most virtual CPUs a VM may ask for; q35's limit.
 pub const MAX_CPUS: u16 = 288;
@@ -80,6 +82,11 @@ pub struct VmConfig {
     /// The screen.
     #[serde(default)]
     pub display: Display,
+    /// A channel for the agent in the guest (qemu-guest-agent), by which programs are run and files copied
+    /// there. It takes effect at the next start.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    #[schema(default = true)]
+    pub agent: bool,
     /// Spare ports for devices that are plugged while the VM runs.
     #[serde(default = "default_spare_ports")]
     pub spare_ports: u8,
@@ -217,32 +224,6 @@ impl Disk {
     }
 }
 
-/// A network interface.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Nic {
-    /// The interface's name in this VM.
-    pub name: DeviceName,
-    /// What it is connected to.
-    #[serde(default)]
-    pub network: Network,
-    /// Its hardware address. Default: one that Innkeeper chooses, and keeps.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mac: Option<MacAddress>,
-}
-
-/// What a network interface is connected to.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Network {
-    /// A private network made by the hypervisor process: the guest reaches the outside, nobody
-    /// reaches the guest, and the guest does not reach its host's loopback.
-    #[default]
-    User,
-    /// Nothing: the interface is there, its cable is not.
-    None,
-}
-
 /// The screen of a VM.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -304,72 +285,6 @@ impl CloudInit {
     }
 }
 
-/// An Ethernet hardware address of one interface.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
-#[serde(try_from = "String", into = "String")]
-#[schema(value_type = String, example = "52:54:00:12:34:56")]
-pub struct MacAddress([u8; 6]);
-
-impl MacAddress {
-    /// An address in QEMU's customary range, 52:54:00, ending in these three bytes.
-    pub const fn from_suffix(suffix: [u8; 3]) -> Self {
-        Self([0x52, 0x54, 0x00, suffix[0], suffix[1], suffix[2]])
-    }
-}
-
-impl fmt::Display for MacAddress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [a, b, c, d, e, g] = self.0;
-        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
-    }
-}
-
-/// Why a text is no interface's hardware address.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NotAMac {
-    /// It is not six bytes in hexadecimal with colons.
-    #[error("{0:?} is not a MAC address: write six bytes such as 52:54:00:12:34:56")]
-    Unreadable(String),
-    /// It addresses a group, so no single interface can have it.
-    #[error("{0} is a multicast address: the lowest bit of the first byte must be 0")]
-    Multicast(String),
-}
-
-impl FromStr for MacAddress {
-    type Err = NotAMac;
-
-    fn from_str(text: &str) -> Result<Self, NotAMac> {
-        let unreadable = || NotAMac::Unreadable(text.chars().take(32).collect());
-        let mut bytes = [0; 6];
-        let mut parts = text.split(':');
-        for byte in &mut bytes {
-            let part = parts.next().filter(|part| part.len() == 2).ok_or_else(unreadable)?;
-            *byte = u8::from_str_radix(part, 16).map_err(|_| unreadable())?;
-        }
-        if parts.next().is_some() || text.contains('+') {
-            return Err(unreadable());
-        }
-        if bytes[0] & 1 == 1 {
-            return Err(NotAMac::Multicast(text.into()));
-        }
-        Ok(Self(bytes))
-    }
-}
-
-impl TryFrom<String> for MacAddress {
-    type Error = NotAMac;
-
-    fn try_from(text: String) -> Result<Self, NotAMac> {
-        text.parse()
-    }
-}
-
-impl From<MacAddress> for String {
-    fn from(mac: MacAddress) -> String {
-        mac.to_string()
-    }
-}
-
 impl VmConfig {
     /// The VM with this name and every other field at its default.
     pub fn new(name: VmName) -> Self {
@@ -386,6 +301,7 @@ impl VmConfig {
             disks: Vec::new(),
             nics: Vec::new(),
             display: Display::default(),
+            agent: yes(),
             spare_ports: default_spare_ports(),
             cloud_init: None,
             autostart: Autostart::default(),
@@ -418,18 +334,14 @@ impl VmConfig {
         }
         seen.clear();
         for (index, nic) in self.nics.iter().enumerate() {
+            nic.validate(index)?;
             unique(&mut seen, &nic.name, format!("nics[{index}].name"))?;
         }
         Ok(())
     }
 
     fn validate_texts(&self) -> Result<(), Refusal> {
-        not_longer("description", &self.description, MAX_DESCRIPTION)?;
-        at_most("labels", self.labels.len(), MAX_LABELS)?;
-        for (key, value) in self.labels.iter() {
-            not_longer("labels", key, MAX_LABEL)?;
-            not_longer(&format!("labels.{key}"), value, MAX_LABEL)?;
-        }
+        check_labels(&self.description, &self.labels)?;
         for (field, word) in [("cpu_model", &self.cpu_model), ("machine", &self.machine)] {
             if let Some(word) = word {
                 hypervisor_word(field, word)?;
@@ -448,6 +360,20 @@ impl VmConfig {
         }
         Ok(())
     }
+}
+
+/// Checks the texts that a user may put on anything.
+///
+/// # Errors
+/// The first that is too long or one too many.
+pub(crate) fn check_labels(description: &str, labels: &SmallMap<String>) -> Result<(), Refusal> {
+    not_longer("description", description, MAX_DESCRIPTION)?;
+    at_most("labels", labels.len(), MAX_LABELS)?;
+    for (key, value) in labels.iter() {
+        not_longer("labels", key, MAX_LABEL)?;
+        not_longer(&format!("labels.{key}"), value, MAX_LABEL)?;
+    }
+    Ok(())
 }
 
 impl KernelBoot {
@@ -524,7 +450,7 @@ impl Disk {
     }
 }
 
-fn in_range<T: PartialOrd + fmt::Display>(
+pub(crate) fn in_range<T: PartialOrd + fmt::Display>(
     field: &str,
     value: T,
     least: T,
@@ -537,7 +463,7 @@ fn in_range<T: PartialOrd + fmt::Display>(
     Err(Refusal::invalid(field, value, format!("is not in {limit}")).with_limit(limit))
 }
 
-fn at_most(field: &str, count: usize, most: usize) -> Result<(), Refusal> {
+pub(crate) fn at_most(field: &str, count: usize, most: usize) -> Result<(), Refusal> {
     if count <= most {
         return Ok(());
     }
@@ -574,6 +500,15 @@ fn hypervisor_word(field: &str, word: &str) -> Result<(), Refusal> {
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
+}
+
+const fn yes() -> bool {
+    true
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+const fn is_yes(value: &bool) -> bool {
+    *value
 }
 
 const fn one() -> u16 {

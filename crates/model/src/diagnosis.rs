@@ -52,11 +52,23 @@ pub const MAX_INTERVENTIONS: usize = 100;
 pub struct SessionDiagnosis {
     /// The VM.
     pub vm: VmId,
-    /// To what: `console`.
+    /// To what: `console`, `vnc`, `exec`, `file`, `disk`.
     pub kind: String,
+    /// Who has it.
+    #[serde(default)]
+    pub caller: String,
     /// Since when.
     #[schema(value_type = String, format = DateTime)]
     pub since: Timestamp,
+    /// How many have the same thing of the same VM open, this one included.
+    #[serde(default)]
+    pub viewers: usize,
+    /// What went to the caller, in bytes.
+    #[serde(default)]
+    pub shown: u64,
+    /// What came from the caller, in bytes.
+    #[serde(default)]
+    pub typed: u64,
 }
 
 /// Something that an operator did by hand.

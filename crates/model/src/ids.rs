@@ -58,6 +58,14 @@ uuid_id! {
     TaskId
 }
 uuid_id! {
+    /// Names one network.
+    NetworkId
+}
+uuid_id! {
+    /// Names one subnet.
+    SubnetId
+}
+uuid_id! {
     /// Names one launch of one machine.
     IncarnationId
 }

@@ -6,6 +6,7 @@
 use crate::{
     Timestamp,
     ids::{IncarnationId, Revision, VmId},
+    network::Plug,
     units::Mebibytes,
 };
 use serde::{Deserialize, Serialize};
@@ -78,6 +79,12 @@ pub struct Incarnation {
     pub adopted: bool,
     /// The block node at the top of each disk, by the disk's name.
     pub block_nodes: BTreeMap<String, String>,
+    /// How many hotplug ports it has, taken and spare; absent where nobody knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ports: Option<u8>,
+    /// Its connections to networks of the host, in the order of its NICs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub plugs: Vec<Plug>,
     /// The process; absent until it exists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub process: Option<ProcessIdentity>,

@@ -94,6 +94,10 @@ name! {
     DeviceName
 }
 name! {
+    /// A network's name, unique on a host; a subnet's, unique in its network.
+    NetworkName
+}
+name! {
     /// The project (tenant) that a VM belongs to.
     ProjectName
 }

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Policy {
-    /// Start it again. One that crashes within two minutes of its start is left stopped.
+    /// Start it again. One that crashes or powers itself off within two minutes of its start is left stopped.
     Restart,
     /// Put its machine away; the VM is wanted stopped from then on.
     Stop,

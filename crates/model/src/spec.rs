@@ -1,9 +1,14 @@
 //! The wish: what somebody asked a VM to be, and what was chosen for it when it was.
 
 use crate::{
-    Timestamp, config::MacAddress, config::VmConfig, ids::Revision, ids::VmId, small_map::SmallMap,
+    Timestamp,
+    config::{MacAddress, VmConfig},
+    ids::{Revision, VmId},
+    incarnation::Incarnation,
+    small_map::SmallMap,
 };
 use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
 use utoipa::ToSchema;
 
 /// What a VM should be doing. Verbs set it; policies map facts to it.
@@ -46,6 +51,17 @@ pub struct Spec {
     pub assigned: Assigned,
 }
 
+impl Spec {
+    /// How many more devices can be plugged in: into this machine of it, where it has one, else into its
+    /// next.
+    pub fn free_ports(&self, machine: Option<&Incarnation>) -> u8 {
+        let ports = machine.and_then(|machine| machine.ports).unwrap_or(self.assigned.ports);
+        let placements = self.assigned.devices.iter().map(|(_, placement)| *placement);
+        let taken = placements.filter(|place| matches!(place, Placement::Port(at) if *at < ports));
+        u8::try_from(taken.count()).map_or(0, |taken| ports.saturating_sub(taken))
+    }
+}
+
 /// What Innkeeper chose when a VM or a device was added. It never changes while the device exists,
 /// since a guest knows its devices by it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -66,6 +82,10 @@ pub struct Assigned {
     #[serde(default, skip_serializing_if = "SmallMap::is_empty")]
     #[schema(value_type = BTreeMap<String, MacAddress>)]
     pub macs: SmallMap<MacAddress>,
+    /// The addresses that each interface's guest gets, by its name; at most one of each IP version.
+    #[serde(default, skip_serializing_if = "SmallMap::is_empty")]
+    #[schema(value_type = BTreeMap<String, Vec<String>>)]
+    pub addresses: SmallMap<Vec<IpAddr>>,
     /// The serial number of each disk, by its name.
     #[serde(default, skip_serializing_if = "SmallMap::is_empty")]
     #[schema(value_type = BTreeMap<String, String>)]

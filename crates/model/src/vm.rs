@@ -3,10 +3,12 @@
 use crate::{
     Timestamp,
     facts::{Facts, MachineState},
+    guest::GuestSystem,
     ids::{Revision, TaskId, VmId},
     incarnation::Incarnation,
     memory::MemoryImage,
     names::{DeviceName, ProjectName, VmName},
+    network::GuestAddress,
     spec::{Spec, Want},
     units::ByteSize,
 };
@@ -135,6 +137,13 @@ pub struct Vm {
     /// Its disks as they are; looked at from time to time.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub disks: Vec<DiskFacts>,
+    /// The addresses of its guest, as far as they are known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<GuestAddress>,
+    /// What its guest says of itself, where an agent in it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<GuestSystem>)]
+    pub guest: Option<Arc<GuestSystem>>,
     /// The task that stopped halfway and waits for `inn task resume` or `inn task undo`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interrupted: Option<TaskId>,

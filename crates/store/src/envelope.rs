@@ -1,4 +1,4 @@
-//! The bytes of one stored spec: how they are written, and all the ways in which they can be damaged.
+//! The bytes of one stored document: how they are written, and all the ways in which they can be damaged.
 //!
 //! ```text
 //! {
@@ -8,12 +8,14 @@
 //! }
 //! ```
 //!
+//! Under `spec` stands the document: a VM's spec, or a network.
+//!
 //! The checksum is over the text of `spec` exactly as it stands in the file, from its first brace to
 //! its last. Whoever repairs a file by hand therefore changes the spec and then the checksum; the
 //! right one is in the damage report ([`Damage::Checksum`]), since only a person can know that the
 //! text is right.
 
-use innkeeper_model::{Spec, VmId};
+use crate::document::Document;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
@@ -21,15 +23,15 @@ use sha2::{Digest, Sha256};
 /// The version of the file's shape that this binary writes, and the newest that it reads.
 const SCHEMA: u32 = 1;
 
-/// Why a stored spec cannot be used, and what a person can do about it.
+/// Why a stored document cannot be used, and what a person can do about it.
 #[derive(Debug, thiserror::Error)]
 pub enum Damage {
     /// The file cannot be read.
     #[error("the file cannot be read")]
     Unreadable(#[source] std::io::Error),
-    /// It is no JSON, or not a spec's; the source says at which line.
-    #[error("it is not readable as a stored spec")]
-    NotASpec(#[source] serde_json::Error),
+    /// It is no JSON, or not such a document's; the source says at which line.
+    #[error("it is not readable as what it should be")]
+    NotTheDocument(#[source] serde_json::Error),
     /// A newer binary wrote it.
     #[error("it has schema {found}, and this version of Innkeeper knows {SCHEMA}: use a newer one")]
     TooNew {
@@ -47,11 +49,13 @@ pub enum Damage {
         /// The checksum of the spec in the file.
         actual: String,
     },
-    /// It is another VM's spec.
-    #[error("it is the spec of {found}, under the name of another VM")]
-    OtherVm {
+    /// It is another one's.
+    #[error("it is what is stored of {kind} {found}, under the name of another")]
+    Other {
+        /// What people call such a thing.
+        kind: &'static str,
         /// The id inside the file.
-        found: VmId,
+        found: String,
     },
 }
 
@@ -69,10 +73,10 @@ struct Envelope<'a> {
     spec: &'a RawValue,
 }
 
-/// The bytes of the file that stores this spec.
-pub(crate) fn write(spec: &Spec) -> Vec<u8> {
-    let text = serde_json::to_string_pretty(spec)
-        .expect("a spec has no map with keys that are not text, and no writer that can fail");
+/// The bytes of the file that stores this document.
+pub(crate) fn write<D: Document>(document: &D) -> Vec<u8> {
+    let text = serde_json::to_string_pretty(&*document.stored())
+        .expect("a document has no map with keys that are not text, and no writer that can fail");
     // JSON text has newlines between its tokens only, never inside one, so it can be indented.
     let text = text.replace('\n', "\n  ");
     let checksum = checksum(&text);
@@ -82,12 +86,12 @@ pub(crate) fn write(spec: &Spec) -> Vec<u8> {
     .into_bytes()
 }
 
-/// The spec in these bytes, which were read from the file that is named for this VM.
-pub(crate) fn read(id: VmId, bytes: &[u8]) -> Result<Spec, Damage> {
+/// The document in these bytes, which were read from the file that is named for this id.
+pub(crate) fn read<D: Document>(id: D::Id, bytes: &[u8]) -> Result<D, Damage> {
     let envelope: Envelope<'_> = match serde_json::from_slice(bytes) {
         Ok(envelope) => envelope,
         // A newer schema may have another shape, and should be called newer rather than unreadable.
-        Err(error) => return Err(newer(bytes).unwrap_or(Damage::NotASpec(error))),
+        Err(error) => return Err(newer(bytes).unwrap_or(Damage::NotTheDocument(error))),
     };
     if envelope.schema > SCHEMA {
         return Err(Damage::TooNew { found: envelope.schema });
@@ -96,11 +100,11 @@ pub(crate) fn read(id: VmId, bytes: &[u8]) -> Result<Spec, Damage> {
     if envelope.checksum != actual {
         return Err(Damage::Checksum { written: envelope.checksum, actual });
     }
-    let spec: Spec = serde_json::from_str(envelope.spec.get()).map_err(Damage::NotASpec)?;
-    if spec.id != id {
-        return Err(Damage::OtherVm { found: spec.id });
+    let document: D = serde_json::from_str(envelope.spec.get()).map_err(Damage::NotTheDocument)?;
+    if document.id() != id {
+        return Err(Damage::Other { kind: D::KIND, found: document.id().to_string() });
     }
-    Ok(spec)
+    Ok(document.stored().into_owned())
 }
 
 fn newer(bytes: &[u8]) -> Option<Damage> {

@@ -2,11 +2,11 @@
 
 use crate::{
     atomic::{WriteFailed, sync_folder, temporary_name, write_unsynced},
+    document::DocumentId,
+    documents::StoreFailed,
     harm,
-    specs::StoreFailed,
     stamps::Stamps,
 };
-use innkeeper_model::VmId;
 use std::{
     collections::BTreeMap,
     fs::{self, File},
@@ -24,32 +24,38 @@ const MAX_OPEN: usize = 256;
 /// How many syncs wait at once. The file system takes what waits at the same time in one go.
 const SYNCERS: usize = 4;
 
-/// Changes that wait, the last one of each VM.
-#[derive(Debug, Default)]
-pub(crate) struct WriteBehind(Mutex<BTreeMap<VmId, Change>>);
+/// Changes that wait, the last one of each document.
+#[derive(Debug)]
+pub(crate) struct WriteBehind<I>(Mutex<BTreeMap<I, Change>>);
 
 /// A change on its way.
-struct Prepared<'a> {
-    id: VmId,
+struct Prepared<'a, I> {
+    id: I,
     change: &'a Change,
     /// The new file, not in its place yet.
     new: Option<(PathBuf, File)>,
 }
 
-impl WriteBehind {
+impl<I> Default for WriteBehind<I> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<I: DocumentId> WriteBehind<I> {
     /// Adds a change, in place of one that waits.
-    pub(crate) fn put(&self, id: VmId, change: Change) {
+    pub(crate) fn put(&self, id: I, change: Change) {
         self.changes().insert(id, change);
     }
 
     /// Drops a change that something newer has overtaken. Once this has returned it is in its place,
     /// or will never be.
-    pub(crate) fn forget(&self, id: VmId) {
+    pub(crate) fn forget(&self, id: I) {
         self.changes().remove(&id);
     }
 
     /// The change that waits.
-    pub(crate) fn get(&self, id: VmId) -> Option<Change> {
+    pub(crate) fn get(&self, id: I) -> Option<Change> {
         self.changes().get(&id).cloned()
     }
 
@@ -57,10 +63,10 @@ impl WriteBehind {
     pub(crate) fn sync(
         &self,
         folder: &Path,
-        stamps: &Stamps,
-        file: impl Fn(VmId) -> PathBuf,
+        stamps: &Stamps<I>,
+        file: impl Fn(I) -> PathBuf,
     ) -> Result<(), StoreFailed> {
-        let waiting: Vec<(VmId, Change)> =
+        let waiting: Vec<(I, Change)> =
             self.changes().iter().map(|(id, change)| (*id, Arc::clone(change))).collect();
         if waiting.is_empty() {
             return Ok(());
@@ -93,8 +99,8 @@ impl WriteBehind {
     /// Under the lock, so that what was forgotten meanwhile does not take the place of what is newer.
     fn put_in_place(
         &self,
-        prepared: &Prepared<'_>,
-        stamps: &Stamps,
+        prepared: &Prepared<'_, I>,
+        stamps: &Stamps<I>,
         file: &Path,
     ) -> io::Result<()> {
         let Prepared { id, change, new } = prepared;
@@ -118,13 +124,13 @@ impl WriteBehind {
         }
     }
 
-    fn changes(&self) -> MutexGuard<'_, BTreeMap<VmId, Change>> {
+    fn changes(&self) -> MutexGuard<'_, BTreeMap<I, Change>> {
         // A map of whole changes is whole after any panic.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Drop for Prepared<'_> {
+impl<I> Drop for Prepared<'_, I> {
     fn drop(&mut self) {
         if let Some((new, _)) = &self.new {
             // Most often it has its place, and is not there any more.
@@ -134,10 +140,10 @@ impl Drop for Prepared<'_> {
 }
 
 /// Writes the new files, then syncs them.
-fn prepare<'a>(
+fn prepare<'a, I: DocumentId>(
     folder: &Path,
-    changes: &'a [(VmId, Change)],
-) -> Vec<(Prepared<'a>, io::Result<()>)> {
+    changes: &'a [(I, Change)],
+) -> Vec<(Prepared<'a, I>, io::Result<()>)> {
     let mut all: Vec<_> = changes.iter().map(|(id, change)| write(folder, *id, change)).collect();
     thread::scope(|scope| {
         for some in all.chunks_mut(changes.len().div_ceil(SYNCERS)) {
@@ -147,7 +153,7 @@ fn prepare<'a>(
     all
 }
 
-fn write<'a>(folder: &Path, id: VmId, change: &'a Change) -> (Prepared<'a>, io::Result<()>) {
+fn write<'a, I>(folder: &Path, id: I, change: &'a Change) -> (Prepared<'a, I>, io::Result<()>) {
     let mut prepared = Prepared { id, change, new: None };
     let Some(bytes) = &**change else { return (prepared, Ok(())) };
     let new = folder.join(temporary_name());
@@ -157,7 +163,7 @@ fn write<'a>(folder: &Path, id: VmId, change: &'a Change) -> (Prepared<'a>, io::
     (prepared, written)
 }
 
-fn sync((prepared, result): &mut (Prepared<'_>, io::Result<()>)) {
+fn sync<I>((prepared, result): &mut (Prepared<'_, I>, io::Result<()>)) {
     if let (Some((_, file)), Ok(())) = (&prepared.new, &result) {
         *result = file.sync_data();
     }

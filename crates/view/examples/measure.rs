@@ -4,8 +4,10 @@
 
 use bytes::Bytes;
 use innkeeper_model::{
-    Facts, MachineState, Revision, Spec, Timestamp, VmConfig, VmId, Want,
+    Facts, MachineState, Network, NetworkConfig, NetworkId, Revision, Spec, Subnet, SubnetConfig,
+    SubnetId, Timestamp, VmConfig, VmId, Want,
     config::{Disk, DiskKind, MacAddress, Nic},
+    network::{NetworkFacts, Reservation},
     spec::Placement,
 };
 use innkeeper_view::{Batch, Delivery, EncodingSlot, Update, View, ViewOptions};
@@ -26,6 +28,7 @@ async fn main() {
     barriers(&view, &ids, 1).await;
     barriers(&view, &ids, 64).await;
     diffs(&view, &ids).await;
+    networks(&view).await;
     for readers in [0, 500] {
         feed(&view, &ids, readers).await;
     }
@@ -97,6 +100,52 @@ async fn diffs(view: &View, ids: &[VmId]) {
         Update::VmSpec(Arc::new(spec))
     };
     diff(view, "a spec", ids.iter().map(edited).collect()).await;
+}
+
+/// A network that keeps ten thousand addresses: what a change of it costs, and what there is of it.
+async fn networks(view: &View) {
+    const COUNT: u32 = 200;
+    let mut network = network(10_000);
+    let id = network.id;
+    let started = Instant::now();
+    for n in 0..COUNT {
+        network.revision = Revision(n.into());
+        network.subnets[0].reservations.rotate_left(1);
+        barrier(view, vec![Update::Network(Arc::new(network.clone()))]).await;
+    }
+    println!("a network with 10,000 reservations, changed    {:?}", started.elapsed() / COUNT);
+    let started = Instant::now();
+    for n in 0..COUNT {
+        let facts = NetworkFacts { mtu: Some(n), ..NetworkFacts::default() };
+        barrier(view, vec![Update::NetworkFacts { id, facts }]).await;
+    }
+    println!("  its facts, changed                           {:?}", started.elapsed() / COUNT);
+    network.subnets[0].reservations.pop();
+    network.revision = Revision(COUNT.into());
+    diff(view, "such a network", vec![Update::Network(Arc::new(network))]).await;
+}
+
+fn network(reserved: u32) -> Network {
+    let reservation = |n: u32| Reservation {
+        address: std::net::Ipv4Addr::from((10 << 24) + n).into(),
+        mac: None,
+        name: Some(format!("host-{n}").parse().expect("a name")),
+    };
+    let now = Timestamp::now();
+    Network {
+        id: NetworkId::new(),
+        revision: Revision(1),
+        created: now,
+        updated: now,
+        config: NetworkConfig::new("lan".parse().expect("a name")),
+        bridge: "inn0".parse().expect("a name"),
+        subnets: vec![Subnet {
+            id: SubnetId::new(),
+            config: SubnetConfig::new("10.0.0.0/16".parse().expect("a range")),
+            reservations: (2..2 + reserved).map(reservation).collect(),
+        }],
+        facts: NetworkFacts::default(),
+    }
 }
 
 /// What the first reader of a batch pays for all: comparing and encoding.
@@ -217,11 +266,7 @@ fn spec(id: VmId, n: usize) -> Spec {
         .map(|(key, value)| (key, value.into()))
         .into();
     config.disks = ["root", "data"].map(disk).into();
-    config.nics.push(Nic {
-        name: "net0".parse().expect("a name"),
-        network: Default::default(),
-        mac: None,
-    });
+    config.nics.push(Nic::new("net0".parse().expect("a name")));
     let mut assigned = innkeeper_model::Assigned {
         machine: "pc-q35-10.0".into(),
         cpu_model: "x86-64-v2-AES".into(),

@@ -1,6 +1,6 @@
 //! The diff: which fields of a record changed.
 
-use innkeeper_model::{FieldChange, Host, Image, Revision, Task, Vm};
+use innkeeper_model::{FieldChange, Host, Image, Revision, ShownNetwork, Task, Vm};
 use serde::Serialize;
 use serde_json::Value;
 use std::sync::Arc;
@@ -8,13 +8,17 @@ use std::sync::Arc;
 /// Which fields differ between two documents, as paths from the top.
 ///
 /// Objects are compared member by member and arrays element by element, by index; anything else that
-/// differs is replaced whole. Applied in the order they are listed, the changes turn `old` into
+/// differs is replaced whole, and so is a long array of which more changed than it has elements, as
+/// when one came in at its front. Applied in the order they are listed, the changes turn `old` into
 /// `new`: elements that an array lost are listed last first. Equal documents give an empty list.
 pub fn diff(old: &Value, new: &Value) -> Vec<FieldChange> {
     let mut walk = Walk::default();
     walk.compare(old, new);
     walk.changes
 }
+
+/// Up to this many changes in one array are always listed one by one.
+const LONG: usize = 64;
 
 #[derive(Default)]
 struct Walk {
@@ -35,16 +39,26 @@ impl Walk {
                     }
                 }
             }
-            (Value::Array(old), Value::Array(new)) => {
-                for (index, new) in new.iter().enumerate() {
-                    self.member(&index.to_string(), old.get(index), Some(new));
-                }
-                for (index, old) in old.iter().enumerate().skip(new.len()).rev() {
-                    self.member(&index.to_string(), Some(old), None);
+            (Value::Array(old_elements), Value::Array(new_elements)) => {
+                let listed = self.changes.len();
+                self.elements(old_elements, new_elements);
+                let most = old_elements.len().max(new_elements.len()).max(LONG);
+                if self.changes.len() - listed > most {
+                    self.changes.truncate(listed);
+                    self.report(Some(old), Some(new));
                 }
             }
             _ if old != new => self.report(Some(old), Some(new)),
             _ => {}
+        }
+    }
+
+    fn elements(&mut self, old: &[Value], new: &[Value]) {
+        for (index, new) in new.iter().enumerate() {
+            self.member(&index.to_string(), old.get(index), Some(new));
+        }
+        for (index, old) in old.iter().enumerate().skip(new.len()).rev() {
+            self.member(&index.to_string(), Some(old), None);
         }
     }
 
@@ -87,6 +101,13 @@ impl FieldsOf for Vm {
             incarnation: unshared(&self.incarnation, &other.incarnation),
             ..self.clone()
         }
+    }
+}
+
+/// Its revision counts edits, as a spec's does.
+impl FieldsOf for ShownNetwork {
+    fn reduced(&self, _: &Self) -> Self {
+        self.clone()
     }
 }
 

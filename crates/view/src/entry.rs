@@ -6,8 +6,8 @@
 
 use crate::diff::{self, FieldsOf, unshared};
 use innkeeper_model::{
-    Action, Change, Host, HypervisorEvent, Image, Position, ResourceKind, Revision, Task,
-    TaskLogLine, Timestamp, Vm, task::TaskStep,
+    Action, Change, Host, HypervisorEvent, Image, Position, ResourceKind, Revision, ShownNetwork,
+    Task, TaskLogLine, Timestamp, Vm, task::TaskStep,
 };
 use serde::Serialize;
 use std::sync::Arc;
@@ -32,6 +32,8 @@ pub enum Subject {
     Task(Transition<Task>),
     /// An image.
     Image(Transition<Image>),
+    /// A network, without the list of what its subnets keep, so that the feed need not remember it.
+    Network(Transition<ShownNetwork>),
     /// The host.
     Host(Transition<Host>),
     /// Nothing changed; the hypervisor reported something.
@@ -97,6 +99,11 @@ impl Entry {
             Subject::Image(transition) => {
                 self.transition(ResourceKind::Image, transition, |image| {
                     (image.name.to_string(), Some(image.name.to_string()))
+                })
+            }
+            Subject::Network(transition) => {
+                self.transition(ResourceKind::Network, transition, |network| {
+                    (network.id.to_string(), Some(network.config.name.to_string()))
                 })
             }
             Subject::Host(transition) => self.transition(ResourceKind::Host, transition, |host| {
@@ -169,6 +176,7 @@ impl Entry {
             ) => weight_of_task(task),
             Subject::Task(Transition::Created(_)) => 0,
             Subject::Image(transition) => weight_before(transition),
+            Subject::Network(transition) => weight_before(transition),
             Subject::Host(transition) => weight_before(transition),
             Subject::Event { event, .. } => event.name.len() + json_length(&event.data),
             Subject::Vm(Transition::Created(_)) => 0,
@@ -183,7 +191,9 @@ fn weight_of_vm(vm: &Vm, after: Option<&Vm>) -> usize {
     let texts = vm.name.as_str().len()
         + vm.project.as_str().len()
         + vm.problem.as_ref().map_or(0, String::len);
-    size_of::<Vm>() + texts + json_length(&spec) + json_length(&incarnation)
+    let guest = unshared(&vm.guest, after.map_or(&None, |after| &after.guest));
+    let addresses = size_of_val(&*vm.addresses) + json_length(&guest);
+    size_of::<Vm>() + texts + addresses + json_length(&spec) + json_length(&incarnation)
 }
 
 /// Without encoding it: most changes are tasks', a dozen an operation.

@@ -45,7 +45,7 @@ mod writer;
 pub use batch::Batch;
 pub use diff::diff;
 pub use entry::{Entry, Subject, Transition};
-pub use lookup::{Lookup, MAX_CANDIDATES};
+pub use lookup::{Lookup, MAX_CANDIDATES, SubnetOf};
 pub use record::{EncodingSlot, Record};
 pub use snapshot::Snapshot;
 pub use subscription::{Delivery, Subscription};

@@ -1,4 +1,6 @@
-//! Finding a VM by what a person typed.
+//! Finding something by what a person typed: a VM here, networks and subnets beside.
+
+mod networks;
 
 use crate::{entry::Transition, record::Record, snapshot::Snapshot};
 use imbl::OrdSet;
@@ -6,18 +8,20 @@ use innkeeper_model::{ProjectName, Vm, VmId};
 use std::{collections::BTreeSet, sync::Arc};
 use uuid::Uuid;
 
+pub use networks::SubnetOf;
+
 /// The most candidates that an ambiguous lookup lists.
 pub const MAX_CANDIDATES: usize = 10;
 
 /// What a lookup found.
 #[derive(Debug)]
-pub enum Lookup {
-    /// Exactly one VM.
-    Found(Arc<Record<Vm>>),
-    /// No VM.
+pub enum Lookup<T = Record<Vm>> {
+    /// Exactly one.
+    Found(Arc<T>),
+    /// None.
     None,
     /// More than one, of which these are the first [`MAX_CANDIDATES`], oldest first.
-    Ambiguous(Vec<Arc<Record<Vm>>>),
+    Ambiguous(Vec<Arc<T>>),
 }
 
 impl Snapshot {

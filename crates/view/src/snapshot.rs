@@ -3,7 +3,8 @@
 use crate::{lookup::Names, record::Record, uids::Uids};
 use imbl::OrdMap;
 use innkeeper_model::{
-    Host, Image, ImageName, Position, ProjectName, Revision, Task, TaskId, Vm, VmId, VmName,
+    Host, Image, ImageName, Network, NetworkId, NetworkName, Position, ProjectName, Revision,
+    SubnetId, Task, TaskId, Vm, VmId, VmName, network::Subnet,
 };
 use std::sync::Arc;
 use uuid::Uuid;
@@ -20,6 +21,8 @@ pub struct Snapshot {
     pub tasks: OrdMap<TaskId, Arc<Record<Task>>>,
     /// The images, by name.
     pub images: OrdMap<ImageName, Arc<Record<Image>>>,
+    /// The networks, oldest first.
+    pub networks: OrdMap<NetworkId, Arc<Record<Network>>>,
     /// The host; all zero, at revision zero, until somebody has described it.
     pub host: Arc<Record<Host>>,
     pub(crate) names: Names,
@@ -34,6 +37,7 @@ impl Snapshot {
             vms: OrdMap::new(),
             tasks: OrdMap::new(),
             images: OrdMap::new(),
+            networks: OrdMap::new(),
             host: Arc::new(Record::new(Arc::new(Host::default()))),
             names: Names::default(),
             uids: Uids::default(),
@@ -51,5 +55,23 @@ impl Snapshot {
     pub fn vm_named(&self, project: &ProjectName, name: &VmName) -> Option<&Arc<Record<Vm>>> {
         let id = self.names.exact(name.as_str(), Some(project)).next()?;
         self.vms.get(&id)
+    }
+
+    /// The network that has this name.
+    pub fn network_named(&self, name: &NetworkName) -> Option<&Arc<Record<Network>>> {
+        // A host has a handful of them.
+        self.networks.values().find(|network| network.config.name == *name)
+    }
+
+    /// The subnet that has this id, and the network that it is on.
+    pub fn subnet(&self, id: SubnetId) -> Option<(&Arc<Record<Network>>, &Subnet)> {
+        self.subnets().find(|(_, subnet)| subnet.id == id)
+    }
+
+    /// All subnets, each with the network that it is on: by network, in the order they were made.
+    pub fn subnets(&self) -> impl Iterator<Item = (&Arc<Record<Network>>, &Subnet)> {
+        self.networks
+            .values()
+            .flat_map(|network| network.subnets.iter().map(move |subnet| (network, subnet)))
     }
 }

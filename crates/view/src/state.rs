@@ -8,8 +8,9 @@ use crate::{
     update::Update,
 };
 use innkeeper_model::{
-    Facts, Host, HypervisorEvent, Image, ImageName, MachineState, ProjectName, Revision, Spec,
-    Task, TaskId, Timestamp, Vm, VmId, VmName, VmState, config::CloudInit,
+    Facts, GuestAddress, GuestSystem, Host, HypervisorEvent, Image, ImageName, MachineState,
+    Network, NetworkId, ProjectName, Revision, ShownNetwork, Spec, Task, TaskId, Timestamp, Vm,
+    VmId, VmName, VmState, config::CloudInit, network::AddressSource, network::NetworkFacts,
 };
 use std::{collections::BTreeSet, sync::Arc};
 use uuid::Uuid;
@@ -41,13 +42,24 @@ impl State {
                 changes.quarantine(id, name, project, problem)
             }
             Update::VmRemoved(id) => changes.remove_vm(id),
-            Update::VmFacts { id, facts } => changes.edit_vm(id, |vm| vm.facts = facts),
+            Update::VmFacts { id, facts } => changes.edit_vm(id, |vm| {
+                vm.facts = facts;
+                if !vm.is_on() {
+                    put_guest(vm, None, Vec::new());
+                }
+            }),
             Update::VmIncarnation { id, incarnation } => {
                 changes.edit_vm(id, |vm| vm.incarnation = incarnation);
             }
             Update::VmMemory { id, memory } => changes.edit_vm(id, |vm| vm.memory = memory),
             Update::VmDumped { id, dumped } => changes.edit_vm(id, |vm| vm.dumped = dumped),
             Update::VmDisks { id, disks } => changes.edit_vm(id, |vm| vm.disks = disks),
+            Update::VmAddresses { id, addresses } => {
+                changes.edit_vm(id, |vm| put_addresses(vm, addresses));
+            }
+            Update::VmGuest { id, guest, addresses } => {
+                changes.edit_vm(id, |vm| put_guest(vm, guest, addresses));
+            }
             Update::VmInterrupted { id, task } => changes.edit_vm(id, |vm| vm.interrupted = task),
             Update::VmProblem { id, problem } => changes.edit_vm(id, |vm| {
                 if vm.spec.is_some() {
@@ -60,8 +72,29 @@ impl State {
             Update::TaskForgotten(id) => changes.forget_task(id),
             Update::Image(image) => changes.put_image(image),
             Update::ImageRemoved(name) => changes.remove_image(&name),
+            Update::Network(network) => changes.wish_network(network),
+            Update::NetworkFacts { id, facts } => changes.find_network(id, facts),
+            Update::NetworkRemoved(id) => changes.remove_network(id),
             Update::Host(host) => changes.put_host(host),
         }
+    }
+}
+
+/// Those that the agent told stay, behind what is known without it.
+fn put_addresses(vm: &mut Vm, mut addresses: Vec<GuestAddress>) {
+    let told = vm.addresses.iter().filter(|known| known.source == AddressSource::Agent);
+    let told: Vec<_> = told.filter(|known| !addresses.contains(known)).cloned().collect();
+    addresses.extend(told);
+    vm.addresses = addresses;
+}
+
+/// Of a VM without a machine, no agent tells anything.
+fn put_guest(vm: &mut Vm, guest: Option<Arc<GuestSystem>>, addresses: Vec<GuestAddress>) {
+    vm.addresses.retain(|known| known.source != AddressSource::Agent);
+    vm.guest = None;
+    if vm.is_on() {
+        vm.addresses.extend(addresses);
+        vm.guest = guest;
     }
 }
 
@@ -207,6 +240,49 @@ impl Applying<'_> {
         }
     }
 
+    // networks
+
+    fn wish_network(&mut self, network: Arc<Network>) {
+        let mut network = Arc::unwrap_or_clone(network);
+        network.facts = match self.state.snapshot.networks.get(&network.id) {
+            Some(known) => known.facts.clone(),
+            None => NetworkFacts::default(),
+        };
+        self.put_network(network);
+    }
+
+    fn find_network(&mut self, id: NetworkId, facts: NetworkFacts) {
+        match self.state.snapshot.networks.get(&id) {
+            None => tracing::debug!(network = %id, "facts came of a network that is not known"),
+            // Compared before the record is copied: most of what is asked again is as it was.
+            Some(known) if known.facts == facts => {}
+            Some(known) => {
+                let network = Network { facts, ..Network::clone(known) };
+                self.put_network(network);
+            }
+        }
+    }
+
+    /// The record keeps its own revision: it counts edits, and is what they are compared with.
+    fn put_network(&mut self, network: Network) {
+        let networks = &mut self.state.snapshot.networks;
+        let known = networks.get(&network.id);
+        if known.is_some_and(|known| **known.value() == network) {
+            return;
+        }
+        let before = known.map(|known| Arc::new(ShownNetwork::from(&***known)));
+        let transition = Transition::to(before, Arc::new(ShownNetwork::from(&network)));
+        networks.insert(network.id, Arc::new(Record::new(Arc::new(network))));
+        self.change(Subject::Network(transition));
+    }
+
+    fn remove_network(&mut self, id: NetworkId) {
+        if let Some(record) = self.state.snapshot.networks.remove(&id) {
+            let last = Arc::new(ShownNetwork::from(&**record));
+            self.change(Subject::Network(Transition::Deleted(last)));
+        }
+    }
+
     // images and the host
 
     fn put_image(&mut self, image: Image) {
@@ -270,6 +346,8 @@ fn new_vm(id: VmId, name: VmName, project: ProjectName) -> Vm {
         incarnation: None,
         memory: None,
         dumped: None,
+        addresses: Vec::new(),
+        guest: None,
         disks: Vec::new(),
         interrupted: None,
     }

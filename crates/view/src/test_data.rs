@@ -3,8 +3,10 @@
 
 use crate::{Batch, Delivery, Snapshot, Update};
 use innkeeper_model::{
-    Action, Change, Facts, FieldChange, MachineState, ResourceKind, Revision, Spec, Task, TaskId,
-    TaskState, Timestamp, VmConfig, VmId, Want,
+    Action, Change, Facts, FieldChange, MachineState, Network, NetworkConfig, NetworkId,
+    ResourceKind, Revision, ShownNetwork, Spec, SubnetConfig, SubnetId, Task, TaskId, TaskState,
+    Timestamp, VmConfig, VmId, Want,
+    network::{NetworkFacts, Reservation, Subnet},
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -77,6 +79,34 @@ pub(crate) fn task(n: u128, state: TaskState) -> Task {
     }
 }
 
+pub(crate) fn network_id(n: u128) -> NetworkId {
+    NetworkId::from_uuid(Uuid::from_u128(n))
+}
+
+pub(crate) fn network(n: u128, name: &str) -> Network {
+    Network {
+        id: network_id(n),
+        revision: Revision(1),
+        created: second(0),
+        updated: second(0),
+        config: NetworkConfig::new(name.parse().unwrap()),
+        bridge: "inn0".parse().unwrap(),
+        subnets: Vec::new(),
+        facts: NetworkFacts::default(),
+    }
+}
+
+pub(crate) fn subnet(n: u128, range: &str) -> Subnet {
+    let config = SubnetConfig::new(range.parse().unwrap());
+    Subnet { id: SubnetId::from_uuid(Uuid::from_u128(n)), config, reservations: Vec::new() }
+}
+
+/// The reservation of the n-th address of 10.0.0.0.
+pub(crate) fn reservation(n: u32) -> Reservation {
+    let address = std::net::Ipv4Addr::from((10 << 24) + n).into();
+    Reservation { address, mac: None, name: Some(format!("host-{n}").parse().unwrap()) }
+}
+
 /// Applies what [`crate::diff`] found.
 pub(crate) fn apply_changes(document: &mut Value, changes: &[FieldChange]) {
     for FieldChange { path, new, .. } in changes {
@@ -124,6 +154,9 @@ impl Picture {
         for (name, image) in &snapshot.images {
             picture.put(ResourceKind::Image, name, &**image.value());
         }
+        for (id, network) in &snapshot.networks {
+            picture.put(ResourceKind::Network, id, &ShownNetwork::from(&***network));
+        }
         if snapshot.host.revision > Revision::default() {
             picture.put(ResourceKind::Host, &snapshot.host.name, &**snapshot.host.value());
         }
@@ -157,7 +190,9 @@ impl Picture {
                 assert_ne!(change.changes, [], "a modification of nothing");
                 let object = self.0.get_mut(&key).expect("modified before it was created");
                 apply_changes(object, &change.changes);
-                object["revision"] = change.revision.0.into();
+                if change.kind != ResourceKind::Network {
+                    object["revision"] = change.revision.0.into();
+                }
             }
             Action::Delete => {
                 self.0.remove(&key).expect("deleted before it was created");

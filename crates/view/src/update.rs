@@ -1,15 +1,17 @@
 //! What the engine and the drivers tell the view.
 
 use innkeeper_model::{
-    DiskFacts, Facts, Host, HypervisorEvent, Image, ImageName, Incarnation, MemoryImage,
-    ProjectName, Spec, Task, TaskId, Timestamp, VmId, VmName,
+    DiskFacts, Facts, GuestAddress, GuestSystem, Host, HypervisorEvent, Image, ImageName,
+    Incarnation, MemoryImage, Network, NetworkId, ProjectName, Spec, Task, TaskId, Timestamp, VmId,
+    VmName, network::NetworkFacts,
 };
 use std::sync::Arc;
 
 /// One thing to apply. One that changes nothing makes no revision and no change in the feed.
 ///
-/// The revisions in what is posted do not matter: the writer sets them. What is said of a VM that
-/// the view does not know is dropped, since it was removed meanwhile.
+/// The revisions in what is posted do not matter, but for a spec's and a network's, which count edits:
+/// the writer sets them. What is said of a VM or a network that the view does not know is dropped, since
+/// it was removed meanwhile.
 #[derive(Debug, Clone)]
 pub enum Update {
     /// A wish: a VM as it is stored now. The view forgets the texts of its secrets.
@@ -62,6 +64,23 @@ pub enum Update {
         /// Those that have a file of their own.
         disks: Vec<DiskFacts>,
     },
+    /// The addresses that are kept for a VM's guest, or that it took up by DHCP, in the order in which they
+    /// are to be shown. Those that its agent told come after them, and stay.
+    VmAddresses {
+        /// The VM.
+        id: VmId,
+        /// All that are known.
+        addresses: Vec<GuestAddress>,
+    },
+    /// What the agent in a VM's guest told; forgotten with the VM's machine, and dropped when there is none.
+    VmGuest {
+        /// The VM.
+        id: VmId,
+        /// What it is, if it told.
+        guest: Option<Arc<GuestSystem>>,
+        /// All addresses that it told, with that as their source.
+        addresses: Vec<GuestAddress>,
+    },
     /// The task that stopped halfway and waits for a person; `None` when it does not any more.
     VmInterrupted {
         /// The VM.
@@ -99,6 +118,17 @@ pub enum Update {
     Image(Image),
     /// An image is gone.
     ImageRemoved(ImageName),
+    /// A wish: a network as it is stored now. The facts in it are not looked at: the view keeps its own.
+    Network(Arc<Network>),
+    /// What there is of a network now.
+    NetworkFacts {
+        /// The network.
+        id: NetworkId,
+        /// All that is known.
+        facts: NetworkFacts,
+    },
+    /// A network is gone.
+    NetworkRemoved(NetworkId),
     /// The host as it is now.
     Host(Host),
 }

@@ -34,6 +34,23 @@ fn elements_are_compared_by_index_and_lost_ones_listed_last_first() {
 }
 
 #[test]
+fn a_long_list_that_shifted_is_replaced_whole_and_one_of_which_little_changed_is_not() {
+    let lease = |n: u32| json!({"address": n, "mac": n, "expires": 0});
+    let leases = |ns: std::ops::Range<u32>| json!({"leases": ns.map(lease).collect::<Vec<_>>()});
+    let shifted = diff(&leases(1..200), &leases(0..200));
+    let [change] = &shifted[..] else { panic!("{} changes", shifted.len()) };
+    assert_eq!(change.path, ["leases"]);
+    let grown = diff(&leases(0..199), &leases(0..200));
+    let [change] = &grown[..] else { panic!("{} changes", grown.len()) };
+    assert_eq!(change.path, ["leases", "199"]);
+    for (old, new) in [(0..200, 1..200), (1..200, 0..200), (0..70, 3..9), (5..80, 0..9)] {
+        let mut document = leases(old.clone());
+        apply_changes(&mut document, &diff(&leases(old), &leases(new.clone())));
+        assert_eq!(document, leases(new));
+    }
+}
+
+#[test]
 fn values_of_another_kind_are_replaced_whole() {
     check(
         json!({"boot": {"firmware": "bios"}}),

@@ -1,6 +1,13 @@
 use super::*;
-use crate::test_data::{facts, resets, second, spec, task, task_id, vm_id, wish};
-use innkeeper_model::{MachineState, Secret, TaskState, config::CloudInit};
+use crate::test_data::{
+    facts, network, network_id, reservation, resets, second, spec, subnet, task, task_id, vm_id,
+    wish,
+};
+use innkeeper_model::{
+    GuestAddress, GuestSystem, MachineState, Secret, TaskState,
+    config::CloudInit,
+    network::{AddressSource, DhcpState},
+};
 use serde_json::json;
 
 /// A state, and what it told the feed last.
@@ -177,4 +184,114 @@ fn a_renamed_vm_is_found_by_its_new_name_only() {
         snapshot.vm_named(&ProjectName::default(), &name.parse().unwrap()).is_some()
     };
     assert_eq!((found("web"), found("db")), (false, true));
+}
+
+#[test]
+fn a_network_keeps_its_facts_and_its_own_revision() {
+    let mut state = state();
+    let wish = |revision, mtu| {
+        let mut network = network(1, "lan");
+        network.revision = Revision(revision);
+        network.config.mtu = mtu;
+        // What comes with a wish is no fact.
+        network.facts.problem = Some("made up".into());
+        Update::Network(Arc::new(network))
+    };
+    let facts = |up| Update::NetworkFacts {
+        id: network_id(1),
+        facts: NetworkFacts { up, dhcp: Some(DhcpState::Running), ..NetworkFacts::default() },
+    };
+    assert_eq!(state.apply(facts(true)), json!([]), "of an unknown network");
+    assert_eq!(state.apply(wish(1, None)), json!([["create", "1"]]));
+    assert_eq!(state.apply(wish(1, None)), json!([]));
+    assert_eq!(state.apply(facts(true)), json!([["modify", "1"]]));
+    assert_eq!(state.apply(facts(true)), json!([]));
+    assert_eq!(state.apply(wish(2, Some(9000))), json!([["modify", "1"]]));
+    let paths: Vec<_> =
+        state.entries[0].to_change().changes.into_iter().map(|c| c.path.join(".")).collect();
+    assert_eq!(paths, ["config.mtu", "revision"]);
+    let network = &state.state.snapshot.networks[&network_id(1)];
+    assert_eq!((network.revision, network.facts.up), (Revision(2), true));
+    assert_eq!(network.facts.problem, None);
+    assert_eq!(state.apply(Update::NetworkRemoved(network_id(1))), json!([["delete", "1"]]));
+    assert_eq!(state.entries[0].to_change().name.as_deref(), Some("lan"));
+    assert_eq!(state.apply(Update::NetworkRemoved(network_id(1))), json!([]));
+}
+
+#[test]
+fn ten_thousand_reservations_are_a_number_in_the_feed_and_weigh_nothing_there() {
+    let mut state = state();
+    let mut weights = Vec::new();
+    for (revision, reserved) in [(1, 0), (2, 10_000), (3, 9_999)] {
+        let mut network = network(1, "lan");
+        network.revision = Revision(revision);
+        network.subnets = vec![subnet(7, "10.0.0.0/16")];
+        network.subnets[0].reservations = (0..reserved).map(reservation).collect();
+        state.apply(Update::Network(Arc::new(network)));
+        weights.push(state.entries[0].weight());
+    }
+    let change = state.entries[0].to_change();
+    assert_eq!(
+        json!(change.changes),
+        json!([
+            {"path": ["revision"], "old": 2, "new": 3},
+            {"path": ["subnets", "0", "reserved"], "old": 10_000, "new": 9_999},
+        ])
+    );
+    assert!(weights.iter().all(|weight| *weight < 2000), "{weights:?}");
+    let network = &state.state.snapshot.networks[&network_id(1)];
+    assert_eq!(network.subnets[0].reservations.len(), 9_999);
+}
+
+#[test]
+fn what_an_agent_told_stays_while_other_addresses_change_and_goes_with_the_machine() {
+    let mut state = state();
+    state.apply(wish(1, "web"));
+    let address =
+        |last, source| GuestAddress { nic: None, address: [10, 0, 0, last].into(), source };
+    let kept = |last| Update::VmAddresses {
+        id: vm_id(1),
+        addresses: vec![address(last, AddressSource::Lease)],
+    };
+    let told = || Update::VmGuest {
+        id: vm_id(1),
+        guest: Some(Arc::new(GuestSystem { os: Some("x".into()), ..GuestSystem::default() })),
+        addresses: vec![address(9, AddressSource::Agent)],
+    };
+    let last = |state: &Subjected| -> Vec<String> {
+        state.vm(1).addresses.iter().map(|known| known.address.to_string()).collect()
+    };
+    assert_eq!(state.apply(told()), json!([]), "it has no machine");
+    state.apply(facts(1, MachineState::Running));
+    state.apply(told());
+    state.apply(kept(1));
+    state.apply(kept(2));
+    assert_eq!(last(&state), ["10.0.0.2", "10.0.0.9"]);
+    assert_eq!(state.apply(told()), json!([]), "nothing new");
+    state.apply(facts(1, MachineState::Absent));
+    assert_eq!(last(&state), ["10.0.0.2"]);
+    assert!(state.vm(1).guest.is_none());
+}
+
+#[test]
+fn the_addresses_of_a_guest_are_part_of_its_vm() {
+    let mut state = state();
+    let told = |last| Update::VmAddresses {
+        id: vm_id(1),
+        addresses: vec![GuestAddress {
+            nic: Some("net0".parse().unwrap()),
+            address: [10, 0, 0, last].into(),
+            source: AddressSource::Reservation,
+        }],
+    };
+    assert_eq!(state.apply(told(2)), json!([]), "of an unknown VM");
+    state.apply(wish(1, "web"));
+    let bare = state.entries[0].weight();
+    assert_eq!(state.apply(told(2)), json!([["modify", "1"]]));
+    assert_eq!(state.apply(told(2)), json!([]));
+    assert_eq!(state.vm(1).addresses.len(), 1);
+    assert_eq!(state.apply(told(3)), json!([["modify", "1"]]));
+    assert!(state.entries[0].weight() > bare + size_of::<GuestAddress>());
+    let change = state.entries[0].to_change();
+    assert_eq!(change.changes[0].path, ["addresses", "0", "address"]);
 }

@@ -1,9 +1,15 @@
 use super::*;
 use crate::{
     Delivery,
-    test_data::{Picture, facts, resets, task, task_id, vm_id, wish},
+    test_data::{
+        Picture, facts, network, network_id, reservation, resets, subnet, task, task_id, vm_id,
+        wish,
+    },
 };
-use innkeeper_model::{HypervisorEvent, MachineState, TaskState};
+use innkeeper_model::{
+    GuestAddress, HypervisorEvent, MachineState, TaskState,
+    network::{AddressSource, NetworkFacts},
+};
 use proptest::prelude::*;
 use std::{future::Future, pin::pin, task::Context, task::Poll, task::Waker};
 
@@ -269,6 +275,38 @@ fn update() -> impl Strategy<Value = Update> {
         }),
         (1..9u128, state).prop_map(|(n, state)| Update::Task(task(n, state))),
         (1..9u128).prop_map(|n| Update::TaskForgotten(task_id(n))),
+        network_update(),
+    ]
+}
+
+fn network_update() -> impl Strategy<Value = Update> {
+    let wished = |(n, revision, reserved): (u128, u64, u32)| {
+        let mut network = network(n, "lan");
+        network.revision = Revision(revision);
+        network.subnets = vec![subnet(n, "10.0.0.0/16")];
+        // As many reservations for the same revision, as the engine keeps it.
+        network.subnets[0].reservations = (0..reserved * 50).map(reservation).collect();
+        Update::Network(Arc::new(network))
+    };
+    let facts = |(n, up): (u128, bool)| Update::NetworkFacts {
+        id: network_id(n),
+        facts: NetworkFacts { up, ..NetworkFacts::default() },
+    };
+    let addresses = |(n, count): (u128, u8)| Update::VmAddresses {
+        id: vm_id(n),
+        addresses: (0..count)
+            .map(|last| GuestAddress {
+                nic: None,
+                address: [10, 0, 0, last].into(),
+                source: AddressSource::Lease,
+            })
+            .collect(),
+    };
+    prop_oneof![
+        (1..3u128, 1..4u64, 0..3u32).prop_map(wished),
+        (1..3u128, any::<bool>()).prop_map(facts),
+        (1..3u128).prop_map(|n| Update::NetworkRemoved(network_id(n))),
+        (1..4u128, 0..3u8).prop_map(addresses),
     ]
 }
 

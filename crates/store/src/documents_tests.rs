@@ -1,5 +1,9 @@
 use super::*;
-use innkeeper_model::{Assigned, Revision, Secret, Timestamp, VmConfig, Want};
+use innkeeper_model::{
+    Assigned, NetworkConfig, NetworkId, Revision, Secret, SubnetConfig, SubnetId, Timestamp,
+    VmConfig, VmId, Want,
+    network::{NetworkFacts, Reservation, Subnet},
+};
 use std::os::unix::fs::PermissionsExt;
 
 fn spec(name: &str) -> Spec {
@@ -110,9 +114,9 @@ fn a_changed_text_is_damage_and_the_report_tells_how_to_mend_it() {
 #[test]
 fn every_kind_of_damage_is_told_apart() {
     let (.., cut) = damaged_by(|text| text[..text.len() / 2].into());
-    assert!(matches!(cut, Damage::NotASpec(_)), "{cut}");
+    assert!(matches!(cut, Damage::NotTheDocument(_)), "{cut}");
     let (.., empty) = damaged_by(|_| String::new());
-    assert!(matches!(empty, Damage::NotASpec(_)), "{empty}");
+    assert!(matches!(empty, Damage::NotTheDocument(_)), "{empty}");
     let (.., newer) = damaged_by(|_| r#"{"schema": 2, "body": []}"#.into());
     assert!(matches!(newer, Damage::TooNew { found: 2 }), "{newer}");
     let (.., newer) = damaged_by(|text| text.replace("\"schema\": 1", "\"schema\": 9"));
@@ -124,7 +128,10 @@ fn every_kind_of_damage_is_told_apart() {
     store.save(&one).unwrap();
     fs::rename(store.file(one.id), store.file(other)).unwrap();
     let swapped = reason(only(store));
-    assert!(matches!(swapped, Damage::OtherVm { found } if found == one.id), "{swapped}");
+    assert!(
+        matches!(&swapped, Damage::Other { found, .. } if *found == one.id.to_string()),
+        "{swapped}"
+    );
 }
 
 #[test]
@@ -187,7 +194,7 @@ fn only_the_customary_spelling_of_an_id_names_a_file() {
         format!("{id}.json.bak"),
         "readme.json".into(),
     ] {
-        assert_eq!(id_of_file(&name), None, "{name}");
+        assert_eq!(id_of_file::<VmId>(&name), None, "{name}");
     }
 }
 
@@ -262,4 +269,70 @@ fn what_is_damaged_is_not_overwritten_later_either() {
     }
     store.sync_all().unwrap();
     assert_eq!(fs::read(store.file(spec.id)).unwrap(), b"not JSON");
+}
+
+fn network(reserved: u8) -> Network {
+    let reservation = |last| Reservation {
+        address: [10, 0, 0, last].into(),
+        mac: Some("52:54:00:00:00:01".parse().unwrap()),
+        name: Some("printer".parse().unwrap()),
+    };
+    Network {
+        id: NetworkId::new(),
+        revision: Revision(3),
+        created: Timestamp::UNIX_EPOCH,
+        updated: Timestamp::UNIX_EPOCH,
+        config: NetworkConfig { isolated: true, ..NetworkConfig::new("lan".parse().unwrap()) },
+        bridge: "inn0".parse().unwrap(),
+        subnets: vec![Subnet {
+            id: SubnetId::new(),
+            config: SubnetConfig::new("10.0.0.0/24".parse().unwrap()),
+            reservations: (2..2 + reserved).map(reservation).collect(),
+        }],
+        facts: NetworkFacts::default(),
+    }
+}
+
+#[test]
+fn networks_are_stored_in_the_same_way_and_their_facts_are_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = NetworkStore::open(folder.path().join("networks")).unwrap();
+    let stored = network(20);
+    let mut shown = stored.clone();
+    shown.facts = NetworkFacts { up: true, mtu: Some(1500), ..NetworkFacts::default() };
+    store.save(&shown).unwrap();
+    let text = fs::read_to_string(store.file(stored.id)).unwrap();
+    assert!(text.starts_with("{\n  \"schema\": 1,\n"), "{text}");
+    assert!(!text.contains("1500"), "{text}");
+    let mut found = store.load().unwrap();
+    assert!(matches!(found.pop(), Some(StoredNetwork::Whole(found)) if *found == stored));
+    store.save_unsynced(&shown).unwrap();
+    assert!(matches!(store.load_one(stored.id), Some(Stored::Whole(found)) if *found == stored));
+    store.sync_all().unwrap();
+    store.remove(stored.id).unwrap();
+    assert!(store.load().unwrap().is_empty());
+}
+
+#[test]
+fn a_damaged_network_is_reported_with_its_reason_and_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = NetworkStore::open(folder.path()).unwrap();
+    let (damaged, whole) = (network(1), network(0));
+    store.save(&damaged).unwrap();
+    store.save(&whole).unwrap();
+    let file = store.file(damaged.id);
+    let text = fs::read_to_string(&file).unwrap().replace("printer", "scanner");
+    fs::write(&file, &text).unwrap();
+    let mut stored = store.load().unwrap();
+    assert!(matches!(stored.pop(), Some(Stored::Whole(found)) if *found == whole));
+    let Some(Stored::Damaged { id, reason: Damage::Checksum { .. }, .. }) = stored.pop() else {
+        panic!("the damage was not seen");
+    };
+    assert_eq!(id, damaged.id);
+    for refused in [store.save(&damaged), store.remove(damaged.id)] {
+        let refusal = Refusal::from(refused.unwrap_err());
+        assert_eq!(refusal.code, Code::Quarantined);
+        assert!(refusal.hint.unwrap().contains("delete the network"));
+    }
+    assert_eq!(fs::read_to_string(&file).unwrap(), text);
 }
