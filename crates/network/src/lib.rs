@@ -1,5 +1,25 @@
-//! What guests may reach.
+//! What guests may reach: networks of this host, and what keeps guests from everything else.
+//!
+//! [`HostNetworks`] is the port that the engine has networks through: [`LinuxNetworks`] makes them of
+//! bridges, taps, an nftables ruleset and a dnsmasq each; [`PaperNetworks`] only remembers them.
+//! [`ipam`] chooses addresses. [`LoopbackGuard`] keeps guests on user-mode networks from their host.
 
+mod dnsmasq;
+mod host;
+pub mod ipam;
+mod leases;
+mod linux;
 mod loopback;
+mod names;
+mod paper;
+mod patience;
+mod ruleset;
+#[cfg(test)]
+mod testing;
 
+pub use host::{Applied, Desired, Finding, HostNetworks};
+pub use innkeeper_model::network::Plug;
+pub use linux::{LinuxNetworks, LinuxOptions};
 pub use loopback::{LoopbackGuard, UidRange};
+pub use names::{bridge_name, tap_name};
+pub use paper::{Call, PaperNetworks};

@@ -7,6 +7,7 @@
 //!
 //! The rule stays when the daemon ends, since guests do not end with it.
 
+use crate::patience;
 use innkeeper_model::{Code, Refusal, host::Safeguard};
 use innkeeper_store::harm::Helper;
 use std::{
@@ -181,7 +182,7 @@ async fn apply(ruleset: &str) -> Result<(), Refusal> {
     nft.args(["-f", "-"]).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
     let nft = Helper::start(&mut nft)
         .map_err(|error| failed(format!("nft cannot be started: {error}")))?;
-    let output = nft.output(ruleset.as_bytes()).await?;
+    let output = patience::output(nft, ruleset.as_bytes(), patience::NFT).await?;
     if output.status.success() {
         debug!("the loopback guard is set");
         return Ok(());

@@ -1,0 +1,139 @@
+//! What only the host can tell about a wish, before anything is done about it.
+
+use super::{bridges, links::Link, netlink::Netlink, ports, programs};
+use crate::ipam::overlaps;
+use innkeeper_model::{
+    Code, Refusal,
+    config::PublishedPort,
+    network::{Network, NetworkConfig, SubnetConfig},
+    nic::Protocol,
+};
+use std::net::IpAddr;
+
+pub(super) fn network(config: &NetworkConfig) -> Result<(), Refusal> {
+    programs::nft()?;
+    let Some(name) = &config.bridge else { return Ok(()) };
+    let bridge = bridges::joined(&mut Netlink::open()?, name.as_str())?;
+    if bridge.alias.starts_with("innkeeper:") {
+        let problem = "is the bridge of another network of Innkeeper's";
+        return Err(Refusal::invalid("bridge", name, problem)
+            .with_hint("put the NICs on that network; `inn network list` shows it"));
+    }
+    if let Some(mtu) = config.mtu.filter(|mtu| u32::from(*mtu) > bridge.mtu) {
+        let problem = "is more than the bridge passes on";
+        return Err(Refusal::invalid("mtu", mtu, problem).with_limit(bridge.mtu));
+    }
+    config.vlan.map_or(Ok(()), |vlan| can_tag(&bridge, vlan))
+}
+
+fn can_tag(bridge: &Link, vlan: u16) -> Result<(), Refusal> {
+    let name = &bridge.name;
+    match bridge.vlan_filtering {
+        Some(true) => Ok(()),
+        Some(false) => {
+            let problem = format!("cannot be had: the bridge {name} does not filter by VLAN");
+            Err(Refusal::invalid("vlan", vlan, problem).with_hint(format!(
+                "`ip link set {name} type bridge vlan_filtering 1` has it do so; look first at \
+                 what else is plugged into it"
+            )))
+        }
+        None => {
+            let problem = "cannot be had: this kernel has no VLAN filtering on bridges \
+                           (CONFIG_BRIDGE_VLAN_FILTERING)";
+            let mut refusal = Refusal::invalid("vlan", vlan, problem);
+            refusal.code = Code::Unsupported;
+            Err(refusal.with_hint("join a bridge that has the VLAN's link of the host as its port"))
+        }
+    }
+}
+
+pub(super) fn subnet(network: &Network, config: &SubnetConfig) -> Result<(), Refusal> {
+    let mut netlink = Netlink::open()?;
+    let bridge = netlink.link(network.bridge.as_str())?.map_or(0, |link| link.index);
+    let elsewhere = |link: u32| bridge == 0 || link != bridge;
+    let addresses = netlink.addresses()?;
+    let on_bridge = addresses.iter().any(|address| {
+        address.link == bridge && bridge != 0 && config.range.contains(&address.address.addr())
+    });
+    let own = addresses
+        .iter()
+        .filter(|address| elsewhere(address.link))
+        .find(|address| overlaps(&address.address.trunc(), &config.range));
+    if let Some(own) = own {
+        return Err(overlap(&mut netlink, config, &format!("address {}", own.address), own.link));
+    }
+    let routes = netlink.routes()?;
+    let route = routes
+        .iter()
+        .filter(|route| elsewhere(route.link))
+        .find(|route| overlaps(&route.range, &config.range));
+    if let Some(route) = route {
+        return Err(overlap(
+            &mut netlink,
+            config,
+            &format!("route to {}", route.range),
+            route.link,
+        ));
+    }
+    if !config.has_dhcp(&network.config) {
+        return Ok(());
+    }
+    programs::dnsmasq()?;
+    if !network.config.is_made() && !on_bridge {
+        let problem = "cannot be had: the host has no address of the range on the bridge it joined";
+        return Err(Refusal::invalid("dhcp", true, problem)
+            .with_hint(format!("give {} an address of {} first", network.bridge, config.range)));
+    }
+    free_ports(network, config)
+}
+
+fn overlap(netlink: &mut Netlink, config: &SubnetConfig, what: &str, link: u32) -> Refusal {
+    let links = netlink.links().unwrap_or_default();
+    let link = links.iter().find(|other| other.index == link);
+    let link = link.map_or(String::new(), |link| format!(" on {}", link.name));
+    let problem = format!("overlaps this host's {what}{link}");
+    Refusal::invalid("range", config.range, problem)
+        .with_hint("take a range that the host does not use; `ip route` shows those that it does")
+}
+
+/// The ports of DHCP, and of DNS on a bridge that Innkeeper made, are free, or the network's own server has
+/// them.
+fn free_ports(network: &Network, config: &SubnetConfig) -> Result<(), Refusal> {
+    let served = crate::dnsmasq::served(network).next().is_some();
+    if config.range.addr().is_ipv4() && !served && ports::dhcp_is_taken() {
+        let any = Some(IpAddr::from([0, 0, 0, 0]));
+        return Err(taken("dhcp", "67 (DHCP)", ports::holder(Protocol::Udp, any, 67)));
+    }
+    if !network.config.is_made() {
+        return Ok(());
+    }
+    let gateway = Some(config.gateway());
+    let holder = [Protocol::Udp, Protocol::Tcp]
+        .into_iter()
+        .find_map(|protocol| ports::holder(protocol, gateway, 53));
+    match holder {
+        Some(holder) if !served => Err(taken("dhcp", "53 (DNS)", Some(holder))),
+        _ => Ok(()),
+    }
+}
+
+fn taken(field: &str, port: &str, holder: Option<String>) -> Refusal {
+    let holder = holder.unwrap_or_else(|| "another program".into());
+    let message = format!("{holder} has port {port} of every address of this host");
+    Refusal::new(Code::InUse, message).at(field).with_hint(
+        "have it serve its own links alone (dnsmasq: bind-interfaces), or make the subnet with \
+         dhcp: false",
+    )
+}
+
+pub(super) fn published(port: &PublishedPort) -> Result<(), Refusal> {
+    match ports::holder(port.protocol, port.address, port.host) {
+        None => Ok(()),
+        Some(holder) => {
+            let message = format!("{holder} has the port {} of this host", port.host);
+            let mut refusal = Refusal::new(Code::InUse, message).at("publish");
+            refusal.value = Some(port.to_string());
+            Err(refusal.with_hint("publish another port, or end that program"))
+        }
+    }
+}

@@ -1,0 +1,325 @@
+//! Making the host as desired, one thing after the other, doing only what differs from last time.
+
+use super::{
+    Inner, TAP_FREE_WITHIN, TAP_LOOK_EVERY, blocking, bridges, nft, programs,
+    server::Server,
+    serving::Served,
+    sysctls::{self, Sysctls},
+};
+use crate::{
+    dnsmasq::{self, Lists},
+    host::{Applied, Desired},
+    ruleset,
+};
+use innkeeper_model::{
+    Code, NetworkId, Refusal,
+    network::{InterfaceName, Network, Plug},
+};
+use innkeeper_store::harm;
+use sha2::{Digest, Sha256};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    io,
+    path::Path,
+    sync::Arc,
+};
+use tokio::time::{Instant, sleep};
+use tracing::{debug, warn};
+
+/// What was done to the host.
+#[derive(Debug)]
+pub(super) struct Host {
+    pub(super) sysctls: Sysctls,
+    pub(super) last: Last,
+    /// The digest of the rules in force.
+    rules: Option<[u8; 32]>,
+    /// The digest of how `nft` lists them, once that was seen.
+    pub(super) listing: Option<[u8; 32]>,
+    pub(super) networks: BTreeMap<NetworkId, Served>,
+    /// Servers of an earlier daemon, by the name of their folder; absent until they were looked for.
+    pub(super) found: Option<BTreeMap<String, Vec<Server>>>,
+}
+
+/// What was applied last.
+#[derive(Debug, Default)]
+pub(super) struct Last {
+    generation: u64,
+    /// What was begun last.
+    pub(super) desired: Arc<Desired>,
+    /// What was gone through to its end last; another than that begun, if somebody dropped the future.
+    done: Arc<Desired>,
+    applied: Applied,
+}
+
+impl Host {
+    pub(super) fn new(runtime: &Path) -> Self {
+        Self {
+            sysctls: Sysctls::new(runtime),
+            last: Last::default(),
+            rules: None,
+            listing: None,
+            networks: BTreeMap::new(),
+            found: None,
+        }
+    }
+
+    /// How the apply went that this one, or a later one, was part of.
+    pub(super) fn applied_since(&self, generation: u64) -> Option<Applied> {
+        (self.last.generation >= generation).then(|| self.last.applied.clone())
+    }
+
+    /// Makes the host as desired.
+    pub(super) async fn apply(
+        &mut self,
+        inner: &Arc<Inner>,
+        generation: u64,
+        desired: Arc<Desired>,
+    ) -> Result<Applied, Refusal> {
+        let is_done = self.last.desired == desired && self.last.done == desired;
+        if is_done && self.rules.is_some() && self.last.applied.failed.is_empty() {
+            self.last.generation = generation;
+            return Ok(Applied::default());
+        }
+        self.put_rules(inner, &desired).await?;
+        self.last.desired = desired.clone();
+        self.let_through(&desired)?;
+        let before = self.last.done.clone();
+        adjust_taps(before.clone(), desired.clone()).await?;
+        let applied = self.ensure_all(inner, &desired).await;
+        if before.networks != desired.networks {
+            super::survey::mend_taps(inner.options.instance, desired.clone()).await?;
+        }
+        self.last = Last { generation, done: desired.clone(), desired, applied: applied.clone() };
+        Ok(applied)
+    }
+
+    /// Sets the firewall, if it is to be another than it is.
+    async fn put_rules(&mut self, inner: &Inner, desired: &Arc<Desired>) -> Result<(), Refusal> {
+        if desired.networks.is_empty() && self.rules.is_none() && programs::nft().is_err() {
+            // No networks, and nothing to set them with: that is as it should be.
+            return Ok(());
+        }
+        let text = ruleset::ruleset(inner.options.instance, desired);
+        let digest: [u8; 32] = Sha256::digest(text.as_bytes()).into();
+        if self.rules != Some(digest) {
+            let nothing_to_keep = self.last.desired.networks.is_empty();
+            self.rules = None;
+            self.listing = None;
+            match nft::put(text).await {
+                Err(refusal) if nothing_to_keep && desired.networks.is_empty() => {
+                    debug!(%refusal, "there is no firewall here, and no network that needs one");
+                }
+                outcome => outcome?,
+            }
+            self.rules = Some(digest);
+        }
+        inner.set_in_force(desired.clone());
+        Ok(())
+    }
+
+    /// Sets the firewall again, whatever it is.
+    pub(super) async fn put_rules_again(&mut self, inner: &Inner) -> Result<(), Refusal> {
+        self.rules = None;
+        let desired = self.last.desired.clone();
+        self.put_rules(inner, &desired).await
+    }
+
+    /// Whether it is known what there should be.
+    pub(super) const fn was_applied(&self) -> bool {
+        self.last.generation > 0
+    }
+
+    /// Whether there are rules that a survey can look for.
+    pub(super) const fn has_rules(&self) -> bool {
+        self.rules.is_some()
+    }
+
+    /// Has the kernel route between links, if a network needs it; whether it did not.
+    pub(super) fn let_through(&self, desired: &Desired) -> Result<bool, Refusal> {
+        let has = |v6: bool| {
+            let routed =
+                desired.networks.iter().filter(|n| n.config.is_made() || n.config.has_nat());
+            routed.flat_map(|n| &n.subnets).any(|subnet| subnet.config.range.addr().is_ipv6() == v6)
+        };
+        let publishes = desired.nics.iter().any(|plug| !plug.publish.is_empty());
+        let mut changed = false;
+        if has(false) || publishes {
+            changed |= self.sysctls.set("net.ipv4.ip_forward", "1")?;
+        }
+        if has(true) && sysctls::read("net.ipv6.conf.all.forwarding").is_ok_and(|now| now == "0") {
+            // A host that routes ignores routers' words unless it is told not to; one that has its own
+            // address by them would lose it.
+            for link in super::netlink::Netlink::open()?.links()? {
+                let setting = format!("net.ipv6.conf.{}.accept_ra", link.name.replace('.', "/"));
+                let listens = sysctls::read(&setting).is_ok_and(|now| now == "1");
+                if listens && link.up && link.master == 0 && !link.name.starts_with("inn") {
+                    self.sysctls.set(&setting, "2")?;
+                }
+            }
+            changed |= self.sysctls.set("net.ipv6.conf.all.forwarding", "1")?;
+        }
+        Ok(changed)
+    }
+
+    /// Makes each network as it should be that is not.
+    pub(super) async fn make_again(&mut self, inner: &Arc<Inner>) -> Applied {
+        let desired = self.last.desired.clone();
+        self.last.applied = self.ensure_all(inner, &desired).await;
+        self.last.applied.clone()
+    }
+
+    /// Makes each network as it should be, whatever becomes of the others.
+    async fn ensure_all(&mut self, inner: &Arc<Inner>, desired: &Arc<Desired>) -> Applied {
+        let mut plugs: HashMap<NetworkId, Vec<&Plug>> = HashMap::new();
+        for plug in &desired.nics {
+            plugs.entry(plug.network).or_default().push(plug);
+        }
+        let mut applied = Applied::default();
+        for network in &desired.networks {
+            let plugs = plugs.remove(&network.id).unwrap_or_default();
+            let local =
+                desired.metadata.is_some() || plugs.iter().any(|plug| !plug.publish.is_empty());
+            let lists = dnsmasq::lists(network, plugs.into_iter());
+            if let Err(refusal) = self.ensure(inner, network, local, lists).await {
+                warn!(network = %network.config.name, %refusal, "a network is not as it should be");
+                inner.know(network.id, |known| known.facts.problem = Some(in_words(&refusal)));
+                applied.failed.push((network.id, refusal));
+            }
+        }
+        applied
+    }
+
+    /// Makes a network as it should be, if it is to be another than it is.
+    async fn ensure(
+        &mut self,
+        inner: &Arc<Inner>,
+        network: &Arc<Network>,
+        local: bool,
+        lists: Lists,
+    ) -> Result<(), Refusal> {
+        let served = self.networks.entry(network.id).or_default();
+        let made = Some((network.clone(), local));
+        let is_made = served.made == made;
+        if is_made && served.lists == lists {
+            return Ok(());
+        }
+        if !is_made {
+            served.made = None;
+            self.ensure_bridge(inner, network, local).await?;
+        }
+        let owners = lists.owners.clone();
+        let outcome = self.serve(inner, network, lists).await;
+        inner.know(network.id, |known| known.owners = owners);
+        inner.read_leases(network.id);
+        outcome?;
+        inner.know(network.id, |known| known.facts.problem = None);
+        self.networks.entry(network.id).or_default().made = made;
+        Ok(())
+    }
+
+    /// Makes a network's bridge as it should be; what had to be done.
+    pub(super) async fn ensure_bridge(
+        &mut self,
+        inner: &Inner,
+        network: &Arc<Network>,
+        local: bool,
+    ) -> Result<Vec<String>, Refusal> {
+        let (instance, shared) = (inner.options.instance, network.clone());
+        let bridge = blocking(move || bridges::ensure(instance, &shared, local)).await;
+        inner.know(network.id, |known| {
+            known.facts.up = bridge.as_ref().is_ok_and(|bridge| bridge.up);
+            known.facts.mtu = bridge.as_ref().ok().map(|bridge| bridge.mtu);
+        });
+        let bridge = bridge?;
+        if bridge.is_new {
+            self.end_servers(inner, network.id, "its bridge is another").await?;
+        }
+        Ok(bridge.done)
+    }
+
+    /// Removes all there is of a network.
+    pub(super) async fn release(
+        &mut self,
+        inner: &Arc<Inner>,
+        network: &Network,
+    ) -> Result<(), Refusal> {
+        let instance = inner.options.instance;
+        let nics = &self.last.desired.nics;
+        let of_it = nics.iter().filter(|plug| plug.network == network.id);
+        let taps: Vec<InterfaceName> = of_it.map(|plug| plug.tap.clone()).collect();
+        check_unplugged(network, taps).await?;
+        let mut rest = Desired::clone(&self.last.desired);
+        rest.networks.retain(|other| other.id != network.id);
+        rest.nics.retain(|plug| plug.network != network.id);
+        let is_last = rest.networks.is_empty();
+        self.apply(inner, self.last.generation, Arc::new(rest)).await?;
+        self.end_servers(inner, network.id, "its network is removed").await?;
+        self.networks.remove(&network.id);
+        let shared = network.clone();
+        blocking(move || bridges::remove(instance, &shared)).await?;
+        gone(harm::remove_dir_all(&inner.folder(network.id)))?;
+        gone(harm::remove_file(&inner.files(network.id).leases))?;
+        inner.forget(network.id);
+        if is_last {
+            self.sysctls.give_back()?;
+        }
+        Ok(())
+    }
+}
+
+/// Turns off the taps of interfaces that are desired no more, which no rule is of, and sets the rates of
+/// those that have another.
+async fn adjust_taps(before: Arc<Desired>, after: Arc<Desired>) -> Result<(), Refusal> {
+    if before.nics == after.nics {
+        return Ok(());
+    }
+    blocking(move || {
+        let is_of = |desired: &Desired| -> BTreeSet<String> {
+            desired.nics.iter().map(|plug| plug.tap.to_string()).collect()
+        };
+        let kept = is_of(&after);
+        for plug in before.nics.iter().filter(|plug| !kept.contains(plug.tap.as_str())) {
+            bridges::set_up(&plug.tap, false)?;
+        }
+        let rates: HashMap<&InterfaceName, _> =
+            before.nics.iter().map(|plug| (&plug.tap, plug.rate.in_kbit)).collect();
+        for plug in &after.nics {
+            if rates.get(&plug.tap).is_some_and(|rate| *rate != plug.rate.in_kbit) {
+                bridges::shape(plug)?;
+            }
+        }
+        Ok(())
+    })
+    .await
+}
+
+/// Refuses while something is plugged into a network, and goes on being so.
+async fn check_unplugged(network: &Network, taps: Vec<InterfaceName>) -> Result<(), Refusal> {
+    let until = Instant::now() + TAP_FREE_WITHIN;
+    loop {
+        let (network, taps) = (network.clone(), taps.clone());
+        match blocking(move || bridges::check_unplugged(&network, &taps)).await {
+            Err(refusal) if refusal.code == Code::InUse && Instant::now() < until => {
+                sleep(TAP_LOOK_EVERY).await;
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
+/// What is not there need not be removed.
+fn gone(outcome: io::Result<()>) -> Result<(), Refusal> {
+    match outcome {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+/// A refusal in one line, with what to do.
+pub(super) fn in_words(refusal: &Refusal) -> String {
+    let message = &refusal.message;
+    match (&refusal.code, &refusal.hint) {
+        (Code::Internal, _) | (_, None) => message.clone(),
+        (_, Some(hint)) => format!("{message}; {hint}"),
+    }
+}

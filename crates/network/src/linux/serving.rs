@@ -1,0 +1,242 @@
+//! Having a network's guests answered: its server started, told of what has changed, and started again
+//! when it died.
+//!
+//! dnsmasq gives an address that somebody has a lease of to nobody else, though its list says so. So an
+//! address that passes to another guest has its lease removed first, for which dnsmasq must not run; no other
+//! change of the guests ends it.
+
+use super::{
+    Inner,
+    host::{Host, in_words},
+    is_open_to_all,
+    server::Server,
+    watch::{self, Restarts},
+};
+use crate::{
+    dnsmasq::{self, Files, Lists},
+    leases,
+};
+use innkeeper_model::{
+    NetworkId, Refusal,
+    network::{DhcpState, Network},
+};
+use innkeeper_store::write_atomically;
+use std::{
+    collections::BTreeMap, fs, os::unix::fs::PermissionsExt, path::Path, sync::Arc, time::Duration,
+};
+use tokio::task::AbortHandle;
+
+/// A network as it was made, and its server.
+#[derive(Debug, Default)]
+pub(super) struct Served {
+    /// What it was made of; absent while it is not as it should be.
+    pub(super) made: Option<(Arc<Network>, bool)>,
+    pub(super) lists: Lists,
+    pub(super) server: Option<Server>,
+    watch: Option<AbortHandle>,
+    restarts: Restarts,
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        if let Some(watch) = &self.watch {
+            watch.abort();
+        }
+    }
+}
+
+impl Host {
+    /// Ends every server of a network; the next apply starts one, if it has to be.
+    pub(super) async fn end_servers(
+        &mut self,
+        inner: &Inner,
+        network: NetworkId,
+        why: &str,
+    ) -> Result<(), Refusal> {
+        for server in self.take_found(inner, network) {
+            server.end(why).await?;
+        }
+        match self.networks.get_mut(&network) {
+            Some(served) => {
+                served.made = None;
+                served.end(why).await
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Has a network's guests answered, if they are to be.
+    pub(super) async fn serve(
+        &mut self,
+        inner: &Arc<Inner>,
+        network: &Arc<Network>,
+        lists: Lists,
+    ) -> Result<(), Refusal> {
+        let mut others = self.take_found(inner, network.id);
+        let files = inner.files(network.id);
+        let served = self.networks.entry(network.id).or_default();
+        if served.server.is_none() && !others.is_empty() {
+            served.adopt(inner, network.id, others.remove(0));
+        }
+        for other in others {
+            other.end("a network has one server").await?;
+        }
+        let user = user(&inner.options.runtime);
+        let Some(config) = dnsmasq::config(network, &files, user) else {
+            served.end("its network is served by nobody any more").await?;
+            served.lists = lists;
+            inner.know(network.id, |known| known.facts.dhcp = None);
+            return Ok(());
+        };
+        let written = |path| fs::read_to_string(path).unwrap_or_default();
+        let reservations = written(&files.reservations);
+        let former = dnsmasq::owners(&reservations);
+        let mut given = lists.owners.clone();
+        given.retain(|address, mac| former.get(address) != Some(mac));
+        let cleaned = leases::without_former_owners(&written(&files.leases), &given);
+        let alive = served.server.as_ref().is_some_and(|server| !server.has_ended());
+        let restart = !alive || cleaned.is_some() || written(&files.config) != config;
+        if restart {
+            inner.know(network.id, |known| known.facts.dhcp = Some(DhcpState::Down));
+            served.end("it is started again with what has changed").await?;
+        }
+        if let Some(cleaned) = cleaned {
+            write_atomically(&files.leases, cleaned.as_bytes(), 0o600)?;
+        }
+        let relisted = write_lists(&files, &lists)?;
+        served.lists = lists;
+        if restart {
+            replace(&files.config, &config)?;
+            let server = Server::start(&files).await?;
+            served.adopt(inner, network.id, server);
+        } else if let (true, Some(server)) = (relisted, &served.server) {
+            server.reload();
+        }
+        inner.know(network.id, |known| known.facts.dhcp = Some(DhcpState::Running));
+        Ok(())
+    }
+
+    /// The servers of this network that an earlier daemon started.
+    fn take_found(&mut self, inner: &Inner, network: NetworkId) -> Vec<Server> {
+        let runtime = &inner.options.runtime;
+        let found = self.found.get_or_insert_with(|| Server::find(runtime, dnsmasq::CONFIG_NAME));
+        found.remove(&network.to_string()).unwrap_or_default()
+    }
+
+    /// Looks for servers again.
+    pub(super) fn find_again(&mut self, inner: &Inner) -> &mut BTreeMap<String, Vec<Server>> {
+        self.found.insert(Server::find(&inner.options.runtime, dnsmasq::CONFIG_NAME))
+    }
+
+    /// A network's server died: how long to wait before it is started again. `None` if it did not, or is
+    /// of no use any more.
+    pub(super) fn server_died(&mut self, inner: &Inner, network: NetworkId) -> Option<Duration> {
+        let served = self.networks.get_mut(&network)?;
+        let server = served.server.take_if(|server| server.has_ended())?;
+        let wait = served.restarts.died_after(server.since.elapsed());
+        inner.know(network, |known| {
+            known.facts.dhcp = Some(DhcpState::Down);
+            known.facts.problem = Some("dnsmasq died, and is started again".into());
+        });
+        Some(wait)
+    }
+
+    /// Starts a network's server that died: how long to wait before the next attempt. `None` once it
+    /// runs, or is of no use any more.
+    pub(super) async fn start_again(
+        &mut self,
+        inner: &Arc<Inner>,
+        network: NetworkId,
+    ) -> Option<Duration> {
+        let served = self.networks.get_mut(&network)?;
+        if served.server.is_some() {
+            return None;
+        }
+        match Server::start(&inner.files(network)).await {
+            Ok(server) => {
+                served.watch = None;
+                served.adopt(inner, network, server);
+                inner.know(network, |known| {
+                    known.facts.dhcp = Some(DhcpState::Running);
+                    known.facts.problem = None;
+                });
+                None
+            }
+            Err(refusal) => {
+                inner.know(network, |known| known.facts.problem = Some(in_words(&refusal)));
+                Some(served.restarts.died_after(Duration::ZERO))
+            }
+        }
+    }
+}
+
+impl Served {
+    /// Takes a server as this network's, and has it watched.
+    fn adopt(&mut self, inner: &Arc<Inner>, network: NetworkId, server: Server) {
+        let watch = watch::revive(inner, network, server.pidfd());
+        if let Some(before) = self.watch.replace(watch) {
+            before.abort();
+        }
+        self.server = Some(server);
+    }
+
+    /// Ends the server, if there is one, on purpose.
+    async fn end(&mut self, why: &str) -> Result<(), Refusal> {
+        if let Some(watch) = self.watch.take() {
+            watch.abort();
+        }
+        match self.server.take() {
+            Some(server) => server.end(why).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Whether the network is as it was last asked to be.
+    pub(super) const fn is_made(&self) -> bool {
+        self.made.is_some()
+    }
+
+    /// Whether the host's loopback is reached from its bridge.
+    pub(super) fn is_local(&self) -> bool {
+        self.made.as_ref().is_some_and(|(_, local)| *local)
+    }
+
+    /// Has the next apply look at all of it.
+    pub(super) fn is_not_as_it_should_be(&mut self) {
+        self.made = None;
+    }
+}
+
+/// Writes the lists, those that have changed; whether there were any.
+fn write_lists(files: &Files, lists: &Lists) -> Result<bool, Refusal> {
+    let folder = files.config.parent().unwrap_or(Path::new("/"));
+    fs::create_dir_all(folder)?;
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o711))?;
+    let reserved = replace(&files.reservations, &lists.reservations)?;
+    let named = replace(&files.names, &lists.names)?;
+    Ok(reserved || named)
+}
+
+/// Replaces a file, if it is to be another; whether it was. It need not be on the disk: it goes with the
+/// host's boot.
+fn replace(path: &Path, text: &str) -> Result<bool, Refusal> {
+    if fs::read(path).is_ok_and(|before| before == text.as_bytes()) {
+        return Ok(false);
+    }
+    let unfinished = path.with_extension("new");
+    fs::write(&unfinished, text)?;
+    fs::set_permissions(&unfinished, fs::Permissions::from_mode(0o644))?;
+    fs::rename(&unfinished, path)?;
+    Ok(true)
+}
+
+/// What dnsmasq becomes: somebody with no rights, if such can read its lists.
+fn user(runtime: &Path) -> &'static str {
+    let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let has = |name: &str| users.lines().any(|line| line.split(':').next() == Some(name));
+    match is_open_to_all(runtime) {
+        true if has("dnsmasq") => "dnsmasq",
+        true if has("nobody") => "nobody",
+        _ => "root",
+    }
+}

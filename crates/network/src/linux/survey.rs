@@ -1,0 +1,190 @@
+//! Comparing the host with what it was made to be, and mending what somebody else changed.
+
+use super::{
+    Inner, blocking, bridges,
+    host::{Host, in_words},
+    links::Link,
+    netlink::Netlink,
+    nft,
+};
+use crate::{
+    host::{Desired, Finding},
+    names::marks_of_bridges,
+    ruleset,
+};
+use innkeeper_model::{NetworkId, Refusal};
+use sha2::{Digest, Sha256};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+impl Host {
+    /// Looks at everything, and mends it.
+    pub(super) async fn survey(&mut self, inner: &Arc<Inner>) -> Result<Vec<Finding>, Refusal> {
+        if !self.was_applied() {
+            // Nobody has said yet what there should be, so nothing is too much.
+            return Ok(Vec::new());
+        }
+        let mut findings = self.survey_rules(inner).await?;
+        let desired = self.last.desired.clone();
+        if self.let_through(&desired)? {
+            findings.push(mended(None, "the kernel was not to route any more; it is again"));
+        }
+        for network in &desired.networks {
+            let local = self.networks.get(&network.id).is_some_and(|served| served.is_local());
+            match self.ensure_bridge(inner, network, local).await {
+                Ok(done) => findings.extend(done.into_iter().map(|d| mended(Some(network.id), d))),
+                Err(refusal) => {
+                    findings.push(Finding {
+                        mended: false,
+                        ..mended(Some(network.id), in_words(&refusal))
+                    });
+                    self.networks.entry(network.id).or_default().is_not_as_it_should_be();
+                }
+            }
+        }
+        let taps = mend_taps(inner.options.instance, desired.clone()).await?;
+        findings.extend(taps);
+        findings.extend(remove_orphans(inner.options.instance, desired.clone()).await?);
+        self.survey_servers(inner, &desired, &mut findings).await?;
+        let unmade = |network: &NetworkId| {
+            !self.networks.get(network).is_some_and(super::serving::Served::is_made)
+        };
+        let unmade: Vec<NetworkId> =
+            desired.networks.iter().map(|network| network.id).filter(unmade).collect();
+        if !unmade.is_empty() {
+            let applied = self.make_again(inner).await;
+            for network in unmade.into_iter().filter(|network| applied.of(*network).is_ok()) {
+                findings.push(mended(Some(network), "it is as it should be again"));
+            }
+        }
+        Ok(findings)
+    }
+
+    /// Another tool may have flushed the rules, or changed them.
+    async fn survey_rules(&mut self, inner: &Inner) -> Result<Vec<Finding>, Refusal> {
+        if !self.has_rules() || self.last.desired.networks.is_empty() {
+            return Ok(Vec::new());
+        }
+        let expected = ruleset::ruleset(inner.options.instance, &self.last.desired);
+        let table = ruleset::table_name(inner.options.instance);
+        let mut digest = Sha256::new();
+        let mut missing = false;
+        for family in ["bridge", "inet"] {
+            if expected.contains(&format!("table {family} {table} {{")) {
+                let listing = nft::list(family, &table).await?;
+                missing |= listing.is_none();
+                digest.update(listing.unwrap_or_default());
+            }
+        }
+        let listing: [u8; 32] = digest.finalize().into();
+        // How nft lists what it was given is known once it was seen.
+        let changed = self.listing.is_some_and(|known| known != listing);
+        if !missing && !changed {
+            self.listing = Some(listing);
+            return Ok(Vec::new());
+        }
+        self.put_rules_again(inner).await?;
+        let what = if missing {
+            "the rules of the networks were gone, by a flush of the ruleset perhaps; they are set again"
+        } else {
+            "the rules of the networks were changed by somebody else; they are set again"
+        };
+        Ok(vec![mended(None, what)])
+    }
+
+    /// Servers that nobody watches: of networks that are no more, or one too many.
+    async fn survey_servers(
+        &mut self,
+        inner: &Arc<Inner>,
+        desired: &Desired,
+        findings: &mut Vec<Finding>,
+    ) -> Result<(), Refusal> {
+        let own: Vec<u32> = self
+            .networks
+            .values()
+            .filter_map(|served| served.server.as_ref().map(|server| server.pid))
+            .collect();
+        let found = std::mem::take(self.find_again(inner));
+        for (folder, servers) in found {
+            let network = folder.parse::<NetworkId>().ok();
+            let is_desired = desired.networks.iter().any(|other| Some(other.id) == network);
+            for server in servers.into_iter().filter(|server| !own.contains(&server.pid)) {
+                let pid = server.pid;
+                server.end("it serves no network, or one that another serves").await?;
+                let whose = if is_desired { "was one too many" } else { "served no network" };
+                findings
+                    .push(mended(network, format!("a dnsmasq (pid {pid}) {whose}; it was ended")));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Plugs taps in again that are not where they should be.
+pub(super) async fn mend_taps(
+    instance: u32,
+    desired: Arc<Desired>,
+) -> Result<Vec<Finding>, Refusal> {
+    blocking(move || {
+        let mut netlink = Netlink::open()?;
+        let links = netlink.links()?;
+        let by_name: HashMap<&str, &Link> = links.iter().map(|link| (&*link.name, link)).collect();
+        let networks: BTreeMap<NetworkId, _> =
+            desired.networks.iter().map(|network| (network.id, network)).collect();
+        let mut findings = Vec::new();
+        for plug in &desired.nics {
+            let Some(network) = networks.get(&plug.network) else { continue };
+            let Some(tap) = by_name.get(plug.tap.as_str()) else { continue };
+            let Some(bridge) = by_name.get(network.bridge.as_str()) else { continue };
+            let mtu = network.config.mtu.map_or(bridge.mtu, u32::from);
+            let is_right = tap.master == bridge.index
+                && tap.isolated == network.config.isolated
+                && tap.mtu == mtu;
+            if !is_right {
+                bridges::plug_in(&mut netlink, instance, plug, network, bridge, tap.index)?;
+                let text = format!(
+                    "{} of the VM {} was not plugged in as it should be",
+                    plug.nic, plug.vm
+                );
+                findings.push(mended(Some(network.id), format!("{text}; it is again")));
+            }
+        }
+        Ok(findings)
+    })
+    .await
+}
+
+/// Removes bridges with this daemon's mark that are of no network, unless something is plugged in.
+async fn remove_orphans(instance: u32, desired: Arc<Desired>) -> Result<Vec<Finding>, Refusal> {
+    blocking(move || {
+        let mut netlink = Netlink::open()?;
+        let links = netlink.links()?;
+        let marks = marks_of_bridges(instance);
+        let is_orphan = |link: &&Link| {
+            let network = link.alias.strip_prefix(&marks).map(str::parse::<NetworkId>);
+            let is_desired = |id| desired.networks.iter().any(|network| network.id == id);
+            link.is_bridge() && matches!(network, Some(Ok(id)) if !is_desired(id))
+        };
+        let mut findings = Vec::new();
+        for link in links.iter().filter(is_orphan) {
+            let name = &link.name;
+            if links.iter().any(|port| port.master == link.index) {
+                let text =
+                    format!("the bridge {name} is of no network, but something is plugged in");
+                findings.push(Finding { mended: false, ..mended(None, text) });
+                continue;
+            }
+            bridges::remove_link(&mut netlink, link)?;
+            findings
+                .push(mended(None, format!("the bridge {name} was of no network; it was removed")));
+        }
+        Ok(findings)
+    })
+    .await
+}
+
+fn mended(network: Option<NetworkId>, text: impl Into<String>) -> Finding {
+    Finding { network, text: text.into(), mended: true }
+}

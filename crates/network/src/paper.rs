@@ -1,0 +1,258 @@
+//! Networks on paper: remembered, and nothing more.
+//!
+//! For the simulator, whose guests send nothing; for tests of the engine, which can have any call fail;
+//! and, [refusing](PaperNetworks::refusing), for a daemon that may not make networks.
+
+use crate::{
+    Plug,
+    host::{Applied, Desired, Finding, HostNetworks},
+};
+use async_trait::async_trait;
+use innkeeper_model::{
+    Code, NetworkId, Refusal,
+    config::PublishedPort,
+    network::{
+        DhcpState, InterfaceName, Lease, Network, NetworkConfig, NetworkFacts, SubnetConfig,
+    },
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    os::fd::OwnedFd,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+use tokio::sync::watch;
+
+/// Networks on paper.
+#[derive(Debug)]
+pub struct PaperNetworks {
+    /// Why there are none; then only what asks for one is refused.
+    refusing: Option<Refusal>,
+    paper: Mutex<Paper>,
+    changes: watch::Sender<u64>,
+}
+
+#[derive(Debug, Default)]
+struct Paper {
+    desired: Arc<Desired>,
+    released: BTreeSet<NetworkId>,
+    leases: BTreeMap<NetworkId, Vec<Lease>>,
+    links_down: BTreeSet<String>,
+    faults: Vec<(Call, Refusal)>,
+    calls: Vec<Call>,
+}
+
+/// A call that can be told to fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Call {
+    /// [`HostNetworks::check_network`].
+    CheckNetwork,
+    /// [`HostNetworks::check_subnet`].
+    CheckSubnet,
+    /// [`HostNetworks::check_published`].
+    CheckPublished,
+    /// [`HostNetworks::apply`].
+    Apply,
+    /// [`HostNetworks::release`].
+    Release,
+    /// [`HostNetworks::open_tap`].
+    OpenTap,
+    /// [`HostNetworks::replug`].
+    Replug,
+    /// [`HostNetworks::set_link`].
+    SetLink,
+    /// [`HostNetworks::survey`].
+    Survey,
+}
+
+impl Default for PaperNetworks {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl PaperNetworks {
+    /// Networks that succeed at everything.
+    pub fn new() -> Self {
+        Self { refusing: None, paper: Mutex::default(), changes: watch::Sender::new(0) }
+    }
+
+    /// For a daemon without root: every network is refused, and the user is told what needs none.
+    pub fn without_root() -> Self {
+        let refusal = Refusal::new(
+            Code::Unsupported,
+            "networks of this host need root, which the daemon has not",
+        );
+        Self::refusing(refusal.with_hint(
+            "run the daemon as root; until then network: user reaches the outside without it",
+        ))
+    }
+
+    /// Refuses every network with this; what asks for none succeeds.
+    pub fn refusing(refusal: Refusal) -> Self {
+        Self { refusing: Some(refusal), ..Self::new() }
+    }
+
+    /// Has the next such call fail with this, once; told twice, the next two.
+    pub fn fail_next(&self, call: Call, refusal: Refusal) {
+        self.paper().faults.push((call, refusal));
+    }
+
+    /// Has a guest take up an address, or all of them give theirs back.
+    pub fn set_leases(&self, network: NetworkId, leases: Vec<Lease>) {
+        self.paper().leases.insert(network, leases);
+        self.changes.send_modify(|count| *count += 1);
+    }
+
+    /// What was last applied.
+    pub fn desired(&self) -> Arc<Desired> {
+        self.paper().desired.clone()
+    }
+
+    /// Whether this network was released.
+    pub fn is_released(&self, network: NetworkId) -> bool {
+        self.paper().released.contains(&network)
+    }
+
+    /// Whether a tap was turned off.
+    pub fn is_link_down(&self, tap: &InterfaceName) -> bool {
+        self.paper().links_down.contains(tap.as_str())
+    }
+
+    /// Every call so far, in order, those that failed included.
+    pub fn calls(&self) -> Vec<Call> {
+        self.paper().calls.clone()
+    }
+
+    fn paper(&self) -> MutexGuard<'_, Paper> {
+        self.paper.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes the call, and fails it where it was told to, or where there are no networks.
+    fn called(&self, call: Call, wants_a_network: bool) -> Result<MutexGuard<'_, Paper>, Refusal> {
+        let mut paper = self.paper();
+        paper.calls.push(call);
+        if let Some(index) = paper.faults.iter().position(|(fault, _)| *fault == call) {
+            return Err(paper.faults.remove(index).1);
+        }
+        match &self.refusing {
+            Some(refusal) if wants_a_network => Err(refusal.clone()),
+            _ => Ok(paper),
+        }
+    }
+}
+
+#[async_trait]
+impl HostNetworks for PaperNetworks {
+    async fn check_network(&self, _config: &NetworkConfig) -> Result<(), Refusal> {
+        self.called(Call::CheckNetwork, true).map(drop)
+    }
+
+    async fn check_subnet(
+        &self,
+        _network: &Network,
+        _config: &SubnetConfig,
+    ) -> Result<(), Refusal> {
+        self.called(Call::CheckSubnet, true).map(drop)
+    }
+
+    async fn check_published(&self, _port: &PublishedPort) -> Result<(), Refusal> {
+        self.called(Call::CheckPublished, true).map(drop)
+    }
+
+    /// Where there are no networks, those that are desired fail, each by itself: a daemon that lost
+    /// root still serves the rest.
+    async fn apply(&self, desired: Arc<Desired>) -> Result<Applied, Refusal> {
+        let mut paper = self.called(Call::Apply, false)?;
+        for network in &desired.networks {
+            paper.released.remove(&network.id);
+        }
+        let refused = self.refusing.as_ref();
+        let failed = desired.networks.iter().filter_map(|n| Some((n.id, refused?.clone())));
+        let applied = Applied { failed: failed.collect() };
+        if paper.desired != desired {
+            paper.desired = desired;
+            self.changes.send_modify(|count| *count += 1);
+        }
+        Ok(applied)
+    }
+
+    async fn release(&self, network: &Network) -> Result<(), Refusal> {
+        let mut paper = self.called(Call::Release, false)?;
+        let mut desired = Desired::clone(&paper.desired);
+        desired.networks.retain(|other| other.id != network.id);
+        desired.nics.retain(|plug| plug.network != network.id);
+        paper.desired = Arc::new(desired);
+        paper.leases.remove(&network.id);
+        paper.released.insert(network.id);
+        self.changes.send_modify(|count| *count += 1);
+        Ok(())
+    }
+
+    /// A descriptor of nothing.
+    async fn open_tap(&self, plug: &Plug, _network: &Network) -> Result<OwnedFd, Refusal> {
+        let mut paper = self.called(Call::OpenTap, true)?;
+        paper.links_down.remove(plug.tap.as_str());
+        Ok(std::fs::File::options().read(true).write(true).open("/dev/null")?.into())
+    }
+
+    async fn replug(&self, _plug: &Plug, _network: &Network) -> Result<(), Refusal> {
+        self.called(Call::Replug, true).map(drop)
+    }
+
+    async fn set_link(&self, tap: &InterfaceName, up: bool) -> Result<(), Refusal> {
+        let mut paper = self.called(Call::SetLink, true)?;
+        if up {
+            paper.links_down.remove(tap.as_str());
+        } else {
+            paper.links_down.insert(tap.as_str().into());
+        }
+        Ok(())
+    }
+
+    fn facts(&self, network: NetworkId) -> NetworkFacts {
+        let paper = self.paper();
+        let Some(found) = paper.desired.networks.iter().find(|other| other.id == network) else {
+            return NetworkFacts::default();
+        };
+        if let Some(refusal) = &self.refusing {
+            return NetworkFacts { problem: Some(refusal.message.clone()), ..Default::default() };
+        }
+        let served = found.subnets.iter().any(|subnet| subnet.config.has_dhcp(&found.config));
+        NetworkFacts {
+            up: true,
+            mtu: Some(found.config.mtu.unwrap_or(1500).into()),
+            dhcp: served.then_some(DhcpState::Running),
+            leases: paper.leases.get(&network).cloned().unwrap_or_default(),
+            problem: None,
+        }
+    }
+
+    fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    async fn survey(&self) -> Result<Vec<Finding>, Refusal> {
+        self.called(Call::Survey, false).map(|_| Vec::new())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_fault_is_met_once_and_a_daemon_without_root_says_what_needs_none() {
+        let paper = PaperNetworks::new();
+        paper.fail_next(Call::Apply, Refusal::new(Code::Internal, "as told"));
+        let desired = Arc::new(Desired::default());
+        assert_eq!(paper.apply(desired.clone()).await.unwrap_err().message, "as told");
+        paper.apply(desired).await.unwrap();
+
+        let refusing = PaperNetworks::without_root();
+        let config = NetworkConfig::new("lan".parse().unwrap());
+        let refusal = refusing.check_network(&config).await.unwrap_err();
+        assert_eq!(refusal.code, Code::Unsupported);
+        assert!(refusal.hint.unwrap().contains("network: user"));
+        refusing.apply(Arc::default()).await.unwrap();
+    }
+}

@@ -1,0 +1,355 @@
+//! Networks from their making to their end, and what others do to them in between.
+
+use crate::{
+    namespace::run,
+    yard::{INSTANCE, Yard, named, on_a_host, outside, servers, until},
+};
+use innkeeper_model::{
+    Code,
+    network::{NetworkConfig, SubnetConfig},
+};
+use innkeeper_network::HostNetworks;
+use std::{
+    net::UdpSocket,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// All that a network could leave on a host.
+fn traces(yard: &Yard) -> String {
+    let sysctls = ["ipv4.ip_forward", "ipv6.conf.all.forwarding", "ipv6.conf.up0.accept_ra"];
+    let sysctls = sysctls.map(|name| run(&format!("sysctl net.{name}")));
+    let words = |command: &str, count| -> String {
+        let of_line = |line: &str| {
+            let mut words: Vec<&str> = line.split_whitespace().take(count).collect();
+            // What the kernel says of carriers comes when it comes.
+            words.retain(|word| !word.starts_with('<'));
+            words.join(" ") + "\n"
+        };
+        run(command).lines().map(of_line).collect()
+    };
+    let (links, addresses) = (words("ip -o link", 5), words("ip -o addr show scope global", 4));
+    let files = run(&format!(
+        "find {}/run {}/leases -type f",
+        yard.folder.path().display(),
+        yard.folder.path().display()
+    ));
+    [
+        links,
+        addresses,
+        run("ip route").replace(" linkdown", ""),
+        run("nft list ruleset"),
+        sysctls.concat(),
+        files,
+    ]
+    .join("\n")
+}
+
+#[test]
+fn nothing_is_left_of_a_network_that_is_removed() {
+    on_a_host(async |mut yard| {
+        let _outside = outside();
+        run("sysctl -qw net.ipv4.ip_forward=0");
+        let daemon = yard.daemon();
+        let before = traces(&yard);
+        let network = yard.add_network(named("lan"), &["10.87.0.0/24", "fd00:87::/64"]);
+        let plug = yard.add_nic(network, 1, &["10.87.0.2"]);
+        yard.apply(&daemon).await;
+        let removed = yard.network(network);
+        let guest = yard.guest(&daemon, &plug).await;
+        assert!(guest.dhcp().is_some());
+        let refusal = daemon.release(&removed).await.unwrap_err();
+        assert_eq!(refusal.code, Code::InUse);
+        assert!(refusal.message.contains(&plug.vm.to_string()), "{refusal}");
+        assert!(guest.pings("10.87.0.1"), "nothing was changed");
+        drop(guest);
+
+        daemon.release(&removed).await.unwrap();
+        assert_eq!(traces(&yard), before);
+        assert_eq!(servers(yard.folder.path()), [] as [i32; 0]);
+        daemon.release(&removed).await.unwrap();
+        assert_eq!(daemon.facts(network), Default::default());
+    });
+}
+
+#[test]
+fn a_bridge_that_is_joined_stays_as_it_is() {
+    on_a_host(async |mut yard| {
+        let _outside = outside();
+        run("ip link add br0 type bridge");
+        run("ip addr add 10.5.0.1/24 dev br0");
+        run("ip link set br0 up");
+        let daemon = yard.daemon();
+        let before = traces(&yard);
+        let joining = NetworkConfig { bridge: Some("br0".parse().unwrap()), ..named("office") };
+        daemon.check_network(&joining).await.unwrap();
+        let network = yard.add_network(joining.clone(), &["10.5.0.0/24"]);
+        let plug = yard.add_nic(network, 1, &["10.5.0.2"]);
+        yard.apply(&daemon).await;
+        let guest = yard.guest(&daemon, &plug).await;
+        guest.take("10.5.0.2/24", "10.5.0.1");
+        assert!(guest.pings("10.5.0.1"));
+        guest.take("10.5.0.3/24", "10.5.0.1");
+        assert!(!guest.pings("10.5.0.1"), "nobody lies there either");
+        drop(guest);
+        daemon.release(&yard.network(network)).await.unwrap();
+        assert_eq!(traces(&yard), before);
+
+        for (bridge, vlan, field) in
+            [("br1", None, "bridge"), ("lo", None, "bridge"), ("br0", Some(7), "vlan")]
+        {
+            let config =
+                NetworkConfig { bridge: Some(bridge.parse().unwrap()), vlan, ..joining.clone() };
+            let refusal = daemon.check_network(&config).await.unwrap_err();
+            assert_eq!(refusal.field.as_deref(), Some(field), "{refusal}");
+        }
+    });
+}
+
+#[test]
+fn a_survey_mends_what_others_broke_and_says_so() {
+    on_a_host(async |mut yard| {
+        let network = yard.add_network(named("lan"), &["10.87.0.0/24"]);
+        let plug = yard.add_nic(network, 1, &["10.87.0.2"]);
+        let daemon = yard.daemon();
+        yard.apply(&daemon).await;
+        let guest = yard.guest(&daemon, &plug).await;
+        guest.take("10.87.0.2/24", "10.87.0.1");
+        assert_eq!(daemon.survey().await.unwrap(), [], "all is well");
+        let bridge = yard.network(network).bridge.clone();
+        let rules = run("nft -s list ruleset");
+
+        let breaks: [(&str, &str); 6] = [
+            ("nft flush ruleset", "flush"),
+            (
+                &format!("nft flush chain bridge innkeeper_networks_{INSTANCE} guest"),
+                "changed by somebody",
+            ),
+            (&format!("ip addr flush dev {bridge}"), "10.87.0.1/24"),
+            (&format!("ip link set {bridge} down"), "set right"),
+            (&format!("ip link set {} nomaster", plug.tap), "plugged in"),
+            ("sysctl -qw net.ipv4.ip_forward=0", "route"),
+        ];
+        for (command, words) in breaks {
+            run(command);
+            let found = daemon.survey().await.unwrap();
+            assert!(
+                found.iter().any(|finding| finding.text.contains(words) && finding.mended),
+                "{command}: {found:?}"
+            );
+            assert_eq!(daemon.survey().await.unwrap(), [], "after {command}");
+            assert_eq!(run("nft -s list ruleset"), rules, "after {command}");
+            assert!(guest.pings("10.87.0.1"), "after {command}");
+        }
+        guest.take("10.87.0.9/24", "10.87.0.1");
+        assert!(!guest.pings("10.87.0.1"), "the rules are in force");
+
+        run("ip link add innborphan type bridge");
+        run(&format!(
+            "ip link set innborphan alias innkeeper:{INSTANCE}:network:{}",
+            innkeeper_model::NetworkId::new()
+        ));
+        run("ip link add another type bridge");
+        run(&format!(
+            "ip link set another alias innkeeper:8:network:{}",
+            innkeeper_model::NetworkId::new()
+        ));
+        let found = daemon.survey().await.unwrap();
+        assert!(found.len() == 1 && found[0].text.contains("innborphan"), "{found:?}");
+        assert!(run("ip -o link").contains("another"), "another daemon's stays");
+    });
+}
+
+#[test]
+fn a_bridge_that_was_deleted_is_made_again_with_its_guests() {
+    on_a_host(async |mut yard| {
+        let network = yard.add_network(named("lan"), &["10.87.0.0/24"]);
+        let plug = yard.add_nic(network, 1, &["10.87.0.2"]);
+        let daemon = yard.daemon();
+        yard.apply(&daemon).await;
+        let guest = yard.guest(&daemon, &plug).await;
+        run(&format!("ip link del {}", yard.network(network).bridge));
+        let found = daemon.survey().await.unwrap();
+        assert!(found.iter().any(|finding| finding.text.contains("made")), "{found:?}");
+        assert!(guest.dhcp().is_some());
+    });
+}
+
+#[test]
+fn what_the_host_has_is_refused_by_name() {
+    on_a_host(async |mut yard| {
+        let _outside = outside();
+        let daemon = yard.daemon();
+        let network = yard.add_network(named("lan"), &[]);
+        let network = yard.network(network);
+        let check = async |range: &str| {
+            daemon.check_subnet(&network, &SubnetConfig::new(range.parse().unwrap())).await
+        };
+        check("10.87.0.0/24").await.unwrap();
+        let refusal = check("192.0.2.128/25").await.unwrap_err();
+        assert_eq!(refusal.field.as_deref(), Some("range"));
+        assert!(refusal.message.contains("up0"), "{refusal}");
+        run("ip route add 10.99.0.0/16 via 192.0.2.9");
+        assert!(check("10.99.4.0/24").await.unwrap_err().message.contains("10.99.0.0/16"));
+
+        let pid = format!("(pid {})", std::process::id());
+        for (port, name) in [(67, "DHCP"), (53, "DNS")] {
+            let socket = UdpSocket::bind(("0.0.0.0", port)).unwrap();
+            let refusal = check("10.87.0.0/24").await.unwrap_err();
+            assert_eq!(refusal.code, Code::InUse);
+            assert!(refusal.message.contains(&pid) && refusal.message.contains(name), "{refusal}");
+            drop(socket);
+        }
+        check("10.87.0.0/24").await.unwrap();
+    });
+}
+
+#[test]
+fn a_network_that_fails_fails_alone_and_says_why() {
+    on_a_host(async |mut yard| {
+        run("ip link add br0 type bridge");
+        let joining = NetworkConfig { bridge: Some("br0".parse().unwrap()), ..named("office") };
+        let office = yard.add_network(joining, &[]);
+        let lan = yard.add_network(named("lan"), &["10.87.0.0/24"]);
+        let daemon = yard.daemon();
+        yard.apply(&daemon).await;
+        run("ip link del br0");
+        yard.add_nic(lan, 1, &["10.87.0.2"]);
+        let found = daemon.survey().await.unwrap();
+        assert!(
+            found.iter().any(|finding| finding.network == Some(office) && !finding.mended),
+            "{found:?}"
+        );
+        assert!(daemon.facts(office).problem.unwrap().contains("br0"));
+        let applied = daemon.apply(Arc::new(yard.desired.clone())).await.unwrap();
+        assert!(applied.of(office).is_err() && applied.of(lan).is_ok());
+        run("ip link add br0 type bridge");
+        let found = daemon.survey().await.unwrap();
+        assert!(
+            found.iter().any(|finding| finding.network == Some(office) && finding.mended),
+            "{found:?}"
+        );
+        assert_eq!(daemon.facts(office).problem, None);
+    });
+}
+
+#[test]
+fn taps_are_opened_once_and_only_under_rules() {
+    on_a_host(async |mut yard| {
+        let network = yard.add_network(named("lan"), &["10.87.0.0/24"]);
+        let daemon = yard.daemon();
+        yard.apply(&daemon).await;
+        let plug = yard.add_nic(network, 1, &["10.87.0.2"]);
+        let lan = yard.network(network);
+        assert_eq!(daemon.open_tap(&plug, &lan).await.unwrap_err().code, Code::WrongState);
+        yard.apply(&daemon).await;
+        let tap = daemon.open_tap(&plug, &lan).await.unwrap();
+        assert_eq!(daemon.open_tap(&plug, &lan).await.unwrap_err().code, Code::InUse);
+        let shown = run(&format!("ip -d -o link show {}", plug.tap));
+        for word in ["UP", &plug.vm.to_string(), lan.bridge.as_str(), "vnet_hdr", "isolated off"] {
+            assert!(shown.contains(word), "{word}: {shown}");
+        }
+        daemon.set_link(&plug.tap, false).await.unwrap();
+        assert!(!run(&format!("ip -o link show {}", plug.tap)).contains("UP"));
+        daemon.set_link(&plug.tap, true).await.unwrap();
+        drop(tap);
+        assert!(!run("ip -o link").contains(plug.tap.as_str()));
+        assert_eq!(daemon.set_link(&plug.tap, true).await.unwrap_err().code, Code::NotFound);
+
+        // A tap whose interface is desired no more is turned off, since no rule is of it.
+        let tap = daemon.open_tap(&plug, &lan).await.unwrap();
+        yard.desired.nics.clear();
+        yard.apply(&daemon).await;
+        assert!(!run(&format!("ip -o link show {}", plug.tap)).contains("UP"));
+        drop(tap);
+    });
+}
+
+#[test]
+fn an_apply_that_is_cut_short_anywhere_is_finished_by_the_next() {
+    on_a_host(async |mut yard| {
+        let mut daemon = yard.daemon();
+        let mut cuts = 0;
+        for step in 0..24_u8 {
+            // Each time something else: a network, a NIC on it, or neither any more.
+            match step % 4 {
+                0 => drop(yard.add_network(named("lan"), &[&format!("10.{}.0.0/24", 100 + step)])),
+                3 => yard.desired.nics.clear(),
+                _ => {
+                    let network = yard.desired.networks.last().unwrap().id;
+                    let address = format!("10.{}.0.{}", 100 + step - step % 4, 5 + step);
+                    drop(yard.add_nic(network, step, &[&address]));
+                }
+            }
+            let apply = daemon.apply(Arc::new(yard.desired.clone()));
+            let cut = Duration::from_millis(u64::from(step) * 3);
+            cuts += u32::from(tokio::time::timeout(cut, apply).await.is_err());
+            if step % 5 == 0 {
+                drop(daemon);
+                daemon = yard.daemon();
+            }
+        }
+        assert!(cuts > 4, "{cuts} were cut short");
+        yard.apply(&daemon).await;
+        until("a server each", || servers(yard.folder.path()).len() == yard.desired.networks.len())
+            .await;
+        assert_eq!(daemon.survey().await.unwrap(), []);
+        let network = yard.desired.networks.last().unwrap().id;
+        let plug = yard.add_nic(network, 99, &["10.120.0.99"]);
+        yard.apply(&daemon).await;
+        let guest = yard.guest(&daemon, &plug).await;
+        assert!(guest.dhcp().unwrap().starts_with("10.120.0.99"));
+    });
+}
+
+#[test]
+fn applies_at_the_same_time_become_one() {
+    on_a_host(async |mut yard| {
+        let network = yard.add_network(named("lan"), &["10.87.0.0/24"]);
+        let daemon = Arc::new(yard.daemon());
+        let mut applies = tokio::task::JoinSet::new();
+        let mut last = None;
+        for number in 1..=50 {
+            let plug = yard.add_nic(network, number, &[&format!("10.87.0.{}", 1 + number)]);
+            let (daemon, desired) = (daemon.clone(), Arc::new(yard.desired.clone()));
+            let lan = yard.network(network);
+            applies.spawn(async move {
+                daemon.apply(desired).await.unwrap();
+                // What this one asked for is in force.
+                drop(daemon.open_tap(&plug, &lan).await.unwrap());
+            });
+            last = Some(number);
+        }
+        let begun = Instant::now();
+        while let Some(outcome) = applies.join_next().await {
+            outcome.unwrap();
+        }
+        // Opening fifty taps included; fifty transactions of nft alone would be longer.
+        eprintln!("{} applies in {:?}", last.unwrap(), begun.elapsed());
+        assert_eq!(daemon.survey().await.unwrap(), []);
+    });
+}
+
+#[test]
+fn a_nic_moves_to_another_network_while_its_guest_runs() {
+    on_a_host(async |mut yard| {
+        let lan = yard.add_network(named("lan"), &["10.87.0.0/24"]);
+        let dmz = yard.add_network(named("dmz"), &["10.88.0.0/24"]);
+        let mut plug = yard.add_nic(lan, 1, &["10.87.0.2"]);
+        let daemon = yard.daemon();
+        yard.apply(&daemon).await;
+        let guest = yard.guest(&daemon, &plug).await;
+        assert!(guest.dhcp().is_some());
+        plug.network = dmz;
+        plug.addresses = vec!["10.88.0.2".parse().unwrap()];
+        yard.desired.nics = vec![plug.clone()];
+        yard.apply(&daemon).await;
+        daemon.replug(&plug, &yard.network(dmz)).await.unwrap();
+        guest.inside.run("ip addr flush dev eth0 scope global");
+        assert_eq!(guest.dhcp().as_deref(), Some("10.88.0.2 10.88.0.1 10.88.0.1"));
+        assert!(guest.pings("10.88.0.1"));
+        assert_eq!(daemon.survey().await.unwrap(), []);
+        guest.take("10.87.0.2/24", "10.87.0.1");
+        assert!(!guest.pings("10.87.0.1"), "it is not on the former one any more");
+    });
+}

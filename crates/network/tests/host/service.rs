@@ -1,0 +1,170 @@
+//! Addresses and names: DHCP, DNS, and their server's life.
+
+use crate::{
+    guest::Guest,
+    namespace::run,
+    yard::{Yard, named, on_a_host, servers, until},
+};
+use innkeeper_model::{
+    NetworkId,
+    config::MacAddress,
+    network::{DhcpState, Plug},
+};
+use innkeeper_network::{HostNetworks, LinuxNetworks};
+use std::net::IpAddr;
+
+async fn one_guest(yard: &mut Yard) -> (LinuxNetworks, NetworkId, Plug) {
+    let network = yard.add_network(named("lan"), &["10.87.0.0/24"]);
+    let plug = yard.add_nic(network, 1, &["10.87.0.50"]);
+    let daemon = yard.daemon();
+    yard.apply(&daemon).await;
+    (daemon, network, plug)
+}
+
+#[test]
+fn a_guest_gets_its_own_address_and_a_stranger_gets_none() {
+    on_a_host(async |mut yard| {
+        let (daemon, network, plug) = one_guest(&mut yard).await;
+        let guest = yard.guest(&daemon, &plug).await;
+        assert_eq!(guest.dhcp().as_deref(), Some("10.87.0.50 10.87.0.1 10.87.0.1"));
+        assert!(guest.pings("10.87.0.1"));
+        until("the lease is known", || daemon.facts(network).leases.len() == 1).await;
+        let facts = daemon.facts(network);
+        assert_eq!(facts.leases[0].address, "10.87.0.50".parse::<IpAddr>().unwrap());
+        assert_eq!(facts.leases[0].mac, Some(plug.mac));
+        assert_eq!((facts.up, facts.dhcp, facts.problem), (true, Some(DhcpState::Running), None));
+
+        let server = servers(yard.folder.path())[0];
+        let status = std::fs::read_to_string(format!("/proc/{server}/status")).unwrap();
+        let user = status.lines().find(|line| line.starts_with("Uid:")).unwrap();
+        assert!(!user.split_whitespace().any(|uid| uid == "0"), "it gave up root: {user}");
+
+        let name = guest.inside.run("busybox nslookup guest1.lan.internal 10.87.0.1");
+        assert!(name.contains("10.87.0.50"), "{name}");
+
+        // On the same bridge, but without a NIC of Innkeeper's.
+        let stranger = crate::namespace::Namespace::new();
+        run(&format!("ip link add port0 type veth peer name eth0 netns {}", stranger.tid));
+        run(&format!("ip link set port0 master {}", yard.network(network).bridge));
+        run("ip link set port0 up");
+        stranger.run("ip link set eth0 up");
+        assert!(!stranger.succeeds("busybox udhcpc -i eth0 -n -q -f -t 2 -T 1 -s /bin/true"));
+    });
+}
+
+#[test]
+fn an_address_passes_to_another_nic_though_the_first_had_a_lease() {
+    on_a_host(async |mut yard| {
+        let (daemon, network, plug) = one_guest(&mut yard).await;
+        let first = yard.guest(&daemon, &plug).await;
+        assert!(first.dhcp().is_some());
+        drop(first);
+        yard.desired.nics.clear();
+        yard.apply(&daemon).await;
+        let second = yard.add_nic(network, 2, &["10.87.0.50"]);
+        yard.apply(&daemon).await;
+        let guest = yard.guest(&daemon, &second).await;
+        assert_eq!(guest.dhcp().as_deref(), Some("10.87.0.50 10.87.0.1 10.87.0.1"));
+        until("the lease is the second's", || {
+            let leases = daemon.facts(network).leases;
+            leases.len() == 1 && leases[0].mac == Some(MacAddress::from_suffix([0, 0, 2]))
+        })
+        .await;
+    });
+}
+
+#[test]
+fn a_server_that_is_killed_comes_back_with_its_leases() {
+    on_a_host(async |mut yard| {
+        let (daemon, network, plug) = one_guest(&mut yard).await;
+        let guest = yard.guest(&daemon, &plug).await;
+        assert!(guest.dhcp().is_some());
+        until("the lease is known", || daemon.facts(network).leases.len() == 1).await;
+        let leases = daemon.facts(network).leases;
+        let killed = servers(yard.folder.path());
+        assert_eq!(killed.len(), 1);
+        kill(killed[0]);
+        until("another runs", || {
+            let facts = daemon.facts(network);
+            let now = servers(yard.folder.path());
+            facts.dhcp == Some(DhcpState::Running) && now.len() == 1 && now != killed
+        })
+        .await;
+        assert_eq!(daemon.facts(network).leases, leases);
+        guest.inside.run("ip addr flush dev eth0 scope global");
+        assert!(guest.dhcp().is_some());
+    });
+}
+
+#[test]
+fn the_next_daemon_takes_the_server_over_and_a_dead_one_is_started() {
+    on_a_host(async |mut yard| {
+        let (daemon, network, plug) = one_guest(&mut yard).await;
+        let guest = yard.guest(&daemon, &plug).await;
+        assert!(guest.dhcp().is_some());
+        until("the lease is known", || daemon.facts(network).leases.len() == 1).await;
+        drop(daemon);
+        let before = servers(yard.folder.path());
+
+        let daemon = yard.daemon();
+        yard.apply(&daemon).await;
+        assert_eq!(servers(yard.folder.path()), before, "the same one");
+        assert_eq!(daemon.facts(network).leases.len(), 1);
+        assert_eq!(daemon.facts(network).dhcp, Some(DhcpState::Running));
+        // One that it did not start itself is watched all the same.
+        kill(before[0]);
+        until("another runs", || {
+            let now = servers(yard.folder.path());
+            now.len() == 1
+                && now != before
+                && daemon.facts(network).dhcp == Some(DhcpState::Running)
+        })
+        .await;
+        drop(daemon);
+
+        let dead = servers(yard.folder.path());
+        kill(dead[0]);
+        until("it is dead", || servers(yard.folder.path()).is_empty()).await;
+        let daemon = yard.daemon();
+        yard.apply(&daemon).await;
+        assert_eq!(servers(yard.folder.path()).len(), 1);
+        guest.inside.run("ip addr flush dev eth0 scope global");
+        assert!(guest.dhcp().is_some());
+    });
+}
+
+#[test]
+fn guests_of_ipv6_are_told_of_their_router() {
+    on_a_host(async |mut yard| {
+        let network = yard.add_network(named("lan"), &["fd00:87::/64"]);
+        let plug = yard.add_nic(network, 1, &["fd00:87::50"]);
+        let daemon = yard.daemon();
+        yard.apply(&daemon).await;
+        let guest: Guest = yard.guest(&daemon, &plug).await;
+        until("a router is known", || {
+            guest.inside.run("ip -6 route show default").contains("via fe80::")
+        })
+        .await;
+        // An address is for DHCPv6 to give: guests make none of their own there.
+        assert!(!guest.inside.run("ip -6 addr show dev eth0").contains("fd00:87::"));
+        until("it has an address of its link", || {
+            guest.inside.run("ip -6 addr show dev eth0 -tentative scope link").contains("fe80::")
+        })
+        .await;
+        assert_eq!(guest.dhcp_v6(plug.mac), Some("fd00:87::50".parse().unwrap()));
+        until("the lease is known", || {
+            let leases = daemon.facts(network).leases;
+            leases.len() == 1 && leases[0].address == "fd00:87::50".parse::<IpAddr>().unwrap()
+        })
+        .await;
+        guest.inside.run("ip -6 addr add fd00:87::50/64 dev eth0 nodad");
+        assert!(guest.inside.succeeds("busybox ping -6 -c 1 -W 2 fd00:87::1"));
+        guest.inside.run("ip -6 addr add fd00:87::51/64 dev eth0 nodad");
+        assert!(!guest.inside.succeeds("busybox ping -6 -c 1 -W 1 -I fd00:87::51 fd00:87::1"));
+    });
+}
+
+fn kill(pid: i32) {
+    let pid = rustix::process::Pid::from_raw(pid).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+}
