@@ -4,6 +4,7 @@
 //! digests are compared, the time a comparison takes tells nothing about the token.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use innkeeper_store::harm;
 use rustix::fs::{Mode, OFlags};
 use sha2::{Digest, Sha256};
 use std::{
@@ -162,10 +163,10 @@ fn create(path: &Path) -> io::Result<()> {
 
     let temporary = path.with_extension("new");
     // One that an earlier start left when it was killed at this very place.
-    let _ = fs::remove_file(&temporary);
+    let _ = harm::remove_file(&temporary);
     let written = write_new(&temporary, &text).and_then(|()| fs::rename(&temporary, path));
     if written.is_err() {
-        let _ = fs::remove_file(&temporary);
+        let _ = harm::remove_file(&temporary);
     }
     written?;
     match path.parent().filter(|folder| !folder.as_os_str().is_empty()) {

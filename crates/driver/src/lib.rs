@@ -12,15 +12,17 @@ pub mod conformance;
 mod flow;
 mod plan;
 mod step;
+mod taps;
 
 pub use flow::Flow;
 pub use plan::{Launch, Operation, PlanContext};
 pub use step::{Crash, Probed, Step, StepContext, StepError, StepProgress};
+pub use taps::{NoTaps, Taps};
 
 use async_trait::async_trait;
 use innkeeper_model::{
     Assigned, Code, Facts, Foreign, HypervisorEvent, Incarnation, Refusal, Statistics, VmConfig,
-    VmId, host::Hypervisor, host::Safeguard,
+    VmId, host::Hypervisor, host::Safeguard, keyboard::Stroke,
 };
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -41,6 +43,13 @@ pub trait Observer: Send + Sync + 'static {
 pub trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> ByteStream for T {}
+
+/// The most bytes of a picture of a screen.
+pub const MAX_SCREENSHOT: u64 = 64 << 20;
+
+fn beyond(driver: &str, problem: &str) -> Refusal {
+    Refusal::new(Code::Unsupported, format!("driver {driver} {problem}"))
+}
 
 /// A machine that an earlier daemon made, found when this one started.
 #[derive(Debug, Clone)]
@@ -132,11 +141,52 @@ pub trait Driver: Send + Sync + 'static {
     /// touched.
     async fn recover(&self) -> Vec<Found>;
 
-    /// Opens a machine's serial console.
+    /// Opens a machine's serial console. There is one place at it, which is free again soon after the
+    /// stream was dropped. Whoever has it reads without pause: a hypervisor may hold a guest whose line
+    /// is not read.
     ///
     /// # Errors
     /// The machine does not run, or the console is taken.
     async fn open_console(&self, vm: VmId) -> Result<Box<dyn ByteStream>, Refusal>;
+
+    /// Opens a machine's screen: a connection that speaks RFB (VNC), from its server's greeting on. It
+    /// needs no password.
+    ///
+    /// # Errors
+    /// The machine does not run, or has no screen; this driver shows none.
+    async fn open_vnc(&self, vm: VmId) -> Result<Box<dyn ByteStream>, Refusal> {
+        let _ = vm;
+        Err(beyond(self.name(), "shows no screens"))
+    }
+
+    /// What a machine's screen shows, as PNG; at most [`MAX_SCREENSHOT`] bytes.
+    ///
+    /// # Errors
+    /// The machine does not run, or has no screen; this driver shows none.
+    async fn screenshot(&self, vm: VmId) -> Result<Vec<u8>, Refusal> {
+        let _ = vm;
+        Err(beyond(self.name(), "shows no screens"))
+    }
+
+    /// Presses keys of a machine's keyboard, one stroke after the other, and returns when the last has
+    /// been let go of. Dropping the future leaves out those that have not begun.
+    ///
+    /// # Errors
+    /// The machine does not run; this driver has no keyboards.
+    async fn send_keys(&self, vm: VmId, strokes: &[Stroke]) -> Result<(), Refusal> {
+        let _ = (vm, strokes);
+        Err(beyond(self.name(), "has no keyboards"))
+    }
+
+    /// Opens the channel to the agent in a guest, which speaks the protocol of qemu-guest-agent, if there
+    /// is one that listens. There is one place at it, as at the console.
+    ///
+    /// # Errors
+    /// The machine does not run, or has no such channel; this driver has none.
+    async fn open_agent(&self, vm: VmId) -> Result<Box<dyn ByteStream>, Refusal> {
+        let _ = vm;
+        Err(beyond(self.name(), "has no channel to an agent"))
+    }
 
     /// The last of what the guest wrote to its serial console, at most 64 KiB, from the running
     /// machine or from the last one.

@@ -1,8 +1,8 @@
 //! What a driver is asked to plan, and everything that its plan may depend on.
 
 use innkeeper_model::{
-    Facts, Foreign, Incarnation, IncarnationId, MachineFiles, MemoryImage, Spec, Timestamp,
-    host::Hypervisor,
+    DeviceName, Facts, Foreign, Incarnation, IncarnationId, MachineFiles, MemoryImage, Spec,
+    Timestamp, host::Hypervisor, network::Plug,
 };
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -46,6 +46,24 @@ pub enum Operation {
         /// The file, in storage's folder.
         file: PathBuf,
     },
+    /// Plug a NIC of the spec into the machine, which is on.
+    PlugNic {
+        /// Its name.
+        nic: DeviceName,
+    },
+    /// Take a NIC of the spec out of it, once its guest has let go of it.
+    UnplugNic {
+        /// Its name.
+        nic: DeviceName,
+    },
+    /// Give a NIC that is plugged in what the spec says of it by now: its network, its rate, its published
+    /// ports, whether its cable is in.
+    ChangeNic {
+        /// Its name.
+        nic: DeviceName,
+        /// Whether its cable was in.
+        was_connected: bool,
+    },
     /// Take a machine over that somebody else made: from now on it has an incarnation.
     Adopt {
         /// The machine, as [`crate::Driver::foreign`] found it.
@@ -73,6 +91,8 @@ pub struct PlanContext<'a> {
     pub facts: &'a Facts,
     /// The files that a new machine is made of.
     pub files: &'a MachineFiles,
+    /// The connections of a new machine's NICs to networks of this host.
+    pub plugs: &'a [Plug],
     /// The hypervisor of this host.
     pub hypervisor: &'a Hypervisor,
     /// The identity of a new machine.

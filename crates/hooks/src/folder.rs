@@ -15,6 +15,7 @@ use rustix::{
     io::Errno,
 };
 use std::{
+    collections::BTreeSet,
     ffi::{OsStr, OsString},
     os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
@@ -60,7 +61,33 @@ pub(crate) fn scripts(
     event: HookEvent,
     rule: OwnerRule,
 ) -> Result<Vec<Script>, Unfit> {
-    let Some(above) = folder(CWD, hooks, hooks.as_os_str(), rule)? else { return Ok(vec![]) };
+    match folder(CWD, hooks, hooks.as_os_str(), rule)? {
+        Some(above) => scripts_in(&above, hooks, event, rule),
+        None => Ok(vec![]),
+    }
+}
+
+/// The events that have some, or something that is no hook; all of them, where the folder cannot be looked
+/// at.
+pub(crate) fn events(hooks: &Path, rule: OwnerRule) -> BTreeSet<HookEvent> {
+    let above = match folder(CWD, hooks, hooks.as_os_str(), rule) {
+        Ok(Some(above)) => above,
+        Ok(None) => return BTreeSet::new(),
+        Err(_) => return HookEvent::ALL.into(),
+    };
+    let none = |event: &HookEvent| {
+        scripts_in(&above, hooks, *event, rule).is_ok_and(|found| found.is_empty())
+    };
+    HookEvent::ALL.into_iter().filter(|event| !none(event)).collect()
+}
+
+/// The hooks of an event, in the open folder of all.
+fn scripts_in(
+    above: &OwnedFd,
+    hooks: &Path,
+    event: HookEvent,
+    rule: OwnerRule,
+) -> Result<Vec<Script>, Unfit> {
     let path = hooks.join(event.as_str());
     let Some(folder) = folder(above, &path, OsStr::new(event.as_str()), rule)? else {
         return Ok(vec![]);

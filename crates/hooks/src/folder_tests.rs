@@ -26,8 +26,10 @@ fn refused(fixture: &Fixture, path: &Path, message: &str, hint: &str) {
 fn without_folders_there_are_no_hooks() {
     let fixture = Fixture::new();
     assert!(names(&fixture).unwrap().is_empty());
+    assert_eq!(fixture.hooks().events(), [].into());
     fs::remove_dir(fixture.folder()).unwrap();
     assert!(names(&fixture).unwrap().is_empty());
+    assert_eq!(fixture.hooks().events(), [].into());
     assert_eq!(fixture.hooks().problems(), []);
 }
 
@@ -40,6 +42,16 @@ fn hooks_come_in_the_order_of_their_names() {
     let expected = ["10-a", "9-a", "B", "b", "é"].map(|name| format!("pre-start/{name}"));
     assert_eq!(names(&fixture).unwrap(), expected);
     assert!(fixture.hooks().present(HookEvent::OnCrash).unwrap().is_empty());
+    assert_eq!(fixture.hooks().events(), [HookEvent::PreStart].into());
+}
+
+#[test]
+fn events_whose_hooks_cannot_be_told_count_as_having_some() {
+    let fixture = Fixture::new();
+    set_mode(&fixture.script("10-a", ""), 0o777);
+    assert_eq!(fixture.hooks().events(), [HookEvent::PreStart].into());
+    set_mode(&fixture.folder(), 0o777);
+    assert_eq!(fixture.hooks().events(), HookEvent::ALL.into());
 }
 
 #[test]

@@ -2,14 +2,14 @@
 
 use crate::{
     HookEvent, OwnerRule, Script,
-    folder::{scripts, strangers},
+    folder::{events, scripts, strangers},
     launch::Subject,
     output::Output,
     run::{End, Run},
 };
 use innkeeper_model::{Code, Refusal};
 use serde_json::Value;
-use std::{io, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, io, path::PathBuf, sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
@@ -45,6 +45,12 @@ impl Hooks {
     /// what mends it.
     pub fn present(&self, event: HookEvent) -> Result<Vec<Script>, Refusal> {
         Ok(scripts(&self.folder, event, self.rule)?)
+    }
+
+    /// The events for which something is to run, or something is there that must not: running them says
+    /// which. Where there are no hooks at all it takes one system call; each plan asks.
+    pub fn events(&self) -> BTreeSet<HookEvent> {
+        events(&self.folder, self.rule)
     }
 
     /// All that would make an operation fail, or that was meant to run and never will. To be asked when

@@ -61,6 +61,8 @@ impl Adopted {
             opens: Value::Null,
             adopted: true,
             block_nodes: BTreeMap::new(),
+            ports: None,
+            plugs: Vec::new(),
             process: Some(machine.process),
         };
         Ok(Self { incarnation, socket })

@@ -19,6 +19,7 @@ pub(crate) const BALLOON_SLOT: u8 = 3;
 pub(crate) const PANIC_SLOT: u8 = 4;
 pub(crate) const SCSI_SLOT: u8 = 5;
 pub(crate) const USB_SLOT: u8 = 6;
+pub(crate) const AGENT_SLOT: u8 = 7;
 /// The first slot of hotplug ports; each slot holds eight of them as functions.
 pub(crate) const PORTS_SLOT: u8 = 16;
 /// How many ports fit before the chipset's own slots.
@@ -30,6 +31,9 @@ const MAX_SATA: u8 = 6;
 
 /// The key of the cloud-init seed's disk, which no disk of a config can have: names have no space.
 pub(crate) const SEED: &str = "cloud-init seed";
+
+/// The key of the channel to the guest's agent.
+pub(crate) const AGENT: &str = "agent";
 
 pub(crate) fn disk_key(name: impl std::fmt::Display) -> String {
     format!("disk/{name}")
@@ -116,6 +120,9 @@ fn wanted(config: &VmConfig) -> Vec<(String, Room)> {
     if config.display == Display::Vnc {
         wanted.push(("display".to_owned(), Room::Slot(DISPLAY_SLOT)));
         wanted.push(("usb".to_owned(), Room::Slot(USB_SLOT)));
+    }
+    if config.agent {
+        wanted.push((AGENT.to_owned(), Room::Slot(AGENT_SLOT)));
     }
     if config.disks.iter().any(|disk| disk.effective_bus() == DiskBus::VirtioScsi) {
         wanted.push(("scsi".to_owned(), Room::Slot(SCSI_SLOT)));
@@ -245,10 +252,7 @@ mod tests {
 
     fn with_nics(names: &[&str]) -> VmConfig {
         let mut config = VmConfig::new("web".parse().unwrap());
-        config.nics = names
-            .iter()
-            .map(|name| Nic { name: name.parse().unwrap(), network: Default::default(), mac: None })
-            .collect();
+        config.nics = names.iter().map(|name| Nic::new(name.parse().unwrap())).collect();
         config
     }
 

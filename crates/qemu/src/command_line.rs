@@ -6,20 +6,21 @@
 
 use crate::{
     assign::{
-        BALLOON_SLOT, DISPLAY_SLOT, PANIC_SLOT, PORTS_SLOT, RNG_SLOT, SCSI_SLOT, SEED, USB_SLOT,
-        disk_key, nic_key,
+        AGENT, AGENT_SLOT, BALLOON_SLOT, DISPLAY_SLOT, PANIC_SLOT, PORTS_SLOT, RNG_SLOT, SCSI_SLOT,
+        SEED, USB_SLOT, disk_key,
     },
     block::{disk_node, firmware_code_node, firmware_variables_node},
     confine::SANDBOX,
     descriptors::{Descriptors, Open},
     guest_end,
+    nic::{NicParts, port_id},
     option::QemuOption,
-    run_folder::{QMP_SOCKET, SERIAL_SOCKET, VNC_SOCKET},
+    run_folder::{AGENT_SOCKET, QMP_SOCKET, SERIAL_SOCKET, VNC_SOCKET},
 };
 use innkeeper_driver::PlanContext;
 use innkeeper_model::{
     Code, Incarnation, Placement, Refusal, Spec,
-    config::{Boot, Disk, DiskBus, DiskKind, Display, Firmware, Network, Nic},
+    config::{Boot, Disk, DiskBus, DiskKind, Display, Firmware},
     incarnation,
 };
 use serde_json::{Value, json};
@@ -62,7 +63,7 @@ pub(crate) fn build(context: &PlanContext<'_>, place: Place<'_>) -> Result<Incar
     builder.ports();
     builder.fixed_devices();
     builder.disks()?;
-    builder.nics();
+    builder.nics()?;
     builder.boot()?;
 
     let (opens, sets) = builder.descriptors.finish();
@@ -90,6 +91,8 @@ pub(crate) fn build(context: &PlanContext<'_>, place: Place<'_>) -> Result<Incar
         opens: Open::list_to_value(&opens),
         adopted: false,
         block_nodes: builder.block_nodes,
+        ports: Some(spec.assigned.ports),
+        plugs: context.plugs.to_vec(),
         process: None,
     })
 }
@@ -162,19 +165,12 @@ impl Builder<'_> {
     }
 
     fn monitor_and_serial(&mut self) {
-        let socket = |id: &str, number: i32| {
-            QemuOption::word("socket")
-                .with("id", id)
-                .with("fd", number)
-                .with("server", "on")
-                .with("wait", "off")
-        };
         let qmp = self.descriptors.add(Open::Listener(QMP_SOCKET.into()));
-        self.option("-chardev", socket("qmp", qmp));
+        self.option("-chardev", listening("qmp", qmp));
         self.option("-mon", QemuOption::default().with("chardev", "qmp").with("mode", "control"));
 
         let serial = self.descriptors.add(Open::Listener(SERIAL_SOCKET.into()));
-        self.option("-chardev", socket("serial-socket", serial));
+        self.option("-chardev", listening("serial-socket", serial));
         let ring = QemuOption::word("ringbuf").with("id", SERIAL_RING_ID).with("size", SERIAL_RING);
         self.option("-chardev", ring);
         let hub = QemuOption::word("hub")
@@ -215,6 +211,15 @@ impl Builder<'_> {
             // An absolute pointer, so that a viewer's and the guest's agree.
             self.device(&json!({ "driver": "usb-tablet", "id": "tablet", "bus": "qemu-xhci.0" }));
             self.option("-vnc", format!("unix:{VNC_SOCKET}"));
+        }
+        if self.spec.assigned.devices.contains_key(AGENT) {
+            let number = self.descriptors.add(Open::Listener(AGENT_SOCKET.into()));
+            self.option("-chardev", listening("agent", number));
+            self.device(&fixed("virtio-serial-pci", AGENT_SLOT));
+            // By this name an agent finds it.
+            let name = "org.qemu.guest_agent.0";
+            let bus = "virtio-serial-pci.0";
+            self.device(&json!({ "driver": "virtserialport", "id": "agent", "bus": bus, "chardev": "agent", "name": name }));
         }
         if self.spec.assigned.devices.contains_key("scsi") {
             self.device(&fixed("virtio-scsi-pci", SCSI_SLOT));
@@ -265,30 +270,17 @@ impl Builder<'_> {
         Ok(())
     }
 
-    fn nics(&mut self) {
-        // Without a user of its own for the VM no rule can keep its process from the host's
-        // loopback; then the private network has no way out at all.
-        let cut_off = self.spec.assigned.uid.is_none();
+    fn nics(&mut self) -> Result<(), Refusal> {
         for nic in &self.spec.config.nics {
-            self.nic(nic, cut_off);
+            let parts = NicParts::of(nic, self.spec, self.context.plugs)?;
+            let tap = parts.plug.is_some().then(|| Open::Tap(nic.name.clone()));
+            let descriptor = tap.map(|tap| self.descriptors.add(tap).to_string());
+            if let Some(backend) = parts.backend_with(&descriptor.unwrap_or_default()) {
+                self.json("-netdev", &backend);
+            }
+            self.device(&parts.device);
         }
-    }
-
-    fn nic(&mut self, nic: &Nic, cut_off: bool) {
-        let id = format!("nic-{}", nic.name);
-        // No boot ROM: nothing boots over a user-mode network, and firmware starts sooner.
-        let mut device = json!({ "driver": "virtio-net-pci", "id": id, "romfile": "" });
-        if let Some(mac) = self.spec.assigned.macs.get(nic.name.as_str()) {
-            device["mac"] = mac.to_string().into();
-        }
-        if nic.network == Network::User {
-            let netdev = format!("net-{}", nic.name);
-            self.json("-netdev", &json!({ "type": "user", "id": netdev, "restrict": cut_off }));
-            device["netdev"] = netdev.into();
-        }
-        let placed = self.place(&mut device, &nic_key(&nic.name));
-        debug_assert!(placed.is_ok(), "assign places every NIC of a config");
-        self.device(&device);
+        Ok(())
     }
 
     /// Writes a device's address into it.
@@ -333,8 +325,13 @@ impl Builder<'_> {
     }
 }
 
-fn port_id(port: u8) -> String {
-    format!("port{port}")
+/// A chardev that listens on a socket that it finds open.
+fn listening(id: &str, number: i32) -> QemuOption {
+    QemuOption::word("socket")
+        .with("id", id)
+        .with("fd", number)
+        .with("server", "on")
+        .with("wait", "off")
 }
 
 /// What QEMU calls a disk. Its place tells it from all others of the machine; its name is for people, and

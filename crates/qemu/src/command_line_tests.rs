@@ -80,6 +80,7 @@ fn built_with(config: VmConfig, files: MachineFiles) -> (Incarnation, Vec<Open>)
         incarnation: None,
         facts: &Facts::default(),
         files: &files,
+        plugs: &[],
         hypervisor: &hypervisor,
         launch: &launch,
     };
@@ -146,6 +147,7 @@ fn a_guest_that_shares_the_daemons_user_has_no_way_out() {
         incarnation: None,
         facts: &facts,
         files: &files,
+        plugs: &[],
         hypervisor: &hypervisor,
         launch: &launch,
     };

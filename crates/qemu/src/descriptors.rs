@@ -1,7 +1,7 @@
 //! What a QEMU finds open when it begins, as data: the command line names numbers, never paths.
 
 use crate::process::FIRST_DESCRIPTOR;
-use innkeeper_model::Layer;
+use innkeeper_model::{DeviceName, Layer};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -22,6 +22,10 @@ pub(crate) enum Open {
     Write(PathBuf),
     /// A kernel or initrd, which QEMU opens anew through `/dev/fd`, as its own user.
     Reopened(PathBuf),
+    /// The host's end of a NIC's cable.
+    Tap(DeviceName),
+    /// Nothing: what was there is plugged out, and the numbers after it stay.
+    Nothing,
     /// A file of the distribution's, to read: firmware.
     System(PathBuf),
 }

@@ -3,8 +3,10 @@
 mod adopt;
 mod dump;
 mod ending;
+mod nics;
 mod power;
 mod recovery;
+mod screen;
 mod suspend;
 
 use crate::{
@@ -23,12 +25,13 @@ use crate::{
 use async_trait::async_trait;
 use innkeeper_driver::{
     ByteStream, Driver, Flow, Found, Observer, Operation, PlanContext, Probed, Step, StepContext,
-    StepError,
+    StepError, Taps,
 };
 use innkeeper_model::{
     Assigned, Code, Foreign, Incarnation, IncarnationId, MachineState, Refusal, Statistics,
     VmConfig, VmId,
     host::{Hypervisor, Safeguard},
+    keyboard::Stroke,
 };
 use innkeeper_storage::Storage;
 use std::{
@@ -67,6 +70,7 @@ pub struct QemuDriver {
     options: QemuOptions,
     confinement: Confinement,
     storage: Arc<Storage>,
+    taps: Arc<dyn Taps>,
     observer: Arc<dyn Observer>,
     hypervisor: OnceCell<Arc<Hypervisor>>,
     machines: Mutex<HashMap<VmId, Kept>>,
@@ -85,12 +89,19 @@ impl std::fmt::Debug for QemuDriver {
 }
 
 impl QemuDriver {
-    /// A driver that opens files through `storage` and tells `observer` what it notices.
-    pub fn new(options: QemuOptions, storage: Arc<Storage>, observer: Arc<dyn Observer>) -> Self {
+    /// A driver that opens files through `storage` and networks through `taps`, and tells `observer` what
+    /// it notices.
+    pub fn new(
+        options: QemuOptions,
+        storage: Arc<Storage>,
+        taps: Arc<dyn Taps>,
+        observer: Arc<dyn Observer>,
+    ) -> Self {
         Self {
             options,
             confinement: Confinement::detect(),
             storage,
+            taps,
             observer,
             hypervisor: OnceCell::new(),
             machines: Mutex::default(),
@@ -226,6 +237,14 @@ impl Driver for QemuDriver {
                 unless(cancelled, self.power_down(vm, of, timeout)).await
             }
             QemuStep::Adopt(adopted) => unless(cancelled, self.adopt(*adopted)).await,
+            QemuStep::PlugNic { of, nic } => unless(cancelled, self.plug_nic(vm, of, &nic)).await,
+            QemuStep::UnplugNic { of, nic } => self.unplug_nic(vm, of, &nic, cancelled).await,
+            QemuStep::ChangePlug { of, nic, plug, .. } => {
+                unless(cancelled, self.change_plug(vm, of, &nic, &plug)).await
+            }
+            QemuStep::SetLink { of, nic, up, .. } => {
+                unless(cancelled, self.set_link(vm, of, &nic, up)).await
+            }
             // These take milliseconds, or end what must not be left half ended.
             QemuStep::Prepare { uid, goes_on, .. } => {
                 let logs = if goes_on { Logs::GoOn } else { Logs::Anew };
@@ -244,9 +263,18 @@ impl Driver for QemuDriver {
             QemuStep::Pause { of, ran: true } => self.unpause(vm, of).await?,
             QemuStep::SaveMemory { of, .. } => self.unsave_memory(vm, of).await?,
             QemuStep::Adopt(adopted) => self.unadopt(&adopted).await?,
+            QemuStep::PlugNic { of, nic } => self.withdraw_nic(vm, of, &nic).await?,
+            QemuStep::UnplugNic { of, nic } => self.give_nic_back(vm, of, &nic).await?,
+            QemuStep::ChangePlug { of, nic, before, .. } => {
+                self.restore_plug(vm, of, &nic, &before).await?;
+            }
+            QemuStep::SetLink { of, nic, before, up } if before != up => {
+                self.restore_link(vm, of, &nic, before).await?;
+            }
             // What is undone with the launch, goes forward only, or changed nothing that could go back.
             QemuStep::Continue { .. }
             | QemuStep::LoadMemory { .. }
+            | QemuStep::SetLink { .. }
             | QemuStep::DumpMemory { .. }
             | QemuStep::Pause { .. }
             | QemuStep::PowerDown { .. }
@@ -285,6 +313,22 @@ impl Driver for QemuDriver {
 
     async fn open_console(&self, vm: VmId) -> Result<Box<dyn ByteStream>, Refusal> {
         Ok(Box::new(self.machine(vm)?.open_console().await?))
+    }
+
+    async fn open_vnc(&self, vm: VmId) -> Result<Box<dyn ByteStream>, Refusal> {
+        Ok(Box::new(self.vnc(vm).await?))
+    }
+
+    async fn screenshot(&self, vm: VmId) -> Result<Vec<u8>, Refusal> {
+        self.picture(vm).await
+    }
+
+    async fn send_keys(&self, vm: VmId, strokes: &[Stroke]) -> Result<(), Refusal> {
+        self.press(vm, strokes).await
+    }
+
+    async fn open_agent(&self, vm: VmId) -> Result<Box<dyn ByteStream>, Refusal> {
+        Ok(Box::new(self.machine(vm)?.open_agent().await?))
     }
 
     async fn serial_log(&self, vm: VmId) -> Result<Vec<u8>, Refusal> {

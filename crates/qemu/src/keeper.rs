@@ -173,7 +173,7 @@ impl Keeper {
 
     fn take_in(&mut self, event: Event) {
         self.update(|keeper, now| keeper.on_event(&event, now));
-        if matches!(event.name.as_str(), "MIGRATION" | "DUMP_COMPLETED") {
+        if matches!(event.name.as_str(), "MIGRATION" | "DUMP_COMPLETED" | "DEVICE_DELETED") {
             self.progress.send_replace(());
         }
         let event =

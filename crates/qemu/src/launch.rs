@@ -6,7 +6,7 @@ use crate::{
     process::{Process, Spawn, open_folder, spawn},
     run_folder::RunFolder,
 };
-use innkeeper_model::{Incarnation, Refusal};
+use innkeeper_model::{Code, DeviceName, Incarnation, Refusal};
 use innkeeper_storage::{Access, Storage};
 use rustix::{
     fd::{AsFd, OwnedFd},
@@ -14,17 +14,25 @@ use rustix::{
 };
 use std::{fs::File, io, os::unix::fs::MetadataExt};
 
+/// Where what a QEMU needs comes from.
+pub(crate) struct Opened<'a> {
+    /// Files are opened through it.
+    pub(crate) storage: &'a Storage,
+    /// The host's ends of its NICs' cables, open already.
+    pub(crate) taps: Vec<(DeviceName, OwnedFd)>,
+}
+
 /// Opens what a QEMU needs, starts it, and records it. Blocks.
 pub(crate) fn start(
     folder: &RunFolder,
     confinement: &Confinement,
-    storage: &Storage,
+    mut opened: Opened<'_>,
     mut incarnation: Incarnation,
 ) -> io::Result<(Process, Incarnation)> {
     let opens = Open::list_from_value(&incarnation.opens)?;
     let descriptors = opens
         .iter()
-        .map(|open| open_one(folder, storage, open))
+        .map(|open| open_one(folder, &mut opened, open))
         .collect::<Result<Vec<_>, _>>()
         .map_err(io::Error::other)?;
     let starts_in = open_folder(&folder.private())?;
@@ -46,8 +54,15 @@ pub(crate) fn start(
     Ok((process, incarnation))
 }
 
-fn open_one(folder: &RunFolder, storage: &Storage, open: &Open) -> Result<OwnedFd, Refusal> {
+fn open_one(folder: &RunFolder, opened: &mut Opened<'_>, open: &Open) -> Result<OwnedFd, Refusal> {
+    let storage = opened.storage;
     match open {
+        Open::Tap(nic) => {
+            let place = opened.taps.iter().position(|(of, _)| of == nic).ok_or_else(|| {
+                Refusal::new(Code::Internal, format!("no tap was opened for NIC {nic}"))
+            })?;
+            Ok(opened.taps.swap_remove(place).1)
+        }
         Open::Listener(name) => Ok(folder.listen(name)?),
         Open::LayerRead(layer) => storage.open_layer(layer, Access::Read),
         Open::LayerWrite(layer) => storage.open_layer(layer, Access::ReadWrite),
@@ -57,6 +72,7 @@ fn open_one(folder: &RunFolder, storage: &Storage, open: &Open) -> Result<OwnedF
             let file = storage.open_file(path, Access::Read)?;
             Ok(readable_by_all(file)?)
         }
+        Open::Nothing => Ok(File::open("/dev/null")?.into()),
         Open::System(path) => Ok(File::open(path)?.into()),
     }
 }

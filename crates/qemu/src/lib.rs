@@ -26,6 +26,7 @@ mod host;
 mod keeper;
 mod launch;
 mod machine;
+mod nic;
 mod option;
 mod proc;
 mod process;

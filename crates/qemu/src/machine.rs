@@ -4,7 +4,7 @@
 
 use crate::{
     command_line::{SERIAL_RING, SERIAL_RING_ID},
-    console,
+    console::Seated,
     facts::FactKeeper,
     guest_end,
     keeper::{Keeper, Reach},
@@ -14,7 +14,7 @@ use crate::{
         Qmp, QmpError,
         commands::{Command, RingbufRead, SetAction},
     },
-    run_folder::{RunFolder, SERIAL_SOCKET},
+    run_folder::{AGENT_SOCKET, RunFolder, SERIAL_SOCKET},
     serial,
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD as BASE64};
@@ -28,12 +28,15 @@ use std::{
     },
     time::Duration,
 };
-use tokio::{io::DuplexStream, net::UnixStream, sync::watch};
+use tokio::{
+    net::UnixStream,
+    sync::{OwnedMutexGuard, watch},
+};
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{debug, warn};
 
 /// How often something that QEMU does in the background is asked after, beside its events.
-const ASK_AGAIN_AFTER: Duration = Duration::from_secs(1);
+pub(crate) const ASK_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// How long a firmware that is reset may take until it has reset the machine once more, as SeaBIOS does
 /// to get at its own beginning. It takes 30 ms, and more on a loaded host.
@@ -47,7 +50,8 @@ pub(crate) struct Machine {
     pub(crate) process: Process,
     /// Whether it is Innkeeper who ends the process.
     pub(crate) killed: AtomicBool,
-    incarnation: Arc<Incarnation>,
+    /// Changed by what is plugged in and out.
+    incarnation: Mutex<Arc<Incarnation>>,
     connection: watch::Receiver<Option<Arc<Qmp>>>,
     facts: watch::Receiver<Facts>,
     /// Changes whenever something that QEMU does in the background may have come further.
@@ -55,7 +59,11 @@ pub(crate) struct Machine {
     /// What will make the guest's reboots end the machine again.
     rearming: Mutex<Option<AbortOnDropHandle<()>>>,
     /// The one place at the serial console.
-    seat: Arc<tokio::sync::Mutex<()>>,
+    console_seat: Arc<tokio::sync::Mutex<()>>,
+    /// The one place at the channel to the guest's agent.
+    agent_seat: Arc<tokio::sync::Mutex<()>>,
+    /// Held while a picture of the screen is taken.
+    pub(crate) screen: tokio::sync::Mutex<()>,
     /// What was taken from the serial ring and is not in its file yet. One reader at a time, since
     /// reading empties the ring.
     taken: tokio::sync::Mutex<Vec<u8>>,
@@ -81,12 +89,14 @@ impl Machine {
             folder,
             process,
             killed: AtomicBool::new(false),
-            incarnation,
+            incarnation: Mutex::new(incarnation),
             connection,
             facts,
             progress,
             rearming: Mutex::default(),
-            seat: Arc::default(),
+            console_seat: Arc::default(),
+            agent_seat: Arc::default(),
+            screen: tokio::sync::Mutex::default(),
             taken: tokio::sync::Mutex::default(),
         });
         let keeper = Keeper {
@@ -102,8 +112,20 @@ impl Machine {
         (machine, keeper)
     }
 
-    pub(crate) fn incarnation(&self) -> &Arc<Incarnation> {
-        &self.incarnation
+    pub(crate) fn incarnation(&self) -> Arc<Incarnation> {
+        self.record().clone()
+    }
+
+    /// Has another record from now on, which is on disk already.
+    pub(crate) fn becomes(&self, record: Incarnation) -> Arc<Incarnation> {
+        let record = Arc::new(record);
+        *self.record() = record.clone();
+        record
+    }
+
+    fn record(&self) -> std::sync::MutexGuard<'_, Arc<Incarnation>> {
+        // Only a pointer is read or written under the lock.
+        self.incarnation.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn facts(&self) -> Facts {
@@ -178,6 +200,11 @@ impl Machine {
         self.connection.borrow().clone().ok_or(QmpError::Closed)
     }
 
+    /// Changes whenever something that QEMU does in the background may have come further.
+    pub(crate) fn progress(&self) -> watch::Receiver<()> {
+        self.progress.clone()
+    }
+
     /// Waits until something that QEMU does in the background has come to its end: `ask` asks, and says
     /// `None` while it has not. It is asked again at QEMU's events and every [`ASK_AGAIN_AFTER`], also
     /// after QEMU did not answer: it may be waiting for a disk.
@@ -209,7 +236,7 @@ impl Machine {
 
     /// Whether the machine ends when its guest reboots.
     pub(crate) fn ends_on_reboot(&self) -> bool {
-        guest_end::ends_on_reboot(&self.incarnation.argv)
+        guest_end::ends_on_reboot(&self.incarnation().argv)
     }
 
     /// Lets the machine be reset in place, by the host too: QEMU takes that for a reboot.
@@ -240,7 +267,8 @@ impl Machine {
     /// Nobody listens, or another process does.
     pub(crate) async fn connect(&self, socket: &str) -> Result<UnixStream, QmpError> {
         let connected = self.folder.connect(socket).await.map_err(QmpError::Connect)?;
-        if self.incarnation.adopted && listener(&connected).ok() != self.incarnation.process {
+        let incarnation = self.incarnation();
+        if incarnation.adopted && listener(&connected).ok() != incarnation.process {
             return Err(QmpError::Stranger);
         }
         Ok(connected)
@@ -250,20 +278,48 @@ impl Machine {
     ///
     /// # Errors
     /// Somebody else has it, or QEMU cannot be reached.
-    pub(crate) async fn open_console(&self) -> Result<DuplexStream, Refusal> {
-        let seat = self.seat.clone().try_lock_owned().map_err(|_| {
+    pub(crate) async fn open_console(&self) -> Result<Seated, Refusal> {
+        let seat = self.console_seat.clone().try_lock_owned().map_err(|_| {
             Refusal::new(Code::InUse, "the console has a viewer already")
                 .with_hint("`inn logs` shows what the guest wrote without taking the console")
         })?;
-        if self.incarnation.adopted && !self.folder.has(SERIAL_SOCKET) {
+        if self.incarnation().adopted && !self.folder.has(SERIAL_SOCKET) {
             let message = "the machine was adopted, and its serial line has no socket";
             return Err(Refusal::new(Code::Unsupported, message));
         }
-        let socket = self.connect(SERIAL_SOCKET).await.map_err(|error| {
-            Refusal::new(Code::HypervisorFailed, "the serial console cannot be reached")
-                .caused_by(&error)
-        })?;
-        Ok(console::open(socket, seat))
+        self.sit_down(SERIAL_SOCKET, seat, "the serial console cannot be reached").await
+    }
+
+    /// Opens the channel to the guest's agent.
+    ///
+    /// # Errors
+    /// There is none, somebody else has it, or QEMU cannot be reached.
+    pub(crate) async fn open_agent(&self) -> Result<Seated, Refusal> {
+        if !self.folder.has(AGENT_SOCKET) {
+            let message = "the machine has no channel to an agent in its guest";
+            return Err(Refusal::new(Code::Unsupported, message)
+                .at("agent")
+                .with_hint("set `agent: true`, and stop and start the VM"));
+        }
+        let seat =
+            self.agent_seat.clone().try_lock_owned().map_err(|_| {
+                Refusal::new(Code::InUse, "the channel to the guest's agent is in use")
+            })?;
+        self.sit_down(AGENT_SOCKET, seat, "the channel to the guest's agent cannot be reached")
+            .await
+    }
+
+    async fn sit_down(
+        &self,
+        socket: &str,
+        seat: OwnedMutexGuard<()>,
+        problem: &str,
+    ) -> Result<Seated, Refusal> {
+        let socket = self
+            .connect(socket)
+            .await
+            .map_err(|error| Refusal::new(Code::HypervisorFailed, problem).caused_by(&error))?;
+        Ok(Seated::new(socket, seat))
     }
 
     /// Notes that it is Innkeeper who ends the process.

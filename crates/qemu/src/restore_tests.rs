@@ -33,6 +33,7 @@ fn rebuilt(
         incarnation: None,
         facts: &Facts::default(),
         files: &MachineFiles::default(),
+        plugs: &[],
         hypervisor: here,
         launch: &launch,
     };

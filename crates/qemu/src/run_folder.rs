@@ -19,6 +19,7 @@ use tokio::net::UnixStream;
 
 pub(crate) const QMP_SOCKET: &str = "qmp.sock";
 pub(crate) const SERIAL_SOCKET: &str = "serial.sock";
+pub(crate) const AGENT_SOCKET: &str = "agent.sock";
 /// Relative to the folder that QEMU starts in, which makes this socket itself.
 pub(crate) const VNC_SOCKET: &str = "vnc.sock";
 const INCARNATION: &str = "incarnation.json";
@@ -106,7 +107,7 @@ impl RunFolder {
     /// # Errors
     /// The host refused.
     pub(crate) fn put_away(&self) -> io::Result<()> {
-        for name in [QMP_SOCKET, SERIAL_SOCKET, RAN] {
+        for name in [QMP_SOCKET, SERIAL_SOCKET, AGENT_SOCKET, RAN] {
             ignore_missing(harm::remove_file(&self.path.join(name)))?;
         }
         ignore_missing(harm::remove_dir_all(&self.private()))?;

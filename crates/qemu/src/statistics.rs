@@ -27,11 +27,11 @@ pub(crate) async fn read(machine: &Machine) -> Result<Statistics, Refusal> {
     let (threads, blocks) = ask(machine, &mut missing).await;
     let incarnation = machine.incarnation();
     // Nothing here waits for a disk.
-    let of_process = OfProcess::read(incarnation, &threads, &mut missing).map_err(|error| {
+    let of_process = OfProcess::read(&incarnation, &threads, &mut missing).map_err(|error| {
         Refusal::new(Code::WrongState, "the machine's process has ended").caused_by(&error)
     })?;
     let OfProcess { cpu_time_ms, vcpus, memory_resident, nics } = of_process;
-    let disks = blocks.iter().filter_map(|block| disk(block, incarnation)).collect();
+    let disks = blocks.iter().filter_map(|block| disk(block, &incarnation)).collect();
     let at = Timestamp::now();
     Ok(Statistics { at, cpu_time_ms, vcpus, memory_resident, disks, nics, missing })
 }

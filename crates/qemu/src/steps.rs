@@ -1,11 +1,19 @@
 //! This driver's part of every plan, as data.
 
 use crate::{
-    adopt::Adopted, command_line, command_line::Place, confine::Confinement, restore,
-    run_folder::RunFolder, steps_v1,
+    adopt::Adopted,
+    command_line,
+    command_line::Place,
+    confine::Confinement,
+    nic::{self, NicParts},
+    restore,
+    run_folder::RunFolder,
+    steps_v1,
 };
 use innkeeper_driver::{Crash, Operation, PlanContext, Step, StepError};
-use innkeeper_model::{Code, Incarnation, IncarnationId, MachineState, Refusal};
+use innkeeper_model::{
+    Code, DeviceName, Incarnation, IncarnationId, MachineState, Refusal, network::Plug,
+};
 use serde::{Deserialize, Serialize};
 use std::{
     path::{Path, PathBuf},
@@ -80,6 +88,20 @@ pub(crate) enum QemuStep {
     Kill { of: Option<IncarnationId> },
     /// Remove what belonged to the machine, and keep its logs.
     PutAway { of: Option<IncarnationId> },
+    /// Plug a NIC in.
+    PlugNic { of: Option<IncarnationId>, nic: Box<NicParts> },
+    /// Take a NIC out.
+    UnplugNic { of: Option<IncarnationId>, nic: Box<NicParts> },
+    /// Give a plugged NIC another network, rate or published ports.
+    ChangePlug { of: Option<IncarnationId>, nic: Box<NicParts>, plug: Box<Plug>, before: Box<Plug> },
+    /// Plug a NIC's cable in or out.
+    SetLink {
+        of: Option<IncarnationId>,
+        nic: Box<NicParts>,
+        up: bool,
+        /// What it was.
+        before: bool,
+    },
     /// Take charge of a QEMU that somebody else started.
     Adopt(Box<Adopted>),
 }
@@ -99,6 +121,10 @@ impl QemuStep {
             Self::Quit { .. } => "qemu/quit",
             Self::Kill { .. } => "qemu/kill",
             Self::PutAway { .. } => "qemu/put-away",
+            Self::PlugNic { .. } => "qemu/plug-nic",
+            Self::UnplugNic { .. } => "qemu/unplug-nic",
+            Self::ChangePlug { .. } => "qemu/change-plug",
+            Self::SetLink { .. } => "qemu/set-link",
             Self::Adopt(_) => "qemu/adopt",
         }
     }
@@ -114,7 +140,14 @@ impl QemuStep {
 
     /// As the engine keeps it.
     pub(crate) fn to_step(&self) -> Step {
-        Step::new(self.name(), SCHEMA, self.crash(), self)
+        let step = Step::new(self.name(), SCHEMA, self.crash(), self);
+        match self {
+            Self::PlugNic { nic, .. }
+            | Self::UnplugNic { nic, .. }
+            | Self::ChangePlug { nic, .. }
+            | Self::SetLink { nic, .. } => step.about(nic.name.to_string()),
+            _ => step,
+        }
     }
 
     /// From how the engine keeps it.
@@ -150,7 +183,9 @@ pub(crate) fn plan(
     let place = Place { run_folder: folder.path(), cgroup: cgroup.as_deref(), boot_id };
     let of = context.incarnation.map(|incarnation| incarnation.id);
     Ok(match operation {
-        Operation::Start => make(command_line::build(context, place)?, None),
+        Operation::Start => {
+            make(command_line::build(context, place)?, None, disconnected(context)?)
+        }
         Operation::Restore { image, memory } => {
             let incarnation = restore::rebuild(image, context, place)?;
             let load = QemuStep::LoadMemory {
@@ -158,7 +193,7 @@ pub(crate) fn plan(
                 file: memory.clone(),
                 checksum: image.checksum.clone(),
             };
-            make(incarnation, Some(load))
+            make(incarnation, Some(load), disconnected(context)?)
         }
         Operation::Stop { timeout } => {
             let timeout_ms = milliseconds(*timeout);
@@ -177,6 +212,24 @@ pub(crate) fn plan(
             refuse_adopted(context, "its memory could not be taken over by another machine")?;
             vec![pause(context), QemuStep::SaveMemory { of, file: memory.clone() }]
         }
+        Operation::PlugNic { nic } => {
+            let (machine, nic) = nic_of(context, nic)?;
+            nic.check_room(machine)?;
+            vec![QemuStep::PlugNic { of, nic }]
+        }
+        Operation::UnplugNic { nic } => {
+            let (_, nic) = nic_of(context, nic)?;
+            if context.facts.machine != MachineState::Running {
+                let message = "a guest that does not run cannot let go of a NIC";
+                return Err(Refusal::new(Code::WrongState, message)
+                    .with_hint("`inn resume` it first, or stop it"));
+            }
+            vec![QemuStep::UnplugNic { of, nic }]
+        }
+        Operation::ChangeNic { nic, was_connected } => {
+            let (machine, nic) = nic_of(context, nic)?;
+            change_nic(of, machine, nic, *was_connected)
+        }
         Operation::Dump { file } => vec![QemuStep::DumpMemory { of, file: file.clone() }],
         Operation::Adopt { machine } => {
             vec![QemuStep::Adopt(Box::new(Adopted::plan(machine, context, place)?))]
@@ -185,7 +238,8 @@ pub(crate) fn plan(
 }
 
 /// The steps that make a machine; `load` is what gives it its memory, where it does not begin without.
-fn make(incarnation: Incarnation, load: Option<QemuStep>) -> Vec<QemuStep> {
+/// `cut` are the NICs whose cable is out.
+fn make(incarnation: Incarnation, load: Option<QemuStep>, cut: Vec<NicParts>) -> Vec<QemuStep> {
     let of = Some(incarnation.id);
     let from_memory = load.is_some();
     let mut steps = vec![
@@ -193,7 +247,56 @@ fn make(incarnation: Incarnation, load: Option<QemuStep>) -> Vec<QemuStep> {
         QemuStep::Launch(Box::new(incarnation)),
     ];
     steps.extend(load);
+    steps.extend(cut.into_iter().map(|nic| {
+        let nic = Box::new(nic);
+        QemuStep::SetLink { of, nic, up: false, before: false }
+    }));
     steps.push(QemuStep::Continue { of, from_memory });
+    steps
+}
+
+/// The NICs whose cable is out from the start.
+fn disconnected(context: &PlanContext<'_>) -> Result<Vec<NicParts>, Refusal> {
+    let nics = context.spec.config.nics.iter().filter(|nic| !nic.connected);
+    nics.map(|nic| NicParts::of(nic, context.spec, context.plugs)).collect()
+}
+
+/// The machine that is on, and what a NIC of the spec is to it.
+fn nic_of<'a>(
+    context: &PlanContext<'a>,
+    name: &DeviceName,
+) -> Result<(&'a Incarnation, Box<NicParts>), Refusal> {
+    refuse_adopted(context, "what it was made of is not known")?;
+    let machine = context.incarnation.ok_or_else(|| {
+        Refusal::new(Code::WrongState, "there is no machine that a NIC could be plugged into")
+    })?;
+    let nic = context.spec.config.nics.iter().find(|nic| nic.name == *name);
+    let nic = nic.ok_or_else(|| Refusal::not_found("NIC", name))?;
+    Ok((machine, Box::new(NicParts::of(nic, context.spec, context.plugs)?)))
+}
+
+/// What differs of a NIC that is plugged in. One that the running machine has not is left to the next.
+fn change_nic(
+    of: Option<IncarnationId>,
+    machine: &Incarnation,
+    nic: Box<NicParts>,
+    was_connected: bool,
+) -> Vec<QemuStep> {
+    let mut steps = Vec::new();
+    if !nic::has(machine, &nic.name) {
+        return steps;
+    }
+    let before = machine.plugs.iter().find(|plug| plug.nic == nic.name);
+    if let (Some(before), Some(plug)) = (before, &nic.plug)
+        && before != plug
+    {
+        let (plug, before) = (Box::new(plug.clone()), Box::new(before.clone()));
+        steps.push(QemuStep::ChangePlug { of, nic: nic.clone(), plug, before });
+    }
+    if nic.connected != was_connected {
+        let up = nic.connected;
+        steps.push(QemuStep::SetLink { of, nic, up, before: was_connected });
+    }
     steps
 }
 

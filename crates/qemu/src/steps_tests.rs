@@ -25,6 +25,7 @@ fn planned(operation: &Operation, before: &Before) -> Result<Vec<Step>, Refusal>
         incarnation: before.incarnation.as_ref(),
         facts: &facts,
         files: &files,
+        plugs: &[],
         hypervisor: &hypervisor,
         launch: &launch,
     };

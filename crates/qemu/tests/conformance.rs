@@ -31,6 +31,11 @@ impl Fixture for Qemu {
         config
     }
 
+    /// Firmware without anything to boot does not.
+    fn lets_go_of_nics(&self) -> bool {
+        false
+    }
+
     async fn memory_file(&self, vm: VmId) -> Option<PathBuf> {
         Some(self.0.storage.create_memory(vm).await.unwrap())
     }

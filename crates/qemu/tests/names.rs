@@ -17,7 +17,7 @@ async fn a_machine_starts_and_goes_on_whatever_its_devices_are_called() {
         config.disks[1].read_only = true;
         for (end, network) in [('a', "none"), ('b', "user"), ('c', "user")] {
             let network = serde_json::from_value(network.into()).unwrap();
-            config.nics.push(Nic { name: long(end).parse().unwrap(), network, mac: None });
+            config.nics.push(Nic { network, ..Nic::new(long(end).parse().unwrap()) });
         }
     })
     .await;

@@ -80,6 +80,7 @@ impl Bench {
             incarnation: told.1.as_deref(),
             facts: &told.0,
             files: &MachineFiles::default(),
+            plugs: &[],
             hypervisor: &self.hypervisor,
             launch: &Launch { incarnation: IncarnationId::new(), now: Timestamp::now() },
         };

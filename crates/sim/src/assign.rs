@@ -30,6 +30,7 @@ pub(crate) fn assign(
         ports: ports(&devices, config, before)?,
         devices: devices.into_iter().map(|(key, port)| (key, Placement::Port(port))).collect(),
         macs: macs(config, before),
+        addresses: Default::default(),
         serials: serials(config, before),
     })
 }

@@ -113,6 +113,7 @@ impl Machine {
         match change {
             Change::Plugged(device) => self.devices.push(device),
             Change::Unplugged(device) => self.devices.retain(|other| *other != device),
+            Change::Rewired(incarnation) => self.incarnation = incarnation,
             Change::Loaded(memory) => self.memory = memory,
             Change::Continued => {
                 self.enter(Life::Running, at);

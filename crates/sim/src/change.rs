@@ -50,6 +50,8 @@ pub(crate) enum Change {
     Plugged(Device),
     /// It was unplugged.
     Unplugged(Device),
+    /// What its record says of its NICs became another.
+    Rewired(Arc<Incarnation>),
     /// Its memory was loaded from a file.
     Loaded(Memory),
     /// Its CPUs run.

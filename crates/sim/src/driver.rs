@@ -232,6 +232,10 @@ impl Driver for SimDriver {
         Ok(Box::new(self.world.open_console(vm)?))
     }
 
+    async fn open_agent(&self, vm: VmId) -> Result<Box<dyn ByteStream>, Refusal> {
+        Ok(Box::new(self.world.open_agent(vm)?))
+    }
+
     async fn serial_log(&self, vm: VmId) -> Result<Vec<u8>, Refusal> {
         let state = self.world.state();
         Ok(state.host.vms.get(&vm).map(|has| shown(&has.serial)).unwrap_or_default())

@@ -9,6 +9,7 @@
 //! on the whole is tried again, at most once a second, until it can be.
 
 use crate::{change::Entry, clock::Moment, host::Host};
+use innkeeper_store::harm;
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
     io::{self, BufWriter, Write},
@@ -126,7 +127,7 @@ impl Ledger {
                 }
             }
             Err(error) => {
-                let _ = fs::remove_file(self.folder.join(NEW));
+                let _ = harm::remove_file(&self.folder.join(NEW));
                 warn!(%error, "the simulated world cannot be written anew");
                 // A file that is only too long is still complete, and goes on being appended to.
                 self.length_when_new = self.length_when_new.max(self.length / 2);
@@ -137,7 +138,7 @@ impl Ledger {
 
     fn try_write_anew(&mut self, at: Moment, host: &Host) -> io::Result<()> {
         let new = self.folder.join(NEW);
-        let _ = fs::remove_file(&new);
+        let _ = harm::remove_file(&new);
         let file = OpenOptions::new().create_new(true).append(true).mode(0o600).open(&new)?;
         let mut writer = BufWriter::with_capacity(1 << 20, file);
         for entry in host.entries() {

@@ -14,6 +14,7 @@
 //! names of its devices, and a few bytes of memory, so that it can be told whether they came back.
 
 mod act;
+mod agent;
 mod assign;
 mod belongings;
 mod change;

@@ -7,8 +7,8 @@ use crate::{
 };
 use innkeeper_driver::{Flow, Operation, PlanContext};
 use innkeeper_model::{
-    Code, Foreign, Incarnation, MachineState, MemoryImage, Policy, Refusal, incarnation,
-    memory::MEMORY_IMAGE_SCHEMA,
+    Code, DeviceName, Foreign, Incarnation, MachineState, MemoryImage, Placement, Policy, Refusal,
+    incarnation, memory::MEMORY_IMAGE_SCHEMA, network::Plug,
 };
 use serde_json::Value;
 use std::{
@@ -65,6 +65,33 @@ pub(crate) fn plan(
         }
         Operation::Suspend { memory } => suspend(context, memory)?,
         Operation::Restore { image, memory } => restore(context, place, image, memory)?,
+        Operation::PlugNic { nic } => {
+            let machine = machine_of(context)?;
+            check_room(context, machine, nic)?;
+            let (nic, plug) = nic_of(context, nic);
+            one_by_one([SimStep::AddNic { incarnation: machine.id, nic, plug }])
+        }
+        Operation::UnplugNic { nic } => {
+            let machine = machine_of(context)?;
+            if context.facts.machine != MachineState::Running {
+                let message = "a guest that does not run cannot let go of a NIC";
+                return Err(Refusal::new(Code::WrongState, message)
+                    .with_hint("`inn resume` it first, or stop it"));
+            }
+            let (nic, plug) = nic_of(context, nic);
+            one_by_one([SimStep::RemoveNic { incarnation: machine.id, nic, plug }])
+        }
+        Operation::ChangeNic { nic, .. } => {
+            let machine = machine_of(context)?;
+            let before = machine.plugs.iter().find(|plug| plug.nic == *nic).cloned();
+            match (nic_of(context, nic).1, before.map(Box::new)) {
+                (Some(plug), Some(before)) if plug != before => {
+                    one_by_one([SimStep::ChangePlug { incarnation: machine.id, plug, before }])
+                }
+                // The simulated cable is always in.
+                _ => Vec::new(),
+            }
+        }
         Operation::Dump { file } => one_by_one([SimStep::Dump { incarnation, file: file.clone() }]),
         Operation::Adopt { machine } => adopt(context, place, machine)?,
     })
@@ -78,6 +105,7 @@ fn start(context: &PlanContext<'_>, place: Place<'_>) -> Plan {
         argv: vec![context.hypervisor.program.clone(), context.spec.config.name.to_string()],
         opens: devices.iter().map(|device| Value::String(device.to_string())).collect(),
         block_nodes: disks.map(node).collect(),
+        plugs: context.plugs.to_vec(),
         ..new_incarnation(context, place)
     };
     make(context, incarnation, &devices, None)
@@ -107,6 +135,8 @@ fn new_incarnation(context: &PlanContext<'_>, place: Place<'_>) -> Incarnation {
         opens: Value::Null,
         adopted: false,
         block_nodes: BTreeMap::new(),
+        ports: Some(spec.assigned.ports),
+        plugs: Vec::new(),
         process: None,
     }
 }
@@ -183,6 +213,38 @@ fn restore(
     Ok(make(context, incarnation, &devices, Some(memory.into())))
 }
 
+fn machine_of<'a>(context: &PlanContext<'a>) -> Result<&'a Incarnation, Refusal> {
+    context.incarnation.filter(|machine| !machine.adopted).ok_or_else(|| {
+        let message = "there is no machine that a NIC could be plugged into or out of";
+        Refusal::new(Code::WrongState, message)
+    })
+}
+
+/// Refuses a NIC whose port is one that only the next machine has.
+fn check_room(
+    context: &PlanContext<'_>,
+    machine: &Incarnation,
+    nic: &DeviceName,
+) -> Result<(), Refusal> {
+    let assigned = &context.spec.assigned;
+    let ports = machine.ports.unwrap_or(assigned.ports);
+    match assigned.devices.get(&format!("nic/{nic}")) {
+        Some(Placement::Port(port)) if *port < ports => Ok(()),
+        _ => {
+            let message = format!("the running machine has no port left for NIC {nic}");
+            Err(Refusal::new(Code::OutOfCapacity, message)
+                .at("nics")
+                .with_limit(format!("{ports} ports"))
+                .with_hint("set spare_ports with `inn edit`, then stop and start the VM"))
+        }
+    }
+}
+
+fn nic_of(context: &PlanContext<'_>, nic: &DeviceName) -> (Device, Option<Box<Plug>>) {
+    let plug = context.plugs.iter().find(|plug| plug.nic == *nic);
+    (Device::Nic { name: nic.as_str().into() }, plug.cloned().map(Box::new))
+}
+
 /// Whether this hypervisor could take a memory image over, as far as its record says.
 fn check(image: &MemoryImage, context: &PlanContext<'_>) -> Result<(), Refusal> {
     let (saved, here) = (&image.incarnation, context.hypervisor);
@@ -233,6 +295,7 @@ fn adopt(context: &PlanContext<'_>, place: Place<'_>, foreign: &Foreign) -> Resu
         memory: foreign.memory.unwrap_or(new.memory),
         uid: Some(foreign.uid),
         adopted: true,
+        ports: None,
         process: Some(foreign.process),
         ..new
     };

@@ -5,7 +5,7 @@
 
 use crate::machine::Device;
 use innkeeper_driver::{Crash, Step, StepError};
-use innkeeper_model::{Foreign, Incarnation, IncarnationId};
+use innkeeper_model::{Foreign, Incarnation, IncarnationId, network::Plug};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -25,6 +25,12 @@ pub(crate) enum SimStep {
     PlugDisk { incarnation: IncarnationId, disk: Device },
     /// Plug a NIC, and make its tap.
     PlugNic { incarnation: IncarnationId, nic: Device },
+    /// Plug a NIC into a machine that has begun; undone, it is taken out.
+    AddNic { incarnation: IncarnationId, nic: Device, plug: Option<Box<Plug>> },
+    /// Take one out; undone, it is plugged in again.
+    RemoveNic { incarnation: IncarnationId, nic: Device, plug: Option<Box<Plug>> },
+    /// Give a NIC another connection; undone, the one that it had.
+    ChangePlug { incarnation: IncarnationId, plug: Box<Plug>, before: Box<Plug> },
     /// Load the machine's memory from a file, before its CPUs run.
     LoadMemory { incarnation: IncarnationId, file: PathBuf },
     /// Let the CPUs run; undone, they are held again where they were.
@@ -66,6 +72,9 @@ impl SimStep {
             Self::Launch(_) => "sim/launch",
             Self::PlugDisk { .. } => "sim/plug-disk",
             Self::PlugNic { .. } => "sim/plug-nic",
+            Self::AddNic { .. } => "sim/add-nic",
+            Self::RemoveNic { .. } => "sim/remove-nic",
+            Self::ChangePlug { .. } => "sim/change-plug",
             Self::LoadMemory { .. } => "sim/load-memory",
             Self::Continue { .. } => "sim/continue",
             Self::Pause { .. } => "sim/pause",
@@ -93,9 +102,10 @@ impl SimStep {
     pub(crate) fn to_step(&self) -> Step {
         let step = Step::new(self.name(), SCHEMA, self.crash(), self);
         match self {
-            Self::PlugDisk { disk: device, .. } | Self::PlugNic { nic: device, .. } => {
-                step.about(device.name())
-            }
+            Self::PlugDisk { disk: device, .. }
+            | Self::PlugNic { nic: device, .. }
+            | Self::AddNic { nic: device, .. }
+            | Self::RemoveNic { nic: device, .. } => step.about(device.name()),
             _ => step,
         }
     }

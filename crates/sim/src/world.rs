@@ -5,6 +5,7 @@
 //! observer hears of changes in their order. An observer must therefore not call back into the world.
 
 use crate::{
+    agent::Script,
     change::{Change, Entry},
     clock::{Clock, Moment, Time, timestamp},
     console::Console,
@@ -80,6 +81,7 @@ pub(crate) struct State {
     /// Who waits for a change of a VM.
     waiters: HashMap<VmId, Vec<oneshot::Sender<()>>>,
     pub(crate) consoles: HashMap<VmId, Console>,
+    pub(crate) agents: HashMap<VmId, Script>,
 }
 
 /// A driver that is told of the VMs that it knows.
@@ -285,9 +287,9 @@ struct After {
 impl After {
     fn of(change: &Change) -> Self {
         let record = match change {
-            Change::Launched { incarnation, .. } | Change::Adopted { incarnation, .. } => {
-                Some(Some(incarnation.clone()))
-            }
+            Change::Launched { incarnation, .. }
+            | Change::Adopted { incarnation, .. }
+            | Change::Rewired(incarnation) => Some(Some(incarnation.clone())),
             Change::PutAway | Change::GivenBack => Some(None),
             _ => None,
         };

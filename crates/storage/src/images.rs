@@ -40,6 +40,17 @@ pub struct Catalogue {
     pub damaged: Vec<DamagedImage>,
 }
 
+/// An image's bytes, open to be read.
+#[derive(Debug)]
+pub struct ImageFile {
+    /// The file, at its beginning. What is removed meanwhile stays readable by it.
+    pub file: File,
+    /// Its length in bytes.
+    pub length: u64,
+    /// `sha256:` and its digest, in hexadecimal.
+    pub digest: String,
+}
+
 /// Something in the folder of images that is no folder, or has a name that no image can have.
 #[derive(Debug)]
 pub struct DamagedImage {
@@ -97,6 +108,20 @@ impl Storage {
     /// `not-found`; `quarantined`: it cannot be used, and why.
     pub fn image(&self, name: &ImageName) -> Result<Image, Refusal> {
         self.shared.image(name)
+    }
+
+    /// Opens an image's bytes as they are stored; of a kernel, the kernel. Blocks for a few system calls.
+    ///
+    /// # Errors
+    /// As [`Storage::image`]; the system's.
+    pub fn open_image(&self, name: &ImageName) -> Result<ImageFile, Refusal> {
+        let image = self.shared.image(name)?;
+        let file = self.shared.image_file(&image);
+        let opened = file.open(Access::Read).map_err(|bad| bad.at("name"))?;
+        let opened = File::from(opened);
+        let length =
+            length(&opened).map_err(|error| failed("cannot look at", file.path(), error))?;
+        Ok(ImageFile { file: opened, length, digest: image.digest })
     }
 
     /// Removes an image and its files. That a stored VM names it is for the caller to have refused;

@@ -25,11 +25,19 @@ pub(crate) struct ConfinedLayer {
 }
 
 impl ConfinedLayer {
+    pub(crate) const fn format(&self) -> DiskFormat {
+        self.format
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.file.path()
+    }
+
     /// Opens it; a refusal blames this field.
     ///
     /// A qcow2 file that is not Innkeeper's own is looked at on the very descriptor that is returned:
     /// its owner may have given it a backing file since it was last looked at.
-    fn open(&self, access: Access, field: &str) -> Result<OwnedFd, Refusal> {
+    pub(crate) fn open(&self, access: Access, field: &str) -> Result<OwnedFd, Refusal> {
         let file = File::from(self.file.open(access).map_err(|bad| bad.at(field))?);
         if self.format == DiskFormat::Qcow2 && !self.file.is_pools() {
             let looked = read_head(&file, HEAD_LENGTH).and_then(|head| Ok((head, length(&file)?)));
@@ -110,7 +118,7 @@ impl Storage {
 }
 
 impl Shared {
-    fn layers(&self, vm: VmId, disk: &Disk) -> Result<Vec<ConfinedLayer>, Refusal> {
+    pub(crate) fn layers(&self, vm: VmId, disk: &Disk) -> Result<Vec<ConfinedLayer>, Refusal> {
         if !crate::needs_volume(disk) {
             return Ok(vec![self.lowest_layer(disk)?]);
         }

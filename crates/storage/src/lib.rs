@@ -8,7 +8,7 @@
 //!                disk.qcow2   its bytes; or       volumes/<vm>/nvram.fd       its UEFI variables
 //!                disk.raw, disc.iso, or           volumes/<vm>/seed.img       its cloud-init seed
 //!                kernel and initrd                volumes/<vm>/memory.img     its memory, suspended
-//!                                                 volumes/<vm>/dump.elf       its memory, dumped
+//! uploads/<part>              not all of a file   volumes/<vm>/dump.elf       its memory, dumped
 //! ```
 //!
 //! An image appears whole, by one rename of its folder, and never changes; a volume is a
@@ -28,6 +28,7 @@ mod clone;
 mod confine;
 mod copy;
 mod facts;
+mod flat;
 mod format;
 mod images;
 mod import;
@@ -42,18 +43,21 @@ mod storage;
 #[cfg(test)]
 mod testing;
 mod unfinished;
+mod uploads;
 mod volumes;
 
 pub use confine::{Access, ConfinedFile, OpenFailed};
 pub use copy::write_data as write_sparse;
+pub use flat::FlatDisk;
 pub use format::qcow2::{BadQcow2, Qcow2Info};
 pub use format::{BadDisk, Inspection};
-pub use images::{Catalogue, DamagedImage};
+pub use images::{Catalogue, DamagedImage, ImageFile};
 pub use import::address::is_public;
 pub use import::{ImportRequest, ImportSource};
 pub use kernel::{BadKernel, KernelFormat};
 pub use progress::{OnProgress, Phase, Progress};
-pub use seed::SeedRequest;
+pub use seed::{SeedFile, SeedRequest};
 pub use storage::{HttpRules, Storage, StorageOptions};
 pub use unfinished::Swept;
+pub use uploads::Upload;
 pub use volumes::{Made, needs_volume};

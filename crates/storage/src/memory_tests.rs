@@ -40,6 +40,8 @@ fn incarnation(vm: VmId) -> Incarnation {
         opens: serde_json::Value::Null,
         adopted: false,
         block_nodes: BTreeMap::new(),
+        ports: None,
+        plugs: Vec::new(),
         process: None,
     }
 }

@@ -21,6 +21,7 @@ pub(crate) struct Pool {
     pub(crate) folder: PathBuf,
     pub(crate) images: PathBuf,
     pub(crate) volumes: PathBuf,
+    pub(crate) uploads: PathBuf,
     /// Shared while an overlay is made on an image, exclusive while an image is removed, so that no
     /// overlay is made on an image that has just been found unused.
     pub(crate) image_use: RwLock<()>,
@@ -32,9 +33,10 @@ impl Pool {
             folder: folder.into(),
             images: folder.join("images"),
             volumes: folder.join("volumes"),
+            uploads: folder.join("uploads"),
             image_use: RwLock::default(),
         };
-        for folder in [&pool.images, &pool.volumes] {
+        for folder in [&pool.images, &pool.volumes, &pool.uploads] {
             make_folder(folder)
                 .and_then(|()| remove_unfinished(folder))
                 .map_err(|error| failed("cannot use the pool's folder", folder, error))?;

@@ -43,6 +43,27 @@ pub struct SeedRequest<'a> {
     pub inherit: Option<VmId>,
 }
 
+/// One of the files on a seed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SeedFile {
+    /// Who the guest is.
+    MetaData,
+    /// What it is to do first.
+    UserData,
+    /// How it is connected; not every seed has one.
+    NetworkConfig,
+}
+
+impl SeedFile {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::MetaData => "meta-data",
+            Self::UserData => "user-data",
+            Self::NetworkConfig => "network-config",
+        }
+    }
+}
+
 /// The texts of a seed's files.
 struct Contents {
     user_data: String,
@@ -53,12 +74,12 @@ struct Contents {
 impl Contents {
     fn files(&self) -> impl Iterator<Item = (&'static str, &str)> {
         [
-            ("meta-data", Some(&self.meta_data)),
-            ("user-data", Some(&self.user_data)),
-            ("network-config", self.network_config.as_ref()),
+            (SeedFile::MetaData, Some(&self.meta_data)),
+            (SeedFile::UserData, Some(&self.user_data)),
+            (SeedFile::NetworkConfig, self.network_config.as_ref()),
         ]
         .into_iter()
-        .filter_map(|(name, text)| Some((name, text?.as_str())))
+        .filter_map(|(file, text)| Some((file.name(), text?.as_str())))
     }
 }
 
@@ -79,6 +100,25 @@ impl Storage {
             let image = image(&contents).map_err(|error| failed("cannot make", &file, error))?;
             make_folder(&folder).map_err(|error| failed("cannot make", &folder, error))?;
             Ok(write_atomically(&file, &image, 0o600)?)
+        })
+        .await
+    }
+
+    /// The text of one file of a VM's seed; `None` where the VM has no seed, or the seed no such file. It
+    /// is in memory for as long as the caller has it.
+    ///
+    /// # Errors
+    /// The seed cannot be read.
+    pub async fn read_seed(&self, vm: VmId, file: SeedFile) -> Result<Option<Secret>, Refusal> {
+        let seed = self.seed(vm);
+        cancel::briefly(move || {
+            if !seed.path().exists() {
+                return Ok(None);
+            }
+            let opened = seed.open(Access::Read).map_err(|error| error.at("cloud_init"))?;
+            let texts = texts(&File::from(opened), |name| name == file.name());
+            let texts = texts.map_err(|error| failed("cannot read", seed.path(), error))?;
+            Ok(texts.into_iter().next())
         })
         .await
     }
@@ -117,7 +157,7 @@ impl Shared {
             let Ok(opened) = self.seed(vm).open(Access::Read) else {
                 continue;
             };
-            match texts(&File::from(opened)) {
+            match texts(&File::from(opened), |_| true) {
                 Ok(texts) => known.extend(texts),
                 Err(error) => tracing::warn!(%vm, %error, "the VM's old seed cannot be read"),
             }
@@ -172,8 +212,8 @@ fn image(contents: &Contents) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The texts of the files on a seed.
-fn texts(mut disk: &File) -> io::Result<Vec<Secret>> {
+/// The texts of the files on a seed that have a name which is wanted.
+fn texts(mut disk: &File, is_wanted: impl Fn(&str) -> bool) -> io::Result<Vec<Secret>> {
     // Read whole: a seed is a megabyte or two, and the library wants a disk that it can write to.
     let mut bytes = Vec::new();
     disk.read_to_end(&mut bytes)?;
@@ -181,7 +221,7 @@ fn texts(mut disk: &File) -> io::Result<Vec<Secret>> {
     let mut texts = Vec::new();
     for entry in file_system.root_dir().iter() {
         let entry = entry?;
-        if entry.is_file() {
+        if entry.is_file() && is_wanted(&entry.file_name()) {
             let mut text = String::new();
             entry.to_file().read_to_string(&mut text)?;
             texts.push(Secret::new(text));

@@ -77,6 +77,23 @@ async fn the_same_documents_give_the_same_bytes() {
 }
 
 #[tokio::test]
+async fn a_seed_is_read_file_by_file() {
+    let fixture = fixture();
+    let read = async |file| {
+        let text = fixture.storage.read_seed(fixture.vm, file).await.unwrap();
+        text.map(|text| text.expose().unwrap().to_owned())
+    };
+    assert_eq!(read(SeedFile::MetaData).await, None);
+    let documents = CloudInit { meta_data: Some(Secret::new("a: b")), ..user_data("hunter2") };
+    fixture.write(fixture.vm, &documents, None).await.unwrap();
+    assert_eq!(read(SeedFile::MetaData).await.as_deref(), Some("a: b"));
+    assert_eq!(read(SeedFile::UserData).await.as_deref(), Some("hunter2"));
+    assert_eq!(read(SeedFile::NetworkConfig).await, None);
+    std::fs::write(fixture.storage.seed(fixture.vm).path(), "no disk").unwrap();
+    assert!(fixture.storage.read_seed(fixture.vm, SeedFile::UserData).await.is_err());
+}
+
+#[tokio::test]
 async fn the_largest_documents_fit() {
     let fixture = fixture();
     let largest = Some(Secret::new("x".repeat(innkeeper_model::config::MAX_SEED_DOCUMENT)));

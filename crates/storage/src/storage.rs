@@ -1,6 +1,10 @@
 //! The pool, opened; what it may do and how much.
 
-use crate::{confine::AllowedFolders, pool::Pool};
+use crate::{
+    confine::AllowedFolders,
+    pool::{Pool, failed},
+    uploads::{self, InHand},
+};
 use innkeeper_model::{ByteSize, Refusal};
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -82,6 +86,7 @@ pub(crate) struct Shared {
     pub(crate) options: StorageOptions,
     pub(crate) pool: Pool,
     pub(crate) allowed: AllowedFolders,
+    pub(crate) uploads: InHand,
 }
 
 impl Storage {
@@ -98,10 +103,13 @@ impl Storage {
             }
         }
         let pool = Pool::open(&options.pool)?;
+        let uploads = InHand::default();
+        uploads::sweep(&pool.uploads, &uploads)
+            .map_err(|error| failed("cannot clear", &pool.uploads, error))?;
         let mut private = options.private_paths.clone();
         private.push(options.pool.clone());
         let allowed = AllowedFolders::new(options.allowed_paths.clone(), &private);
-        Ok(Self { shared: Arc::new(Shared { options, pool, allowed }) })
+        Ok(Self { shared: Arc::new(Shared { options, pool, allowed, uploads }) })
     }
 
     /// The space left in the pool for this process's user.

@@ -3,8 +3,8 @@
 use super::{DEADLINE, Fixture, Told};
 use crate::{Driver, Flow, Launch, Operation, PlanContext, Step, StepContext, StepError};
 use innkeeper_model::{
-    Code, Incarnation, IncarnationId, MachineFiles, MachineState, Revision, Spec, Timestamp, VmId,
-    Want, host::Hypervisor,
+    Code, Incarnation, IncarnationId, MachineFiles, MachineState, Refusal, Revision, Spec,
+    Timestamp, VmConfig, VmId, Want, host::Hypervisor,
 };
 use std::sync::Arc;
 
@@ -18,10 +18,16 @@ pub(super) struct Bench {
 
 impl Bench {
     pub(super) async fn new(fixture: &dyn Fixture) -> Self {
+        Self::with(fixture, |_| ()).await
+    }
+
+    /// With a VM that differs from the fixture's.
+    pub(super) async fn with(fixture: &dyn Fixture, change: impl FnOnce(&mut VmConfig)) -> Self {
         let told = Arc::new(Told::default());
         let driver = fixture.driver(told.clone()).await;
         let hypervisor = driver.hypervisor().await.expect("the hypervisor of a fixture is there");
-        let config = fixture.config();
+        let mut config = fixture.config();
+        change(&mut config);
         let assigned = driver.assign(&config, None, &hypervisor).expect("its config can be run");
         let spec = Spec {
             id: VmId::new(),
@@ -36,21 +42,34 @@ impl Bench {
         Self { driver, told, hypervisor, spec }
     }
 
+    /// Changes the VM's configuration, as an edit does.
+    pub(super) fn edit(&mut self, change: impl FnOnce(&mut VmConfig)) {
+        change(&mut self.spec.config);
+        let Spec { config, assigned, .. } = &self.spec;
+        let assigned = self.driver.assign(config, Some(assigned), &self.hypervisor);
+        self.spec.assigned = assigned.expect("the changed config can be run");
+    }
+
     /// The driver's part of an operation; `None` where it has none.
     pub(super) fn flow(&self, operation: &Operation) -> Option<Vec<Flow<Step>>> {
+        match self.try_plan(operation) {
+            Err(refusal) if refusal.code == Code::Unsupported => None,
+            plan => Some(plan.expect("a legal operation can be planned")),
+        }
+    }
+
+    pub(super) fn try_plan(&self, operation: &Operation) -> Result<Vec<Flow<Step>>, Refusal> {
         let incarnation = self.told.incarnation_of(self.spec.id);
         let context = PlanContext {
             spec: &self.spec,
             incarnation: incarnation.as_deref(),
             facts: &self.told.facts(self.spec.id),
             files: &MachineFiles::default(),
+            plugs: &[],
             hypervisor: &self.hypervisor,
             launch: &Launch { incarnation: IncarnationId::new(), now: Timestamp::now() },
         };
-        match self.driver.plan(operation, &context) {
-            Err(refusal) if refusal.code == Code::Unsupported => None,
-            plan => Some(plan.expect("a legal operation can be planned")),
-        }
+        self.driver.plan(operation, &context)
     }
 
     pub(super) fn plan(&self, operation: &Operation) -> Vec<Step> {

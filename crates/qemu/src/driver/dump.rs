@@ -87,7 +87,7 @@ async fn refuse_if_running(machine: &Machine) -> Result<(), Refusal> {
 
 /// Has QEMU write everything into its end of a pipe, which is closed with it.
 async fn dump(machine: &Machine, to_us: OwnedFd) -> Result<(), Refusal> {
-    machine.execute_with(&GetFd { fdname: NAME }, to_us).await?;
+    machine.execute_with(&GetFd { fdname: NAME.into() }, to_us).await?;
     let dump = DumpGuestMemory { paging: false, protocol: ADDRESS, detach: true, format: "elf" };
     machine.execute(&dump).await?;
     match machine.until(async |machine| ended(machine).await).await?.status.as_str() {

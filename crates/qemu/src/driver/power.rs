@@ -2,7 +2,7 @@
 
 use super::{ANSWERS_WITHIN, QemuDriver, blocking, unless};
 use crate::{
-    launch::start,
+    launch::{Opened, start},
     machine::Machine,
     qmp::commands::{Cont, Nothing, QueryStatus, Stop, SystemPowerdown, SystemReset},
     run_folder::Logs,
@@ -38,8 +38,13 @@ impl QemuDriver {
     ) -> Result<(), StepError> {
         let folder = self.folder(incarnation.vm);
         let (confinement, storage) = (self.confinement.clone(), self.storage.clone());
-        let (process, incarnation) =
-            blocking(move || start(&folder, &confinement, &storage, incarnation)).await?;
+        let mut taps = Vec::new();
+        for plug in &incarnation.plugs {
+            taps.push((plug.nic.clone(), self.taps.open(plug).await?));
+        }
+        let starting =
+            move || start(&folder, &confinement, Opened { storage: &storage, taps }, incarnation);
+        let (process, incarnation) = blocking(starting).await?;
         let machine = self.watch(process, incarnation, MachineState::Created);
         let connected = async {
             let connected = tokio::time::timeout(ANSWERS_WITHIN, machine.connected()).await;

@@ -52,7 +52,7 @@ impl QemuDriver {
         let machine = self.watch(process, incarnation, MachineState::Unresponsive);
         // One that does not answer is found, too, as that.
         let _ = tokio::time::timeout(RECOGNISED_WITHIN, machine.connected()).await;
-        let incarnation = machine.incarnation().clone();
+        let incarnation = machine.incarnation();
         info!(vm = %incarnation.vm, pid = ?incarnation.process, "found a running VM");
         let facts = machine.facts();
         let has_begun = match facts.machine {

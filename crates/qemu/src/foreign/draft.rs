@@ -7,7 +7,8 @@ use super::arguments::{Argument, Described, Fields, all, has, options};
 use innkeeper_model::{
     Foreign, Mebibytes, Refusal, VmConfig, VmName,
     config::{
-        Boot, Disk, DiskBus, DiskKind, Display, Firmware, KernelBoot, MAX_DESCRIPTION, Network, Nic,
+        Attachment, Boot, Disk, DiskBus, DiskKind, Display, Firmware, KernelBoot, MAX_DESCRIPTION,
+        Nic,
     },
     image::DiskFormat,
 };
@@ -160,10 +161,10 @@ impl Draft {
                 continue;
             }
             let network = match kind {
-                "user" => Network::User,
+                "user" => Attachment::User,
                 other => {
                     self.note(format!("a NIC on a network of kind {other}"));
-                    Network::None
+                    Attachment::None
                 }
             };
             let device = netdev.get("id").and_then(|id| {
@@ -172,7 +173,7 @@ impl Draft {
             let mac =
                 device.as_ref().unwrap_or(&netdev).get("mac").and_then(|mac| mac.parse().ok());
             let Ok(name) = format!("net{}", self.config.nics.len()).parse() else { continue };
-            self.config.nics.push(Nic { name, network, mac });
+            self.config.nics.push(Nic { network, mac, ..Nic::new(name) });
         }
     }
 }
@@ -263,7 +264,7 @@ mod tests {
         assert_eq!(config.name.as_str(), "adopted-77");
         assert_eq!(config.machine, None);
         assert_eq!(config.disks.len(), 1, "the one whose format is known");
-        assert_eq!(config.nics[0].network, Network::None);
+        assert_eq!(config.nics[0].network, Attachment::None);
         for what in ["machine type was pc;", "/d/old.img", "nbd://host/disk", "vmdk", "kind tap"] {
             assert!(config.description.contains(what), "{what}: {}", config.description);
         }

@@ -4,6 +4,8 @@
 //! one release refuses the words of the next.
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::Value;
+use std::borrow::Cow;
 
 /// A command of QMP.
 pub(crate) trait Command: Serialize {
@@ -82,7 +84,19 @@ command! {
 }
 command! {
     /// Gives QEMU the file that comes with it, under a name for one use.
-    GetFd = "getfd" -> Nothing { fdname: &'static str }
+    GetFd = "getfd" -> Nothing { fdname: Cow<'static, str> }
+}
+command! {
+    /// Makes a connection that was given by name a client of something: `vnc`.
+    AddClient = "add_client" -> Nothing { protocol: &'static str, fdname: String, skipauth: bool }
+}
+command! {
+    /// Writes a picture of the screen to a file.
+    Screendump = "screendump" -> Nothing { filename: String, format: &'static str }
+}
+command! {
+    /// Presses keys together, and lets go of them after so many milliseconds each.
+    SendKey = "send-key" -> Nothing { keys: Vec<KeyValue>, hold_time: u64 }
 }
 command! {
     /// Says how migrations are to be done.
@@ -130,6 +144,63 @@ command! {
 command! {
     /// Asks what each disk has read and written.
     QueryBlockstats = "query-blockstats" -> Vec<BlockStatistics>
+}
+command! {
+    /// Removes the host's side of a NIC, which no device uses any more.
+    NetdevDel = "netdev_del" -> Nothing { id: String }
+}
+command! {
+    /// Asks the guest to let go of a device. The answer comes before it has.
+    DeviceDel = "device_del" -> Nothing { id: String }
+}
+command! {
+    /// Lists what there is at a path of QEMU's object model.
+    QomList = "qom-list" -> Vec<QomProperty> { path: &'static str }
+}
+command! {
+    /// Plugs a NIC's cable in or out.
+    SetLink = "set_link" -> Nothing { name: String, up: bool }
+}
+
+/// Adds the host's side of a NIC: the same document as on the command line.
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+pub(crate) struct NetdevAdd(pub(crate) Value);
+
+impl Command for NetdevAdd {
+    const NAME: &'static str = "netdev_add";
+    type Answer = Nothing;
+}
+
+/// Adds a device: the same document as on the command line.
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+pub(crate) struct DeviceAdd(pub(crate) Value);
+
+impl Command for DeviceAdd {
+    const NAME: &'static str = "device_add";
+    type Answer = Nothing;
+}
+
+/// Something in QEMU's object model.
+#[derive(Debug, Deserialize)]
+pub(crate) struct QomProperty {
+    pub(crate) name: String,
+}
+
+/// A key of a guest's keyboard.
+#[derive(Debug, Serialize)]
+pub(crate) struct KeyValue {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    data: &'static str,
+}
+
+impl KeyValue {
+    /// The key with this name.
+    pub(crate) const fn named(name: &'static str) -> Self {
+        Self { kind: "qcode", data: name }
+    }
 }
 
 /// A virtual CPU.

@@ -6,16 +6,17 @@
 
 pub(crate) mod by_hand;
 pub(crate) mod guests;
+pub(crate) mod kernel;
 
 use innkeeper_driver::{
-    Driver, Flow, Launch, Observer, Operation, PlanContext, Step, StepContext, StepError,
+    Driver, Flow, Launch, NoTaps, Observer, Operation, PlanContext, Step, StepContext, StepError,
     conformance::Told,
 };
 use innkeeper_model::{
     DiskFormat, DiskLayers, Facts, HypervisorEvent, Incarnation, IncarnationId, Layer,
     MachineFiles, MachineState, Mebibytes, MemoryImage, Refusal, Revision, Spec, Timestamp,
     VmConfig, VmId, Want,
-    config::{Disk, Display},
+    config::{Boot, Disk, Display},
 };
 use innkeeper_qemu::{AcceleratorChoice, QemuDriver, QemuOptions};
 use innkeeper_storage::{Storage, StorageOptions};
@@ -43,7 +44,7 @@ impl World {
         std::fs::create_dir_all(&disks).unwrap();
         std::fs::create_dir_all(folder.path().join("run")).unwrap();
         let mut options = StorageOptions::new(folder.path().join("pool"));
-        options.allowed_paths = vec![disks];
+        options.allowed_paths = [disks].into_iter().chain(kernel::folder()).collect();
         Self { storage: Arc::new(Storage::open(options).unwrap()), folder }
     }
 
@@ -54,7 +55,7 @@ impl World {
             runtime: self.folder.path().join("run"),
             boot_id: "the boot of the test".into(),
         };
-        Arc::new(QemuDriver::new(options, self.storage.clone(), observer))
+        Arc::new(QemuDriver::new(options, self.storage.clone(), Arc::new(NoTaps), observer))
     }
 
     /// A disk that boots this sector.
@@ -170,7 +171,18 @@ impl<'a> Vm<'a> {
         let layers = vec![Layer { path: disk, format: DiskFormat::Raw }];
         let mut files = MachineFiles::default();
         files.disks.insert("root".into(), DiskLayers { layers });
+        if matches!(spec.config.boot, Boot::Kernel(_)) {
+            files.kernel = Some(kernel::files());
+        }
         Self { world, driver, told: watcher.told.clone(), watcher, spec, files }
+    }
+
+    /// Changes its configuration, as an edit does.
+    pub(crate) async fn edit(&mut self, change: impl FnOnce(&mut VmConfig)) {
+        change(&mut self.spec.config);
+        let hypervisor = self.driver.hypervisor().await.unwrap();
+        let Spec { config, assigned, .. } = &self.spec;
+        self.spec.assigned = self.driver.assign(config, Some(assigned), &hypervisor).unwrap();
     }
 
     pub(crate) fn id(&self) -> VmId {
@@ -179,8 +191,14 @@ impl<'a> Vm<'a> {
 
     /// The same VM in the hands of the next daemon; the one before has ended.
     pub(crate) async fn next_daemon(self) -> Self {
+        self.next_daemon_after(|| ()).await
+    }
+
+    /// The same, with something done while there is no daemon.
+    pub(crate) async fn next_daemon_after(self, meanwhile: impl FnOnce()) -> Self {
         let Self { world, driver, spec, files, .. } = self;
         drop(driver);
+        meanwhile();
         let watcher = Arc::new(Watcher::default());
         let driver = world.driver(watcher.clone());
         driver.recover().await;
@@ -194,6 +212,7 @@ impl<'a> Vm<'a> {
             incarnation: incarnation.as_deref(),
             facts: &self.told.facts(self.id()),
             files: &self.files,
+            plugs: &[],
             hypervisor: &self.driver.hypervisor().await.unwrap(),
             launch: &Launch { incarnation: IncarnationId::new(), now: Timestamp::now() },
         };

@@ -7,7 +7,8 @@ use crate::{
     steps::Launch,
     world::World,
 };
-use innkeeper_model::{Code, Foreign, Incarnation, IncarnationId, Refusal, VmId};
+use innkeeper_model::{Code, Foreign, Incarnation, IncarnationId, Refusal, VmId, network::Plug};
+use serde_json::Value;
 use std::sync::Arc;
 
 impl World {
@@ -58,6 +59,54 @@ impl World {
         if machine.is_some_and(|machine| machine.devices.contains(&device)) {
             self.change(&mut state, vm, Change::Unplugged(device));
         }
+    }
+
+    /// Changes what NICs a machine has, and the record of it with them. Done twice, it is done once.
+    pub(super) fn rewire(
+        &self,
+        vm: VmId,
+        incarnation: IncarnationId,
+        added: Option<Device>,
+        removed: Option<Device>,
+        plug: Option<&Plug>,
+    ) -> Outcome {
+        let mut state = self.state();
+        let machine = state.alive(vm, Some(incarnation))?;
+        let mut record = Incarnation::clone(&machine.incarnation);
+        let mut opens = record.opens.as_array().cloned().unwrap_or_default();
+        let known = added.as_ref().is_some_and(|added| machine.devices.contains(added));
+        let there = removed.clone().filter(|removed| machine.devices.contains(removed));
+        for device in added.iter().chain(&removed) {
+            opens.retain(|open| *open != device.to_string());
+            record.plugs.retain(|plug| plug.nic.as_str() != device.name());
+        }
+        opens.extend(added.iter().map(|added| Value::String(added.to_string())));
+        record.opens = opens.into();
+        if let Some(plug) = plug {
+            record.plugs.retain(|other| other.nic != plug.nic);
+            record.plugs.push(plug.clone());
+        }
+        if let Some(added) = added.filter(|_| !known) {
+            self.change(&mut state, vm, Change::Plugged(added));
+        }
+        if let Some(removed) = there {
+            self.change(&mut state, vm, Change::Unplugged(removed));
+        }
+        self.change(&mut state, vm, Change::Rewired(Arc::new(record)));
+        Ok(())
+    }
+
+    /// The same, taken back: in a machine that is gone there is nothing to take back.
+    pub(super) fn rewire_unless_gone(
+        &self,
+        vm: VmId,
+        incarnation: IncarnationId,
+        added: Option<Device>,
+        removed: Option<Device>,
+        plug: Option<&Plug>,
+    ) -> Outcome {
+        let lives = self.is_alive(vm, incarnation);
+        if lives { self.rewire(vm, incarnation, added, removed, plug) } else { Ok(()) }
     }
 
     pub(super) fn put_away(&self, vm: VmId, incarnation: Option<IncarnationId>) -> Outcome {

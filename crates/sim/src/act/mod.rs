@@ -39,6 +39,15 @@ impl World {
             | SimStep::PlugNic { incarnation, nic: device } => {
                 self.plug(vm, incarnation, device)?;
             }
+            SimStep::AddNic { incarnation, nic, plug } => {
+                self.rewire(vm, incarnation, Some(nic), None, plug.as_deref())?;
+            }
+            SimStep::RemoveNic { incarnation, nic, .. } => {
+                self.rewire(vm, incarnation, None, Some(nic), None)?;
+            }
+            SimStep::ChangePlug { incarnation, plug, .. } => {
+                self.rewire(vm, incarnation, None, None, Some(&plug))?;
+            }
             SimStep::LoadMemory { incarnation, file } => {
                 self.load_memory(vm, incarnation, file).await?;
             }
@@ -74,6 +83,15 @@ impl World {
             | SimStep::PlugNic { incarnation, nic: device } => {
                 self.unplug(vm, incarnation, device);
                 Ok(())
+            }
+            SimStep::AddNic { incarnation, nic, .. } => {
+                self.rewire_unless_gone(vm, incarnation, None, Some(nic), None)
+            }
+            SimStep::RemoveNic { incarnation, nic, plug } => {
+                self.rewire_unless_gone(vm, incarnation, Some(nic), None, plug.as_deref())
+            }
+            SimStep::ChangePlug { incarnation, before, .. } => {
+                self.rewire_unless_gone(vm, incarnation, None, None, Some(&before))
             }
             SimStep::Continue { incarnation, were_held: true } => {
                 self.settle(vm, incarnation, Life::Running, Change::Paused).await
@@ -133,6 +151,9 @@ impl SimStep {
         match self {
             Self::PlugDisk { incarnation, .. }
             | Self::PlugNic { incarnation, .. }
+            | Self::AddNic { incarnation, .. }
+            | Self::RemoveNic { incarnation, .. }
+            | Self::ChangePlug { incarnation, .. }
             | Self::LoadMemory { incarnation, .. }
             | Self::SaveMemory { incarnation, .. } => Some(Some(*incarnation)),
             Self::Continue { incarnation, .. }

@@ -124,6 +124,7 @@ impl Bench {
             incarnation: heard.incarnation.as_deref(),
             facts: &heard.facts,
             files: &MachineFiles::default(),
+            plugs: &[],
             hypervisor: &hypervisor,
             launch: &Launch { incarnation: IncarnationId::new(), now: Timestamp::now() },
         };

@@ -156,6 +156,25 @@ impl Qcow2Info {
         }
     }
 
+    /// Where the tables of a file's disk are.
+    ///
+    /// # Errors
+    /// [`BadQcow2`]: the header makes no sense, or the disk's bytes are not in this file in the open.
+    pub(crate) fn tables(head: &[u8], length: u64) -> Result<Tables, BadQcow2> {
+        let info = Self::parse(head, length)?;
+        Self { backing_file: None, ..info }.importable()?;
+        let raw = RawHeader::read(head, length)?;
+        if raw.incompatible & feature::EXTENDED_L2 != 0 {
+            return Err(BadQcow2::UnknownFeatures(feature::EXTENDED_L2));
+        }
+        Ok(Tables {
+            virtual_size: raw.size,
+            cluster_bits: raw.cluster_bits,
+            l1_entries: raw.l1_entries,
+            l1_offset: raw.l1_offset,
+        })
+    }
+
     fn read_extensions(
         &mut self,
         raw: &RawHeader,
@@ -186,6 +205,16 @@ impl Qcow2Info {
         }
         Ok(())
     }
+}
+
+/// Where a disk's bytes are to be looked up. The first-level table is in the file, and large enough.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Tables {
+    pub(crate) virtual_size: u64,
+    /// 9 to 21.
+    pub(crate) cluster_bits: u32,
+    pub(crate) l1_entries: u32,
+    pub(crate) l1_offset: u64,
 }
 
 /// The fields of a header that matter here.

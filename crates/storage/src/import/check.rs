@@ -6,7 +6,7 @@ use crate::{
     storage::{Shared, Storage},
 };
 use innkeeper_model::{ImageKind, Refusal};
-use std::path::Path;
+use std::{fs::File, path::Path};
 
 impl Storage {
     /// Refuses an import that could only fail: for its name, for what goes with what, for a file that
@@ -28,6 +28,14 @@ impl Storage {
             ImportSource::Url { url, checksum } => {
                 checksum.parse::<Checksum>()?;
                 download::check_address(url, &shared.options.http)?;
+            }
+            ImportSource::Upload { sha256 } => {
+                let part = shared.part(&request.name, &sha256.parse()?);
+                if !part.exists() {
+                    return Err(Refusal::not_found("upload", &request.name));
+                }
+                let file = File::open(&part).map_err(|error| unreadable(&part, error))?;
+                inspect(shared, request, &file)?;
             }
         }
         match &request.initrd {
@@ -61,7 +69,7 @@ impl ImportRequest {
     pub(super) fn fits_together(&self) -> Result<(), Refusal> {
         let source = match &self.source {
             ImportSource::File(path) | ImportSource::AllowedFile(path) => Some(("path", path)),
-            ImportSource::Url { .. } => None,
+            ImportSource::Url { .. } | ImportSource::Upload { .. } => None,
         };
         let initrd = self.initrd.as_ref().map(|path| ("initrd", path));
         if let Some((field, path)) =

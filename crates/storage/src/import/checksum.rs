@@ -11,6 +11,11 @@ impl Checksum {
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The digits alone.
+    pub(crate) fn hex(&self) -> &str {
+        self.0.strip_prefix("sha256:").unwrap_or(&self.0)
+    }
 }
 
 impl FromStr for Checksum {

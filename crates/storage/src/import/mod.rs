@@ -6,7 +6,7 @@
 
 pub(crate) mod address;
 mod check;
-mod checksum;
+pub(crate) mod checksum;
 mod convert;
 mod download;
 
@@ -73,6 +73,12 @@ pub enum ImportSource {
         /// `sha256:` and the digest it must have, in hexadecimal.
         checksum: String,
     },
+    /// What was uploaded for an image of this name. It is gone when the import ends, whatever comes
+    /// of it.
+    Upload {
+        /// `sha256:` and the digest that it was announced with and must have.
+        sha256: String,
+    },
 }
 
 impl ImportSource {
@@ -81,6 +87,7 @@ impl ImportSource {
         match self {
             Self::File(_) | Self::AllowedFile(_) => "path",
             Self::Url { .. } => "url",
+            Self::Upload { .. } => "sha256",
         }
     }
 
@@ -94,6 +101,7 @@ impl ImportSource {
         match self {
             Self::File(path) | Self::AllowedFile(path) => path.display().to_string(),
             Self::Url { url, .. } => download::shown(url),
+            Self::Upload { .. } => "an upload".into(),
         }
     }
 }
@@ -204,7 +212,28 @@ impl Import<'_> {
                     create(&source).map_err(|error| failed("cannot make", &source, error))?;
                 download.run(into.into(), self.on_progress, self.cancel).await
             }
+            ImportSource::Upload { sha256 } => self.bring_upload(sha256.parse()?).await,
         }
+    }
+
+    /// Moves an upload into the work folder, and takes its digest.
+    async fn bring_upload(&self, expected: Checksum) -> Result<(), Refusal> {
+        let (shared, name) = (Arc::clone(self.shared), self.request.name.clone());
+        let source = self.folder.join(SOURCE);
+        let on_progress = Arc::clone(self.on_progress);
+        cancel::blocking(self.cancel, move |cancel| {
+            shared.take_upload(&name, &expected, &source)?;
+            let file = File::open(&source).map_err(|error| unreadable(&source, error))?;
+            let report = Reporter::new(&on_progress, Phase::Digesting, Some(length(&file)?));
+            let found = copy::digest(&file, &report, cancel)?;
+            if found == expected.as_str() {
+                return Ok(());
+            }
+            let problem = format!("is not what arrived, which has {found}");
+            Err(Refusal::invalid("sha256", expected.as_str(), problem)
+                .with_hint("send it again from its beginning"))
+        })
+        .await
     }
 
     /// Copies a host file into the work folder under this name; `field` is what a refusal blames.
@@ -287,9 +316,10 @@ impl Import<'_> {
     /// as it came has the digest it had to have.
     fn known_digest(&self, stored: DiskFormat) -> Result<Option<String>, Refusal> {
         match (&self.request.source, stored) {
-            (ImportSource::Url { checksum, .. }, DiskFormat::Raw) => {
-                Ok(Some(checksum.parse::<Checksum>()?.as_str().to_owned()))
-            }
+            (
+                ImportSource::Url { checksum, .. } | ImportSource::Upload { sha256: checksum },
+                DiskFormat::Raw,
+            ) => Ok(Some(checksum.parse::<Checksum>()?.as_str().to_owned())),
             _ => Ok(None),
         }
     }
