@@ -1,0 +1,117 @@
+//! Running programs in a guest.
+
+use super::{Agent, AgentError};
+use base64::{Engine, prelude::BASE64_STANDARD as BASE64};
+use serde::{Deserialize, Deserializer, de::Error};
+use serde_json::json;
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+/// The most that a program is given to read, in bytes.
+pub const MAX_STDIN: usize = 4 << 20;
+/// How soon a program is first asked after, and how long at most until it is again.
+const ASK_AFTER: Duration = Duration::from_millis(2);
+const ASK_AGAIN_AFTER: Duration = Duration::from_millis(250);
+
+/// What to run.
+#[derive(Debug, Clone)]
+pub struct Exec {
+    /// The program, which is looked for in the agent's path, and its arguments.
+    pub argv: Vec<String>,
+    /// Its whole environment, as `NAME=value`; the agent's own where this is empty.
+    pub env: Vec<String>,
+    /// What it reads; at most [`MAX_STDIN`] bytes.
+    pub stdin: Option<Vec<u8>>,
+    /// How long it may take. It goes on in the guest after that: an agent cannot end it.
+    pub timeout: Duration,
+}
+
+/// A program that has ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Exited {
+    /// What it ended with, if it did so by itself.
+    pub exit_code: Option<i64>,
+    /// The signal that ended it.
+    pub signal: Option<i64>,
+    /// What it wrote; agents keep no more than 16 MiB of it.
+    pub stdout: Vec<u8>,
+    /// What it wrote to its standard error.
+    pub stderr: Vec<u8>,
+    /// Whether some of what it wrote was lost.
+    pub truncated: bool,
+}
+
+#[derive(Deserialize)]
+struct Started {
+    pid: i64,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Status {
+    exited: bool,
+    #[serde(rename = "exitcode")]
+    exit_code: Option<i64>,
+    signal: Option<i64>,
+    #[serde(default, deserialize_with = "decoded")]
+    out_data: Vec<u8>,
+    #[serde(default, deserialize_with = "decoded")]
+    err_data: Vec<u8>,
+    #[serde(default)]
+    out_truncated: bool,
+    #[serde(default)]
+    err_truncated: bool,
+}
+
+pub(super) fn decoded<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    BASE64.decode(text).map_err(D::Error::custom)
+}
+
+impl Agent {
+    /// Runs a program and waits for its end. Others are answered meanwhile. Dropping the future leaves it
+    /// running in the guest.
+    ///
+    /// # Errors
+    /// It could not be started, its end was not seen in time, or the agent is gone.
+    pub async fn exec(&self, exec: &Exec) -> Result<Exited, AgentError> {
+        const ASK: &str = "guest-exec-status";
+        let deadline = Instant::now() + exec.timeout;
+        let (path, arguments) = exec.argv.split_first().map_or(("", &[][..]), |(p, a)| (p, a));
+        let mut call = json!({ "path": path, "arg": arguments, "capture-output": true });
+        if !exec.env.is_empty() {
+            call["env"] = json!(exec.env);
+        }
+        if let Some(stdin) = &exec.stdin {
+            call["input-data"] = BASE64.encode(stdin).into();
+        }
+        let Started { pid } = self.ask("guest-exec", call).await?;
+        let mut pause = ASK_AFTER;
+        loop {
+            let asked: Result<Status, _> = self.ask_much(ASK, json!({ "pid": pid })).await;
+            match asked {
+                Ok(status) if status.exited => return Ok(status.into()),
+                // A guest that is held for a while goes on later.
+                Ok(_) | Err(AgentError::Silent { .. }) => {}
+                Err(error) => return Err(error),
+            }
+            if Instant::now() + pause >= deadline {
+                return Err(AgentError::Silent { command: ASK, within: exec.timeout });
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(ASK_AGAIN_AFTER);
+        }
+    }
+}
+
+impl From<Status> for Exited {
+    fn from(status: Status) -> Self {
+        Self {
+            exit_code: status.exit_code,
+            signal: status.signal,
+            stdout: status.out_data,
+            stderr: status.err_data,
+            truncated: status.out_truncated || status.err_truncated,
+        }
+    }
+}
