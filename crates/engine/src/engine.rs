@@ -1,17 +1,18 @@
-//! The engine's face: who waits for a task, who cancels one, who reads a console.
+//! The engine's face: who waits for a task, who cancels one, who reads a log.
 //!
-//! How it begins is in `opening`, how requests come in in `submit`, how their turn is done in `turn`.
+//! How it begins is in `opening`, how requests come in in `submit`, how their turn is done in `turn`,
+//! and who looks into a machine in `sessions`.
 
 use crate::{
     accept::{request::Caller, reservations::Reservations},
     begin::taking_up::Interrupted,
-    diagnose::{diagnosis::Interventions, sessions::Sessions},
+    diagnose::diagnosis::Interventions,
     journal::{Recorder, history::History, notes::Notes, unfinished::Unreadable},
     perform::Performer,
     reconcile::{noticed::Noticed, owed::Owing},
+    sessions::{Agents, Consoles, Sessions},
     turn::{live::Live, queues::Queues},
 };
-use innkeeper_driver::ByteStream;
 use innkeeper_model::{
     Code, Refusal, Statistics, Task, TaskId, Vm, VmId,
     host::{Hypervisor, Safeguard},
@@ -45,6 +46,8 @@ pub(crate) struct Shared {
     /// Records that cannot be understood; they stay as long as this does.
     pub(crate) unreadable: Vec<Unreadable>,
     pub(crate) sessions: Sessions,
+    pub(crate) consoles: Consoles,
+    pub(crate) agents: Agents,
     pub(crate) interventions: Interventions,
     /// The host's boot.
     pub(crate) boot_id: String,
@@ -145,23 +148,6 @@ impl Engine {
         let journal = self.shared.recorder.journal().clone();
         let _ = tokio::task::spawn_blocking(move || journal.close()).await;
         self.shared.history.close().await;
-    }
-
-    /// Opens a VM's serial console.
-    ///
-    /// # Errors
-    /// There is no such VM, or it does not run.
-    pub async fn open_console(&self, vm: VmId) -> Result<Box<dyn ByteStream>, Refusal> {
-        let record = self.vm(vm)?;
-        let opened = self.shared.performer.driver.open_console(vm).await;
-        let opened = opened.map(|stream| self.shared.sessions.list(vm, "console", stream));
-        opened.map_err(|refusal| match refusal.code {
-            Code::WrongState => {
-                let message = format!("VM {} has no console: it is {}", record.name, record.state);
-                Refusal::new(Code::WrongState, message).with_hint("`inn start` it first")
-            }
-            _ => refusal,
-        })
     }
 
     /// The last of what a VM wrote to its serial console, at most 64 KiB.

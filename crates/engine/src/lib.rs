@@ -25,19 +25,24 @@ mod begin;
 mod diagnose;
 mod engine;
 mod journal;
+mod networks;
 mod perform;
 mod plan;
 mod reconcile;
+mod sessions;
 mod turn;
 
 pub use accept::request::{
-    Accepted, AddImage, Caller, ImageFrom, PowerVerb, Request, STOP_TIMEOUT,
+    Accepted, AddImage, Caller, ImageFrom, NetworkRequest, NicChange, PowerVerb, Request,
+    ReservationWish, STOP_TIMEOUT,
 };
 pub use begin::{opening::EngineOptions, taking_up::Resolution};
 pub use engine::Engine;
+pub use innkeeper_storage::{FlatDisk, ImageFile, Upload};
 pub use journal::history::Remembered;
 pub use perform::{
     accountant::{Bounds, Capacity, Usage},
     witness::{Point, Site, Witness},
 };
 pub use reconcile::noticed::Noticed;
+pub use sessions::{OpenedAgent, OpenedConsole, OpenedDisk, SessionGuard};

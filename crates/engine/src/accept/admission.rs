@@ -1,8 +1,10 @@
 //! From what a caller wrote to the spec that is stored, or to the reason why not.
 
+use crate::networks::claims::NicClaim;
 use innkeeper_driver::Driver;
 use innkeeper_model::{
-    Assigned, Code, Host, Mebibytes, Refusal, Revision, Spec, Timestamp, VmConfig, VmId, Want,
+    Assigned, Code, Host, Mebibytes, NetworkId, Refusal, Revision, Spec, Timestamp, VmConfig, VmId,
+    Want,
     config::{Boot, CloudInit, Disk, MacAddress},
     host::Hypervisor,
 };
@@ -23,6 +25,10 @@ pub(crate) struct Admission<'a> {
 pub(crate) struct Admitted {
     pub(crate) spec: Arc<Spec>,
     pub(crate) seed: Option<CloudInit>,
+    /// What its NICs take of the host's networks; filled in after the spec is admitted.
+    pub(crate) claims: Vec<NicClaim>,
+    /// The networks that they are on.
+    pub(crate) networks: Vec<NetworkId>,
 }
 
 impl Admission<'_> {
@@ -88,7 +94,8 @@ impl Admission<'_> {
         }))
     }
 
-    /// Admits a copy of a VM under another id and name. It gets addresses of its own.
+    /// Admits a copy of a VM under another id and name. It gets addresses of its own, and publishes no
+    /// ports, which its original has.
     ///
     /// # Errors
     /// A disk is a host file, which cannot be copied by adding a layer to it.
@@ -104,6 +111,8 @@ impl Admission<'_> {
         config.protected = false;
         for nic in &mut config.nics {
             nic.mac = None::<MacAddress>;
+            nic.addresses.clear();
+            nic.publish.clear();
         }
         if let Some(disk) =
             config.disks.iter().find(|disk| disk.path.is_some() && !disk.is_read_only())
@@ -115,10 +124,10 @@ impl Admission<'_> {
                 problem,
             ));
         }
-        let Admitted { mut spec, seed } = self.create(id, config, uid)?;
+        let mut admitted = self.create(id, config, uid)?;
         // A copy of what nobody has confirmed is no more confirmed.
-        Arc::make_mut(&mut spec).draft = from.draft;
-        Ok(Admitted { spec, seed })
+        Arc::make_mut(&mut admitted.spec).draft = from.draft;
+        Ok(admitted)
     }
 
     fn check(&self, config: &VmConfig) -> Result<(), Refusal> {
@@ -156,7 +165,7 @@ impl Admission<'_> {
 fn admit(mut spec: Spec) -> Admitted {
     let seed = spec.config.cloud_init.take();
     spec.config.cloud_init = seed.as_ref().map(CloudInit::sealed);
-    Admitted { spec: Arc::new(spec), seed }
+    Admitted { spec: Arc::new(spec), seed, claims: Vec::new(), networks: Vec::new() }
 }
 
 /// A disk that stays under its name must stay what it is: what is on it was written by a guest.

@@ -11,9 +11,11 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Operation {
-    /// What is done to its machine; `kill` may cut it short.
+    /// What is done to its machine. `kill` may cut this short, and an edit or a change of NICs.
     Machine(MachineVerb),
     Edit,
+    /// A NIC is added, taken out or changed, in the machine too where it is on.
+    ChangeNics,
     Clone,
     Delete,
     ForcedDelete,
@@ -48,6 +50,7 @@ impl Operation {
         match self {
             Self::Machine(verb) => verb.name(),
             Self::Edit => "edit",
+            Self::ChangeNics => "change the NICs of",
             Self::Clone => "clone",
             Self::Delete | Self::ForcedDelete => "delete",
         }
@@ -132,6 +135,10 @@ pub(crate) const fn after(operation: Operation, state: VmState) -> Option<VmStat
         (Op::Machine(Verb::Resume), _) => None,
 
         (Op::Edit, _) => Some(state),
+        // A guest that has not begun, or has ended, cannot let go of anything; and what a kept memory has,
+        // the machine that takes it over must have.
+        (Op::ChangeNics, State::Stopped | State::Running | State::Paused) => Some(state),
+        (Op::ChangeNics, _) => None,
         // The disks of a machine that runs change under the copy.
         (Op::Clone, State::Stopped) => Some(State::Stopped),
         (Op::Clone, _) => None,

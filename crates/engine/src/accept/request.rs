@@ -1,8 +1,12 @@
 //! What can be asked of the engine: one closed list, whichever door it comes through.
 
-use innkeeper_model::{DiskFormat, ImageKind, ImageName, Revision, TaskId, VmConfig, VmId, VmName};
+use innkeeper_model::{
+    DeviceName, DiskFormat, ImageKind, ImageName, NetworkConfig, NetworkId, NetworkName, Revision,
+    SubnetConfig, SubnetId, TaskId, VmConfig, VmId, VmName,
+    config::{MacAddress, Nic},
+};
 use serde::{Deserialize, Serialize};
-use std::{path::PathBuf, time::Duration};
+use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 /// How long a guest may take to power itself off, where nobody says.
 pub const STOP_TIMEOUT: Duration = Duration::from_secs(60);
@@ -63,6 +67,13 @@ pub enum Request {
         /// What.
         verb: PowerVerb,
     },
+    /// Add, take out or change a NIC of a VM, in its machine too where that is on.
+    Nic {
+        /// The VM.
+        vm: VmId,
+        /// What becomes of which NIC.
+        change: NicChange,
+    },
     /// Make a foreign machine a VM.
     Adopt {
         /// The machine's process id, as the host's list of foreign machines shows it.
@@ -70,6 +81,8 @@ pub enum Request {
         /// The name that the VM gets; else the machine's own.
         name: Option<VmName>,
     },
+    /// Something about networks.
+    Network(NetworkRequest),
     /// Import an image.
     AddImage(Box<AddImage>),
     /// Remove an image.
@@ -77,6 +90,118 @@ pub enum Request {
         /// Its name.
         name: ImageName,
     },
+}
+
+/// What becomes of a NIC.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NicChange {
+    /// There is one more.
+    Add(Box<Nic>),
+    /// There is one less.
+    Remove(DeviceName),
+    /// It becomes this one; the name and the hardware address stay.
+    Set(Box<Nic>),
+}
+
+impl NicChange {
+    /// The NIC's name.
+    pub const fn nic(&self) -> &DeviceName {
+        match self {
+            Self::Add(nic) | Self::Set(nic) => &nic.name,
+            Self::Remove(name) => name,
+        }
+    }
+
+    /// The change as tasks show it.
+    pub(crate) const fn name(&self) -> &'static str {
+        match self {
+            Self::Add(_) => "nic-add",
+            Self::Remove(_) => "nic-remove",
+            Self::Set(_) => "nic-change",
+        }
+    }
+}
+
+/// One thing that somebody asks for about networks.
+#[derive(Debug, Clone, PartialEq)]
+pub enum NetworkRequest {
+    /// Make a network.
+    Create {
+        /// What it should be.
+        config: Box<NetworkConfig>,
+        /// Its id, where the caller chose one.
+        id: Option<NetworkId>,
+        /// The subnets that it begins with.
+        subnets: Vec<SubnetConfig>,
+    },
+    /// Change a network's configuration, at once for the guests that are on it.
+    Edit {
+        /// The network.
+        network: NetworkId,
+        /// What it should be from now on.
+        config: Box<NetworkConfig>,
+        /// The revision that the caller read; refused where the record is another by now.
+        expected: Option<Revision>,
+    },
+    /// Delete a network that no VM has a NIC on, and its subnets.
+    Delete {
+        /// The network.
+        network: NetworkId,
+    },
+    /// Put another range of addresses on a network.
+    CreateSubnet {
+        /// The network.
+        network: NetworkId,
+        /// What it should be.
+        config: Box<SubnetConfig>,
+        /// Its id, where the caller chose one.
+        id: Option<SubnetId>,
+    },
+    /// Take one away that no guest has an address of.
+    DeleteSubnet {
+        /// The subnet.
+        subnet: SubnetId,
+    },
+    /// Keep addresses of a subnet for something other than a NIC of a VM: all of them, or none.
+    Reserve {
+        /// The subnet.
+        subnet: SubnetId,
+        /// What is to be kept.
+        wanted: Vec<ReservationWish>,
+    },
+    /// Give such addresses back: all of them, or none.
+    Release {
+        /// The subnet.
+        subnet: SubnetId,
+        /// The addresses.
+        addresses: Vec<IpAddr>,
+    },
+}
+
+impl NetworkRequest {
+    /// The request as tasks show it.
+    pub(crate) const fn name(&self) -> &'static str {
+        match self {
+            Self::Create { .. } => "network-create",
+            Self::Edit { .. } => "network-edit",
+            Self::Delete { .. } => "network-delete",
+            Self::CreateSubnet { .. } => "subnet-create",
+            Self::DeleteSubnet { .. } => "subnet-delete",
+            Self::Reserve { .. } => "subnet-reserve",
+            Self::Release { .. } => "subnet-release",
+        }
+    }
+}
+
+/// An address that somebody wants kept.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ReservationWish {
+    /// Which; else the lowest that is free.
+    pub address: Option<IpAddr>,
+    /// Who gets it by DHCP.
+    pub mac: Option<MacAddress>,
+    /// What it is kept for.
+    pub name: Option<NetworkName>,
 }
 
 /// What can be done to a VM's machine.
@@ -156,6 +281,11 @@ pub enum ImageFrom {
         /// The SHA-256 that it must have, in hexadecimal.
         checksum: Option<String>,
     },
+    /// What was uploaded for an image of this name: see [`crate::Engine::upload_image`].
+    Upload {
+        /// The SHA-256 that it was announced with, in hexadecimal.
+        sha256: String,
+    },
 }
 
 /// What was accepted. It is done by and by; [`crate::Engine::wait`] tells when.
@@ -165,6 +295,8 @@ pub struct Accepted {
     pub task: TaskId,
     /// The VM that it concerns, a new one included.
     pub vm: Option<VmId>,
+    /// The network that it concerns, a new one included.
+    pub network: Option<NetworkId>,
     /// The view's revision from which on the task can be read.
     pub revision: Revision,
 }

@@ -4,11 +4,15 @@ use crate::{
     accept::{
         admission::{Admission, Admitted},
         legality::{self, MachineVerb, Operation},
-        request::{Accepted, Caller, PowerVerb, Request, STOP_TIMEOUT},
+        request::{Accepted, Caller, NetworkRequest, NicChange, PowerVerb, Request, STOP_TIMEOUT},
         reservations::Reservation,
         work::{Work, check_revision, spec_of},
     },
     engine::{Engine, stopping},
+    networks::{
+        changes::{self, with_ids},
+        nics, wiring,
+    },
     perform::hands::{blocking, import_request},
     turn::live::LiveTask,
 };
@@ -54,6 +58,7 @@ impl Engine {
             Request::Edit { vm, config, expected } => {
                 self.submit_edit(caller, vm, config, expected).await
             }
+            Request::Nic { vm, change } => self.submit_nic(caller, vm, change).await,
             Request::Delete { vm, force } => {
                 let record = self.vm(vm)?;
                 if record.spec.as_ref().is_some_and(|spec| spec.config.protected) {
@@ -72,6 +77,7 @@ impl Engine {
             }
             Request::Power { vm, verb } => self.submit_verb(caller, vm, verb).await,
             Request::Adopt { pid, name } => self.submit_adopt(caller, pid, name).await,
+            Request::Network(request) => self.submit_network(caller, request).await,
             Request::AddImage(image) => {
                 self.image_name_is_free(&image.name)?;
                 let storage = self.shared.performer.hands.storage.clone();
@@ -172,20 +178,23 @@ impl Engine {
         let record = self.vm(vm)?;
         let kill = Operation::Machine(MachineVerb::Kill);
         let in_its_way = self.shared.live.of_vm(vm);
-        let cut_short = in_its_way.iter().filter(|task| {
-            matches!(task.operation, Some(Operation::Machine(_))) && task.operation != Some(kill)
-        });
-        // One that is past its point of no return ends soon, and the kill comes next.
-        let cancelled = cut_short.map(|task| drop(task.try_cancel())).count();
+        let cut_short = |task: &&Arc<LiveTask>| task.operation.is_some_and(gives_way_to_kill);
+        let of_machine =
+            |task: &Arc<LiveTask>| matches!(task.operation, Some(Operation::Machine(_)));
         let illegal = legality::after(kill, record.state).is_none() || !record.is_on();
-        if cancelled == 0 && illegal {
+        if illegal && !in_its_way.iter().filter(cut_short).any(of_machine) {
             return Err(legality::refuse(kill, record.state, record.state, &record.name));
+        }
+        for task in in_its_way.iter().filter(cut_short) {
+            // One that is past its point of no return ends soon, and the kill comes next.
+            let _ = task.try_cancel();
         }
         let work = Work::Power { vm, verb: MachineVerb::Kill, timeout: STOP_TIMEOUT };
         let subject = Subject::of(&record, kill);
         let task = self.new_task(caller, &work, Some(&subject));
         // Whatever is queued, a kill is legal after it.
         self.shared.live.insert(&task);
+        self.shared.owing.give_way();
         // What is interrupted keeps its place until a person decides, and a kill does not wait for that.
         let resources = if record.interrupted.is_some() { Vec::new() } else { work.resources() };
         self.begin_holding(task, resources, work, None).await
@@ -204,6 +213,9 @@ impl Engine {
         let uid = reservation.uid();
         let admitted =
             self.admit(hypervisor, move |admission| admission.create(id, config, uid)).await?;
+        self.check_published(&admitted.spec, None).await?;
+        // From here to the task nothing is waited for, so what is taken is the task's to give back.
+        let admitted = self.with_addresses(admitted, None)?;
         self.accept(caller, None, Work::Create { admitted }, Some(reservation)).await
     }
 
@@ -221,9 +233,14 @@ impl Engine {
         let uid = reservation.uid();
         let admitted =
             self.admit(hypervisor, move |admission| admission.clone(&spec, id, name, uid)).await?;
+        let admitted = self.with_addresses(admitted, None)?;
         let work = Work::Clone { from, admitted };
         let subject = Some(Subject::of(&record, Operation::Clone));
-        self.accept(caller, subject, work, Some(reservation)).await
+        let accepted = self.accept(caller, subject, work, Some(reservation)).await;
+        if accepted.is_err() {
+            self.settle_claims(id);
+        }
+        accepted
     }
 
     async fn submit_edit(
@@ -247,10 +264,52 @@ impl Engine {
         let in_use = record.is_on() || record.memory.is_some();
         let hypervisor = self.hypervisor().await?;
         let tried = (*config).clone();
-        self.admit(hypervisor, move |admission| admission.edit(&spec, tried, in_use)).await?;
-        let work = Work::Edit { vm, config, expected };
+        let before = spec.clone();
+        let admitted =
+            self.admit(hypervisor, move |admission| admission.edit(&spec, tried, in_use)).await?;
+        self.check_published(&admitted.spec, Some(&before)).await?;
+        let networks = self.with_addresses(admitted, Some(&before))?.networks;
+        let work = Work::Edit { vm, config, expected, networks };
         let subject = Some(Subject::of(&record, Operation::Edit));
-        self.accept(caller, subject, work, reservation).await
+        let accepted = self.accept(caller, subject, work, reservation).await;
+        if accepted.is_err() {
+            self.settle_claims(vm);
+        }
+        accepted
+    }
+
+    async fn submit_nic(
+        &self,
+        caller: &Caller,
+        vm: VmId,
+        change: NicChange,
+    ) -> Result<Accepted, Refusal> {
+        let record = self.vm(vm)?;
+        let before = spec_of(&record)?;
+        let admitted = self.admit_nic(&before, &change).await?;
+        nics::check_room(record.incarnation.as_deref(), &admitted.spec, &change)?;
+        self.check_published(&admitted.spec, Some(&before)).await?;
+        let networks = self.with_addresses(admitted, Some(&before))?.networks;
+        let work = Work::Nic { vm, change, networks };
+        let subject = Some(Subject::of(&record, Operation::ChangeNics));
+        let accepted = self.accept(caller, subject, work, None).await;
+        if accepted.is_err() {
+            self.settle_claims(vm);
+        }
+        accepted
+    }
+
+    /// The spec with a NIC more, less or other.
+    pub(crate) async fn admit_nic(
+        &self,
+        before: &Arc<Spec>,
+        change: &NicChange,
+    ) -> Result<Admitted, Refusal> {
+        let config = nics::changed(&before.config, change)?;
+        let hypervisor = self.hypervisor().await?;
+        let before = before.clone();
+        // Not as an edit of a running VM: nothing of its disks is touched.
+        self.admit(hypervisor, move |admission| admission.edit(&before, config, false)).await
     }
 
     /// Makes a VM of a foreign machine, with a draft of a spec.
@@ -293,6 +352,25 @@ impl Engine {
         });
         let work = Work::Adopt { spec, machine: Box::new(machine) };
         self.accept(caller, None, work, Some(reservation)).await
+    }
+
+    async fn submit_network(
+        &self,
+        caller: &Caller,
+        request: NetworkRequest,
+    ) -> Result<Accepted, Refusal> {
+        let request = with_ids(request);
+        self.network_change(&request).await?;
+        let snapshot = self.view().snapshot();
+        let network = changes::subject(&request, &snapshot)
+            .ok_or_else(|| Refusal::new(Code::Internal, "a request about no network"))?;
+        let name = match &request {
+            NetworkRequest::Create { config, .. } => config.name.clone(),
+            _ => wiring::network(&snapshot, network)?.config.name.clone(),
+        };
+        let work = Work::Network { request: Box::new(request), network, name };
+        let accepted = self.accept(caller, None, work, None).await?;
+        Ok(Accepted { network: Some(network), ..accepted })
     }
 
     /// What a request would come to, now; nothing is done. A request that would be refused is refused.
@@ -424,6 +502,15 @@ pub(crate) struct Subject {
 impl Subject {
     fn of(record: &Vm, operation: Operation) -> Self {
         Self { name: record.name.clone(), state: record.state, operation }
+    }
+}
+
+/// What holds a VM while its machine may not answer, and is cancelled for the sake of a kill.
+fn gives_way_to_kill(operation: Operation) -> bool {
+    match operation {
+        Operation::Machine(verb) => verb != MachineVerb::Kill,
+        Operation::Edit | Operation::ChangeNics => true,
+        Operation::Clone | Operation::Delete | Operation::ForcedDelete => false,
     }
 }
 

@@ -1,12 +1,16 @@
 //! Accepted work: what an operation is done from, and what it needs to itself.
 
 use crate::{
-    accept::{admission::Admitted, legality::MachineVerb, request::AddImage},
+    accept::{
+        admission::Admitted,
+        legality::MachineVerb,
+        request::{AddImage, NetworkRequest, NicChange},
+    },
     turn::queues::{Hold, Resource},
 };
 use innkeeper_model::{
-    Assigned, Code, Foreign, ImageName, Refusal, Revision, Spec, Timestamp, Vm, VmConfig, VmId,
-    VmName, Want, config::Boot,
+    Assigned, Code, Foreign, ImageName, NetworkId, NetworkName, Refusal, Revision, Spec, Timestamp,
+    Vm, VmConfig, VmId, VmName, Want, config::Boot,
 };
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
@@ -14,12 +18,14 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 pub(crate) enum Work {
     Create { admitted: Admitted },
     Clone { from: VmId, admitted: Admitted },
-    Edit { vm: VmId, config: Box<VmConfig>, expected: Option<Revision> },
+    Edit { vm: VmId, config: Box<VmConfig>, expected: Option<Revision>, networks: Vec<NetworkId> },
+    Nic { vm: VmId, change: NicChange, networks: Vec<NetworkId> },
     Delete { vm: VmId },
     Power { vm: VmId, verb: MachineVerb, timeout: Duration },
     Adopt { spec: Arc<Spec>, machine: Box<Foreign> },
     AddImage(Box<AddImage>),
     RemoveImage(ImageName),
+    Network { request: Box<NetworkRequest>, network: NetworkId, name: NetworkName },
 }
 
 impl Work {
@@ -28,20 +34,25 @@ impl Work {
             Self::Create { .. } => "create",
             Self::Clone { .. } => "clone",
             Self::Edit { .. } => "edit",
+            Self::Nic { change, .. } => change.name(),
             Self::Delete { .. } => "delete",
             Self::Power { verb, .. } => verb.name(),
             Self::Adopt { .. } => "adopt",
             Self::AddImage(_) => "image-add",
             Self::RemoveImage(_) => "image-remove",
+            Self::Network { request, .. } => request.name(),
         }
     }
 
     pub(crate) fn vm(&self) -> Option<VmId> {
         match self {
             Self::Create { admitted } | Self::Clone { admitted, .. } => Some(admitted.spec.id),
-            Self::Edit { vm, .. } | Self::Delete { vm } | Self::Power { vm, .. } => Some(*vm),
+            Self::Edit { vm, .. }
+            | Self::Nic { vm, .. }
+            | Self::Delete { vm }
+            | Self::Power { vm, .. } => Some(*vm),
             Self::Adopt { spec, .. } => Some(spec.id),
-            Self::AddImage(_) | Self::RemoveImage(_) => None,
+            Self::AddImage(_) | Self::RemoveImage(_) | Self::Network { .. } => None,
         }
     }
 
@@ -53,6 +64,7 @@ impl Work {
             (Self::Adopt { spec, .. }, _) => spec.config.name.to_string(),
             (Self::AddImage(image), _) => image.name.to_string(),
             (Self::RemoveImage(name), _) => name.to_string(),
+            (Self::Network { name, .. }, _) => name.to_string(),
             (_, Some(name)) => name.to_string(),
             (_, None) => String::new(),
         }
@@ -68,24 +80,38 @@ impl Work {
             let unique: HashSet<ImageName> = disks.chain(kernel).collect();
             unique.into_iter().map(|name| (Resource::Image(name), Hold::Shared))
         };
+        let networks = |networks: &[NetworkId]| {
+            let shared = |network: &NetworkId| (Resource::Network(*network), Hold::Shared);
+            networks.iter().map(shared).collect::<Vec<_>>()
+        };
         match self {
             Self::Create { admitted } => {
                 let own = (Resource::Vm(admitted.spec.id), Hold::Exclusive);
-                std::iter::once(own).chain(images(&admitted.spec)).collect()
+                let shared = images(&admitted.spec).chain(networks(&admitted.networks));
+                std::iter::once(own).chain(shared).collect()
             }
             Self::Clone { from, admitted } => {
                 let both = [
                     (Resource::Vm(*from), Hold::Shared),
                     (Resource::Vm(admitted.spec.id), Hold::Exclusive),
                 ];
-                both.into_iter().chain(images(&admitted.spec)).collect()
+                let shared = images(&admitted.spec).chain(networks(&admitted.networks));
+                both.into_iter().chain(shared).collect()
             }
-            Self::Edit { vm, .. } | Self::Delete { vm } | Self::Power { vm, .. } => {
+            Self::Edit { vm, networks: on, .. } | Self::Nic { vm, networks: on, .. } => {
+                let own = (Resource::Vm(*vm), Hold::Exclusive);
+                std::iter::once(own).chain(networks(on)).collect()
+            }
+            Self::Delete { vm } | Self::Power { vm, .. } => {
                 vec![(Resource::Vm(*vm), Hold::Exclusive)]
             }
             Self::Adopt { spec, .. } => vec![(Resource::Vm(spec.id), Hold::Exclusive)],
             Self::AddImage(image) => vec![(Resource::Image(image.name.clone()), Hold::Exclusive)],
             Self::RemoveImage(name) => vec![(Resource::Image(name.clone()), Hold::Exclusive)],
+            Self::Network { network, .. } => vec![
+                (Resource::Networks, Hold::Exclusive),
+                (Resource::Network(*network), Hold::Exclusive),
+            ],
         }
     }
 }

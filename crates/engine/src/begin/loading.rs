@@ -2,21 +2,29 @@
 
 use crate::{
     accept::reservations::Reservations,
-    journal::unfinished::{self, OnRecord, Unreadable},
+    journal::{
+        unfinished::{self, LastWish, OnRecord, Unreadable},
+        wishes,
+    },
 };
 use innkeeper_model::{Code, ProjectName, Refusal, VmId, VmName, names::NotAName};
 use innkeeper_storage::{Storage, Swept};
 use innkeeper_store::{
-    SpecStore, StoredSpec, TaskHistory,
+    NetworkStore, SpecStore, StoredNetwork, StoredSpec, TaskHistory,
     journal::{Damage, Found},
 };
 use innkeeper_view::Update;
-use std::{collections::HashSet, path::Path, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashSet},
+    path::Path,
+    sync::Arc,
+};
 use tracing::{info, warn};
 
 /// Where everything is stored.
 pub(crate) struct Stored<'a> {
     pub(crate) specs: &'a SpecStore,
+    pub(crate) networks: &'a NetworkStore,
     pub(crate) storage: &'a Storage,
     pub(crate) history: &'a TaskHistory,
 }
@@ -31,10 +39,11 @@ pub(crate) struct Loaded {
     pub(crate) unreadable: Vec<Unreadable>,
 }
 
-/// Loads all that is stored, after writing to the specs' files what only the journal has.
+/// Loads all that is stored, after writing to the specs' files what only the journal has. Where they take
+/// nothing, as on a full disk, it is as good as stored, and stays among the wishes on record.
 ///
 /// # Errors
-/// Something cannot be listed, or a wish not written to its file.
+/// Something cannot be listed.
 pub(crate) fn load(
     stored: &Stored<'_>,
     records: Vec<Found>,
@@ -46,8 +55,9 @@ pub(crate) fn load(
     let mut on_record = unfinished::read(records);
     let mut unreadable = std::mem::take(&mut on_record.unreadable);
     unreadable.extend(damage.into_iter().map(Unreadable::from));
-    write_wishes(stored.specs, &mut on_record)?;
-    let mut updates = stored_vms(stored, &on_record, reservations)?;
+    write_wishes(stored.specs, &mut on_record.wishes);
+    let mut updates = stored_networks(stored.networks)?;
+    updates.extend(stored_vms(stored, &on_record, reservations)?);
     // A note of a VM that is there no more says nothing to the view.
     updates.extend(on_record.notes.values().flat_map(|(note, _)| note.updates(boot_id)));
     updates.extend(kept_memories(stored.storage)?);
@@ -72,15 +82,47 @@ impl From<Damage> for Unreadable {
     }
 }
 
-/// Writes the files of wishes that a daemon had no time to write.
-fn write_wishes(specs: &SpecStore, on_record: &mut OnRecord) -> Result<(), Refusal> {
-    for (vm, wish) in std::mem::take(&mut on_record.wishes) {
-        match &wish.spec {
-            Some(spec) => specs.save_unsynced(spec)?,
-            None => specs.remove_unsynced(vm)?,
+/// Writes the files of wishes that a daemon had no time to write. Those that could not be written stay.
+fn write_wishes(specs: &SpecStore, wishes: &mut BTreeMap<VmId, LastWish>) {
+    if wishes.is_empty() {
+        return;
+    }
+    let specs_of = wishes.iter().map(|(vm, wish)| (*vm, wish.spec.clone()));
+    match wishes::write(specs, specs_of) {
+        Ok(failed) => wishes.retain(|vm, _| {
+            let why = failed.get(vm);
+            why.inspect(
+                |why| warn!(%vm, %why, "its spec is in the journal, and its file not written"),
+            )
+            .is_some()
+        }),
+        Err(error) => {
+            warn!(%error, "specs are in the journal, and their files not written");
         }
     }
-    Ok(specs.sync_all()?)
+}
+
+/// The stored specs, with what is wanted by now of those whose files could not be written. A file that is
+/// damaged is a person's to mend all the same.
+fn stored_specs(
+    specs: &SpecStore,
+    unwritten: &BTreeMap<VmId, LastWish>,
+) -> Result<Vec<StoredSpec>, Refusal> {
+    let mut stored = specs.load()?;
+    stored.retain(|stored| match stored {
+        StoredSpec::Whole(spec) => !unwritten.contains_key(&spec.id),
+        StoredSpec::Damaged { .. } => true,
+    });
+    let damaged: HashSet<VmId> =
+        stored.iter().filter(|one| is_damaged(one)).map(StoredSpec::id).collect();
+    let wanted = unwritten.iter().filter(|(vm, _)| !damaged.contains(vm));
+    let wanted = wanted.filter_map(|(_, wish)| wish.spec.as_deref());
+    stored.extend(wanted.map(|spec| StoredSpec::Whole(Box::new(spec.clone()))));
+    Ok(stored)
+}
+
+fn is_damaged(stored: &StoredSpec) -> bool {
+    matches!(stored, StoredSpec::Damaged { .. })
 }
 
 /// Leaves alone the VMs of which the journal says something that cannot be understood.
@@ -106,7 +148,7 @@ fn stored_vms(
     reservations: &Reservations,
 ) -> Result<Vec<Update>, Refusal> {
     let mut updates = Vec::new();
-    let stored = parts.specs.load()?;
+    let stored = stored_specs(parts.specs, &on_record.wishes)?;
     let ids: HashSet<VmId> = stored.iter().map(StoredSpec::id).collect();
     // What is being made is not swept: it is finished or undone by its plan.
     let being_made: HashSet<VmId> =
@@ -167,4 +209,45 @@ fn salvage(id: VmId, file: &Path) -> Result<Salvaged, Refusal> {
         project: config["project"].as_str().and_then(|name| name.parse().ok()).unwrap_or_default(),
         uid: document["spec"]["assigned"]["uid"].as_u64().and_then(|uid| uid.try_into().ok()),
     })
+}
+
+/// The stored networks. One that cannot be read is not there for VMs, and nothing of it is touched.
+fn stored_networks(store: &NetworkStore) -> Result<Vec<Update>, Refusal> {
+    let mut updates = Vec::new();
+    for stored in store.load()? {
+        match stored {
+            StoredNetwork::Whole(network) => updates.push(Update::Network(Arc::from(network))),
+            StoredNetwork::Damaged { file, reason, .. } => {
+                warn!(file = %file.display(), %reason, "the record of a network is damaged");
+            }
+        }
+    }
+    Ok(updates)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::unfinished::tests::{held, spec};
+
+    #[tokio::test]
+    async fn what_cannot_be_written_is_as_good_as_stored_and_stays_on_record() {
+        // A folder in which nobody can make anything.
+        let specs = SpecStore::open("/proc/self/attr").unwrap();
+        let (there, gone) = (VmId::new(), VmId::new());
+        let held = held().await;
+        let wish = |number, spec| LastWish { number, spec, held: held.clone() };
+        let mut wishes =
+            BTreeMap::from([(there, wish(1, Some(spec(there, 3)))), (gone, wish(2, None))]);
+        write_wishes(&specs, &mut wishes);
+        assert_eq!(wishes.len(), 2);
+        let stored = stored_specs(&specs, &wishes).unwrap();
+        let [StoredSpec::Whole(spec)] = &stored[..] else { panic!("{stored:?}") };
+        assert_eq!((spec.id, spec.revision.0), (there, 3));
+
+        let folder = tempfile::tempdir().unwrap();
+        let specs = SpecStore::open(folder.path()).unwrap();
+        write_wishes(&specs, &mut wishes);
+        assert!(wishes.is_empty() && specs.file(there).exists());
+    }
 }

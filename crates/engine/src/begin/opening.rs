@@ -6,7 +6,7 @@ use crate::{
         loading::{self, Loaded, Stored},
         taking_up::Interrupted,
     },
-    diagnose::{diagnosis::Interventions, sessions::Sessions},
+    diagnose::diagnosis::Interventions,
     engine::{Engine, Shared, stopping},
     journal::{
         Recorder,
@@ -15,6 +15,7 @@ use crate::{
         unfinished::OnRecord,
         wishes::Wishes,
     },
+    networks::{self, Networks},
     perform::{
         Performer,
         accountant::{Accountant, Capacity},
@@ -23,6 +24,7 @@ use crate::{
     },
     plan::steps::Share,
     reconcile::{self, guarding, noticed::Noticed, owed::Owing, survey},
+    sessions::{self, Agents, Consoles, Sessions},
     turn::{
         live::{Live, LiveTask},
         planning::disk_size,
@@ -35,11 +37,11 @@ use innkeeper_hooks::Hooks;
 use innkeeper_model::{
     MachineState, Refusal, TaskState, Vm, VmId, VmState, Want, config::Autostart,
 };
-use innkeeper_network::{LoopbackGuard, UidRange};
+use innkeeper_network::{HostNetworks, LoopbackGuard, UidRange};
 use innkeeper_storage::Storage;
-use innkeeper_store::{SpecStore, TaskHistory, journal};
+use innkeeper_store::{NetworkStore, SpecStore, TaskHistory, journal};
 use innkeeper_view::View;
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{collections::HashSet, net::SocketAddrV4, sync::Arc, time::Duration};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
@@ -59,6 +61,14 @@ pub struct EngineOptions {
     pub noticed: Noticed,
     /// Where specs are kept.
     pub specs: SpecStore,
+    /// Where networks are kept.
+    pub network_store: NetworkStore,
+    /// The host's own of them.
+    pub networks: Arc<dyn HostNetworks>,
+    /// Where on this host's loopback the metadata service of guests is; `None` where there is none.
+    pub metadata: Option<SocketAddrV4>,
+    /// Whether a network `default` is to be made.
+    pub make_default_network: bool,
     /// Where images and volumes are kept.
     pub storage: Arc<Storage>,
     /// What is on record of operations, as it was opened.
@@ -88,19 +98,27 @@ impl Engine {
     /// [`Engine::recover`], which must follow.
     ///
     /// # Errors
-    /// The stored specs or images cannot be listed, or wishes of before not written to their files.
+    /// The stored specs or images cannot be listed.
     pub async fn open(options: EngineOptions) -> Result<Self, Refusal> {
         let root = options.uids.is_some();
         let journal::Opened { journal, records, damage } = options.journal;
         let recorder = Recorder::new(journal);
         let (specs, storage) = (Arc::new(options.specs), options.storage);
         let reservations = Reservations::default();
+        let networks = Networks::new(options.network_store, options.networks, options.metadata);
+        let network_store = networks.store.clone();
+        let make_default_network = options.make_default_network;
         let accountant = Accountant::new(options.capacity);
         let (loaded, specs, storage) = {
             let (reservations, shown) = (reservations.clone(), options.shown_tasks);
             let (history, boot_id) = (options.history, options.boot_id.clone());
             blocking(move || {
-                let parts = Stored { specs: &specs, storage: &storage, history: &history };
+                let parts = Stored {
+                    specs: &specs,
+                    networks: &network_store,
+                    storage: &storage,
+                    history: &history,
+                };
                 let loaded =
                     loading::load(&parts, records, damage, &reservations, &boot_id, shown)?;
                 Ok(((loaded, history), specs, storage))
@@ -111,13 +129,15 @@ impl Engine {
         let told = options.view.barrier(updates).await;
         told.map_err(|_| stopping())?;
         let wishes = Wishes::new(specs, recorder.clone(), on_record.last_wish);
+        wishes.take_up(std::mem::take(&mut on_record.wishes));
         let guard = LoopbackGuard::new(options.uids.clone().unwrap_or_default(), root);
         let view = options.view;
         let vms = view.snapshot();
         let notes = std::mem::take(&mut on_record.notes);
         let notes = Notes::from(notes, vms.vms.keys().copied(), &options.boot_id);
         let (accountant, hooks) = (accountant, options.hooks);
-        let hands = Hands { view: view.clone(), wishes, storage, guard, accountant, hooks };
+        let hands =
+            Hands { view: view.clone(), wishes, storage, guard, accountant, hooks, networks };
         let engine = Self {
             shared: Arc::new(Shared {
                 view,
@@ -134,6 +154,8 @@ impl Engine {
                 interrupted: Interrupted::default(),
                 unreadable,
                 sessions: Sessions::default(),
+                consoles: Consoles::default(),
+                agents: Agents::default(),
                 interventions: Interventions::default(),
                 boot_id: options.boot_id,
                 recovered: watch::channel(false).0,
@@ -142,6 +164,9 @@ impl Engine {
             }),
         };
         engine.begin_from(on_record, options.noticed);
+        if make_default_network {
+            engine.look_after(networks::keeping::make_default(engine.clone()));
+        }
         Ok(engine)
     }
 
@@ -152,10 +177,20 @@ impl Engine {
         for spec in snapshot.vms.values().filter_map(|vm| vm.spec.as_ref()) {
             accountant.put_disk(spec.id, &spec.config.project, disk_size(spec, &snapshot));
         }
+        for network in snapshot.networks.values() {
+            self.shared.performer.hands.networks.claims.put_network(network.id, Some(network));
+        }
+        for vm in snapshot.vms.keys() {
+            self.shared.performer.hands.hold_claims(*vm);
+        }
         for (task, held) in on_record.ended {
             self.shared.history.put(task, Some(held));
         }
         let placed = self.place_unfinished(on_record.unfinished.into_values().collect());
+        let owing = self.shared.owing.all();
+        for deed in placed.iter().map(|(deed, _)| deed).chain(&owing) {
+            self.take_what_was_chosen(&deed.plan);
+        }
         for (deed, place) in placed {
             let engine = self.clone();
             self.look_after(async move {
@@ -209,6 +244,7 @@ impl Engine {
             // Its spec is gone, so nobody can ask for anything to be done to it; it is left alone.
             warn!(%vm, process = ?incarnation.process, "a machine runs of which there is no VM");
             self.shared.reservations.withhold_uids(incarnation.uid);
+            self.withhold_claims(vm, &incarnation.plugs);
         }
         for Found { vm, incarnation, .. } in &known {
             let project = snapshot.vms.get(vm).map(|vm| vm.project.clone()).unwrap_or_default();
@@ -230,9 +266,15 @@ impl Engine {
             .map(Beginning::Found)
             .chain(wanted.filter(|vm| !busy(&vm.id)).map(|vm| Beginning::Wanted(vm.id)))
             .collect::<Vec<_>>();
+        // What machines have, before anybody can ask for it.
+        for vm in self.view().snapshot().vms.keys() {
+            self.settle_claims(*vm);
+        }
         self.shared.recovered.send_replace(true);
+        self.look_after(networks::keeping::run(self.clone()));
         self.look_after(guarding::run(self.clone()));
         self.look_after(survey::run(self.clone()));
+        self.look_after(sessions::asking::run(self.clone()));
 
         futures_util::stream::iter(work)
             .for_each_concurrent(self.shared.autostart_parallel, |beginning| {

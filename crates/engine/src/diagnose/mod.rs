@@ -1,4 +1,3 @@
 //! What an operator sees from outside while everything else may be stuck, and what they can do then.
 
 pub(crate) mod diagnosis;
-pub(crate) mod sessions;

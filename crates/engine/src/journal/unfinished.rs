@@ -24,10 +24,11 @@ pub(crate) struct Unfinished {
 /// A wish that may not have reached its file.
 #[derive(Debug)]
 pub(crate) struct LastWish {
-    number: u64,
+    pub(crate) number: u64,
     /// `None`: there is none any more.
     pub(crate) spec: Option<Arc<Spec>>,
-    _held: Held,
+    /// Keeps it on record.
+    pub(crate) held: Held,
 }
 
 /// A record that cannot be understood.
@@ -128,12 +129,12 @@ impl OnRecord {
             }
             Entry::Wish { number, spec } => {
                 self.last_wish = self.last_wish.max(number);
-                let wish = LastWish { number, spec: Some(spec.clone()), _held: held };
+                let wish = LastWish { number, spec: Some(spec.clone()), held };
                 self.wishes.insert(spec.id, wish);
             }
             Entry::NoWish { number, vm } => {
                 self.last_wish = self.last_wish.max(number);
-                self.wishes.insert(vm, LastWish { number, spec: None, _held: held });
+                self.wishes.insert(vm, LastWish { number, spec: None, held });
             }
             Entry::Kept { wishes } => {
                 let kept: HashMap<VmId, u64> = wishes.into_iter().collect();
@@ -172,4 +173,4 @@ fn steps_of(plan: &Plan) -> usize {
 
 #[cfg(test)]
 #[path = "unfinished_tests.rs"]
-mod tests;
+pub(crate) mod tests;

@@ -12,7 +12,7 @@ use innkeeper_store::journal::{Durability, Journal, JournalOptions};
 use serde_json::json;
 
 /// Something that keeps records: a journal makes them only.
-async fn held() -> Held {
+pub(crate) async fn held() -> Held {
     let folder = tempfile::tempdir().unwrap();
     let opened = Journal::open(JournalOptions {
         segment_size: 4 << 10,
@@ -97,7 +97,7 @@ fn ended(task: &Task, state: TaskState) -> Task {
     Task { state, ended: Some(Timestamp::UNIX_EPOCH), cancellable: false, ..task.clone() }
 }
 
-fn spec(id: VmId, revision: u64) -> Arc<Spec> {
+pub(crate) fn spec(id: VmId, revision: u64) -> Arc<Spec> {
     let spec = serde_json::from_value(json!({
         "id": id, "revision": Revision(revision), "created": "2026-01-01T00:00:00Z",
         "updated": "2026-01-01T00:00:00Z", "want": "stopped", "config": { "name": "web" },

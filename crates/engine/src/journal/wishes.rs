@@ -5,7 +5,7 @@
 //! files from the journal. Where the journal takes nothing, the file is written at once.
 
 use crate::{
-    journal::{Entry, Recorder},
+    journal::{Entry, Recorder, unfinished::LastWish},
     perform::hands::blocking,
 };
 use innkeeper_model::{Refusal, Spec, VmId};
@@ -25,9 +25,12 @@ use std::{
 use tokio::sync::Notify;
 use tracing::warn;
 
-/// How long a file waits for others to be written with it, at least and at most. A burst is waited out:
-/// of a spec that changes again only the last is written then, and none of a VM that comes and goes.
+/// How long a file waits for others to be written with it, at least and, where the disk is slow, at most.
 const GATHER: RangeInclusive<Duration> = Duration::from_millis(20)..=Duration::from_secs(2);
+/// How long it waits for the end of a burst at most. Of a spec that changes again only the last is written
+/// then, and none of a VM that comes and goes: a burst of ten thousand made and deleted takes seconds, and
+/// two fifths of its CPU went into making files that soon were removed.
+const BURST_ENDS_WITHIN: Duration = Duration::from_secs(10);
 /// How many wishes between two looks are a burst, and how often is looked whether it is over.
 const BURST: u64 = 16;
 const LOOKS_EVERY: Duration = Duration::from_millis(50);
@@ -73,6 +76,13 @@ impl Wishes {
             last: AtomicU64::new(last),
             problem: Mutex::default(),
         }))
+    }
+
+    /// Goes on with wishes of before that could not be written to their files yet.
+    pub(crate) fn take_up(&self, wishes: BTreeMap<VmId, LastWish>) {
+        for (vm, LastWish { number, spec, held }) in wishes {
+            self.leave(vm, Unwritten { number, spec, _held: Some(held) });
+        }
     }
 
     fn unwritten(&self) -> MutexGuard<'_, BTreeMap<VmId, Unwritten>> {
@@ -145,14 +155,23 @@ impl Wishes {
     }
 
     /// The stored specs whose files somebody else has changed. One that is about to be written is not
-    /// among them: what it says now is about to go. Blocks.
+    /// among them: what it says now is about to go. Nor is one of a VM that is busy: it is among those of
+    /// a later look, as long as nobody has written it by then. Blocks.
     ///
     /// # Errors
     /// The folder cannot be listed.
-    pub(crate) fn changed_by_hand(&self) -> Result<Vec<StoredSpec>, Refusal> {
-        let mut changed = self.0.specs.changed_by_others()?;
+    pub(crate) fn changed_by_hand(
+        &self,
+        is_busy: impl Fn(VmId) -> bool,
+    ) -> Result<Vec<StoredSpec>, Refusal> {
+        let mut changed = self.0.specs.changed_by_others(|vm| !is_busy(vm))?;
         changed.retain(|stored| !self.unwritten().contains_key(&stored.id()));
         Ok(changed)
+    }
+
+    /// Has one of those be among the next again: nothing has come of it yet.
+    pub(crate) fn look_again(&self, vm: VmId) {
+        self.0.specs.look_again(vm);
     }
 
     fn next(&self) -> u64 {
@@ -190,7 +209,7 @@ impl Wishes {
         let begun = Instant::now();
         let mut seen = self.0.last.load(Ordering::Relaxed);
         tokio::time::sleep(at_least).await;
-        while begun.elapsed() < *GATHER.end() {
+        while begun.elapsed() < BURST_ENDS_WITHIN {
             let before = std::mem::replace(&mut seen, self.0.last.load(Ordering::Relaxed));
             if seen - before < BURST {
                 return;
@@ -202,28 +221,73 @@ impl Wishes {
     /// Writes the files of all wishes that are only in the journal.
     ///
     /// # Errors
-    /// One could not be written; those that could not are still in the journal.
+    /// One could not be written: the first of those, which are still in the journal. The others are
+    /// written, unless it is the folder that takes nothing.
     pub(crate) async fn flush(&self) -> Result<(), Refusal> {
         let batch = self.unwritten().clone();
         if batch.is_empty() {
             return Ok(());
         }
         let (specs, wishes) = (self.0.specs.clone(), batch.clone());
-        blocking(move || {
-            for (vm, wish) in &wishes {
-                match &wish.spec {
-                    Some(spec) => specs.save_unsynced(spec)?,
-                    None => specs.remove_unsynced(*vm)?,
-                }
-            }
-            Ok(specs.sync_all()?)
-        })
-        .await?;
-        let wishes = batch.iter().map(|(vm, wish)| (*vm, wish.number)).collect();
-        // Without this note the next daemon would only write what is there again.
-        let _ = self.0.recorder.write(None, &Entry::Kept { wishes }, Durability::Written).await;
-        self.unwritten()
-            .retain(|vm, now| batch.get(vm).is_none_or(|kept| kept.number != now.number));
-        Ok(())
+        let wishes = wishes.into_iter().map(|(vm, wish)| (vm, wish.spec));
+        let failed = blocking(move || write(&specs, wishes)).await?;
+        let written: BTreeMap<VmId, u64> = batch
+            .into_iter()
+            .filter(|(vm, _)| !failed.contains_key(vm))
+            .map(|(vm, wish)| (vm, wish.number))
+            .collect();
+        if !written.is_empty() {
+            let wishes = written.iter().map(|(vm, number)| (*vm, *number)).collect();
+            // Without this note the next daemon would only write what is there again.
+            let _ = self.0.recorder.write(None, &Entry::Kept { wishes }, Durability::Written).await;
+        }
+        self.unwritten().retain(|vm, now| written.get(vm) != Some(&now.number));
+        failed.into_values().next().map_or(Ok(()), Err)
+    }
+}
+
+/// Writes the files of wishes, and tells which it could not: a file that somebody has damaged keeps no
+/// other from being written. Blocks.
+///
+/// # Errors
+/// The folder cannot be written to; whichever were written, none is told to be.
+pub(crate) fn write(
+    specs: &SpecStore,
+    wishes: impl IntoIterator<Item = (VmId, Option<Arc<Spec>>)>,
+) -> Result<BTreeMap<VmId, Refusal>, Refusal> {
+    let mut failed = BTreeMap::new();
+    for (vm, spec) in wishes {
+        let left = match &spec {
+            Some(spec) => specs.save_unsynced(spec),
+            None => specs.remove_unsynced(vm),
+        };
+        if let Err(error) = left {
+            failed.insert(vm, error.into());
+        }
+    }
+    specs.sync_all()?;
+    Ok(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::unfinished::tests::spec;
+
+    #[test]
+    fn a_damaged_file_keeps_no_other_from_being_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let specs = SpecStore::open(folder.path()).unwrap();
+        let mut ids = [VmId::new(), VmId::new()];
+        ids.sort();
+        let [damaged, whole] = ids;
+        std::fs::write(specs.file(damaged), "{").unwrap();
+        assert_eq!(specs.load().unwrap().len(), 1);
+        let wishes = ids.map(|vm| (vm, Some(spec(vm, 1))));
+        let failed = write(&specs, wishes).unwrap();
+        assert_eq!(failed.into_keys().collect::<Vec<_>>(), [damaged]);
+        assert!(matches!(specs.load_one(whole), Some(StoredSpec::Whole(_))));
+        assert!(specs.file(whole).exists());
+        assert_eq!(std::fs::read(specs.file(damaged)).unwrap(), b"{");
     }
 }

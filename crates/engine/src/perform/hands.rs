@@ -3,6 +3,7 @@
 use crate::{
     accept::request::{AddImage, ImageFrom},
     journal::wishes::Wishes,
+    networks::Networks,
     perform::accountant::Accountant,
     plan::steps::{OwnStep, Share},
     turn::live::LiveTask,
@@ -17,6 +18,9 @@ use std::sync::{Arc, Weak};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
+/// How many addresses a task's log names.
+const MAX_NAMED: usize = 64;
+
 /// What the engine's steps act on.
 #[derive(Debug)]
 pub(crate) struct Hands {
@@ -26,6 +30,7 @@ pub(crate) struct Hands {
     pub(crate) guard: LoopbackGuard,
     pub(crate) accountant: Accountant,
     pub(crate) hooks: Hooks,
+    pub(crate) networks: Networks,
 }
 
 impl Hands {
@@ -101,7 +106,31 @@ impl Hands {
             }
             OwnStep::SetWant { vm, want, .. } => self.set_want(*vm, *want).await?,
             OwnStep::NoteWant { vm, want, .. } => self.note_want(*vm, *want, task).await?,
-            OwnStep::GuardLoopback => self.guard_loopback().await?,
+            OwnStep::GuardLoopback => unless(cancelled, self.guard_loopback()).await?,
+            OwnStep::ReserveAddresses { vm, claims } => {
+                self.networks.claims.take_chosen(*vm, claims)?;
+            }
+            OwnStep::WireNics { networks, .. } => {
+                // A machine that was just put away is not wired any more.
+                let told = self.view.barrier(Vec::new()).await;
+                told.map_err(|_| Refusal::new(Code::ShuttingDown, "the daemon is stopping"))?;
+                unless(cancelled, Box::pin(self.wire(networks))).await?;
+            }
+            OwnStep::SaveNetwork { network, .. } => Box::pin(self.save_network(network)).await?,
+            OwnStep::KeepAddresses { network, subnet, reservations } => {
+                Box::pin(self.keep_addresses(*network, *subnet, reservations, true)).await?;
+                task.log(kept_addresses(reservations));
+            }
+            OwnStep::GiveBackAddresses { network, subnet, reservations } => {
+                Box::pin(self.keep_addresses(*network, *subnet, reservations, false)).await?;
+            }
+            OwnStep::WireNetwork { network } => {
+                unless(cancelled, Box::pin(self.wire(&[*network]))).await?;
+            }
+            OwnStep::RemoveNetwork { network } => self.remove_network(*network).await?,
+            OwnStep::ReleaseNetwork { network } => {
+                Box::pin(self.release_network(network)).await?;
+            }
             OwnStep::Hook { vm, event, reason } => {
                 Box::pin(self.run_hooks(*vm, *event, reason, task, cancelled)).await?;
             }
@@ -164,6 +193,21 @@ impl Hands {
                     self.tell(Update::ImageRemoved(image.name.clone())).await?;
                 }
             }
+            OwnStep::ReserveAddresses { vm, .. } => self.settle_claims(*vm),
+            OwnStep::SaveNetwork { network, before: None } => {
+                self.remove_network(network.id).await?;
+                Box::pin(self.release_network(network)).await?;
+            }
+            OwnStep::KeepAddresses { network, subnet, reservations } => {
+                Box::pin(self.keep_addresses(*network, *subnet, reservations, false)).await?;
+            }
+            OwnStep::GiveBackAddresses { network, subnet, reservations } => {
+                Box::pin(self.keep_addresses(*network, *subnet, reservations, true)).await?;
+            }
+            OwnStep::SaveNetwork { before: Some(before), .. } => {
+                Box::pin(self.save_network(before)).await?;
+                self.networks.rewire.notify_one();
+            }
             // What was given back can be taken by others by now.
             OwnStep::Release { .. }
             // A VM that is there keeps these until it is deleted; of a new one all volumes go.
@@ -177,12 +221,17 @@ impl Hands {
             | OwnStep::RemoveMemory { .. }
             | OwnStep::RemoveSpec { .. }
             | OwnStep::RemoveImage { .. }
+            | OwnStep::RemoveNetwork { .. }
+            | OwnStep::ReleaseNetwork { .. }
             | OwnStep::Forget { .. }
             // What the operator's executables did is theirs.
             | OwnStep::Hook { .. }
             | OwnStep::CheckMemory { .. }
             | OwnStep::NoteDump { .. }
             | OwnStep::VerifyMemory { .. }
+            // What is stored says what the host is to be like, and is taken back by its own step.
+            | OwnStep::WireNics { .. }
+            | OwnStep::WireNetwork { .. }
             // The rule is every VM's.
             | OwnStep::GuardLoopback => {}
         }
@@ -282,6 +331,16 @@ impl Hands {
     }
 }
 
+/// What was chosen where the request left it open, for who asked.
+fn kept_addresses(reservations: &[innkeeper_model::network::Reservation]) -> String {
+    let named = reservations.iter().take(MAX_NAMED).map(|kept| kept.address.to_string());
+    let named = named.collect::<Vec<_>>().join(", ");
+    match reservations.len().saturating_sub(MAX_NAMED) {
+        0 => format!("kept {named}"),
+        more => format!("kept {named} and {more} more"),
+    }
+}
+
 pub(crate) fn import_request(image: &AddImage) -> Result<ImportRequest, Refusal> {
     let source = match &image.from {
         ImageFrom::File(path) => ImportSource::File(path.clone()),
@@ -293,6 +352,7 @@ pub(crate) fn import_request(image: &AddImage) -> Result<ImportRequest, Refusal>
             let digest = checksum.strip_prefix("sha256:").unwrap_or(checksum);
             ImportSource::Url { url: url.clone(), checksum: format!("sha256:{digest}") }
         }
+        ImageFrom::Upload { sha256 } => ImportSource::Upload { sha256: sha256.clone() },
     };
     Ok(ImportRequest {
         name: image.name.clone(),
@@ -301,6 +361,18 @@ pub(crate) fn import_request(image: &AddImage) -> Result<ImportRequest, Refusal>
         format: image.format,
         initrd: image.initrd.clone(),
     })
+}
+
+/// Waits for something that may be dropped at any of its waits, until it is cancelled.
+async fn unless(
+    cancelled: &CancellationToken,
+    work: impl Future<Output = Result<(), Refusal>>,
+) -> Result<(), StepError> {
+    tokio::select! {
+        biased;
+        () = cancelled.cancelled() => Err(StepError::Cancelled),
+        outcome = work => Ok(outcome?),
+    }
 }
 
 /// Runs something that waits for the disk on a thread that may.

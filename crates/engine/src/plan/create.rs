@@ -1,7 +1,7 @@
 //! Create, and clone, which is a create with copies of another VM's disks.
 
 use super::{AfterCrash, Plan};
-use crate::plan::steps::OwnStep;
+use crate::{networks::claims::NicClaim, plan::steps::OwnStep};
 use innkeeper_model::{
     ByteSize, Spec, VmId,
     config::{Boot, CloudInit, Disk, Firmware},
@@ -15,11 +15,13 @@ pub(crate) fn create(
     spec: Arc<Spec>,
     seed: Option<CloudInit>,
     disk_size: ByteSize,
+    claims: Vec<NicClaim>,
     hypervisor: &Hypervisor,
 ) -> Plan {
     let vm = spec.id;
     let mut plan = Plan::new(AfterCrash::Back);
     reserve_disk(&mut plan, &spec, disk_size);
+    reserve_addresses(&mut plan, vm, claims);
     let nvram = nvram(&spec, hypervisor);
     let has_files = seed.is_some() || nvram.is_some() || spec.config.disks.iter().any(needs_volume);
     if has_files {
@@ -42,10 +44,16 @@ pub(crate) fn create(
 }
 
 /// Copies a stopped VM's volumes, then stores the new one's spec.
-pub(crate) fn clone(from: VmId, spec: Arc<Spec>, disk_size: ByteSize) -> Plan {
+pub(crate) fn clone(
+    from: VmId,
+    spec: Arc<Spec>,
+    disk_size: ByteSize,
+    claims: Vec<NicClaim>,
+) -> Plan {
     let vm = spec.id;
     let mut plan = Plan::new(AfterCrash::Back);
     reserve_disk(&mut plan, &spec, disk_size);
+    reserve_addresses(&mut plan, vm, claims);
     plan.own(OwnStep::CloneVolumes { from, to: vm });
     if let Some(seed) = spec.config.cloud_init.clone() {
         plan.own(write_seed(&spec, seed, Some(from)));
@@ -60,6 +68,13 @@ pub(crate) fn clone(from: VmId, spec: Arc<Spec>, disk_size: ByteSize) -> Plan {
 pub(super) fn reserve_disk(plan: &mut Plan, spec: &Spec, size: ByteSize) {
     let project = spec.config.project.clone();
     plan.own(OwnStep::ReserveDisk { vm: spec.id, project, size, before: None });
+}
+
+/// Takes what the NICs need of the host's networks, if anything.
+pub(super) fn reserve_addresses(plan: &mut Plan, vm: VmId, claims: Vec<NicClaim>) {
+    if !claims.is_empty() {
+        plan.own(OwnStep::ReserveAddresses { vm, claims });
+    }
 }
 
 pub(super) fn create_volume(vm: VmId, disk: &Disk) -> OwnStep {

@@ -2,9 +2,9 @@
 
 use super::{
     AfterCrash, Plan,
-    create::{create_volume, nvram, write_seed},
+    create::{create_volume, nvram, reserve_addresses, write_seed},
 };
-use crate::plan::steps::OwnStep;
+use crate::{networks::claims::NicClaim, plan::steps::OwnStep};
 use innkeeper_model::{ByteSize, Spec, config::CloudInit, config::Disk, host::Hypervisor};
 use innkeeper_storage::needs_volume;
 use std::sync::Arc;
@@ -17,6 +17,7 @@ pub(crate) fn edit(
     spec: Arc<Spec>,
     seed: Option<CloudInit>,
     disk_sizes: (ByteSize, ByteSize),
+    claims: Vec<NicClaim>,
     hypervisor: &Hypervisor,
 ) -> Plan {
     let vm = spec.id;
@@ -26,6 +27,7 @@ pub(crate) fn edit(
         let project = spec.config.project.clone();
         plan.own(OwnStep::ReserveDisk { vm, project, size, before: Some(size_before) });
     }
+    reserve_addresses(&mut plan, vm, claims);
     let added = missing_from(&spec.config.disks, &before.config.disks);
     plan.together("volumes", added.map(|disk| create_volume(vm, disk)));
     if nvram(&before, hypervisor).is_none()

@@ -11,6 +11,8 @@ mod edit;
 mod files;
 mod images;
 mod kill;
+mod networks;
+mod nics;
 mod pause;
 mod preserve;
 mod put_away;
@@ -28,6 +30,8 @@ pub(crate) use edit::edit;
 pub(crate) use files::machine_files;
 pub(crate) use images::{add_image, remove_image};
 pub(crate) use kill::kill;
+pub(crate) use networks::change_network;
+pub(crate) use nics::change_nic;
 pub(crate) use pause::{pause, resume};
 pub(crate) use preserve::preserve;
 pub(crate) use put_away::put_away;
@@ -43,6 +47,7 @@ use innkeeper_hooks::HookEvent;
 use innkeeper_model::{
     EndReason, Facts, Incarnation, MachineFiles, MachineState, MemoryImage, Refusal, Spec, Want,
     host::Hypervisor,
+    network::Plug,
     task::{PlannedOperation, PlannedStep},
 };
 use serde::{Deserialize, Serialize};
@@ -178,6 +183,8 @@ pub(crate) struct Context {
     pub(crate) incarnation: Option<Arc<Incarnation>>,
     pub(crate) facts: Facts,
     pub(crate) files: MachineFiles,
+    /// The connections that the VM's NICs have to networks, those of kept memory included.
+    pub(crate) plugs: Vec<Plug>,
     pub(crate) launch: Launch,
     /// The memory that is kept of the VM's last machine.
     pub(crate) memory: Option<Arc<MemoryImage>>,
@@ -199,6 +206,7 @@ impl Context {
             incarnation: self.incarnation.as_deref(),
             facts: &self.facts,
             files: &self.files,
+            plugs: &self.plugs,
             hypervisor: &self.hypervisor,
             launch: &self.launch,
         };

@@ -4,7 +4,7 @@ use super::{AfterCrash, Context, Plan};
 use crate::plan::steps::OwnStep;
 use innkeeper_driver::Operation;
 use innkeeper_hooks::HookEvent;
-use innkeeper_model::{Refusal, Want, config::Network};
+use innkeeper_model::{NetworkId, Refusal, Want, config::Attachment};
 
 /// Makes the machine and lets it run. What an earlier machine left is put away first, its memory
 /// only where `discard_memory` says so.
@@ -38,13 +38,24 @@ pub(crate) fn start(context: &Context, discard_memory: bool) -> Result<Plan, Ref
 /// The machine's making, from the guard on its network to its first instruction.
 pub(super) fn make(context: &Context, plan: &mut Plan) -> Result<(), Refusal> {
     guard(context, plan);
+    wire(context, plan);
     plan.driver(context.driver_flow(Operation::Start)?);
     Ok(())
 }
 
+/// The networks of its NICs are there, and know them.
+pub(super) fn wire(context: &Context, plan: &mut Plan) {
+    let mut networks: Vec<NetworkId> = context.plugs.iter().map(|plug| plug.network).collect();
+    networks.sort_unstable();
+    networks.dedup();
+    if !networks.is_empty() {
+        plan.own(OwnStep::WireNics { vm: context.spec.id, networks });
+    }
+}
+
 /// Guests with a way out are kept from this host before they run.
 pub(super) fn guard(context: &Context, plan: &mut Plan) {
-    if context.spec.config.nics.iter().any(|nic| nic.network == Network::User) {
+    if context.spec.config.nics.iter().any(|nic| nic.network == Attachment::User) {
         plan.own(OwnStep::GuardLoopback);
     }
 }

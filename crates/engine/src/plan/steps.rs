@@ -1,13 +1,14 @@
 //! Steps as they stand in a plan: the engine's own, a driver's, and those of another version. Data
 //! only; `hands` does the engine's, the driver its own.
 
-use crate::accept::request::AddImage;
+use crate::{accept::request::AddImage, networks::claims::NicClaim};
 use innkeeper_driver::{Crash, Step};
 use innkeeper_hooks::HookEvent;
 use innkeeper_model::{
-    ByteSize, DeviceName, ImageName, Incarnation, Mebibytes, MemoryImage, ProjectName, Spec, VmId,
-    VmName, Want,
+    ByteSize, DeviceName, ImageName, Incarnation, Mebibytes, MemoryImage, Network, NetworkId,
+    ProjectName, Spec, SubnetId, VmId, VmName, Want,
     config::{CloudInit, Disk},
+    network::Reservation,
 };
 use serde::{Deserialize, Serialize};
 use std::{path::PathBuf, sync::Arc};
@@ -100,6 +101,22 @@ pub(crate) enum OwnStep {
     NoteWant { vm: VmId, want: Want, before: Want },
     /// Keep guests from this host's services.
     GuardLoopback,
+    /// Take addresses, hardware addresses and ports of this host for the NICs of a VM.
+    ReserveAddresses { vm: VmId, claims: Vec<NicClaim> },
+    /// See that the networks of a VM's NICs are there, and know them.
+    WireNics { vm: VmId, networks: Vec<NetworkId> },
+    /// Store a new or changed network.
+    SaveNetwork { network: Arc<Network>, before: Option<Arc<Network>> },
+    /// Keep addresses of a subnet.
+    KeepAddresses { network: NetworkId, subnet: SubnetId, reservations: Vec<Reservation> },
+    /// Give them back.
+    GiveBackAddresses { network: NetworkId, subnet: SubnetId, reservations: Vec<Reservation> },
+    /// Have the host be as a network wants it.
+    WireNetwork { network: NetworkId },
+    /// Remove a network's record.
+    RemoveNetwork { network: NetworkId },
+    /// Remove what the host has of a network.
+    ReleaseNetwork { network: Arc<Network> },
     /// Have the driver forget what it keeps of a VM.
     Forget { vm: VmId },
     /// Run the operator's executables for an event.
@@ -138,6 +155,14 @@ impl OwnStep {
             Self::SetWant { .. } => "set-want",
             Self::NoteWant { .. } => "note-want",
             Self::GuardLoopback => "guard-loopback",
+            Self::ReserveAddresses { .. } => "reserve-addresses",
+            Self::WireNics { .. } => "wire-nics",
+            Self::SaveNetwork { .. } => "save-network",
+            Self::KeepAddresses { .. } => "keep-addresses",
+            Self::GiveBackAddresses { .. } => "give-back-addresses",
+            Self::WireNetwork { .. } => "wire-network",
+            Self::RemoveNetwork { .. } => "remove-network",
+            Self::ReleaseNetwork { .. } => "release-network",
             Self::Forget { .. } => "forget",
             Self::Hook { .. } => "hook",
             Self::ImportImage(_) => "import-image",

@@ -1,6 +1,9 @@
 //! Suspend and restore: a machine's memory goes to a file, and comes back from it.
 
-use super::{AfterCrash, Context, Plan, start::guard};
+use super::{
+    AfterCrash, Context, Plan,
+    start::{guard, wire},
+};
 use crate::plan::steps::{OwnStep, PlanStep};
 use innkeeper_driver::{Flow, Operation};
 use innkeeper_hooks::HookEvent;
@@ -41,6 +44,7 @@ pub(crate) fn restore(context: &Context) -> Result<Plan, Refusal> {
     }
     plan.own(context.reserve_for(&image.incarnation));
     guard(context, &mut plan);
+    wire(context, &mut plan);
     let operation =
         Operation::Restore { image: image.clone(), memory: context.memory_file.clone() };
     let mut flow = context.driver_flow(operation)?;

@@ -1,5 +1,7 @@
 //! What every operation comes to, as people see it: one snapshot an operation, a table a variant.
 
+mod networks;
+
 use super::*;
 use crate::accept::request::{AddImage, ImageFrom};
 use innkeeper_driver::Observer;
@@ -76,6 +78,7 @@ fn hypervisor(uefi: bool) -> Hypervisor {
 fn off(config: Value) -> Context {
     let world = World::in_memory(WorldOptions { clock: Clock::Virtual, ..WorldOptions::default() });
     Context {
+        plugs: Vec::new(),
         driver: Arc::new(SimDriver::new(world, Arc::new(Nobody))),
         hypervisor: Arc::new(hypervisor(false)),
         spec: spec(config),
@@ -343,7 +346,7 @@ fn create_prints() {
     let mut printed = Printed::default();
     let size = ByteSize(1 << 30);
     let mut add = |variant, config, seed, with_uefi| {
-        let plan = create(spec(config), seed, size, &hypervisor(with_uefi));
+        let plan = create(spec(config), seed, size, Vec::new(), &hypervisor(with_uefi));
         printed.add("create", variant, plan);
     };
     add("without a disk", bare(), None, true);
@@ -360,7 +363,11 @@ fn create_prints() {
 fn clone_prints() {
     let mut printed = Printed::default();
     let mut add = |variant, config| {
-        printed.add("clone", variant, clone(VmId::new(), spec(config), ByteSize(1 << 30)));
+        printed.add(
+            "clone",
+            variant,
+            clone(VmId::new(), spec(config), ByteSize(1 << 30), Vec::new()),
+        );
     };
     add("without a seed", config());
     add("with a seed", uefi());
@@ -374,7 +381,7 @@ fn edit_prints() {
     let mut add = |variant, before: Value, after: Value, seed, size_after| {
         let before = spec(before);
         let after = Arc::new(Spec { id: before.id, ..Spec::clone(&spec(after)) });
-        let plan = edit(before, after, seed, (size, size_after), &hypervisor(true));
+        let plan = edit(before, after, seed, (size, size_after), Vec::new(), &hypervisor(true));
         printed.add("edit", variant, plan);
     };
     let disks = |names: &[&str]| {

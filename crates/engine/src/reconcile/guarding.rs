@@ -4,7 +4,7 @@
 //! anew from time to time, which costs one short process, and only while a guest runs that it is for.
 
 use crate::engine::Engine;
-use innkeeper_model::{Vm, config::Network};
+use innkeeper_model::{Vm, config::Attachment};
 use std::time::Duration;
 use tracing::warn;
 
@@ -30,7 +30,7 @@ fn needs_guard(vm: &Vm) -> bool {
     let built_from = vm.incarnation.as_ref().map(|machine| machine.spec_revision);
     let may_have_way_out = vm.spec.as_ref().is_none_or(|spec| {
         built_from != Some(spec.revision)
-            || spec.config.nics.iter().any(|nic| nic.network == Network::User)
+            || spec.config.nics.iter().any(|nic| nic.network == Attachment::User)
     });
     vm.is_on() && may_have_way_out
 }

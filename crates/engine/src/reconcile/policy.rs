@@ -3,7 +3,8 @@
 use innkeeper_model::{EndReason, MachineState, Policy, Timestamp, Vm};
 use std::time::Duration;
 
-/// A VM that crashes within this time of its start is not started again: it would only crash again.
+/// A VM whose guest crashes or powers itself off within this time of its start is not started again: it
+/// would only do so again, for ever.
 const SETTLED_AFTER: Duration = Duration::from_secs(120);
 
 /// Why an adopted VM is not started again before a person has looked through what it would be made of.
@@ -42,6 +43,9 @@ pub(crate) fn action(vm: &Vm) -> Option<Action> {
     let on = spec.config.on;
     let crashed = |policy| crash(vm, policy, ended);
     let action = match &vm.facts.last_end {
+        Some(EndReason::GuestShutdown) if on.shutdown == Policy::Restart && !spec.draft => {
+            Some(restart(vm, "powered itself off"))
+        }
         Some(EndReason::GuestShutdown) => on_purpose(on.shutdown, ended),
         Some(EndReason::GuestReset) => on_purpose(on.reboot, ended),
         Some(EndReason::GuestPanic | EndReason::HypervisorDied { .. }) => crashed(on.crash),
@@ -66,18 +70,21 @@ fn on_purpose(policy: Policy, kept: bool) -> Option<Action> {
 /// A guest that did not.
 fn crash(vm: &Vm, policy: Policy, kept: bool) -> Option<Action> {
     match policy {
-        Policy::Restart if ran_long_enough(vm) => Some(Action::Restart),
-        Policy::Restart => {
-            let seconds = SETTLED_AFTER.as_secs();
-            let problem =
-                format!("crashed within {seconds} s of its start, so it was not started again");
-            Some(Action::Leave(problem))
-        }
+        Policy::Restart => Some(restart(vm, "crashed")),
         Policy::Stop => Some(Action::PutAwayForGood),
         Policy::Preserve if kept && !is_preserved(vm) => Some(Action::Preserve),
         Policy::Pause | Policy::Preserve if kept => None,
         Policy::Pause | Policy::Preserve => Some(Action::PutAway),
     }
+}
+
+/// Start it again, unless it did this too soon.
+fn restart(vm: &Vm, did: &str) -> Action {
+    if ran_long_enough(vm) {
+        return Action::Restart;
+    }
+    let seconds = SETTLED_AFTER.as_secs();
+    Action::Leave(format!("{did} within {seconds} s of its start, so it was not started again"))
 }
 
 fn ran_long_enough(vm: &Vm) -> bool {

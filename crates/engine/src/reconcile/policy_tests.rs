@@ -7,9 +7,9 @@ use std::{fmt::Write as _, sync::Arc};
 const TABLE: &str = "
 end              policy    machine  ran    what is done
 shutdown         restart   kept     long   start
-shutdown         restart   kept     short  start
+shutdown         restart   kept     short  leave
 shutdown         restart   gone     long   start
-shutdown         restart   gone     short  start
+shutdown         restart   gone     short  leave
 shutdown         stop      kept     long   put away for good
 shutdown         stop      kept     short  put away for good
 shutdown         stop      gone     long   put away for good
@@ -120,6 +120,8 @@ fn ended(end: Option<EndReason>, policy: Policy, kept: bool, launched: &str) -> 
         incarnation: Some(incarnation),
         memory: None,
         dumped: None,
+        addresses: Vec::new(),
+        guest: None,
         disks: Vec::new(),
         interrupted: None,
     }

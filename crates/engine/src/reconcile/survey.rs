@@ -1,7 +1,7 @@
 //! Looks from time to time for what no event tells: machines that somebody else made, and files that were
 //! changed by hand. What it finds becomes ordinary changes.
 
-use crate::{engine::Engine, perform::hands::blocking, turn::live::LiveTask};
+use crate::{engine::Engine, networks::keeping, perform::hands::blocking, turn::live::LiveTask};
 use innkeeper_model::{Code, Refusal, Spec, Vm};
 use innkeeper_store::StoredSpec;
 use innkeeper_view::Update;
@@ -27,6 +27,7 @@ impl Engine {
             warn!(%error, "the stored specs cannot be looked at");
         }
         self.look_at_disks().await;
+        keeping::survey(self).await;
         // Readers can see what was found when this returns.
         let _ = self.view().barrier(Vec::new()).await;
     }
@@ -43,11 +44,14 @@ impl Engine {
 
     /// Takes over specs that a person changed in their files.
     async fn look_for_edited_specs(&self) -> Result<(), Refusal> {
-        let wishes = self.shared.performer.hands.wishes.clone();
-        for changed in blocking(move || wishes.changed_by_hand()).await? {
+        let (engine, wishes) = (self.clone(), self.shared.performer.hands.wishes.clone());
+        // One of a busy VM is left to a later survey, where whoever works on it does not store it again.
+        let changed = move || wishes.changed_by_hand(|vm| engine.is_busy(vm));
+        for changed in blocking(changed).await? {
             let id = changed.id();
             if self.is_busy(id) {
-                // Whoever works on it stores it again; the next survey looks once more.
+                // Since it was looked at.
+                self.shared.performer.hands.wishes.look_again(id);
                 continue;
             }
             let snapshot = self.view().snapshot();

@@ -66,7 +66,7 @@ impl Engine {
             .instrument(span),
         );
         let revision = self.view().barrier(Vec::new()).await.map_err(|_| stopping())?;
-        Ok(Accepted { task: id, vm, revision })
+        Ok(Accepted { task: id, vm, network: None, revision })
     }
 
     /// Does a task from its place in the queue to its end. When the daemon ends, it is left where it
@@ -106,6 +106,9 @@ impl Engine {
         self.view().barrier(mine.into_iter().collect()).await.map_err(|_| stopping())?;
         if let Some(vm) = task.vm {
             self.settle_before(task, vm).await?;
+        }
+        if let Work::Network { network, .. } = work {
+            self.settle_before_network(*network).await?;
         }
         let plan = self.plan(task.operation, work).await?;
         let boot_id = self.shared.boot_id.clone();
@@ -174,9 +177,13 @@ impl Engine {
     /// so that what they ask for next is not refused for the sake of this task.
     pub(crate) fn let_go(&self, task: &Arc<LiveTask>, holds: Holds) {
         self.shared.live.remove(task);
+        if let Some(vm) = task.vm {
+            self.settle_claims(vm);
+        }
         drop(holds);
         task.wake();
         if let Some(vm) = task.vm {
+            self.shared.agents.mark(vm);
             // Facts that came while it was busy were left to it.
             self.shared.noticed.mark(vm);
         }

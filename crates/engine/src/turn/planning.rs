@@ -4,16 +4,22 @@ use crate::{
     accept::{
         admission::Admitted,
         legality::{MachineVerb, Operation},
+        request::NicChange,
         work::{Work, check_revision, spec_of, spec_or_stand_in},
     },
     engine::Engine,
+    networks::{
+        keeping::are_those,
+        wiring::{network, networks_of, plugs_of},
+    },
     perform::hands::blocking,
     plan::{self, Plan},
 };
 use innkeeper_driver::Launch;
 use innkeeper_hooks::HookEvent;
 use innkeeper_model::{
-    ByteSize, Code, Foreign, IncarnationId, Refusal, Spec, Timestamp, Vm, VmId, config::Disk,
+    ByteSize, Code, Foreign, IncarnationId, NetworkId, Refusal, Spec, Timestamp, Vm, VmId,
+    config::Disk,
 };
 use innkeeper_storage::needs_volume;
 use innkeeper_view::{Record, Snapshot};
@@ -29,29 +35,37 @@ impl Engine {
         match work {
             Work::Create { admitted } => {
                 let hypervisor = self.hypervisor().await?;
-                let Admitted { spec, seed } = admitted.clone();
+                self.networks_are_there(admitted)?;
+                let Admitted { spec, seed, claims, .. } = admitted.clone();
                 let size = self.disk_size(&spec);
-                Ok(plan::create(spec, seed, size, &hypervisor))
+                Ok(plan::create(spec, seed, size, claims, &hypervisor))
             }
             Work::Clone { from, admitted } => {
                 self.still_legal(operation, *from)?;
+                self.networks_are_there(admitted)?;
                 let size = self.disk_size(&admitted.spec);
-                Ok(plan::clone(*from, admitted.spec.clone(), size))
+                Ok(plan::clone(*from, admitted.spec.clone(), size, admitted.claims.clone()))
             }
-            Work::Edit { vm, config, expected } => {
+            Work::Edit { vm, config, expected, networks } => {
                 let record = self.still_legal(operation, *vm)?;
                 let before = spec_of(&record)?;
                 check_revision(&before, *expected)?;
                 let hypervisor = self.hypervisor().await?;
                 let (spec, config) = (before.clone(), (**config).clone());
                 let in_use = record.is_on() || record.memory.is_some();
-                let Admitted { spec, seed } = self
+                let admitted = self
                     .admit(hypervisor.clone(), move |admission| {
                         admission.edit(&spec, config, in_use)
                     })
                     .await?;
+                let admitted = self.with_addresses(admitted, Some(&before))?;
+                are_those(&admitted.networks, networks)?;
+                let Admitted { spec, seed, claims, .. } = admitted;
                 let sizes = (self.disk_size_now(&before), self.disk_size(&spec));
-                Ok(plan::edit(before, spec, seed, sizes, &hypervisor))
+                Ok(plan::edit(before, spec, seed, sizes, claims, &hypervisor))
+            }
+            Work::Nic { vm, change, networks } => {
+                self.plan_nic(operation, *vm, change, networks).await
             }
             Work::Delete { vm } => {
                 let record = self.still_legal(operation, *vm)?;
@@ -64,6 +78,9 @@ impl Engine {
                 let context = self.context_of_adopted(spec.clone()).await?;
                 plan::adopt(&context, Foreign::clone(machine))
             }
+            Work::Network { request, .. } => {
+                Ok(plan::change_network(self.network_change(request).await?))
+            }
             Work::AddImage(image) => {
                 self.image_name_is_free(&image.name)?;
                 Ok(plan::add_image((**image).clone()))
@@ -73,6 +90,25 @@ impl Engine {
                 Ok(plan::remove_image(name.clone()))
             }
         }
+    }
+
+    async fn plan_nic(
+        &self,
+        operation: Option<Operation>,
+        vm: VmId,
+        change: &NicChange,
+        waited_for: &[NetworkId],
+    ) -> Result<Plan, Refusal> {
+        let record = self.still_legal(operation, vm)?;
+        let before = spec_of(&record)?;
+        let admitted = self.admit_nic(&before, change).await?;
+        let admitted = self.with_addresses(admitted, Some(&before))?;
+        are_those(&admitted.networks, waited_for)?;
+        let Admitted { spec, claims, .. } = admitted;
+        let context = self.context(&record, false).await?;
+        let snapshot = self.view().snapshot();
+        let after = plan::Context { plugs: plugs_of(&spec, &snapshot), spec, ..context.clone() };
+        plan::change_nic(&context, &after, change, claims)
     }
 
     async fn plan_power(
@@ -88,6 +124,7 @@ impl Engine {
             _ => self.still_legal(operation, vm)?,
         };
         let context = self.context(&record, verb.makes()).await?;
+        let context = if verb.makes() { self.connected(context, verb)? } else { context };
         match verb {
             MachineVerb::Start => plan::start(&context, false),
             MachineVerb::StartAfresh => plan::start(&context, true),
@@ -104,6 +141,24 @@ impl Engine {
             MachineVerb::Suspend => plan::suspend(&context),
             MachineVerb::Restore => plan::restore(&context),
         }
+    }
+
+    /// With the connections that the machine will have: those of the memory that it goes on from, or its
+    /// spec's.
+    fn connected(
+        &self,
+        context: plan::Context,
+        verb: MachineVerb,
+    ) -> Result<plan::Context, Refusal> {
+        let snapshot = self.view().snapshot();
+        if verb != MachineVerb::Restore {
+            networks_of(&context.spec.config, &snapshot)?;
+            return Ok(plan::Context { plugs: plugs_of(&context.spec, &snapshot), ..context });
+        }
+        for plug in &context.plugs {
+            network(&snapshot, plug.network)?;
+        }
+        Ok(context)
     }
 
     /// What the disks of a VM may grow to.
@@ -161,8 +216,14 @@ impl Engine {
             true => storage.memory(spec.id).await.err(),
             false => None,
         };
+        let snapshot = self.view().snapshot();
+        let plugs = match &record.memory {
+            Some(memory) => memory.incarnation.plugs.clone(),
+            None => plugs_of(&spec, &snapshot),
+        };
         Ok(plan::Context {
             memory_problem,
+            plugs,
             driver: self.shared.performer.driver.clone(),
             hypervisor,
             incarnation: record.incarnation.clone(),
@@ -180,14 +241,13 @@ impl Engine {
     /// The events that the operator has executables for. What cannot be told is taken for a yes: the
     /// step then says what is wrong.
     fn events_with_hooks(&self) -> BTreeSet<HookEvent> {
-        let hooks = &self.shared.performer.hands.hooks;
-        let none = |event: &HookEvent| hooks.present(*event).is_ok_and(|found| found.is_empty());
-        HookEvent::ALL.into_iter().filter(|event| !none(event)).collect()
+        self.shared.performer.hands.hooks.events()
     }
 
     async fn context_of_adopted(&self, spec: Arc<Spec>) -> Result<plan::Context, Refusal> {
         let storage = &self.shared.performer.hands.storage;
         Ok(plan::Context {
+            plugs: Vec::new(),
             driver: self.shared.performer.driver.clone(),
             hypervisor: self.hypervisor().await?,
             incarnation: None,

@@ -5,7 +5,7 @@
 //! begin when it is first in each, or when only others that share stand before it and it shares too.
 //! Nothing times out here; leaving a queue is dropping one's place.
 
-use innkeeper_model::{ImageName, VmId, diagnosis::QueueDiagnosis};
+use innkeeper_model::{ImageName, NetworkId, VmId, diagnosis::QueueDiagnosis};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -20,6 +20,9 @@ use tokio::sync::watch;
 pub(crate) enum Resource {
     Vm(VmId),
     Image(ImageName),
+    /// The one set of networks of the host: names and ranges are each other's business.
+    Networks,
+    Network(NetworkId),
 }
 
 impl fmt::Display for Resource {
@@ -27,6 +30,8 @@ impl fmt::Display for Resource {
         match self {
             Self::Vm(vm) => write!(f, "vm/{vm}"),
             Self::Image(name) => write!(f, "image/{name}"),
+            Self::Networks => f.write_str("networks"),
+            Self::Network(network) => write!(f, "network/{network}"),
         }
     }
 }

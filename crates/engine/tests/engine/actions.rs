@@ -147,10 +147,15 @@ pub(crate) fn request(bench: &Bench, slot: usize, op: Op) -> Request {
     let vm = id(bench, slot);
     let power = |verb| Request::Power { vm, verb };
     match op {
-        Op::Create => create(json!({
-            "name": name(slot),
-            "disks": [{ "name": "root", "size": "1MiB" }, { "name": "data", "size": "1MiB" }],
-        })),
+        Op::Create => {
+            let is_there = !bench.snapshot().networks.is_empty();
+            let on = if is_there { "lan" } else { "none" };
+            create(json!({
+                "name": name(slot),
+                "disks": [{ "name": "root", "size": "1MiB" }, { "name": "data", "size": "1MiB" }],
+                "nics": [{ "name": "lan", "network": on }],
+            }))
+        }
         Op::Edit => edit(bench, slot, vm),
         Op::Start => power(START),
         Op::StartAfresh => power(START_AFRESH),

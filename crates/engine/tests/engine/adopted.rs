@@ -6,6 +6,7 @@ use crate::{
 };
 use innkeeper_engine::{PowerVerb, Request};
 use innkeeper_model::{Code, Foreign, Policy, TaskState, VmId, VmState, Want};
+use innkeeper_session::Role;
 use innkeeper_sim::Happening;
 
 async fn adopted(bench: &Bench) -> (Foreign, VmId) {
@@ -31,7 +32,7 @@ async fn it_becomes_a_vm_and_goes_on_as_it_was() {
     assert_eq!((spec.config.cpus, spec.config.memory), (2, foreign.memory.unwrap()));
     assert!(bench.world.foreign().is_empty());
     bench.is_sound().await;
-    bench.engine.open_console(vm).await.unwrap();
+    bench.engine.open_console(&caller(), vm, Role::Write).await.unwrap();
 }
 
 #[tokio::test]

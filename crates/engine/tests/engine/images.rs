@@ -1,7 +1,7 @@
 //! Images: imported once, used by many, removed when nobody needs them.
 
 use crate::support::{Bench, START, STOP, create};
-use innkeeper_engine::{AddImage, ImageFrom, Request};
+use innkeeper_engine::{AddImage, Caller, ImageFrom, Request};
 use innkeeper_model::{ByteSize, Code, DiskFormat, ImageKind, TaskState};
 use serde_json::json;
 
@@ -113,4 +113,64 @@ async fn a_create_and_a_removal_of_its_image_do_not_meet() {
         assert_eq!(images(&bench).len(), bench.vms().len());
         bench.is_sound().await;
     }
+}
+
+fn caller() -> Caller {
+    Caller { name: "uid:0".into(), request_id: None }
+}
+
+#[tokio::test]
+async fn what_was_uploaded_becomes_an_image_after_a_restart_as_well() {
+    let bench = Bench::new().await;
+    let name = "sent".parse().unwrap();
+    // printf '\0%.0s' {1..4096} | sha256sum
+    let sha256 = "ad7facb2586fc6e966c004d7d1d16b024f5805ff7cb47c7a85dabd8b48892ca7";
+    let mut upload = bench.engine.upload_image(&name, sha256, 0, Some(4096)).await.unwrap();
+    upload.write(vec![0; 1000]).await.unwrap();
+    drop(upload);
+    assert!(images(&bench).is_empty() && files(&bench).is_empty(), "a part is no image");
+    let bench = bench.restart().await;
+    assert_eq!(bench.engine.uploaded(&name, sha256).await.unwrap(), 1000);
+    let mut upload = bench.engine.upload_image(&name, sha256, 1000, None).await.unwrap();
+    upload.write(vec![0; 3096]).await.unwrap();
+    drop(upload);
+    let request = || {
+        Request::AddImage(Box::new(AddImage {
+            name: "sent".parse().unwrap(),
+            kind: ImageKind::Disk,
+            from: ImageFrom::Upload { sha256: sha256.into() },
+            format: Some(DiskFormat::Raw),
+            initrd: None,
+        }))
+    };
+    bench.must(request()).await;
+    assert_eq!(images(&bench), ["sent"]);
+    let file = bench.engine.image_file(&name).await.unwrap();
+    assert_eq!((file.length, file.digest), (4096, format!("sha256:{sha256}")));
+    let taken = bench.engine.upload_image(&name, sha256, 0, None).await.unwrap_err();
+    assert_eq!(taken.code, Code::NameTaken);
+    assert_eq!(bench.refused(request()).await.code, Code::NameTaken);
+}
+
+#[tokio::test]
+async fn the_disk_of_a_stopped_vm_can_be_read_and_holds_nothing_up() {
+    let bench = Bench::new().await;
+    bench.must(add(&bench, "base")).await;
+    let disks = json!([{ "name": "root", "image": "base", "size": "2MiB" }]);
+    let vm = bench.create_of(json!({ "name": "web", "disks": disks })).await;
+    let opened = bench.engine.disk_file(&caller(), vm, "root").await.unwrap();
+    assert_eq!(opened.disk.length(), 2 << 20);
+    let listed = bench.engine.diagnose().sessions;
+    assert_eq!((listed.len(), listed[0].kind.as_str()), (1, "disk"));
+    let (bytes, disk) = opened.disk.read((1 << 20) - 512, 1024).await.unwrap();
+    assert!(bytes == [[7; 512], [0; 512]].concat());
+    // Nothing that is done to the VM waits for it.
+    bench.powers(vm, &[START]).await;
+    let refused = bench.engine.disk_file(&caller(), vm, "root").await.unwrap_err();
+    assert_eq!(refused.code, Code::WrongState);
+    let missing = bench.engine.disk_file(&caller(), vm, "none").await.unwrap_err();
+    assert_eq!(missing.code, Code::NotFound);
+    bench.powers(vm, &[STOP]).await;
+    drop((disk, opened.session));
+    assert!(bench.engine.diagnose().sessions.is_empty());
 }

@@ -1,9 +1,10 @@
 //! What cannot be undone: it is named, tried again, and in nobody's way but of what would build on it.
 
-use crate::support::{Bench, START, STOP, as_told, furnished};
+use crate::support::{Bench, START, STOP, as_told, caller, furnished};
 use innkeeper_engine::{PowerVerb, Request};
 use innkeeper_model::{Code, TaskState, VmId, VmState, task::StepState};
 use innkeeper_sim::{CallKind, Fault, FaultRule};
+use std::time::{Duration, Instant};
 
 /// Has a start fail, and the undo of this step.
 fn fails_and_stays(bench: &Bench, failing: &str, staying: &str) {
@@ -14,7 +15,12 @@ fn fails_and_stays(bench: &Bench, failing: &str, staying: &str) {
 
 /// A VM whose start failed, with this left.
 async fn left_over(bench: &Bench, failing: &str, staying: &str) -> VmId {
-    let vm = bench.create_of(furnished("web")).await;
+    left_over_as(bench, "web", failing, staying).await
+}
+
+/// The same of a VM with this name.
+async fn left_over_as(bench: &Bench, name: &str, failing: &str, staying: &str) -> VmId {
+    let vm = bench.create_of(furnished(name)).await;
     fails_and_stays(bench, failing, staying);
     let task = bench.power(vm, START).await;
     assert_eq!(task.state, TaskState::Failed);
@@ -61,6 +67,76 @@ async fn what_would_build_on_leftovers_is_refused_and_what_ends_a_machine_is_not
     bench.quiet().await;
     bench.world.take_away_all();
     bench.powers(vm, &[START]).await;
+    bench.is_sound().await;
+}
+
+#[tokio::test]
+async fn a_kill_does_not_wait_for_what_is_owed() {
+    let bench = Bench::new().await;
+    let vm = left_over(&bench, "sim/plug-nic", "sim/launch").await;
+    bench.world.take_away_all();
+    bench.world.inject(FaultRule::new("sim/launch", Fault::Hangs).when(CallKind::Undo));
+    // It is tried by and by, and holds the VM.
+    let is_held = || bench.engine.diagnose().queues.iter().any(|queue| queue.holders > 0);
+    bench.until_so("tried", is_held).await;
+    let asked = Instant::now();
+    bench.powers(vm, &[PowerVerb::Kill]).await;
+    assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
+    assert_eq!(bench.engine.diagnose().owed.len(), 1);
+    bench.world.take_away_all();
+    bench.is_sound().await;
+    bench.powers(vm, &[START]).await;
+}
+
+#[tokio::test]
+async fn what_waits_for_its_turn_keeps_no_other_from_being_cleared() {
+    let bench = Bench::new().await;
+    let waits = left_over(&bench, "sim/plug-nic", "sim/launch").await;
+    bench.world.take_away_all();
+    bench.engine.pause_queue(&caller(), waits, true);
+    let hangs = left_over_as(&bench, "hangs", "sim/plug-nic", "sim/launch").await;
+    bench.world.take_away_all();
+    let undo = FaultRule::new("sim/launch", Fault::Hangs).when(CallKind::Undo);
+    bench.world.inject(undo.of(hangs));
+    let other = bench.create_of(furnished("other")).await;
+    let rules = [
+        FaultRule::new("sim/plug-nic", Fault::ClaimsFailed(as_told())),
+        FaultRule::new("sim/launch", Fault::Fails(as_told())).when(CallKind::Undo),
+    ];
+    let faults = rules.map(|rule| bench.world.inject(rule.of(other)));
+    let task = bench.power(other, START).await;
+    assert!(!task.leftovers.is_empty(), "{task:?}");
+    for fault in faults {
+        bench.world.take_away(fault);
+    }
+    let owed = |vm| bench.engine.diagnose().owed.iter().any(|owed| owed.vm == Some(vm));
+    bench.until_so("cleared", || !owed(other)).await;
+    assert!(owed(waits) && owed(hangs));
+    bench.world.take_away_all();
+    bench.engine.pause_queue(&caller(), waits, false);
+    bench.is_sound().await;
+}
+
+#[tokio::test]
+async fn what_is_owed_by_now_is_what_is_told() {
+    let bench = Bench::new().await;
+    let undo = |step| FaultRule::new(step, Fault::Fails(as_told())).when(CallKind::Undo);
+    bench.world.inject(undo("sim/prepare"));
+    let launch = bench.world.inject(undo("sim/launch"));
+    bench.world.inject(FaultRule::new("sim/plug-nic", Fault::ClaimsFailed(as_told())));
+    let vm = bench.create_of(furnished("web")).await;
+    let task = bench.power(vm, START).await;
+    assert_eq!(task.leftovers.len(), 2, "{task:?}");
+    bench.world.take_away(launch);
+    let told = |left: &[String]| left.len() == 1 && left[0].starts_with("sim/prepare");
+    bench.until("fewer", |snapshot| told(&snapshot.tasks[&task.id].leftovers)).await;
+    let is_told = |vm: &innkeeper_model::Vm| {
+        vm.problem.as_ref().is_some_and(|problem| problem.starts_with("sim/prepare"))
+    };
+    bench.until("told", |snapshot| is_told(&snapshot.vms[&vm])).await;
+    let bench = bench.restart().await;
+    assert!(told(&bench.engine.task(task.id).await.unwrap().leftovers));
+    bench.world.take_away_all();
     bench.is_sound().await;
 }
 

@@ -38,9 +38,12 @@ async fn a_guest_that_powers_itself_off_is_put_away_and_wanted_stopped() {
 
 #[tokio::test]
 async fn a_guest_that_may_not_power_itself_off_is_started_again() {
-    let bench = Bench::new().await;
+    let world = WorldOptions { clock: Clock::Virtual, ..WorldOptions::default() };
+    let bench = Bench::with(Setup { world, ..Setup::default() }).await;
     let vm = running(&bench, json!({ "shutdown": "restart" })).await;
     let first = bench.vm(vm).incarnation.unwrap().id;
+    // The world's clock began in the past, and is an age ahead after this.
+    bench.world.advance(Duration::from_secs(100 * 365 * 24 * 3600));
     bench.world.guest(vm, Happening::PowersOff);
     bench
         .until("started again", |snapshot| {
@@ -51,6 +54,23 @@ async fn a_guest_that_may_not_power_itself_off_is_started_again() {
         .await;
     bench.is_sound().await;
     assert_eq!(bench.want(vm), Want::Running);
+}
+
+#[tokio::test]
+async fn a_guest_that_powers_itself_off_at_once_is_not_started_for_ever() {
+    let bench = Bench::new().await;
+    let vm = running(&bench, json!({ "shutdown": "restart" })).await;
+    bench.world.guest(vm, Happening::PowersOff);
+    bench
+        .until("left", |snapshot| {
+            let vm = &snapshot.vms[&vm];
+            vm.state == VmState::Stopped && vm.problem.is_some()
+        })
+        .await;
+    bench.is_sound().await;
+    let left = bench.vm(vm).problem.unwrap();
+    assert!(left.contains("powered itself off within 120 s"), "{left}");
+    assert_eq!((bench.tasks("start").len(), bench.want(vm)), (1, Want::Running));
 }
 
 #[tokio::test]

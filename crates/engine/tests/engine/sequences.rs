@@ -56,6 +56,9 @@ fn live(actions: Vec<Action>) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         ended = runtime.block_on(async {
             let bench = before.begin().await;
+            if bench.snapshot().networks.is_empty() {
+                bench.lan().await;
+            }
             lives.are_as(&bench).await;
             for action in actions.by_ref() {
                 if let Some(end) = lives.act(&bench, &action).await {
@@ -136,6 +139,7 @@ impl Lives {
     /// Waits until nothing is being done, and looks whether each VM is something that it may be.
     async fn are_as(&mut self, bench: &Bench) {
         bench.is_sound().await;
+        bench.has_each_address_once().await;
         for slot in 0..SLOTS {
             let is = seen(bench, slot);
             assert!(

@@ -1,8 +1,13 @@
 //! A hypervisor that does not answer delays nobody else, and can still be killed.
 
-use crate::support::{Bench, START, STOP};
-use innkeeper_engine::{PowerVerb, Request};
-use innkeeper_model::{Code, MachineState, TaskState, VmState, Want};
+use crate::support::{Bench, START, STOP, Setup};
+use innkeeper_engine::{NicChange, PowerVerb, Request};
+use innkeeper_model::{
+    Code, MachineState, TaskState, VmState, Want,
+    task::{StepState, TaskStep},
+};
+use innkeeper_sim::WorldOptions;
+use serde_json::json;
 use std::time::{Duration, Instant};
 
 /// What is done to a VM whose hypervisor answers takes no longer than this.
@@ -31,6 +36,40 @@ async fn a_vm_that_does_not_answer_delays_no_other_and_can_be_killed() {
     assert_eq!(bench.end_of(&queued).await.state, TaskState::Cancelled);
     assert_eq!((bench.state(silent), bench.want(silent)), (VmState::Stopped, Want::Stopped));
     bench.powers(silent, &[START, STOP]).await;
+    bench.is_sound().await;
+}
+
+#[tokio::test]
+async fn a_kill_does_not_wait_for_a_nic_that_does_not_get_in_or_what_is_queued_behind_it() {
+    // Long after it is asked for the NIC.
+    let noticed_after = Duration::from_secs(1);
+    let world = WorldOptions { noticed_after, ..Setup::default().world };
+    let bench = Bench::with(Setup { world, ..Setup::default() }).await;
+    let silent = bench.started("silent").await;
+    assert!(bench.world.stop_answering(silent));
+    let nic = serde_json::from_value(json!({ "name": "lan", "network": "none" })).unwrap();
+    let add = Request::Nic { vm: silent, change: NicChange::Add(nic) };
+    let add = bench.submit(add).await.unwrap();
+    bench
+        .until("plugging", |snapshot| {
+            let steps = &snapshot.tasks[&add.task].steps;
+            let plugging =
+                |step: &TaskStep| step.name.starts_with("sim/") && step.state == StepState::Running;
+            steps.iter().any(plugging)
+        })
+        .await;
+    let edit = bench.submit(bench.edited(silent, |config| config.cpus = 2)).await.unwrap();
+    let asked = Instant::now();
+    bench.powers(silent, &[PowerVerb::Kill]).await;
+    assert!(asked.elapsed() < QUICK, "{:?}", asked.elapsed());
+    for task in [add, edit] {
+        assert_eq!(bench.end_of(&task).await.state, TaskState::Cancelled);
+    }
+    assert!(bench.vm(silent).spec.unwrap().config.nics.is_empty());
+    // What cannot be killed cancels nothing.
+    let edit = bench.submit(bench.edited(silent, |config| config.cpus = 2)).await.unwrap();
+    bench.refused(Request::Power { vm: silent, verb: PowerVerb::Kill }).await;
+    assert_eq!(bench.end_of(&edit).await.state, TaskState::Done);
     bench.is_sound().await;
 }
 

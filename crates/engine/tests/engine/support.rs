@@ -10,13 +10,13 @@ use innkeeper_model::{
     Foreign, Host, MachineState, Mebibytes, ProcessIdentity, Refusal, Task, TaskState, Vm,
     VmConfig, VmId, VmState, Want, config::Disk,
 };
-use innkeeper_network::UidRange;
+use innkeeper_network::{PaperNetworks, UidRange};
 use innkeeper_sim::{
     Fault, FaultId, FaultRule, Guest, PowerButton, SimDriver, World, WorldOptions,
 };
 use innkeeper_storage::{Storage, StorageOptions};
 use innkeeper_store::{
-    SpecStore, TaskHistory,
+    NetworkStore, SpecStore, TaskHistory,
     journal::{Found, Journal, JournalOptions},
 };
 use innkeeper_view::{Snapshot, Update, View, ViewOptions};
@@ -52,6 +52,8 @@ pub(crate) struct Setup {
     pub(crate) boot_id: String,
     pub(crate) autostart_parallel: usize,
     pub(crate) uids: Option<UidRange>,
+    /// The host's networks, which outlive the daemon.
+    pub(crate) networks: Arc<PaperNetworks>,
     /// What is changed in records before the engine reads them.
     pub(crate) reread: Option<Reread>,
 }
@@ -70,6 +72,7 @@ impl Default for Setup {
             boot_id: "boot-1".into(),
             autostart_parallel: 2,
             uids: None,
+            networks: Arc::new(PaperNetworks::new()),
             reread: None,
         }
     }
@@ -134,6 +137,10 @@ impl Bench {
             driver,
             noticed,
             specs: SpecStore::open(path.join("vms")).unwrap(),
+            network_store: NetworkStore::open(path.join("networks")).unwrap(),
+            networks: setup.networks.clone(),
+            metadata: None,
+            make_default_network: false,
             storage: storage.clone(),
             journal,
             history: TaskHistory::open(&path.join("tasks.redb")).unwrap().history,
@@ -438,8 +445,10 @@ pub(crate) fn stranger() -> Foreign {
 }
 
 pub(crate) fn copy(from: &Path, to: &Path) {
+    // Nor was a folder that has just been removed.
+    let Ok(entries) = std::fs::read_dir(from) else { return };
     std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
+    for entry in entries {
         let entry = entry.unwrap();
         let (from, to) = (entry.path(), to.join(entry.file_name()));
         if from.is_dir() {

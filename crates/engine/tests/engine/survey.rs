@@ -1,7 +1,7 @@
 //! What no event tells: files changed by hand, disks, and machines of others.
 
 use crate::support::{Bench, START, furnished, stranger};
-use innkeeper_engine::Request;
+use innkeeper_engine::{PowerVerb, Request};
 use innkeeper_model::{ByteSize, Code, Mebibytes, TaskState, VmId, VmState};
 use innkeeper_store::{SpecStore, StoredSpec};
 use innkeeper_view::Delivery;
@@ -143,6 +143,26 @@ async fn what_is_being_done_is_not_disturbed() {
     assert_eq!(bench.vm(vm).spec.unwrap().config.cpus, 1);
     assert_eq!(bench.engine.task(accepted.task).await.unwrap().state, TaskState::Running);
     drop(bench.end().await);
+}
+
+#[tokio::test]
+async fn a_spec_that_was_edited_by_hand_while_its_vm_was_busy_is_taken_over_later() {
+    let bench = Bench::new().await;
+    let vm = bench.started("web").await;
+    bench.idle().await;
+    let fault = bench.hangs("sim/reset");
+    let reset = bench.submit(Request::Power { vm, verb: PowerVerb::Reset }).await.unwrap();
+    bench.until("busy", |snapshot| snapshot.vms[&vm].task == Some(reset.task)).await;
+    edit_by_hand(bench.path(), vm, |spec| spec.config.memory = Mebibytes(768));
+    let memory = || bench.vm(vm).spec.unwrap().config.memory;
+    bench.engine.survey().await;
+    assert_ne!(memory(), Mebibytes(768));
+    bench.world.take_away(fault);
+    assert_eq!(bench.end_of(&reset).await.state, TaskState::Done);
+    bench.idle().await;
+    bench.engine.survey().await;
+    assert_eq!(memory(), Mebibytes(768), "nobody stored it since");
+    bench.is_sound().await;
 }
 
 #[tokio::test]

@@ -87,3 +87,24 @@ async fn when_there_is_room_again_everything_goes_on_and_what_is_wanted_is_store
     assert_eq!((bench.state(vm), bench.want(vm)), (VmState::Stopped, Want::Stopped));
     bench.is_sound().await;
 }
+
+#[tokio::test]
+async fn a_daemon_begins_though_a_spec_cannot_be_written_to_its_file() {
+    let bench = Bench::new().await;
+    let (vm, other) = (bench.create("web").await, bench.create("other").await);
+    bench.idle().await;
+    let file = bench.spec_file(vm);
+    std::fs::remove_file(&file).unwrap();
+    std::fs::create_dir(&file).unwrap();
+    bench.must(bench.edited(vm, |config| config.cpus = 2)).await;
+    let bench = bench.killed().await.begin().await;
+    assert_eq!(bench.state(vm), VmState::Quarantined);
+    assert_eq!(bench.engine.diagnose().specs.unwritten, 1);
+    bench.powers(other, &[START, STOP]).await;
+    let mut ended = bench.end().await;
+    std::fs::remove_dir(&file).unwrap();
+    ended.reboot_host();
+    let bench = ended.begin().await;
+    assert_eq!(bench.vm(vm).spec.unwrap().config.cpus, 2, "the journal has it");
+    bench.is_sound().await;
+}

@@ -1,0 +1,46 @@
+//! Networks: who is on them, who has which address, and what the host has to be like for that.
+//!
+//! - `claims` is the book of addresses, hardware addresses and ports: each goes to one NIC at a time.
+//! - `changes` turns a request about networks into the record that will be stored, or a reason why not.
+//! - `wiring` is what the host has to know, as a pure function of the view.
+//! - `keeping` has the host be like that, and tells the view what there is.
+
+pub(crate) mod changes;
+pub(crate) mod claims;
+pub(crate) mod keeping;
+pub(crate) mod nics;
+pub(crate) mod wiring;
+
+use claims::Claims;
+use innkeeper_network::HostNetworks;
+use innkeeper_store::NetworkStore;
+use std::{
+    net::SocketAddrV4,
+    sync::{Arc, Mutex},
+};
+use tokio::sync::Notify;
+
+/// What the engine has of networks.
+#[derive(Debug)]
+pub(crate) struct Networks {
+    pub(crate) store: Arc<NetworkStore>,
+    pub(crate) host: Arc<dyn HostNetworks>,
+    /// Where guests' metadata service is.
+    pub(crate) metadata: Option<SocketAddrV4>,
+    pub(crate) claims: Claims,
+    /// Held while the host is asked to be as the view is.
+    pub(crate) asking: Mutex<()>,
+    /// Rung when the host may have to be changed, by something that nobody waits for.
+    pub(crate) rewire: Notify,
+}
+
+impl Networks {
+    pub(crate) fn new(
+        store: NetworkStore,
+        host: Arc<dyn HostNetworks>,
+        metadata: Option<SocketAddrV4>,
+    ) -> Self {
+        let (claims, asking, rewire) = Default::default();
+        Self { store: Arc::new(store), host, metadata, claims, asking, rewire }
+    }
+}
