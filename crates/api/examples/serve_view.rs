@@ -83,7 +83,7 @@ fn spec(id: VmId, n: usize) -> Result<Spec, Box<dyn std::error::Error>> {
             serial: None,
         });
     }
-    config.nics.push(Nic { name: "net0".parse()?, network: Default::default(), mac: None });
+    config.nics.push(Nic::new("net0".parse()?));
     let devices = ["disk/root", "disk/data", "nic/net0", "rng", "balloon", "scsi"];
     let assigned = Assigned {
         machine: "pc-q35-10.0".into(),
@@ -92,6 +92,7 @@ fn spec(id: VmId, n: usize) -> Result<Spec, Box<dyn std::error::Error>> {
         ports: 8,
         devices: devices.map(|name| (name.to_owned(), Placement::Port(1))).into(),
         macs: [("net0".to_owned(), MacAddress::from_suffix([1, 2, 3]))].into(),
+        addresses: Default::default(),
         serials: ["root", "data"].map(|name| (name.to_owned(), format!("{n:020}"))).into(),
     };
     let now = Timestamp::now();

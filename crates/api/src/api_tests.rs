@@ -156,7 +156,7 @@ async fn figures_tell_vms_tasks_requests_and_memory() {
 async fn a_console_needs_a_stream() {
     let (api, _) = Api::with(&["web"]).await;
     let problem = api.get("/v1/vms/web/console").await.problem("bad-request");
-    assert_eq!(problem["limit"], "innkeeper-stream");
+    assert_eq!(problem["limit"], "innkeeper-stream or websocket");
 }
 
 // changing

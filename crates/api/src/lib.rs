@@ -11,12 +11,20 @@
 //!              problem documents
 //! ```
 //!
+//! Guests are served as well, from a listener of their own that has none of these routes: see
+//! [`serve_metadata`].
+//!
 //! Every refusal is a problem document (RFC 9457) with a stable code. Every answer says the view's
 //! revision from which on what it says can be read. Unknown parameters and fields are refused.
 
 #[cfg(test)]
 mod api_tests;
 mod gate;
+mod metadata;
+#[cfg(test)]
+mod network_tests;
+#[cfg(test)]
+mod nic_tests;
 mod operations;
 mod protocol;
 mod resources;
@@ -26,7 +34,8 @@ mod state;
 #[cfg(test)]
 mod test_support;
 
-pub use operations::{Diagnostics, Operations, ReadOnly};
+pub use metadata::{Peer, Peers, SeedDocument, Seeds, serve_metadata};
+pub use operations::{Diagnostics, Operations, ReadOnly, Sessions};
 pub use router::{document, router};
 pub use server::{serve_diagnostics, serve_tcp, serve_unix};
 pub use state::ApiState;

@@ -5,19 +5,20 @@
 
 mod diagnostics;
 mod read_only;
+mod sessions;
 
 pub use diagnostics::Diagnostics;
 pub use read_only::ReadOnly;
+pub use sessions::Sessions;
 
 use async_trait::async_trait;
-use innkeeper_driver::ByteStream;
 use innkeeper_engine::{Accepted, Caller, Engine, PowerVerb, Request, Resolution};
 use innkeeper_model::{Code, Refusal, Statistics, Task, TaskId, VmId, task::PlannedOperation};
 use std::time::Duration;
 
 /// The verbs, behind whichever surface. Reads go to the view instead.
 #[async_trait]
-pub trait Operations: Send + Sync + 'static {
+pub trait Operations: Sessions {
     /// Accepts a request as a task. When this returns, the task can be read in the view.
     ///
     /// # Errors
@@ -53,12 +54,6 @@ pub trait Operations: Send + Sync + 'static {
         task: TaskId,
         resolution: Resolution,
     ) -> Result<(), Refusal>;
-
-    /// Opens a VM's serial console; dropping the stream closes it.
-    ///
-    /// # Errors
-    /// The machine does not run, or the console is taken.
-    async fn open_console(&self, vm: VmId) -> Result<Box<dyn ByteStream>, Refusal>;
 
     /// The last of what the guest wrote to its serial console.
     ///
@@ -120,10 +115,6 @@ impl Operations for Engine {
             }
             _ => Err(refusal),
         }
-    }
-
-    async fn open_console(&self, vm: VmId) -> Result<Box<dyn ByteStream>, Refusal> {
-        Engine::open_console(self, vm).await
     }
 
     async fn serial_log(&self, vm: VmId) -> Result<Vec<u8>, Refusal> {

@@ -5,7 +5,9 @@ use crate::{
     protocol::{idempotency::Keys, mutation::Submitted},
     resources::metrics::Metrics,
 };
+use innkeeper_auth::Identity;
 use innkeeper_model::{Code, Refusal};
+use innkeeper_session::Tickets;
 use innkeeper_view::View;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -21,6 +23,7 @@ struct Shared {
     stopping: CancellationToken,
     keys: Keys<Submitted>,
     metrics: Metrics,
+    tickets: Tickets<Identity>,
 }
 
 impl ApiState {
@@ -34,7 +37,15 @@ impl ApiState {
         stopping: CancellationToken,
     ) -> Self {
         let (metrics, keys) = (Metrics::new(view.clone()), Keys::default());
-        Self(Arc::new(Shared { view, operations, diagnostics, stopping, keys, metrics }))
+        Self(Arc::new(Shared {
+            view,
+            operations,
+            diagnostics,
+            stopping,
+            keys,
+            metrics,
+            tickets: Tickets::default(),
+        }))
     }
 
     pub(crate) fn view(&self) -> &View {
@@ -61,6 +72,11 @@ impl ApiState {
     /// What earlier requests with an idempotency key came to.
     pub(crate) fn keys(&self) -> &Keys<Submitted> {
         &self.0.keys
+    }
+
+    /// The tickets that open a session.
+    pub(crate) fn tickets(&self) -> &Tickets<Identity> {
+        &self.0.tickets
     }
 
     pub(crate) fn metrics(&self) -> &Metrics {

@@ -3,7 +3,7 @@
 
 use crate::{
     gate::{Entrance, Gate},
-    operations::{Diagnostics, Operations},
+    operations::{Diagnostics, Operations, Sessions},
     router::router,
     state::ApiState,
 };
@@ -13,12 +13,19 @@ use http::{HeaderMap, Request as HttpRequest, StatusCode, request};
 use http_body_util::BodyExt;
 use innkeeper_auth::Identity;
 use innkeeper_driver::ByteStream;
-use innkeeper_engine::{Accepted, Caller, PowerVerb, Request, Resolution};
+use innkeeper_engine::{
+    Accepted, Caller, ImageFile, NetworkRequest, OpenedConsole, PowerVerb, Request, Resolution,
+    Upload,
+};
 use innkeeper_model::{
-    Assigned, Code, Diagnosis, Facts, MachineState, Refusal, Revision, Spec, Statistics, Task,
-    TaskId, TaskState, Timestamp, VmConfig, VmId, Want,
+    Assigned, Code, Diagnosis, Facts, ImageName, MachineState, Network, NetworkConfig, NetworkId,
+    Refusal, Revision, Spec, Statistics, Subnet, SubnetConfig, SubnetId, Task, TaskId, TaskState,
+    Timestamp, VmConfig, VmId, Want,
+    keyboard::Stroke,
     task::{PlannedOperation, PlannedStep},
 };
+use innkeeper_session::Role;
+use innkeeper_storage::{Storage, StorageOptions};
 use innkeeper_view::{Update, View, ViewOptions};
 use serde_json::{Value, json};
 use std::{
@@ -45,6 +52,20 @@ pub(crate) fn spec(name: &str) -> Spec {
     }
 }
 
+pub(crate) fn network(name: &str, range: &str) -> Network {
+    let config = SubnetConfig::new(range.parse().unwrap());
+    Network {
+        id: NetworkId::new(),
+        revision: Revision(1),
+        created: Timestamp::UNIX_EPOCH,
+        updated: Timestamp::UNIX_EPOCH,
+        config: NetworkConfig::new(name.parse().unwrap()),
+        bridge: "inn0".parse().unwrap(),
+        subnets: vec![Subnet { id: SubnetId::new(), config, reservations: Vec::new() }],
+        facts: Default::default(),
+    }
+}
+
 pub(crate) fn running(id: VmId) -> Update {
     Update::VmFacts { id, facts: Facts { machine: MachineState::Running, ..Facts::default() } }
 }
@@ -65,6 +86,8 @@ pub(crate) struct FakeEngine {
     /// Whether a wait lasts for ever, and who is told that there is one.
     waits: AtomicBool,
     waiting: Notify,
+    /// Where uploads go.
+    pool: (tempfile::TempDir, Storage),
 }
 
 impl FakeEngine {
@@ -86,6 +109,26 @@ impl FakeEngine {
     /// What was done by hand since the last time.
     pub(crate) fn done_by_hand(&self) -> Vec<String> {
         std::mem::take(&mut self.by_hand.lock().unwrap())
+    }
+
+    /// The network that a request is about, with what it makes of it.
+    fn change_network(&self, request: NetworkRequest, updates: &mut Vec<Update>) -> NetworkId {
+        let snapshot = self.view.snapshot();
+        match request {
+            NetworkRequest::Create { config, id, .. } => {
+                let mut made = network("made", "10.0.0.0/24");
+                (made.config, made.id) = (*config, id.unwrap_or(made.id));
+                let id = made.id;
+                updates.push(Update::Network(Arc::new(made)));
+                id
+            }
+            NetworkRequest::Edit { network, .. }
+            | NetworkRequest::Delete { network }
+            | NetworkRequest::CreateSubnet { network, .. } => network,
+            NetworkRequest::DeleteSubnet { subnet }
+            | NetworkRequest::Reserve { subnet, .. }
+            | NetworkRequest::Release { subnet, .. } => snapshot.subnet(subnet).unwrap().0.id,
+        }
     }
 
     fn note(&self, caller: &Caller, what: String) {
@@ -113,6 +156,73 @@ impl FakeEngine {
 }
 
 #[async_trait]
+impl Sessions for FakeEngine {
+    async fn open_console(
+        &self,
+        _caller: &Caller,
+        _vm: VmId,
+        role: Role,
+    ) -> Result<OpenedConsole, Refusal> {
+        let may_type = role != Role::ReadOnly;
+        let typist = if may_type { None } else { Some("uid:7".into()) };
+        Ok(OpenedConsole { stream: echo(), may_type, typist })
+    }
+
+    async fn open_vnc(&self, _caller: &Caller, _vm: VmId) -> Result<Box<dyn ByteStream>, Refusal> {
+        Ok(echo())
+    }
+
+    async fn image_file(&self, name: &ImageName) -> Result<ImageFile, Refusal> {
+        if name.as_str() != "base" {
+            return Err(Refusal::not_found("image", name));
+        }
+        let file = tempfile::tempfile().unwrap();
+        std::os::unix::fs::FileExt::write_all_at(&file, b"0123456789", 0).unwrap();
+        // The digest of something else, which nobody here compares.
+        let digest = format!("sha256:{}", "0f".repeat(32));
+        Ok(ImageFile { file, length: 10, digest })
+    }
+
+    async fn upload_image(
+        &self,
+        name: &ImageName,
+        sha256: &str,
+        from: u64,
+        more: Option<u64>,
+    ) -> Result<Upload, Refusal> {
+        self.pool.1.open_upload(name, sha256, from, more).await
+    }
+
+    async fn uploaded(&self, name: &ImageName, sha256: &str) -> Result<u64, Refusal> {
+        self.pool.1.uploaded(name, sha256)
+    }
+
+    async fn send_keys(
+        &self,
+        caller: &Caller,
+        _vm: VmId,
+        strokes: &[Stroke],
+    ) -> Result<(), Refusal> {
+        let strokes: Vec<String> = strokes.iter().cloned().map(String::from).collect();
+        self.note(caller, format!("press {}", strokes.join(" ")));
+        Ok(())
+    }
+
+    async fn screenshot(&self, _vm: VmId) -> Result<Vec<u8>, Refusal> {
+        Ok(b"\x89PNG".to_vec())
+    }
+}
+
+fn echo() -> Box<dyn ByteStream> {
+    let (here, there) = duplex(64);
+    tokio::spawn(async move {
+        let (mut reads, mut writes) = tokio::io::split(there);
+        tokio::io::copy(&mut reads, &mut writes).await
+    });
+    Box::new(here)
+}
+
+#[async_trait]
 impl Operations for FakeEngine {
     async fn submit(&self, caller: &Caller, request: Request) -> Result<Accepted, Refusal> {
         self.asked.lock().unwrap().push((caller.clone(), request.clone()));
@@ -121,6 +231,7 @@ impl Operations for FakeEngine {
             if ends.is_empty() { Ok(TaskState::Done) } else { ends.remove(0) }
         }?;
         let mut updates = Vec::new();
+        let mut network = None;
         let vm = match request {
             Request::Create { config, id } => {
                 let id = id.unwrap_or_else(VmId::new);
@@ -131,6 +242,7 @@ impl Operations for FakeEngine {
             Request::Edit { vm, .. }
             | Request::Clone { vm, .. }
             | Request::Delete { vm, .. }
+            | Request::Nic { vm, .. }
             | Request::Power { vm, .. } => Some(vm),
             Request::Adopt { name, .. } => {
                 let name = name.map_or_else(|| "adopted".to_owned(), |name| name.to_string());
@@ -140,11 +252,15 @@ impl Operations for FakeEngine {
                 Some(id)
             }
             Request::AddImage(_) | Request::RemoveImage { .. } => None,
+            Request::Network(request) => {
+                network = Some(self.change_network(request, &mut updates));
+                None
+            }
         };
         let task = task(end, vm);
         updates.push(Update::Task(task.clone()));
         let revision = self.view.barrier(updates).await?;
-        Ok(Accepted { task: task.id, vm, revision })
+        Ok(Accepted { task: task.id, vm, network, revision })
     }
 
     async fn dry_run(&self, vm: VmId, verb: PowerVerb) -> Result<PlannedOperation, Refusal> {
@@ -199,16 +315,6 @@ impl Operations for FakeEngine {
         Ok(())
     }
 
-    async fn open_console(&self, _vm: VmId) -> Result<Box<dyn ByteStream>, Refusal> {
-        let (here, there) = duplex(64);
-        // An echo.
-        tokio::spawn(async move {
-            let (mut reads, mut writes) = tokio::io::split(there);
-            tokio::io::copy(&mut reads, &mut writes).await
-        });
-        Ok(Box::new(here))
-    }
-
     async fn serial_log(&self, _vm: VmId) -> Result<Vec<u8>, Refusal> {
         Ok(self.serial.lock().unwrap().clone())
     }
@@ -260,6 +366,12 @@ impl Diagnostics for FakeEngine {
     }
 }
 
+fn pool() -> (tempfile::TempDir, Storage) {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = Storage::open(StorageOptions::new(folder.path())).unwrap();
+    (folder, storage)
+}
+
 pub(crate) fn task(state: TaskState, vm: Option<VmId>) -> Task {
     Task {
         id: TaskId::new(),
@@ -309,6 +421,7 @@ impl Api {
             serial: Mutex::new(b"login: \xff".to_vec()),
             waits: AtomicBool::default(),
             waiting: Notify::new(),
+            pool: pool(),
         });
         let stopping = CancellationToken::new();
         let operations: Arc<dyn Operations> = engine.clone();

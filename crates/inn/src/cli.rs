@@ -1,32 +1,47 @@
 //! The command line: what can be said, and who does it. A file a command.
 
+mod addresses;
 mod adopt;
+mod agent;
 mod apply;
 mod clone;
 mod completion;
 mod console;
+mod cp;
 mod create;
 mod delete;
 mod diagnose;
+mod disk;
 mod doctor;
 mod dry_run;
 mod edit;
+mod editing;
 mod events;
+mod exec;
 mod get;
 mod host;
 mod image;
+mod ip;
 mod list;
 mod logs;
 mod man;
+mod network;
+mod nic;
 mod rename;
+mod room;
+mod screenshot;
+mod send_key;
 mod serve;
+mod ssh;
 mod start;
 mod stats;
 mod stop;
+mod subnet;
 mod task;
 mod tasks;
 mod verb;
 mod version;
+mod vnc;
 mod wait;
 
 use crate::{
@@ -49,12 +64,13 @@ Exit codes:
   0    it was done
   1    it was tried and failed
   2    the command line, or a file that it names, makes no sense
-  3    there is no such VM, image or task
+  3    there is no such VM, image, network, subnet or task
   4    the daemon refused it, and nothing was changed: a value that is not allowed, a state in which
        it is not possible, a name that is taken, something that was changed meanwhile, no permission
   5    the daemon cannot be reached
   6    it did not happen in time
   130  Ctrl-C while waiting; the task that was waited for goes on
+`inn exec` exits as the program in the guest did.
 
 Environment:
   INN_STATE_DIR, INN_SOCKET  what --state-dir and --socket say, unless either is given
@@ -148,6 +164,22 @@ enum Command {
     Delete(delete::Delete),
     /// Connect the terminal to a VM's serial console; Ctrl-] leaves
     Console(console::Console),
+    /// Show a VM's screen in a viewer
+    Vnc(vnc::Vnc),
+    /// Write a picture of a VM's screen
+    Screenshot(screenshot::Screenshot),
+    /// Press keys of a VM's keyboard
+    SendKey(send_key::SendKey),
+    /// Run a program in a guest
+    Exec(exec::Exec),
+    /// Copy a file into a guest or out of it
+    Cp(cp::Cp),
+    /// Ask the agent in a guest, have its file systems held still, or its clock set
+    Agent(agent::Agent),
+    /// Show where a VM's guest is reached
+    Ip(ip::Ip),
+    /// Log in to a VM's guest, or run something there, with ssh
+    Ssh(ssh::Ssh),
     /// Show what a VM has written to its serial console
     Logs(logs::Logs),
     /// Show what a running VM has used of the host
@@ -162,11 +194,23 @@ enum Command {
     /// Add, show and delete images
     #[command(subcommand, visible_alias = "images")]
     Image(image::ImageCommand),
+    /// Fetch VMs' disks
+    #[command(subcommand, visible_alias = "disks")]
+    Disk(disk::DiskCommand),
+    /// Create, show, change and delete networks
+    #[command(subcommand, visible_alias = "networks")]
+    Network(network::NetworkCommand),
+    /// Show, add, take out and change a VM's NICs, while it runs as well
+    #[command(subcommand, visible_alias = "nics")]
+    Nic(nic::NicCommand),
+    /// Create, show and delete ranges of addresses on networks, and keep addresses of them
+    #[command(subcommand, visible_alias = "subnets")]
+    Subnet(subnet::SubnetCommand),
     /// Show the host, its hypervisor, and what stands between it and its guests
     Host,
     /// Take over a machine on this host that somebody else made
     Adopt(adopt::Adopt),
-    /// Wait until a VM is in a state
+    /// Wait until a VM is in a state, or its guest has an address
     Wait(wait::Wait),
     /// Show what is missing here, and the commands that mend it
     ///
@@ -237,6 +281,12 @@ impl Context {
         Target::vm(name).segment(part).with_any("project", self.project.as_deref())
     }
 
+    /// The bytes of a disk of the VM that the caller means.
+    fn disk_file(&self, vm: &str, disk: &str) -> Target {
+        let disk = Target::vm(vm).segment("disks").segment(disk);
+        disk.segment("file").with_any("project", self.project.as_deref())
+    }
+
     /// A change of the VM that leaves a VM.
     fn job(&self, vm: &str, call: crate::client::Call, done: &'static str) -> Job {
         Job { subject: vm.into(), call, done, shows: Shows::Vm }
@@ -305,12 +355,24 @@ async fn ask(
         Command::Resume(vms) => verb::run(context, vms, "resume", "resumed").await,
         Command::Delete(delete) => delete::run(context, delete).await,
         Command::Console(console) => console::run(context, console).await,
+        Command::Vnc(vnc) => vnc::run(context, vnc).await,
+        Command::Screenshot(screenshot) => screenshot::run(context, screenshot).await,
+        Command::SendKey(send) => send_key::run(context, send).await,
+        Command::Exec(exec) => exec::run(context, exec).await,
+        Command::Cp(cp) => cp::run(context, cp).await,
+        Command::Agent(agent) => agent::run(context, agent).await,
+        Command::Ip(ip) => ip::run(context, ip).await,
+        Command::Ssh(ssh) => ssh::run(context, ssh).await,
         Command::Logs(logs) => logs::run(context, logs).await,
         Command::Stats(vm) => stats::run(context, &vm.vm).await,
         Command::Events(events) => events::run(context, events).await,
         Command::Tasks(tasks) => tasks::run(context, tasks).await,
         Command::Task(task) => task::run(context, task).await,
         Command::Image(image) => image::run(context, surroundings, image).await,
+        Command::Disk(disk) => disk::run(context, disk).await,
+        Command::Network(network) => network::run(context, network).await,
+        Command::Nic(nic) => nic::run(context, nic).await,
+        Command::Subnet(subnet) => subnet::run(context, subnet).await,
         Command::Host => host::run(context).await,
         Command::Adopt(adopt) => adopt::run(context, adopt).await,
         Command::Wait(wait) => wait::run(context, wait).await,

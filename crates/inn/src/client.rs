@@ -10,6 +10,7 @@ mod target;
 mod unreachable;
 
 pub(crate) use feed::{Feed, FeedLine};
+pub(crate) use lines::Lines;
 pub(crate) use target::Target;
 
 use crate::failure::{Exit, Failure};
@@ -19,9 +20,11 @@ use http::{
     header::{self, HeaderName},
 };
 use http_body_util::{BodyExt, Full};
-use hyper::{body::Incoming, client::conn::http1};
+use hyper::{
+    body::{Body, Incoming},
+    client::conn::http1,
+};
 use hyper_util::rt::TokioIo;
-use lines::Lines;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 use std::{path::PathBuf, time::Duration};
@@ -62,6 +65,10 @@ impl Call {
 
     pub(crate) fn get(target: Target) -> Self {
         Self::new(Method::GET, target)
+    }
+
+    pub(crate) fn head(target: Target) -> Self {
+        Self::new(Method::HEAD, target)
     }
 
     pub(crate) fn post(target: Target) -> Self {
@@ -146,7 +153,9 @@ impl Client {
             Failure::new(Exit::Timeout, message).with_hint("inn doctor")
         })??;
         let status = response.status();
-        if status.is_success() || status == StatusCode::SWITCHING_PROTOCOLS {
+        // That there is no more is an answer to who asked for the rest.
+        let other = [StatusCode::SWITCHING_PROTOCOLS, StatusCode::RANGE_NOT_SATISFIABLE];
+        if status.is_success() || other.contains(&status) {
             return Ok(response);
         }
         let body = collect(response.into_body()).await.unwrap_or_default();
@@ -192,7 +201,29 @@ impl Client {
         }
     }
 
-    async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, Failure> {
+    /// Sends a body of any length, and reads the answer's JSON once it has arrived.
+    ///
+    /// # Errors
+    /// As [`Self::call`].
+    pub(crate) async fn upload<B>(&self, call: Call, body: B) -> Result<Value, Failure>
+    where
+        B: Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let response = self.exchange(call.into_request().map(|_| body)).await?;
+        let status = response.status();
+        let bytes = collect(response.into_body()).await?;
+        if !status.is_success() {
+            return Err(problem::failure(status, &bytes));
+        }
+        serde_json::from_slice(&bytes).map_err(|error| incomprehensible(&error))
+    }
+
+    async fn exchange<B>(&self, request: Request<B>) -> Result<Response<Incoming>, Failure>
+    where
+        B: Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
         let stream = UnixStream::connect(&self.socket)
             .await
             .map_err(|error| unreachable::failure(&self.socket, &error))?;

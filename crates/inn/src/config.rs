@@ -48,8 +48,8 @@ pub struct Config {
     /// What runs the VMs.
     pub driver: Driver,
     /// How much is logged: `error`, `warn`, `info`, `debug`, `trace`, or directives for parts of the
-    /// program, such as `info,innkeeper_qemu=debug`. What operators do by hand (`audit`) is always
-    /// logged.
+    /// program, such as `info,innkeeper_qemu=debug`. What operators do by hand (`audit`) and
+    /// what is removed or signalled (`innkeeper::harm`) is always logged.
     pub log_level: String,
     /// QEMU.
     pub qemu: QemuConfig,
@@ -61,6 +61,8 @@ pub struct Config {
     pub capacity: CapacityConfig,
     /// How much of it the VMs of a project may take, by the project's name.
     pub quota: BTreeMap<ProjectName, QuotaConfig>,
+    /// Networks of this host.
+    pub networks: NetworksConfig,
     /// Executables of yours that run at turning points of a VM's life.
     pub hooks: HooksConfig,
     /// The simulator.
@@ -116,6 +118,18 @@ pub struct HooksConfig {
     pub folder: Option<PathBuf>,
     /// How long one of them may take, in seconds.
     pub deadline_s: u64,
+}
+
+/// Networks of this host.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct NetworksConfig {
+    /// Whether a network `default` is made when the daemon begins for the first time: a bridge with NAT
+    /// and the first of 10.87.0.0/24 to 10.87.255.0/24 that this host has no use for. Default: for root,
+    /// yes; with `--state-dir`, and for anybody else, no.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<bool>)]
+    pub make_default: Option<bool>,
 }
 
 /// The simulator: machines that exist in memory only, for trying clients.
@@ -229,6 +243,7 @@ impl Default for Config {
             limits: LimitsConfig::default(),
             capacity: CapacityConfig::default(),
             quota: BTreeMap::new(),
+            networks: NetworksConfig::default(),
             hooks: HooksConfig::default(),
             sim: SimConfig::default(),
         }

@@ -10,6 +10,9 @@ mod diagnostics;
 pub(crate) mod folder;
 mod host;
 mod log;
+mod memory;
+mod metadata;
+mod networks;
 mod notify;
 mod simulator;
 mod sockets;
@@ -30,11 +33,12 @@ use innkeeper_network::UidRange;
 use innkeeper_qemu::{AcceleratorChoice, QemuDriver, QemuOptions};
 use innkeeper_storage::{HttpRules, Storage, StorageOptions};
 use innkeeper_store::{
-    SpecStore, StateLock, TaskHistory,
+    NetworkStore, SpecStore, StateLock, TaskHistory,
     journal::{Journal, JournalOptions},
 };
 use innkeeper_view::{Update, View, ViewOptions};
 use log::Log;
+use networks::HostTaps;
 use notify::Notice;
 use std::{fs, io, path::Path, pin::pin, sync::Arc, time::Duration};
 use tokio::signal::unix::{SignalKind, signal};
@@ -56,9 +60,11 @@ const CONNECTIONS_END_WITHIN: Duration = Duration::from_millis(200);
 /// It cannot begin: another daemon has the folder, a socket or port is taken, a folder cannot be
 /// made, a stored list cannot be read.
 pub fn run(options: DaemonOptions) -> anyhow::Result<()> {
+    memory::bound();
     let log = Log::start(&options.log_level)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(workers())
+        .thread_keep_alive(memory::IDLE_THREADS_END_AFTER)
         .enable_all()
         .build()
         .context("cannot start threads")?;
@@ -103,7 +109,10 @@ async fn serve<Stop: Future<Output = ()>>(
     let storage = Arc::new(Storage::open(storage_options(&options, uids))?);
     let noticed = Noticed::new(view.clone());
     let boot_id = host::boot_id()?;
-    let driver = driver(&options, &run_folders, &boot_id, &storage, &noticed)?;
+    let is_first_start = !options.networks_dir().exists();
+    let networks = networks::of_host(&options, uids)?;
+    let taps = HostTaps { view: view.clone(), networks: networks.clone() };
+    let driver = driver(&options, &run_folders, &boot_id, &storage, taps, &noticed)?;
     let host = host::describe(options.driver);
     let capacity = capacity::of(&options, &host, &storage)?;
     view.barrier(vec![Update::Host(host)]).await?;
@@ -111,11 +120,17 @@ async fn serve<Stop: Future<Output = ()>>(
     if let Some(lost) = history.lost {
         warn!(reason = lost, "the tasks of before are not known any more");
     }
+    let metadata = metadata::Service::bind(networks::are_real(&options, uids)).await?;
+    let seeds = storage.clone();
     let engine = Engine::open(EngineOptions {
         view: view.clone(),
         driver,
         noticed,
         specs: SpecStore::open(options.specs_dir())?,
+        network_store: NetworkStore::open(options.networks_dir())?,
+        networks,
+        metadata: metadata.as_ref().map(metadata::Service::address),
+        make_default_network: options.make_default_network && is_first_start,
         storage,
         journal: Journal::open(JournalOptions::new(options.journal_dir()))
             .map_err(Refusal::from)?,
@@ -140,6 +155,7 @@ async fn serve<Stop: Future<Output = ()>>(
     let background = TaskTracker::new();
     let waking = engine.clone();
     background.spawn(async move { waking.recover().await });
+    background.spawn(memory::give_back());
     let asking = engine.clone();
     background.spawn(async move { asking.refresh_host().await });
     let stops_first = tokio::select! {
@@ -152,6 +168,9 @@ async fn serve<Stop: Future<Output = ()>>(
     serving.spawn(innkeeper_api::serve_unix(unix, api.clone()));
     for listener in tcp {
         serving.spawn(innkeeper_api::serve_tcp(listener, api.clone(), token.clone()));
+    }
+    if let Some(metadata) = metadata {
+        serving.spawn(metadata.serve(view.clone(), seeds, stopping.clone()));
     }
     serving.spawn(async { drop(diagnosis_ended.await) });
     serving.close();
@@ -201,6 +220,7 @@ fn driver(
     run_folders: &Path,
     boot_id: &str,
     storage: &Arc<Storage>,
+    taps: HostTaps,
     noticed: &Noticed,
 ) -> anyhow::Result<Arc<dyn Driver>> {
     let observer = Arc::new(noticed.clone());
@@ -212,7 +232,7 @@ fn driver(
                 runtime: run_folders.into(),
                 boot_id: boot_id.into(),
             };
-            Arc::new(QemuDriver::new(qemu, storage.clone(), observer))
+            Arc::new(QemuDriver::new(qemu, storage.clone(), Arc::new(taps), observer))
         }
         config::Driver::Sim => simulator::driver(options, observer)?,
     })

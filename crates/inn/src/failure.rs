@@ -9,26 +9,38 @@ use std::{error::Error, fmt, io, process::ExitCode};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
     /// It was done.
-    Done = 0,
+    Done,
     /// It was tried and failed.
-    Failed = 1,
+    Failed,
     /// The command line, or a file it names, makes no sense.
-    Usage = 2,
+    Usage,
     /// There is no such thing.
-    NotFound = 3,
+    NotFound,
     /// The daemon refused it; nothing was changed.
-    Refused = 4,
+    Refused,
     /// There is no daemon to ask.
-    Unreachable = 5,
+    Unreachable,
     /// It did not happen in the time that was given.
-    Timeout = 6,
+    Timeout,
     /// Ctrl-C, while a task was going on.
-    Interrupted = 130,
+    Interrupted,
+    /// What a program in a guest exited with.
+    Program(u8),
 }
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
-        Self::from(exit as u8)
+        Self::from(match exit {
+            Exit::Done => 0,
+            Exit::Failed => 1,
+            Exit::Usage => 2,
+            Exit::NotFound => 3,
+            Exit::Refused => 4,
+            Exit::Unreachable => 5,
+            Exit::Timeout => 6,
+            Exit::Interrupted => 130,
+            Exit::Program(code) => code,
+        })
     }
 }
 

@@ -18,5 +18,6 @@ mod folders;
 mod mutation;
 pub mod options;
 mod output;
+mod transfer;
 
 pub use cli::main;

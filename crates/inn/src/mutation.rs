@@ -47,6 +47,10 @@ pub(crate) enum Shows {
     Vm,
     /// The image.
     Image,
+    /// The network that the job is about.
+    Network,
+    /// The subnet that the job is about.
+    Subnet,
     /// Only the task: the thing is gone.
     Task,
 }
@@ -78,6 +82,32 @@ pub(crate) async fn carry_out(
             Err(failure) => ledger.fail(&job, failure)?,
         }
     }
+    see_through(context, waiting, accepted, ledger).await
+}
+
+/// Waits for one change that was accepted, by this answer.
+///
+/// # Errors
+/// As [`carry_out`].
+pub(crate) async fn wait_for(
+    context: &Context,
+    waiting: Waiting,
+    job: Job,
+    answer: Value,
+) -> Result<(), Failure> {
+    let Accepted { task } = decode(answer)?;
+    let output = &context.output;
+    let ledger = Ledger { several: false, output, shown: Vec::new(), exit: Exit::Done };
+    see_through(context, waiting, vec![(job, task)], ledger).await
+}
+
+async fn see_through(
+    context: &Context,
+    waiting: Waiting,
+    accepted: Vec<(Job, Task)>,
+    mut ledger: Ledger<'_>,
+) -> Result<(), Failure> {
+    let Context { client, output, .. } = context;
     if waiting.no_wait {
         let tasks: Vec<_> = accepted.into_iter().map(|(_, task)| task).collect();
         return show_tasks(output, tasks).and(ledger.close());
@@ -170,7 +200,9 @@ fn interrupted(pending: &[TaskId]) -> Failure {
 async fn shown(context: &Context, job: &Job, task: Task) -> Result<Value, Failure> {
     let output = &context.output;
     if output.format == Format::Name {
-        output.line(&task.subject)?;
+        // What is done to a subnet is a task of its network.
+        let own = matches!(job.shows, Shows::Subnet);
+        output.line(if own { &job.subject } else { &task.subject })?;
     }
     if !matches!(output.format, Format::Json | Format::Yaml) {
         return Ok(Value::Null);
@@ -178,6 +210,8 @@ async fn shown(context: &Context, job: &Job, task: Task) -> Result<Value, Failur
     let target = match (job.shows, task.vm) {
         (Shows::Vm, Some(vm)) => Target::vm(vm),
         (Shows::Image, _) => Target::new("/v1/images").segment(&task.subject),
+        (Shows::Network, _) => Target::new("/v1/networks").segment(&job.subject),
+        (Shows::Subnet, _) => Target::new("/v1/subnets").segment(&job.subject),
         _ => {
             return serde_json::to_value(task)
                 .map_err(|error| crate::client::incomprehensible(&error));

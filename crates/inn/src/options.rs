@@ -2,8 +2,8 @@
 
 use crate::{
     config::{
-        Accelerator, CapacityConfig, Config, Driver, HooksConfig, LimitsConfig, QemuConfig,
-        QuotaConfig, SimConfig, StorageConfig, UidRange,
+        Accelerator, CapacityConfig, Config, Driver, HooksConfig, LimitsConfig, NetworksConfig,
+        QemuConfig, QuotaConfig, SimConfig, StorageConfig, UidRange,
     },
     failure::Failure,
     folders::{DIAGNOSE_SOCKET, Surroundings},
@@ -56,6 +56,8 @@ pub struct DaemonOptions {
     pub capacity: CapacityConfig,
     /// How much of it projects may.
     pub quota: BTreeMap<ProjectName, QuotaConfig>,
+    /// Whether a network is made at the first start.
+    pub make_default_network: bool,
     /// The folder of the operator's executables.
     pub hooks: PathBuf,
     /// How long one of them may take.
@@ -70,6 +72,16 @@ impl DaemonOptions {
     /// The folder of the VMs' specs.
     pub fn specs_dir(&self) -> PathBuf {
         specs_dir(&self.state_dir)
+    }
+
+    /// The folder of the networks' records.
+    pub fn networks_dir(&self) -> PathBuf {
+        self.state_dir.join("networks")
+    }
+
+    /// The folder of what guests of networks took up by DHCP.
+    pub fn leases_dir(&self) -> PathBuf {
+        self.state_dir.join("leases")
     }
 
     /// The folder of the journal.
@@ -112,6 +124,7 @@ impl DaemonOptions {
             limits: self.limits.clone(),
             capacity: self.capacity.clone(),
             quota: self.quota.clone(),
+            networks: NetworksConfig { make_default: Some(self.make_default_network) },
             hooks: HooksConfig {
                 folder: Some(self.hooks.clone()),
                 deadline_s: self.hook_deadline.as_secs(),
@@ -148,7 +161,7 @@ pub(crate) fn resolve(
     flags: Flags,
     config: Config,
 ) -> Result<DaemonOptions, Failure> {
-    let Config { qemu, storage, limits, capacity, quota, hooks, sim, .. } = config;
+    let Config { qemu, storage, limits, capacity, quota, networks, hooks, sim, .. } = config;
     let mut folders = surroundings.folders()?;
     // One folder for everything is asked for by people who want to leave the host's own alone.
     if surroundings.state_dir.is_none() {
@@ -181,6 +194,7 @@ pub(crate) fn resolve(
             true => "/etc/innkeeper/hooks".into(),
             false => folders.state.join("hooks"),
         }),
+        make_default_network: networks.make_default.unwrap_or(is_hosts_own),
         hook_deadline: Duration::from_secs(hooks.deadline_s),
         capacity,
         quota,

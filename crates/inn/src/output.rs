@@ -4,10 +4,12 @@
 //! not where `NO_COLOR` is set. Text that a guest or another caller may have written is made harmless
 //! before it reaches a terminal ([`plain`]).
 
+mod bytes;
 mod live;
 mod progress;
 mod table;
 
+pub(crate) use bytes::Bytes;
 pub(crate) use live::Live;
 pub(crate) use progress::Progress;
 pub(crate) use table::{Cell, Table};

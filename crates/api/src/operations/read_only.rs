@@ -1,8 +1,7 @@
 //! Nothing behind a view, for those who measure what reading it costs.
 
-use super::Operations;
+use super::{Operations, Sessions};
 use async_trait::async_trait;
-use innkeeper_driver::ByteStream;
 use innkeeper_engine::{Accepted, Caller, PowerVerb, Request, Resolution};
 use innkeeper_model::{Code, Refusal, Statistics, Task, TaskId, VmId, task::PlannedOperation};
 use std::time::Duration;
@@ -14,6 +13,8 @@ pub struct ReadOnly;
 fn nothing<T>() -> Result<T, Refusal> {
     Err(Refusal::new(Code::Unsupported, "this server only shows"))
 }
+
+impl Sessions for ReadOnly {}
 
 #[async_trait]
 impl Operations for ReadOnly {
@@ -38,10 +39,6 @@ impl Operations for ReadOnly {
     }
 
     async fn resolve(&self, _: &Caller, _: TaskId, _: Resolution) -> Result<(), Refusal> {
-        nothing()
-    }
-
-    async fn open_console(&self, _: VmId) -> Result<Box<dyn ByteStream>, Refusal> {
         nothing()
     }
 

@@ -3,7 +3,7 @@
 use axum::{body::Body, response::Response};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode, header};
-use innkeeper_model::Revision;
+use innkeeper_model::{Host, Image, Network, Revision, ShownNetwork, Task, Vm};
 use innkeeper_view::{EncodingSlot, Record};
 use serde::Serialize;
 
@@ -37,9 +37,42 @@ pub(crate) fn empty(status: StatusCode, revision: Revision) -> Response {
     response
 }
 
+/// What this API shows of a record.
+pub(crate) trait Shown {
+    /// The document.
+    type As<'a>: Serialize
+    where
+        Self: 'a;
+
+    /// The record as a document.
+    fn shown(&self) -> Self::As<'_>;
+}
+
+/// Records that are shown as they are.
+macro_rules! shown_whole {
+    ($($record:ty),*) => {$(
+        impl Shown for $record {
+            type As<'a> = &'a Self;
+
+            fn shown(&self) -> &Self {
+                self
+            }
+        }
+    )*};
+}
+shown_whole!(Vm, Task, Image, Host);
+
+impl Shown for Network {
+    type As<'a> = ShownNetwork;
+
+    fn shown(&self) -> ShownNetwork {
+        self.into()
+    }
+}
+
 /// A record as this API shows it; encoded once, however often it is asked for.
-pub(crate) fn native<T: Serialize>(record: &Record<T>) -> Bytes {
-    record.encoded(EncodingSlot::Native, encode)
+pub(crate) fn native<T: Shown>(record: &Record<T>) -> Bytes {
+    record.encoded(EncodingSlot::Native, |value| encode(&value.shown()))
 }
 
 /// A value as JSON, without room to grow: many of these are kept.

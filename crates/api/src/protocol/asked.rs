@@ -7,6 +7,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, request::Parts};
 use innkeeper_auth::Identity;
 use innkeeper_engine::Caller;
 use innkeeper_model::{Code, Refusal};
+use serde::de::DeserializeOwned;
 use std::{
     sync::{
         LazyLock,
@@ -54,11 +55,11 @@ impl<S: Sync> FromRequestParts<S> for Asked {
     }
 }
 
-/// The one variable segment of a path, decoded.
+/// The one variable segment of a path, or several as a tuple, decoded.
 #[derive(Debug)]
-pub(crate) struct Segment(pub(crate) String);
+pub(crate) struct Segment<T = String>(pub(crate) T);
 
-impl<S: Send + Sync> FromRequestParts<S> for Segment {
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Segment<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {

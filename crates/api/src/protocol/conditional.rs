@@ -1,19 +1,39 @@
-//! Conditional requests on specs: `ETag`, `If-Match`, `If-None-Match`.
+//! Conditional requests on specs and networks: `ETag`, `If-Match`, `If-None-Match`.
 //!
-//! A VM's entity tag is its spec's revision, since that is what callers edit. It does not change with
-//! the VM's facts, so answers are marked `no-store`: no cache may take one for the other.
+//! A VM's entity tag is its spec's revision, since that is what callers edit, and a network's is its
+//! record's. It does not change with the facts, so answers are marked `no-store`: no cache may take one for the other.
 
-use http::{HeaderMap, HeaderValue, header};
+use axum::extract::FromRequestParts;
+use http::{HeaderMap, HeaderValue, header, request::Parts};
 use innkeeper_model::{Code, Refusal, Revision};
+use std::convert::Infallible;
 
-/// The entity tag of a spec.
+/// What the caller has already.
+pub(crate) struct IfNoneMatch(Option<HeaderValue>);
+
+impl IfNoneMatch {
+    /// Whether it is what has this revision.
+    pub(crate) fn is_known(&self, revision: Revision) -> bool {
+        self.0.as_ref().is_some_and(|tags| is_known(tags, revision))
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for IfNoneMatch {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Infallible> {
+        Ok(Self(parts.headers.get(header::IF_NONE_MATCH).cloned()))
+    }
+}
+
+/// The entity tag of what has this revision.
 pub(crate) fn etag(revision: Revision) -> HeaderValue {
     HeaderValue::try_from(format!("\"{revision}\""))
         .expect("digits in quotes are a legal header value")
 }
 
-/// Whether the caller has the spec of this revision already.
-pub(crate) fn is_known(if_none_match: &HeaderValue, revision: Revision) -> bool {
+/// Whether the caller has what has this revision already.
+fn is_known(if_none_match: &HeaderValue, revision: Revision) -> bool {
     tags(if_none_match).any(|tag| match tag {
         Tag::Any => true,
         Tag::Weak(known) | Tag::Strong(known) => known == revision.to_string(),
@@ -23,9 +43,10 @@ pub(crate) fn is_known(if_none_match: &HeaderValue, revision: Revision) -> bool 
 /// The revision that the engine must find, where the caller named any.
 ///
 /// # Errors
-/// The caller named revisions, and the spec's is none of them.
+/// The caller named revisions, and that of the `subject` is none of them.
 pub(crate) fn expected(
     headers: &HeaderMap,
+    subject: &str,
     current: Revision,
 ) -> Result<Option<Revision>, Refusal> {
     let mut named = None;
@@ -42,11 +63,11 @@ pub(crate) fn expected(
     let Some(named) = named else {
         return Ok(None);
     };
-    let message = format!("the VM's spec is at revision {current}, not {named}");
+    let message = format!("{subject} is at revision {current}, not {named}");
     let mut refusal = Refusal::new(Code::RevisionConflict, message)
         .at("If-Match")
         .with_limit(etag(current).to_str().unwrap_or_default())
-        .with_hint("read the VM again, and repeat the change on what it is now");
+        .with_hint("read it again, and repeat the change on what it is now");
     refusal.value = Some(named);
     Err(refusal)
 }
@@ -76,12 +97,12 @@ mod tests {
     fn if_match(value: &'static str) -> Result<Option<Revision>, Refusal> {
         let mut headers = HeaderMap::new();
         headers.insert(header::IF_MATCH, HeaderValue::from_static(value));
-        expected(&headers, CURRENT)
+        expected(&headers, "the VM's spec", CURRENT)
     }
 
     #[test]
     fn the_revision_that_was_read_is_expected() {
-        assert_eq!(expected(&HeaderMap::new(), CURRENT).unwrap(), None);
+        assert_eq!(expected(&HeaderMap::new(), "the VM's spec", CURRENT).unwrap(), None);
         assert_eq!(if_match("*").unwrap(), None);
         assert_eq!(if_match("\"5\"").unwrap(), Some(CURRENT));
         assert_eq!(if_match("\"4\", \"5\"").unwrap(), Some(CURRENT));

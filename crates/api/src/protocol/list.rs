@@ -6,7 +6,7 @@
 //! next page goes on there, whatever came or went meanwhile.
 
 use crate::protocol::{
-    answer::{self, native},
+    answer::{self, Shown, native},
     fields::Fields,
     params::Params,
 };
@@ -17,7 +17,6 @@ use futures_util::stream;
 use imbl::OrdMap;
 use innkeeper_model::{Refusal, Revision};
 use innkeeper_view::Record;
-use serde::Serialize;
 use std::{
     convert::Infallible,
     fmt::Display,
@@ -91,6 +90,25 @@ fn parse_cursor<K: FromStr>(cursor: &str) -> Result<K, Refusal> {
     })
 }
 
+impl<K: Display> Page<K> {
+    /// The page of things that are no records of the view, but have keys in order: what is on it, and
+    /// what to give as `after` for the next.
+    pub(crate) fn of<T>(
+        self,
+        all: impl Iterator<Item = T>,
+        key: impl Fn(&T) -> K,
+    ) -> (Vec<T>, Option<String>)
+    where
+        K: Ord,
+    {
+        let mut left =
+            all.filter(|thing| self.after.as_ref().is_none_or(|after| key(thing) > *after));
+        let page: Vec<T> = left.by_ref().take(self.limit).collect();
+        let next = left.next().and(page.last()).map(|last| cursor(&key(last)));
+        (page, next)
+    }
+}
+
 /// Which records are in the list.
 type Filter<T> = Box<dyn Fn(&T) -> bool + Send + Sync>;
 
@@ -119,7 +137,7 @@ pub(crate) enum Progress {
 impl<K, T> Rows<K, T>
 where
     K: Ord + Clone,
-    T: Serialize,
+    T: Shown,
 {
     /// This page of the records, in ascending order.
     pub(crate) fn new(records: &OrdMap<K, Arc<Record<T>>>, page: Page<K>) -> Self {
@@ -193,7 +211,7 @@ where
             match &self.fields {
                 None => chunk.extend_from_slice(&native(record)),
                 Some(fields) => {
-                    chunk.extend_from_slice(&answer::encode(&fields.of(record.value())))
+                    chunk.extend_from_slice(&answer::encode(&fields.of(&record.shown())))
                 }
             }
             last = Some(key);
@@ -209,7 +227,7 @@ where
 pub(crate) fn answer<K, T>(revision: Revision, rows: Rows<K, T>) -> Response
 where
     K: Ord + Clone + Display + Send + Sync + 'static,
-    T: Serialize + Send + Sync + 'static,
+    T: Shown + Send + Sync + 'static,
 {
     let mut chunks = Chunks { rows: Some(rows), revision, size: FIRST_CHUNK, begun: false };
     let first = chunks.next().unwrap_or_default();
@@ -232,7 +250,7 @@ struct Chunks<K, T> {
 impl<K, T> Iterator for Chunks<K, T>
 where
     K: Ord + Clone + Display,
-    T: Serialize,
+    T: Shown,
 {
     type Item = Bytes;
 

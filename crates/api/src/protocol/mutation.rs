@@ -13,7 +13,8 @@ use crate::{
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use innkeeper_engine::{Accepted, PowerVerb, Request};
 use innkeeper_model::{
-    Code, Image, ImageName, Refusal, Revision, Task, TaskId, TaskState, Vm, VmId,
+    Code, Image, ImageName, NetworkId, Refusal, Revision, ShownNetwork, SubnetId, Task, TaskId,
+    TaskState, Vm, VmId,
 };
 use serde::Serialize;
 use std::{
@@ -36,6 +37,9 @@ pub(crate) struct Outcome {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Image>)]
     image: Option<Arc<Image>>,
+    /// The network that it concerns, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    network: Option<ShownNetwork>,
 }
 
 /// What a request is about, which decides how its answer looks.
@@ -49,6 +53,12 @@ pub(crate) enum Subject {
     Image(ImageName),
     /// This image, which the request makes.
     NewImage(ImageName),
+    /// The network that the engine names.
+    Network,
+    /// A network that the request makes.
+    NewNetwork,
+    /// This subnet, which the request makes, of the network that the engine names.
+    NewSubnet(SubnetId),
 }
 
 /// What came of a request that may be sent twice.
@@ -57,6 +67,8 @@ pub(crate) struct Submitted {
     accepted: Accepted,
     /// What came of starting the new VM, where that was asked for as well.
     start: Option<Result<Accepted, Refusal>>,
+    /// What the first of them was about, with the id that was chosen for it.
+    subject: Subject,
 }
 
 /// Submits a request, and answers as the caller prefers.
@@ -102,7 +114,7 @@ pub(crate) async fn create(state: &ApiState, asked: Asked, creation: Creation) -
                 }
                 None => None,
             };
-            Ok::<_, Refusal>(Submitted { accepted, start })
+            Ok::<_, Refusal>(Submitted { accepted, start, subject })
         };
         match key {
             Some(key) => {
@@ -114,16 +126,11 @@ pub(crate) async fn create(state: &ApiState, asked: Asked, creation: Creation) -
     let submitted = submitting.await.map_err(|panic| {
         Refusal::new(Code::Internal, "the request could not be submitted").caused_by(&panic)
     })??;
-    answer_creation(state, submitted, wait, &subject).await
+    answer_creation(state, submitted, wait).await
 }
 
-async fn answer_creation(
-    state: &ApiState,
-    submitted: Submitted,
-    wait: Option<Duration>,
-    subject: &Subject,
-) -> Answer {
-    let Submitted { accepted, start } = submitted;
+async fn answer_creation(state: &ApiState, submitted: Submitted, wait: Option<Duration>) -> Answer {
+    let Submitted { accepted, start, ref subject } = submitted;
     let Some(start) = start else {
         return answer(state, accepted, wait, subject).await;
     };
@@ -154,44 +161,60 @@ pub(crate) async fn answer(
     let done = wait.is_some() && task.state == TaskState::Done;
     let settled = task.settled_at.filter(|_| done).unwrap_or_default();
     let revision = accepted.revision.max(settled);
-    Ok(written(state, (task, accepted.vm), revision, subject, (done, wait)))
+    let about = About { task, vm: accepted.vm, network: accepted.network };
+    Ok(written(state, about, revision, subject, (done, wait)))
 }
 
 /// The answer with a task that something was asked of: to stop, to go on, to go back.
 pub(crate) async fn answer_of_task(state: &ApiState, asked: &Asked, id: TaskId) -> Answer {
     let task = ended(state, id, asked.wait.unwrap_or_default()).await?;
     let done = asked.wait.is_some() && task.state.is_final();
-    let (vm, revision) = (task.vm, task.settled_at.unwrap_or(task.revision));
-    Ok(written(state, (task, vm), revision, &Subject::Vm, (done, asked.wait)))
+    let revision = task.settled_at.unwrap_or(task.revision);
+    let about = About { vm: task.vm, network: None, task };
+    Ok(written(state, about, revision, &Subject::Vm, (done, asked.wait)))
+}
+
+/// What an answer is about.
+struct About {
+    task: Arc<Task>,
+    vm: Option<VmId>,
+    network: Option<NetworkId>,
 }
 
 fn written(
     state: &ApiState,
-    (task, vm): (Arc<Task>, Option<VmId>),
+    About { task, vm, network }: About,
     revision: Revision,
     subject: &Subject,
     (done, wait): (bool, Option<Duration>),
 ) -> axum::response::Response {
     let snapshot = state.view().snapshot();
-    let (id, created) = (task.id, matches!(subject, Subject::NewVm | Subject::NewImage(_)));
+    let id = task.id;
     let vm = vm.and_then(|vm| snapshot.vms.get(&vm)).map(|record| Arc::clone(record.value()));
     let image = match subject {
         Subject::Image(name) | Subject::NewImage(name) => {
             snapshot.images.get(name).map(|record| Arc::clone(record.value()))
         }
-        Subject::Vm | Subject::NewVm => None,
+        _ => None,
     };
-    let made = match (&vm, &image) {
-        (Some(vm), _) => format!("/v1/vms/{}", vm.id),
-        (None, Some(image)) => format!("/v1/images/{}", image.name),
-        (None, None) => format!("/v1/tasks/{id}"),
+    let network = network.and_then(|network| snapshot.networks.get(&network));
+    let of_task = || format!("/v1/tasks/{id}");
+    let made = match (subject, &vm, &network) {
+        (Subject::Vm | Subject::Image(_) | Subject::Network, ..) => None,
+        (Subject::NewVm, Some(vm), _) => Some(format!("/v1/vms/{}", vm.id)),
+        (Subject::NewImage(name), ..) => Some(format!("/v1/images/{name}")),
+        (Subject::NewNetwork, _, Some(network)) => Some(format!("/v1/networks/{}", network.id)),
+        (Subject::NewSubnet(subnet), ..) => Some(format!("/v1/subnets/{subnet}")),
+        // It is gone already.
+        (Subject::NewVm | Subject::NewNetwork, ..) => Some(of_task()),
     };
-    let (status, location) = match (done, created) {
-        (false, _) => (StatusCode::ACCEPTED, format!("/v1/tasks/{id}")),
-        (true, true) => (StatusCode::CREATED, made),
-        (true, false) => (StatusCode::OK, format!("/v1/tasks/{id}")),
+    let (status, location) = match (done, made) {
+        (false, _) => (StatusCode::ACCEPTED, of_task()),
+        (true, Some(made)) => (StatusCode::CREATED, made),
+        (true, None) => (StatusCode::OK, of_task()),
     };
-    let body = answer::encode(&Outcome { task, vm, image });
+    let network = network.map(|network| ShownNetwork::from(&***network));
+    let body = answer::encode(&Outcome { task, vm, image, network });
     let mut response = answer::json(revision, body);
     *response.status_mut() = status;
     let headers = response.headers_mut();

@@ -24,15 +24,20 @@ use tokio_util::sync::CancellationToken;
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
-const KINDS: [ResourceKind; 4] =
-    [ResourceKind::Vm, ResourceKind::Task, ResourceKind::Image, ResourceKind::Host];
+const KINDS: [ResourceKind; 5] = [
+    ResourceKind::Vm,
+    ResourceKind::Task,
+    ResourceKind::Image,
+    ResourceKind::Network,
+    ResourceKind::Host,
+];
 
 /// Follow the changes
 ///
 /// An endless answer: a JSON document a line, or server-sent events where `text/event-stream` is
 /// accepted. The first is `{"type":"ready","position":P,"revision":N}`. Changes are
 /// `{"type":"change",…}`. A reader who was too slow, or whose position is of an earlier run of the daemon,
-/// is told `{"type":"gap","position":P,"revision":N,"vms":[…],"tasks":[…],"images":[…],"host":{…}}`:
+/// is told `{"type":"gap","position":P,"revision":N,"vms":[…],"tasks":[…],"images":[…],"networks":[…],"host":{…}}`:
 /// everything as it is then, in place of what was missed. Every 15 seconds there is at least an empty
 /// line.
 #[utoipa::path(
@@ -43,7 +48,7 @@ const KINDS: [ResourceKind; 4] =
     params(
         ("since" = Option<String>, Query, description = "Go on after this position; without it, from now"),
         ("Last-Event-ID" = Option<String>, Header, description = "The same, as browsers send it; it comes before `since`"),
-        ("kind" = Option<String>, Query, description = "Only changes of these kinds, with commas between: vm, task, image, host"),
+        ("kind" = Option<String>, Query, description = "Only changes of these kinds, with commas between: vm, task, image, network, host"),
         ("vm" = Option<String>, Query, description = "Only changes of this VM and its tasks: its id or name"),
     ),
     responses(

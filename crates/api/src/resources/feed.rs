@@ -4,12 +4,13 @@
 //! those very bytes; for others (events, filters) the lines are copied, not encoded again.
 
 use crate::protocol::{
-    answer::native,
+    answer::{Shown, native},
     list::{Page, Progress, Rows},
 };
 use bytes::Bytes;
 use innkeeper_model::{
-    Action, Image, ImageName, Position, ResourceKind, Revision, Task, TaskId, Vm, VmId,
+    Action, Image, ImageName, Network, NetworkId, Position, ResourceKind, Revision, Task, TaskId,
+    Vm, VmId,
 };
 use innkeeper_view::{Batch, EncodingSlot, Entry, Snapshot, Subject, Transition};
 use std::{fmt::Arguments, io::Write, sync::Arc};
@@ -61,7 +62,7 @@ impl Filter {
             Subject::Vm(vm) => Some(vm.latest().id),
             Subject::Event { vm, .. } => Some(vm.id),
             Subject::Task(task) => task.latest().vm,
-            Subject::Image(_) | Subject::Host(_) => None,
+            Subject::Image(_) | Subject::Network(_) | Subject::Host(_) => None,
         };
         self.has(kind(subject)) && (self.vm.is_none() || self.vm == vm)
     }
@@ -147,6 +148,7 @@ fn kind(subject: &Subject) -> ResourceKind {
         Subject::Vm(_) | Subject::Event { .. } => ResourceKind::Vm,
         Subject::Task(_) => ResourceKind::Task,
         Subject::Image(_) => ResourceKind::Image,
+        Subject::Network(_) => ResourceKind::Network,
         Subject::Host(_) => ResourceKind::Host,
     }
 }
@@ -163,6 +165,7 @@ fn action(entry: &Entry) -> Action {
         Subject::Vm(transition) => of(transition),
         Subject::Task(transition) => of(transition),
         Subject::Image(transition) => of(transition),
+        Subject::Network(transition) => of(transition),
         Subject::Host(transition) => of(transition),
         Subject::Event { .. } => Action::Event,
     }
@@ -174,6 +177,7 @@ pub(crate) const fn kind_name(kind: ResourceKind) -> &'static str {
         ResourceKind::Vm => "vm",
         ResourceKind::Task => "task",
         ResourceKind::Image => "image",
+        ResourceKind::Network => "network",
         ResourceKind::Host => "host",
     }
 }
@@ -195,6 +199,7 @@ pub(crate) struct Gap {
     vms: Option<Rows<VmId, Vm>>,
     tasks: Option<Rows<TaskId, Task>>,
     images: Option<Rows<ImageName, Image>>,
+    networks: Option<Rows<NetworkId, Network>>,
     host: bool,
 }
 
@@ -205,6 +210,7 @@ enum Part {
     Vms,
     Tasks,
     Images,
+    Networks,
     Tail,
     Nothing,
 }
@@ -228,9 +234,11 @@ impl Gap {
         });
         let images =
             filter.has(ResourceKind::Image).then(|| Rows::new(&snapshot.images, Page::whole()));
+        let networks =
+            filter.has(ResourceKind::Network).then(|| Rows::new(&snapshot.networks, Page::whole()));
         let known = snapshot.host.revision > Revision::default();
         let host = known && filter.has(ResourceKind::Host);
-        Self { snapshot, framing, part: Part::Head, vms, tasks, images, host }
+        Self { snapshot, framing, part: Part::Head, vms, tasks, images, networks, host }
     }
 
     /// Writes what comes next, and says what comes after it.
@@ -269,6 +277,14 @@ impl Gap {
                     return Part::Images;
                 }
                 end(chunk, self.images.is_some());
+                begin(chunk, "networks", self.networks.is_some());
+                Part::Networks
+            }
+            Part::Networks => {
+                if fill(&mut self.networks, chunk) == Progress::More {
+                    return Part::Networks;
+                }
+                end(chunk, self.networks.is_some());
                 Part::Tail
             }
             Part::Tail => {
@@ -305,7 +321,7 @@ impl Iterator for Gap {
 fn fill<K, T>(rows: &mut Option<Rows<K, T>>, chunk: &mut Vec<u8>) -> Progress
 where
     K: Ord + Clone,
-    T: serde::Serialize,
+    T: Shown,
 {
     rows.as_mut().map_or(Progress::AtEnd, |rows| rows.fill(chunk, GAP_CHUNK))
 }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::test_support::{Api, running, spec, task};
+use crate::test_support::{Api, network, running, spec, task};
 use innkeeper_model::TaskState;
 use innkeeper_view::{Delivery, Subscription, Update};
 use serde_json::Value;
@@ -110,6 +110,7 @@ async fn a_gap_has_everything_in_pieces_of_bounded_size() {
     assert_eq!(shown, snapshot.vms.keys().copied().collect::<Vec<_>>());
     assert_eq!(value["tasks"][0]["vm"], ids[7].to_string());
     assert_eq!(value["images"], serde_json::json!([]));
+    assert_eq!(value["networks"], serde_json::json!([]));
     assert_eq!(value.get("host"), None, "nobody has described the host");
 }
 
@@ -124,6 +125,32 @@ async fn a_gap_shows_only_what_the_reader_asked_for() {
     let tasks = Filter { kinds: vec![ResourceKind::Task], vm: None };
     let value: Value = serde_json::from_slice(&gap(&api, Framing::Lines, &tasks).1).unwrap();
     assert_eq!((value.get("vms"), value["tasks"].as_array().map(Vec::len)), (None, Some(0)));
+}
+
+#[tokio::test]
+async fn a_network_is_in_the_feed_and_in_a_gap_without_the_list_of_what_it_keeps() {
+    let api = Api::new();
+    let mut subscription = api.view.subscribe(None);
+    let mut network = network("lan", "10.0.0.0/24");
+    let reservation = innkeeper_model::network::Reservation {
+        address: "10.0.0.9".parse().unwrap(),
+        mac: None,
+        name: None,
+    };
+    network.subnets[0].reservations.push(reservation);
+    api.post(vec![Update::Network(Arc::new(network))]).await;
+    let changes = next(&mut subscription).await;
+    let filter = Filter { kinds: vec![ResourceKind::Network], vm: None };
+    let events = batch(&changes, Framing::Events, &filter).unwrap();
+    assert!(String::from_utf8_lossy(&events).contains("event: network.create\n"));
+    let lines = batch(&changes, Framing::Lines, &filter).unwrap();
+    let told = values(&lines).remove(0);
+    assert_eq!((&told["kind"], &told["name"]), (&"network".into(), &"lan".into()));
+    assert_eq!(told["object"]["subnets"][0]["reserved"], 1);
+    let shown: Value = serde_json::from_slice(&gap(&api, Framing::Lines, &filter).1).unwrap();
+    assert_eq!(shown["networks"][0], told["object"]);
+    assert_eq!(shown.get("vms"), None);
+    assert!(!String::from_utf8_lossy(&lines).contains("10.0.0.9"));
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! `/v1/images`: what disks are copies of and kernels are booted from.
 
+pub(crate) mod file;
+
 use crate::{
     protocol::{
         answer::{self, native},

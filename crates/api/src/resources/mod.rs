@@ -1,7 +1,7 @@
 //! The resources, one file each: their routes, and nothing that another resource needs.
 
-pub(crate) mod console;
 pub(crate) mod diagnostics;
+pub(crate) mod disks;
 pub(crate) mod events;
 pub(crate) mod feed;
 pub(crate) mod foreign;
@@ -10,8 +10,12 @@ pub(crate) mod host;
 pub(crate) mod images;
 pub(crate) mod logs;
 pub(crate) mod metrics;
+pub(crate) mod networks;
+pub(crate) mod nics;
 pub(crate) mod power;
 pub(crate) mod pulse;
+pub(crate) mod session;
 pub(crate) mod statistics;
+pub(crate) mod subnets;
 pub(crate) mod tasks;
 pub(crate) mod vms;

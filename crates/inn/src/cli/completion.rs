@@ -1,5 +1,5 @@
 //! `inn completion`: what a shell reads to complete `inn`. The script asks this program each time, so
-//! that names of VMs and images can be completed as well as words.
+//! that names of VMs, images and networks can be completed as well as words.
 
 use super::Cli;
 use crate::{
@@ -13,6 +13,7 @@ use clap_complete::{
     CompletionCandidate,
     env::{Bash, Elvish, EnvCompleter, Fish, Zsh},
 };
+use serde_json::Value;
 use std::{
     ffi::{OsStr, OsString},
     path::PathBuf,
@@ -64,27 +65,68 @@ pub(super) fn image_names(begun: &OsStr) -> Vec<CompletionCandidate> {
     names("/v1/images", begun)
 }
 
-fn names(list: &'static str, begun: &OsStr) -> Vec<CompletionCandidate> {
-    let begun = begun.to_string_lossy();
-    ask(list)
-        .unwrap_or_default()
-        .into_iter()
-        .filter(|name| name.starts_with(&*begun))
-        .map(CompletionCandidate::new)
-        .collect()
+/// The names of networks that begin so.
+pub(super) fn network_names(begun: &OsStr) -> Vec<CompletionCandidate> {
+    names("/v1/networks", begun)
 }
 
-/// The names in this list; `None` for whatever reason, since nobody who presses Tab wants to read it.
-fn ask(list: &'static str) -> Option<Vec<String>> {
+/// What a NIC can be connected to, if it begins so.
+pub(super) fn attachments(begun: &OsStr) -> Vec<CompletionCandidate> {
+    let words =
+        ["user", "none"].into_iter().filter(|word| word.starts_with(&*begun.to_string_lossy()));
+    words.map(CompletionCandidate::new).chain(network_names(begun)).collect()
+}
+
+/// The names of the NICs of the VM on the line that begin so.
+pub(super) fn nic_names(begun: &OsStr) -> Vec<CompletionCandidate> {
     let args: Vec<_> = std::env::args_os().collect();
-    let (state_dir, socket) = (flag(&args, "--state-dir"), flag(&args, "--socket"));
+    let nics = vm_of_nic(&args).and_then(|vm| {
+        let vm = fetch(&args, |client| async move { client.get(Target::vm(vm)).await })?;
+        vm.body["spec"]["config"]["nics"].as_array().cloned()
+    });
+    beginning_so(nics.unwrap_or_default().iter().filter_map(name), begun)
+}
+
+/// The VM on a line of `inn nic`.
+fn vm_of_nic(args: &[OsString]) -> Option<String> {
+    let at = args.iter().position(|arg| arg == "nic" || arg == "nics")?;
+    // After the command comes what is done to it, then the VM.
+    Some(args.get(at + 2)?.to_str()?.to_owned())
+}
+
+/// The ranges of subnets that begin so.
+pub(super) fn subnet_ranges(begun: &OsStr) -> Vec<CompletionCandidate> {
+    names("/v1/subnets", begun)
+}
+
+fn names(list: &'static str, begun: &OsStr) -> Vec<CompletionCandidate> {
+    let args: Vec<_> = std::env::args_os().collect();
+    let items = fetch(&args, |client| async move { client.list(Target::new(list)).await });
+    beginning_so(items.unwrap_or_default().iter().filter_map(name), begun)
+}
+
+fn beginning_so(names: impl Iterator<Item = String>, begun: &OsStr) -> Vec<CompletionCandidate> {
+    let begun = begun.to_string_lossy();
+    names.filter(|name| name.starts_with(&*begun)).map(CompletionCandidate::new).collect()
+}
+
+/// What the daemon answers; `None` for whatever reason, since nobody who presses Tab wants to read it.
+fn fetch<T, F: Future<Output = Result<T, Failure>>>(
+    args: &[OsString],
+    ask: impl FnOnce(Client) -> F,
+) -> Option<T> {
+    let (state_dir, socket) = (flag(args, "--state-dir"), flag(args, "--socket"));
     let surroundings = Surroundings::of_process(state_dir.as_deref(), socket.as_deref());
     let client = Client::new(surroundings.socket().ok()?);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
-    let items = runtime.block_on(async {
-        tokio::time::timeout(PATIENCE, client.list(Target::new(list))).await.ok()?.ok()
-    })?;
-    Some(items.iter().filter_map(|item| item["name"].as_str().map(Into::into)).collect())
+    runtime.block_on(async { tokio::time::timeout(PATIENCE, ask(client)).await.ok()?.ok() })
+}
+
+/// What a thing is called on a command line.
+fn name(item: &Value) -> Option<String> {
+    let config = &item["config"];
+    let names = [&item["name"], &config["range"], &config["name"]];
+    names.into_iter().find_map(|name| name.as_str()).map(Into::into)
 }
 
 /// The value of a flag on the line that is being completed, which clap does not tell.

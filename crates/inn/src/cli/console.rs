@@ -34,15 +34,36 @@ type Stream = TokioIo<hyper::upgrade::Upgraded>;
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Where the input is no terminal, all of it is sent and the output is shown until \
+    after_help = "Any number may look, and see what the guest wrote last before; one types at a time. \
+    Where the input is no terminal, all of it is sent and the output is shown until \
     the guest closes the line or --timeout is over; either is a success."
 )]
 pub(super) struct Console {
     #[command(flatten)]
     vm: VmArg,
+    /// Only look
+    #[arg(long, group = "role")]
+    read_only: bool,
+    /// Type together with others who share
+    #[arg(long, group = "role")]
+    shared: bool,
+    /// Take the keyboard from whoever types
+    #[arg(long, group = "role")]
+    take: bool,
     /// Leave after this time, such as 10s
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     timeout: Option<Duration>,
+}
+
+impl Console {
+    const fn role(&self) -> Option<&'static str> {
+        match self {
+            Self { read_only: true, .. } => Some("read-only"),
+            Self { shared: true, .. } => Some("shared"),
+            Self { take: true, .. } => Some("take"),
+            Self { .. } => None,
+        }
+    }
 }
 
 /// Why the line was left.
@@ -54,17 +75,29 @@ enum Left {
 }
 
 pub(super) async fn run(context: &Context, console: Console) -> Result<(), Failure> {
-    let call = Call::get(context.of_vm(&console.vm.vm, "console"))
+    let call = Call::get(context.of_vm(&console.vm.vm, "console").with_any("role", console.role()))
         .with_header(header::CONNECTION, HeaderValue::from_static("Upgrade"))
         .with_header(header::UPGRADE, HeaderValue::from_static("innkeeper-stream"));
     let response = context.client.open(call).await?;
+    let keyboard =
+        response.headers().get("innkeeper-keyboard").and_then(|value| value.to_str().ok());
+    let only_looks = keyboard.and_then(|value| value.strip_prefix("read-only")).map(str::to_owned);
     let upgraded = hyper::upgrade::on(response).await.map_err(|error| {
         Failure::new(Exit::Failed, "the daemon did not open the console").because(&error)
     })?;
     let terminal = RawTerminal::enter_if_there_is_one()?;
     if terminal.is_some() {
         let vm = &console.vm.vm;
-        context.output.talk(format_args!("connected to {vm}; Ctrl-] leaves\r"));
+        let who = match only_looks.as_deref().map(|typist| typist.trim_start_matches("; ")) {
+            None => String::new(),
+            Some("") => " to look".to_owned(),
+            Some(typist) => format!(" to look: {typist} types, and --take takes the keyboard"),
+        };
+        context.output.talk(format_args!("connected to {vm}{who}; Ctrl-] leaves\r"));
+    } else if only_looks.is_some() && !console.read_only {
+        // What is in the pipe would be lost without a word.
+        return Err(Failure::new(Exit::Refused, "somebody else types at this console")
+            .with_hint("--take takes the keyboard, and --read-only only looks"));
     }
     let (reader, writer) = tokio::io::split(TokioIo::new(upgraded));
     let left = converse(reader, writer, terminal.is_some(), console.timeout).await;

@@ -1,18 +1,22 @@
 //! `inn create`: a VM from flags, or from a file that flags change.
 
 mod flags;
+mod nics;
 
-use super::Context;
+pub(super) use flags::free_name;
+
+use super::{Context, room};
 use crate::{
-    client::{Call, Target},
+    client::{Call, Target, decode},
     document::Document,
     failure::Failure,
     folders::Surroundings,
     mutation::{Waiting, carry_out},
+    output::Format,
 };
 use clap::Args;
 use flags::ConfigFlags;
-use innkeeper_model::VmName;
+use innkeeper_model::{Vm, VmName};
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, Args)]
@@ -60,5 +64,20 @@ pub(super) async fn run(
     let target = Target::new("/v1/vms").with_any("start", start.then_some(true));
     let call = Call::post(target).with_body(document.into_value());
     let done = if start { "created and started" } else { "created" };
-    carry_out(context, waiting, vec![context.job(config.name.as_str(), call, done)]).await
+    carry_out(context, waiting, vec![context.job(config.name.as_str(), call, done)]).await?;
+    if !waiting.no_wait && context.output.format == Format::Table {
+        tell_room(context, config.name.as_str()).await;
+    }
+    Ok(())
+}
+
+/// Tells how much can be plugged into the VM while it runs, which was decided when it was made.
+async fn tell_room(context: &Context, name: &str) {
+    // It has been made, whether or not more can be told of it.
+    let Ok(answer) = context.client.get(context.vm(name)).await else { return };
+    if let Ok(vm) = decode::<Vm>(answer.body)
+        && let Some(spec) = &vm.spec
+    {
+        context.output.talk(room::of(spec, &vm));
+    }
 }

@@ -35,6 +35,7 @@ enum Kind {
     Vm,
     Task,
     Image,
+    Network,
     Host,
 }
 
@@ -44,6 +45,7 @@ impl Kind {
             Self::Vm => "vm",
             Self::Task => "task",
             Self::Image => "image",
+            Self::Network => "network",
             Self::Host => "host",
         }
     }
@@ -89,6 +91,7 @@ fn describe(change: &Change) -> String {
         ResourceKind::Vm => Kind::Vm,
         ResourceKind::Task => Kind::Task,
         ResourceKind::Image => Kind::Image,
+        ResourceKind::Network => Kind::Network,
         ResourceKind::Host => Kind::Host,
     };
     let action = match change.action {

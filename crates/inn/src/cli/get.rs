@@ -1,6 +1,6 @@
 //! `inn get`: all of one VM.
 
-use super::{Context, list};
+use super::{Context, agent, list};
 use crate::{
     client::decode,
     failure::Failure,
@@ -9,7 +9,7 @@ use crate::{
 };
 use innkeeper_model::{
     DiskFacts, Incarnation, Policies, Spec, Timestamp, Vm,
-    config::{Boot, Disk, Nic},
+    config::{Boot, Disk, Nic, RateLimit},
     facts::EndReason,
 };
 use serde::Serialize;
@@ -45,9 +45,21 @@ fn table(vm: &Vm, now: Timestamp) -> Table {
     if let Some(task) = vm.task {
         table.field("task", task.to_string());
     }
+    for known in &vm.addresses {
+        let nic = known.nic.as_ref().map(|nic| format!(" on {nic}")).unwrap_or_default();
+        let source = word(&known.source);
+        table.field("address", format!("{}{nic} ({source})", known.address));
+    }
+    if let Some(guest) = &vm.guest {
+        table.field("guest", format!("{} (agent)", agent::in_words(guest)));
+    }
     add_kept(&mut table, vm);
     if let Some(spec) = &vm.spec {
         add_spec(&mut table, spec, &vm.disks);
+        let (free, machine) = (spec.free_ports(vm.incarnation.as_deref()), &vm.incarnation);
+        let ports = machine.as_ref().and_then(|machine| machine.ports);
+        let ports = ports.unwrap_or(spec.assigned.ports);
+        table.field("hotplug", format!("{free} of {ports} ports free"));
     }
     if let Some(incarnation) = &vm.incarnation {
         add_incarnation(&mut table, incarnation);
@@ -157,7 +169,15 @@ fn describe_disk(disk: &Disk, found: Option<&DiskFacts>) -> String {
 fn describe_nic(nic: &Nic, spec: &Spec) -> String {
     let chosen = spec.assigned.macs.get(nic.name.as_str()).copied();
     let mac = nic.mac.or(chosen).map(|mac| format!(", {mac}")).unwrap_or_default();
-    format!("{}, {}{mac}", nic.name, word(&nic.network))
+    let mut parts = vec![format!("{}, {}{mac}", nic.name, nic.network)];
+    let given = spec.assigned.addresses.get(nic.name.as_str());
+    parts.extend(given.into_iter().flatten().map(ToString::to_string));
+    parts.extend(nic.publish.iter().map(|port| format!("publishes {port}")));
+    let RateLimit { in_kbit, out_kbit } = nic.rate;
+    parts.extend(in_kbit.map(|rate| format!("{rate} kbit/s in")));
+    parts.extend(out_kbit.map(|rate| format!("{rate} kbit/s out")));
+    parts.extend((!nic.connected).then(|| "unplugged".to_owned()));
+    parts.join(", ")
 }
 
 fn how(end: &EndReason) -> String {

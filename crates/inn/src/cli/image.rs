@@ -1,4 +1,7 @@
-//! `inn image add`, `list`, `get`, `delete`.
+//! `inn image add`, `upload`, `download`, `list`, `get`, `delete`.
+
+mod download;
+mod upload;
 
 use super::{Context, completion};
 use crate::{
@@ -19,6 +22,10 @@ use std::path::{Path, PathBuf};
 pub(super) enum ImageCommand {
     /// Import an image from a file or a URL
     Add(Add),
+    /// Send a file to the daemon, and import it as an image
+    Upload(upload::Upload),
+    /// Fetch an image's bytes from the daemon into a file
+    Download(download::Download),
     /// List images
     #[command(visible_alias = "ls")]
     List,
@@ -63,6 +70,16 @@ enum Kind {
     Iso,
 }
 
+impl From<Kind> for ImageKind {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::Disk => Self::Disk,
+            Kind::Kernel => Self::Kernel,
+            Kind::Iso => Self::Iso,
+        }
+    }
+}
+
 #[derive(Debug, Args)]
 pub(super) struct ImageArg {
     #[arg(
@@ -92,6 +109,8 @@ pub(super) async fn run(
 ) -> Result<(), Failure> {
     match command {
         ImageCommand::Add(image) => add(context, surroundings, image).await,
+        ImageCommand::Upload(upload) => upload::run(context, upload).await,
+        ImageCommand::Download(download) => download::run(context, download).await,
         ImageCommand::List => list(context).await,
         ImageCommand::Get(image) => get(context, &image.name).await,
         ImageCommand::Delete(images) => delete(context, images).await,
@@ -110,12 +129,7 @@ async fn add(context: &Context, surroundings: &Surroundings, image: Add) -> Resu
 }
 
 fn request(image: &Add, surroundings: &Surroundings) -> Value {
-    let kind = match image.kind {
-        Kind::Disk => ImageKind::Disk,
-        Kind::Kernel => ImageKind::Kernel,
-        Kind::Iso => ImageKind::Iso,
-    };
-    let mut body = json!({"name": image.name, "kind": kind});
+    let mut body = json!({"name": image.name, "kind": ImageKind::from(image.kind)});
     if image.source.starts_with("http://") || image.source.starts_with("https://") {
         body["url"] = image.source.as_str().into();
     } else {

@@ -1,6 +1,6 @@
 //! `inn list`: the VMs, one a line.
 
-use super::Context;
+use super::{Context, addresses};
 use crate::{
     client::{Target, decode},
     failure::Failure,
@@ -53,7 +53,7 @@ pub(super) async fn run(context: &Context, list: List) -> Result<(), Failure> {
 }
 
 fn table(vms: &[Vm], now: Timestamp) -> Table {
-    let mut table = Table::new(["NAME", "STATE", "CPUS", "MEMORY", "SINCE", "NOTE"]);
+    let mut table = Table::new(["NAME", "STATE", "CPUS", "MEMORY", "ADDRESS", "SINCE", "NOTE"]);
     for vm in vms {
         let config = vm.spec.as_ref().map(|spec| &spec.config);
         let name = if vm.project == ProjectName::default() {
@@ -66,11 +66,17 @@ fn table(vms: &[Vm], now: Timestamp) -> Table {
             state(vm.state),
             config.map(|config| config.cpus.to_string()).unwrap_or_default().into(),
             config.map(|config| config.memory.to_string()).unwrap_or_default().into(),
+            address(vm).into(),
             vm.facts.since.map(|since| age(since, now)).unwrap_or_default().into(),
             vm.problem.clone().unwrap_or_default().into(),
         ]);
     }
     table
+}
+
+/// Where the guest is reached best, as far as that is known.
+fn address(vm: &Vm) -> String {
+    addresses::best(vm, None).map(|best| best.address.to_string()).unwrap_or_default()
 }
 
 /// A state in its colour.

@@ -3,8 +3,8 @@
 #[cfg(test)]
 mod tests {
     use crate::config::{
-        CapacityConfig, Config, HooksConfig, LimitsConfig, QemuConfig, QuotaConfig, SimConfig,
-        StorageConfig,
+        CapacityConfig, Config, HooksConfig, LimitsConfig, NetworksConfig, QemuConfig, QuotaConfig,
+        SimConfig, StorageConfig,
     };
     use std::{fmt::Write, path::Path};
     use utoipa::{
@@ -83,10 +83,11 @@ Sizes have a unit (`\"512MiB\"`, `\"10GiB\"`). Paths are absolute.
         section::<LimitsConfig>(&mut page, "`[limits]`", table("limits"), see);
         section::<CapacityConfig>(&mut page, "`[capacity]`", table("capacity"), see);
         section::<QuotaConfig>(&mut page, "`[quota.PROJECT]`", table("quota"), "without bound");
+        section::<NetworksConfig>(&mut page, "`[networks]`", table("networks"), see);
         section::<HooksConfig>(&mut page, "`[hooks]`", table("hooks"), see);
         section::<SimConfig>(&mut page, "`[sim]`", table("sim"), see);
         let sections = defaults.values().filter(|value| value.is_table()).count();
-        assert_eq!(sections, 7, "a section is missing from this page");
+        assert_eq!(sections, 8, "a section is missing from this page");
         page
     }
 

@@ -1,7 +1,7 @@
 //! The daemon's log: how much of it there is, at the start and by an operator's word while it runs.
 //!
-//! What operators do by hand is in it at every level (target `audit`), so that nobody can first turn
-//! the log off.
+//! What operators do by hand (target `audit`) and what is removed or signalled (`innkeeper::harm`) are
+//! in it at every level, so that nobody can first turn the log off.
 
 use innkeeper_model::Refusal;
 use std::{
@@ -11,7 +11,7 @@ use std::{
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::{EnvFilter, reload};
 
-const ALWAYS: &str = "audit=info";
+const ALWAYS: [&str; 2] = ["audit=info", "innkeeper::harm=info"];
 
 type Reload = Box<dyn Fn(EnvFilter) -> Result<(), reload::Error> + Send + Sync>;
 
@@ -75,7 +75,8 @@ fn filter(level: &str) -> Result<EnvFilter, Refusal> {
         }
     }
     let filter = EnvFilter::try_new(level).map_err(|error| refused(error.to_string()))?;
-    Ok(filter.add_directive(ALWAYS.parse().expect("the directive is a constant that parses")))
+    let always = ALWAYS.map(|text| text.parse().expect("the directives are constants that parse"));
+    Ok(always.into_iter().fold(filter, EnvFilter::add_directive))
 }
 
 #[cfg(test)]
@@ -100,8 +101,47 @@ pub(super) mod tests {
         assert_eq!(log.set("info,innkeeper_qemu=debug").unwrap(), "info");
         assert_eq!(log.set("off").unwrap(), "info,innkeeper_qemu=debug");
         let filters = set.lock().unwrap().clone();
-        assert!(filters.iter().all(|filter| filter.contains(ALWAYS)), "{filters:?}");
+        for always in ALWAYS {
+            assert!(filters.iter().all(|filter| filter.contains(always)), "{filters:?}");
+        }
         assert!(filters[0].contains("innkeeper_qemu=debug"), "{filters:?}");
+    }
+
+    /// What a log with this filter gets to hear.
+    #[derive(Clone, Default)]
+    struct Heard(Arc<Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Heard {
+        fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend(text);
+            Ok(text.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_is_removed_is_on_record_with_the_log_off() {
+        let folder = tempfile::tempdir().unwrap();
+        for level in ["off", "warn", "innkeeper::harm=off", "off,innkeeper=error"] {
+            let heard = Heard::default();
+            let into = heard.clone();
+            let log = tracing_subscriber::fmt()
+                .with_env_filter(filter(level).unwrap())
+                .with_writer(move || into.clone())
+                .finish();
+            let file = folder.path().join("file");
+            std::fs::write(&file, "").unwrap();
+            tracing::subscriber::with_default(log, || {
+                innkeeper_store::harm::remove_file(&file).unwrap();
+                tracing::info!("nobody hears this");
+            });
+            let heard = String::from_utf8(heard.0.lock().unwrap().clone()).unwrap();
+            assert!(heard.contains(file.to_str().unwrap()), "{level}: {heard:?}");
+            assert!(!heard.contains("nobody hears this"), "{level}: {heard:?}");
+        }
     }
 
     #[test]

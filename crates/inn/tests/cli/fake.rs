@@ -21,6 +21,8 @@ pub(crate) struct Request {
     /// The headers, in lower case.
     pub(crate) head: String,
     pub(crate) body: Value,
+    /// The body as it came, where its length was said.
+    pub(crate) raw: Vec<u8>,
 }
 
 /// What to answer, or a connection to do with as one likes.
@@ -88,7 +90,8 @@ fn serve(
 }
 
 fn read(stream: &UnixStream) -> Option<Request> {
-    let mut reader = BufReader::new(stream);
+    // Nothing is read ahead: what follows the head is for who answers with a stream.
+    let mut reader = BufReader::with_capacity(1, stream);
     let mut line = String::new();
     reader.read_line(&mut line).ok().filter(|length| *length > 0)?;
     let mut head = String::new();
@@ -99,9 +102,9 @@ fn read(stream: &UnixStream) -> Option<Request> {
     let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
     let mut body = vec![0; length.map_or(0, |length| length.parse().unwrap())];
     reader.read_exact(&mut body).unwrap();
-    let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
+    let (raw, body) = (body.clone(), serde_json::from_slice(&body).unwrap_or(Value::Null));
     let line = line.trim_end().trim_end_matches(" HTTP/1.1").to_owned();
-    Some(Request { line, head, body })
+    Some(Request { line, head, body, raw })
 }
 
 fn respond(mut stream: UnixStream, reply: Reply) {

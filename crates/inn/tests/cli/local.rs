@@ -224,3 +224,15 @@ fn the_doctor_names_a_damaged_spec_and_leaves_it_alone() {
     assert!(text.contains(&mend), "{text}");
     assert_eq!(fs::read_to_string(&file).unwrap(), "{\"schema\": 1,");
 }
+
+#[test]
+fn the_doctor_names_a_damaged_network_and_leaves_it_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("networks/0192a4b0-0000-7000-8000-0000000000b1.json");
+    fs::create_dir_all(folder.path().join("vms")).unwrap();
+    fs::create_dir_all(file.parent().unwrap()).unwrap();
+    fs::write(&file, "{").unwrap();
+    let text = data(&inn_in(folder.path(), &["doctor"]));
+    assert!(text.contains("stored network 0192a4b0"), "{text}");
+    assert_eq!(fs::read_to_string(&file).unwrap(), "{");
+}

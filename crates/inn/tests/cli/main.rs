@@ -7,9 +7,13 @@ mod changes;
 mod diagnosis;
 mod fake;
 mod local;
+mod networks;
+mod nics;
 mod reads;
+mod sessions;
 mod streams;
 mod tasks;
+mod transfers;
 
 use std::{
     path::Path,

@@ -24,7 +24,7 @@ fn a_list_is_a_table_of_all_pages_by_default() {
     check_exit(&output, 0);
     assert_eq!(
         data(&output),
-        "NAME  STATE    CPUS  MEMORY  SINCE  NOTE\n\
+        "NAME  STATE    CPUS  MEMORY  ADDRESS  SINCE  NOTE\n\
          web   running  2     1GiB\n\
          db    stopped  2     1GiB\n"
     );

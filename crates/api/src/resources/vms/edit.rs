@@ -1,6 +1,6 @@
 //! Changing VMs: a configuration replaced, or merged into.
 
-use super::target;
+use super::{spec_of, target};
 use crate::{
     protocol::{
         asked::{Asked, Segment},
@@ -15,9 +15,12 @@ use crate::{
 use axum::{body::Body, extract::State};
 use http::HeaderMap;
 use innkeeper_engine::Request;
-use innkeeper_model::{Code, Refusal, Revision, Spec, Vm, VmConfig};
+use innkeeper_model::{Code, Refusal, Revision, Vm, VmConfig};
 use innkeeper_view::Record;
 use serde_json::Value;
+
+/// What a VM's entity tag is of.
+const SPEC: &str = "the VM's spec";
 
 /// Replace a VM's configuration
 ///
@@ -51,7 +54,7 @@ pub(crate) async fn replace(
     json::expect_type(&headers, "application/json")?;
     let body = json::read(body).await?;
     let vm = target(&state, &text, params)?;
-    let expected = conditional::expected(&headers, revision(&vm))?;
+    let expected = conditional::expected(&headers, SPEC, revision(&vm))?;
     let config: VmConfig = json::decode(&body)?;
     edit(&state, &asked, &vm, config, expected).await
 }
@@ -89,9 +92,9 @@ pub(crate) async fn merge(
     json::expect_type(&headers, "application/merge-patch+json")?;
     let body = json::read(body).await?;
     let vm = target(&state, &text, params)?;
-    conditional::expected(&headers, revision(&vm))?;
+    conditional::expected(&headers, SPEC, revision(&vm))?;
     let changes: Value = json::decode(&body)?;
-    let spec = spec(&vm)?;
+    let spec = spec_of(&vm)?;
     let config = serde_json::to_value(&spec.config).map_err(|error| {
         Refusal::new(Code::Internal, "the configuration has no JSON form").caused_by(&error)
     })?;
@@ -115,11 +118,4 @@ async fn edit(
 /// The revision of a VM's spec; zero, which no spec has, where it cannot be read.
 fn revision(vm: &Record<Vm>) -> Revision {
     vm.spec.as_ref().map_or_else(Revision::default, |spec| spec.revision)
-}
-
-fn spec(vm: &Record<Vm>) -> Result<&Spec, Refusal> {
-    vm.spec.as_deref().ok_or_else(|| {
-        let problem = vm.problem.as_deref().unwrap_or("its spec cannot be read");
-        Refusal::new(Code::Quarantined, format!("{} is quarantined: {problem}", vm.name))
-    })
 }

@@ -1,6 +1,9 @@
 //! Which VMs are listed: a question to typed records, not to their JSON.
 
-use crate::protocol::params::Params;
+use crate::protocol::{
+    matching::{Labels, Name},
+    params::Params,
+};
 use innkeeper_model::{ProjectName, Refusal, Vm, VmState};
 
 /// Every state, for the refusal of what is none.
@@ -22,13 +25,7 @@ pub(crate) struct Filter {
     states: Option<Vec<VmState>>,
     name: Option<Name>,
     project: Option<ProjectName>,
-    labels: Vec<(String, String)>,
-}
-
-#[derive(Debug)]
-enum Name {
-    Exactly(String),
-    Beginning(String),
+    labels: Labels,
 }
 
 impl Filter {
@@ -39,15 +36,11 @@ impl Filter {
     pub(crate) fn parse(params: &mut Params) -> Result<Self, Refusal> {
         let states = params.list("state");
         let states = states.map(|names| names.iter().map(|name| state(name)).collect());
-        let name = params.one("name")?.map(|name| match name.strip_suffix('*') {
-            Some(beginning) => Name::Beginning(beginning.to_owned()),
-            None => Name::Exactly(name),
-        });
         Ok(Self {
             states: states.transpose()?,
-            name,
+            name: Name::parse(params)?,
             project: params.parsed("project")?,
-            labels: params.beginning("label."),
+            labels: Labels::parse(params),
         })
     }
 
@@ -60,17 +53,11 @@ impl Filter {
 
     pub(crate) fn matches(&self, vm: &Vm) -> bool {
         self.states.as_ref().is_none_or(|states| states.contains(&vm.state))
-            && self.name.as_ref().is_none_or(|name| match name {
-                Name::Exactly(name) => vm.name.as_str() == name,
-                Name::Beginning(name) => vm.name.as_str().starts_with(name),
-            })
+            && self.name.as_ref().is_none_or(|name| name.matches(vm.name.as_str()))
             && self.project.as_ref().is_none_or(|project| vm.project == *project)
-            && self.labels.iter().all(|(key, value)| label(vm, key) == Some(value))
+            && (self.labels.is_empty()
+                || vm.spec.as_ref().is_some_and(|spec| self.labels.matches(&spec.config.labels)))
     }
-}
-
-fn label<'a>(vm: &'a Vm, key: &str) -> Option<&'a String> {
-    vm.spec.as_ref()?.config.labels.get(key)
 }
 
 fn state(name: &str) -> Result<VmState, Refusal> {
@@ -104,6 +91,8 @@ mod tests {
             incarnation: None,
             memory: None,
             dumped: None,
+            addresses: Vec::new(),
+            guest: None,
             disks: Vec::new(),
             interrupted: None,
         }

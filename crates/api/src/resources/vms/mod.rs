@@ -8,7 +8,7 @@ use crate::{
     protocol::{
         answer::{self, native},
         asked::{Asked, Segment},
-        conditional,
+        conditional::{self, IfNoneMatch},
         fields::Fields,
         list::{self, Page, Rows},
         mutation::{self, Outcome, Subject},
@@ -18,17 +18,14 @@ use crate::{
     router::{ReadProblems, WriteProblems},
     state::ApiState,
 };
-use axum::{
-    extract::{FromRequestParts, State},
-    response::Response,
-};
+use axum::{extract::State, response::Response};
 use filter::Filter;
-use http::{HeaderValue, StatusCode, header, request::Parts};
+use http::{StatusCode, header};
 use innkeeper_engine::Request;
-use innkeeper_model::{Code, ProjectName, Refusal, Vm};
+use innkeeper_model::{Code, ProjectName, Refusal, Spec, Vm};
 use innkeeper_view::{Lookup, Record, Snapshot};
 use serde::Serialize;
-use std::{convert::Infallible, sync::Arc};
+use std::sync::Arc;
 use utoipa::ToSchema;
 
 /// The fields that a VM can have, for `fields=`.
@@ -47,6 +44,8 @@ const FIELDS: &[&str] = &[
     "memory",
     "dumped",
     "disks",
+    "addresses",
+    "guest",
     "interrupted",
 ];
 
@@ -95,17 +94,6 @@ pub(crate) async fn list(State(state): State<ApiState>, mut params: Params) -> A
     Ok(list::answer(snapshot.revision, rows))
 }
 
-/// What the caller has of a VM already.
-pub(crate) struct IfNoneMatch(Option<HeaderValue>);
-
-impl<S: Sync> FromRequestParts<S> for IfNoneMatch {
-    type Rejection = Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Infallible> {
-        Ok(Self(parts.headers.get(header::IF_NONE_MATCH).cloned()))
-    }
-}
-
 /// Read a VM
 ///
 /// Its entity tag is the revision of its spec: it does not change with the VM's facts.
@@ -129,21 +117,20 @@ pub(crate) async fn read(
     State(state): State<ApiState>,
     Segment(text): Segment,
     mut params: Params,
-    IfNoneMatch(if_none_match): IfNoneMatch,
+    if_none_match: IfNoneMatch,
 ) -> Answer {
     let project = params.parsed("project")?;
     params.nothing_else()?;
     let snapshot = state.view().snapshot();
     let vm = find(&snapshot, &text, project.as_ref())?;
-    Ok(shown(&snapshot, &vm, if_none_match))
+    Ok(shown(&snapshot, &vm, &if_none_match))
 }
 
-fn shown(snapshot: &Snapshot, vm: &Record<Vm>, if_none_match: Option<HeaderValue>) -> Response {
+fn shown(snapshot: &Snapshot, vm: &Record<Vm>, if_none_match: &IfNoneMatch) -> Response {
     let Some(spec) = &vm.spec else {
         return answer::json(snapshot.revision, native(vm));
     };
-    let known = if_none_match.is_some_and(|tags| conditional::is_known(&tags, spec.revision));
-    let mut response = if known {
+    let mut response = if if_none_match.is_known(spec.revision) {
         answer::empty(StatusCode::NOT_MODIFIED, snapshot.revision)
     } else {
         answer::json(snapshot.revision, native(vm))
@@ -216,4 +203,15 @@ pub(crate) fn find(
             Err(refusal)
         }
     }
+}
+
+/// A VM's spec.
+///
+/// # Errors
+/// It cannot be read: the VM is quarantined.
+pub(crate) fn spec_of(vm: &Record<Vm>) -> Result<&Spec, Refusal> {
+    vm.spec.as_deref().ok_or_else(|| {
+        let problem = vm.problem.as_deref().unwrap_or("its spec cannot be read");
+        Refusal::new(Code::Quarantined, format!("{} is quarantined: {problem}", vm.name))
+    })
 }

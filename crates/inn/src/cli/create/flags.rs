@@ -1,11 +1,12 @@
 //! The flags that say what a VM is, and the fields that they stand for.
 
+use super::nics::NicFlags;
 use crate::{cli::completion, document::Document, failure::Failure, folders::Surroundings};
 use clap::{Args, ValueEnum};
 use clap_complete::engine::ArgValueCompleter;
 use innkeeper_model::{
     Mebibytes, Policy,
-    config::{Display, Firmware, Network},
+    config::{Display, Firmware},
 };
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -58,9 +59,8 @@ pub(super) struct ConfigFlags {
         add = ArgValueCompleter::new(completion::image_names),
     )]
     cdrom: Vec<String>,
-    /// A network interface on this network (can be repeated)
-    #[arg(long, value_name = "NETWORK", value_enum)]
-    nic: Vec<NetworkFlag>,
+    #[command(flatten)]
+    nics: NicFlags,
     /// No screen
     #[arg(long)]
     no_display: bool,
@@ -96,16 +96,8 @@ enum FirmwareFlag {
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum NetworkFlag {
-    /// The guest reaches the outside; nobody reaches the guest
-    User,
-    /// Not connected
-    None,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
 enum PolicyFlag {
-    /// Start it again; one that crashes within two minutes of its start is left stopped
+    /// Start it again; one that ends by itself within two minutes of its start is left stopped
     Restart,
     /// Put its machine away; it is wanted stopped from then on
     Stop,
@@ -185,14 +177,7 @@ impl ConfigFlags {
         self.change_words(fields)?;
         self.change_boot(fields, surroundings)?;
         self.change_disks(fields, surroundings)?;
-        for nic in &self.nic {
-            let network = match nic {
-                NetworkFlag::User => Network::User,
-                NetworkFlag::None => Network::None,
-            };
-            let nics = list(fields, "nics")?;
-            nics.push(json!({"name": free_name(nics, "nic", 0), "network": as_json(network)}));
-        }
+        self.nics.change(fields)?;
         self.change_policies(fields)?;
         if let Some(file) = &self.user_data {
             let text = read_user_data(file)?;
@@ -314,7 +299,10 @@ fn as_json(value: impl Serialize) -> Value {
 }
 
 /// The list in this field, made if it is not there.
-fn list<'a>(fields: &'a mut Map<String, Value>, key: &str) -> Result<&'a mut Vec<Value>, Failure> {
+pub(super) fn list<'a>(
+    fields: &'a mut Map<String, Value>,
+    key: &str,
+) -> Result<&'a mut Vec<Value>, Failure> {
     let field = fields.entry(key).or_insert_with(|| json!([]));
     field.as_array_mut().ok_or_else(|| Failure::usage(format!("{key}: is not a list")))
 }
@@ -329,7 +317,7 @@ fn object<'a>(
 }
 
 /// The first of `disk0`, `disk1`, ... that no device in the list has.
-fn free_name(devices: &[Value], kind: &str, from: usize) -> String {
+pub(in crate::cli) fn free_name(devices: &[Value], kind: &str, from: usize) -> String {
     let name = format!("{kind}{from}");
     if devices.iter().any(|device| device["name"] == *name) {
         return free_name(devices, kind, from + 1);

@@ -119,7 +119,6 @@ fn flags_that_make_no_sense_together_are_refused() {
         "--kernel a --firmware bios",
         "--memory 512",
         "--nic",
-        "--nic bridge",
         "--label web",
         "--label =web",
     ] {

@@ -1,7 +1,7 @@
 //! `inn diagnose bundle`: one file for whoever is to find out what is wrong.
 //!
 //! What cannot be had is named in it rather than keeping the rest back: it is made when things do not
-//! work. Nothing that a guest wrote is in it, and no secret.
+//! work. No secret is in it; of what a guest wrote, only what [`ABOUT`] names.
 
 use super::{ANSWERS_WITHIN, archive::Archive, ask, diagnosis};
 use crate::{
@@ -42,7 +42,9 @@ images.json     the images
 logs/           the last lines of VMs' hypervisors, those with something wrong first
 missing.txt     what of all this could not be had, and why
 
-Nothing that a guest wrote is in here, nor the daemon's token.
+Neither guests' consoles nor their disks or memory are in here, nor the daemon's token. What guests
+have a hand in is: names and addresses that their agents told (vms.json), and what hooks and
+hypervisors wrote about them (tasks.json, logs/).
 ";
 
 #[derive(Debug, Args)]

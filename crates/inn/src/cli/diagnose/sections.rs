@@ -132,10 +132,18 @@ fn owed(diagnosis: &Diagnosis) -> Option<Table> {
 }
 
 fn sessions(diagnosis: &Diagnosis) -> Option<Table> {
-    let mut table = Table::new(["VM", "TO", "SINCE"]);
+    let mut table = Table::new(["VM", "TO", "BY", "VIEWERS", "SINCE", "SHOWN", "TYPED"]);
     for session in &diagnosis.sessions {
-        let since = format!("{:.0}", session.since);
-        table.row([session.vm.to_string().into(), session.kind.as_str().into(), since.into()]);
+        let [shown, typed] = [session.shown, session.typed].map(|bytes| about(ByteSize(bytes)));
+        table.row([
+            session.vm.to_string().into(),
+            session.kind.as_str().into(),
+            session.caller.as_str().into(),
+            session.viewers.to_string().into(),
+            format!("{:.0}", session.since).into(),
+            shown.into(),
+            typed.into(),
+        ]);
     }
     (!diagnosis.sessions.is_empty()).then_some(table)
 }

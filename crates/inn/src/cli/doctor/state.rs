@@ -12,7 +12,9 @@ use crate::{
 };
 use innkeeper_hooks::{Hooks, OwnerRule};
 use innkeeper_model::{Host, Refusal, Vm, VmId, VmState};
-use innkeeper_store::{LockFailed, SpecStore, StateLock, StoredSpec};
+use innkeeper_store::{
+    Damage, LockFailed, NetworkStore, SpecStore, StateLock, StoredNetwork, StoredSpec,
+};
 use std::{
     error::Error,
     path::{Path, PathBuf},
@@ -147,18 +149,35 @@ fn read(
     if findings.is_empty() {
         findings.push(Finding::good("stored VMs", format!("{count}, none of them damaged")));
     }
+    if options.networks_dir().is_dir() {
+        let networks = NetworkStore::open(options.networks_dir())?.load()?;
+        findings.extend(networks.into_iter().filter_map(damaged_network));
+    }
     Ok(findings)
+}
+
+fn damaged_network(stored: StoredNetwork) -> Option<Finding> {
+    let StoredNetwork::Damaged { id, file, reason } = stored else {
+        return None;
+    };
+    let mend = Some("mend the file by hand; until then its VMs have no network".to_owned());
+    Some(Finding::lacking(format!("stored network {id}"), in_words(&file, &reason), mend))
 }
 
 fn damage(stored: StoredSpec, surroundings: &Surroundings) -> Option<Finding> {
     let StoredSpec::Damaged { id, file, reason } = stored else {
         return None;
     };
-    let mut problem = format!("{}: {reason}", Path::new(&file).display());
+    Some(damaged(id, in_words(&file, &reason), surroundings))
+}
+
+/// What is wrong with a stored file, and why.
+fn in_words(file: &Path, reason: &Damage) -> String {
+    let mut problem = format!("{}: {reason}", file.display());
     let mut next = reason.source();
     while let Some(cause) = next {
         problem.push_str(&format!(": {cause}"));
         next = cause.source();
     }
-    Some(damaged(id, problem, surroundings))
+    problem
 }

@@ -1,0 +1,115 @@
+//! Changing networks: a configuration replaced, or merged into.
+
+use super::find;
+use crate::{
+    protocol::{
+        asked::{Asked, Segment},
+        conditional, json, merge as patch,
+        mutation::{self, Outcome, Subject},
+        params::Params,
+        problem::Answer,
+    },
+    router::WriteProblems,
+    state::ApiState,
+};
+use axum::{body::Body, extract::State};
+use http::HeaderMap;
+use innkeeper_engine::{NetworkRequest, Request};
+use innkeeper_model::{Code, Network, NetworkConfig, Refusal, Revision};
+use innkeeper_view::Record;
+use serde_json::Value;
+
+/// What a network's entity tag is of.
+const RECORD: &str = "the network";
+
+/// Replace a network's configuration
+///
+/// At once, for the guests that are on it. Its subnets have routes of their own.
+#[utoipa::path(
+    put,
+    path = "/v1/networks/{network}",
+    tag = "networks",
+    operation_id = "replaceNetwork",
+    params(
+        ("network" = String, Path, description = "Its id or name, or the beginning of either if only one begins so"),
+        ("If-Match" = Option<String>, Header, description = "The entity tag of the record that the change is based on"),
+        ("Prefer" = Option<String>, Header, description = "`wait=N`: wait up to N seconds for the task's end"),
+    ),
+    request_body = NetworkConfig,
+    responses(
+        (status = 200, description = "Changed", body = Outcome),
+        (status = 202, description = "Accepted", body = Outcome),
+        WriteProblems,
+    ),
+)]
+pub(crate) async fn replace(
+    State(state): State<ApiState>,
+    Segment(text): Segment,
+    params: Params,
+    asked: Asked,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
+    params.nothing_else()?;
+    json::expect_type(&headers, "application/json")?;
+    let body = json::read(body).await?;
+    let network = find(&state.view().snapshot(), &text)?;
+    let expected = conditional::expected(&headers, RECORD, network.revision)?;
+    let config: NetworkConfig = json::decode(&body)?;
+    edit(&state, &asked, &network, config, expected).await
+}
+
+/// Change a network's configuration
+///
+/// A JSON Merge Patch (RFC 7396): members are replaced or merged, and removed by `null`. At once, for the
+/// guests that are on it.
+#[utoipa::path(
+    patch,
+    path = "/v1/networks/{network}",
+    tag = "networks",
+    operation_id = "changeNetwork",
+    params(
+        ("network" = String, Path, description = "Its id or name, or the beginning of either if only one begins so"),
+        ("If-Match" = Option<String>, Header, description = "The entity tag of the record that the change is based on; without it, the record as it is"),
+        ("Prefer" = Option<String>, Header, description = "`wait=N`: wait up to N seconds for the task's end"),
+    ),
+    request_body(content = Object, content_type = "application/merge-patch+json"),
+    responses(
+        (status = 200, description = "Changed", body = Outcome),
+        (status = 202, description = "Accepted", body = Outcome),
+        WriteProblems,
+    ),
+)]
+pub(crate) async fn merge(
+    State(state): State<ApiState>,
+    Segment(text): Segment,
+    params: Params,
+    asked: Asked,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
+    params.nothing_else()?;
+    json::expect_type(&headers, "application/merge-patch+json")?;
+    let body = json::read(body).await?;
+    let network = find(&state.view().snapshot(), &text)?;
+    conditional::expected(&headers, RECORD, network.revision)?;
+    let changes: Value = json::decode(&body)?;
+    let config = serde_json::to_value(&network.config).map_err(|error| {
+        Refusal::new(Code::Internal, "the configuration has no JSON form").caused_by(&error)
+    })?;
+    let config: NetworkConfig = json::decode_value(&patch::merge(config, changes))?;
+    // Based on this revision and no other, whether the caller named it or not.
+    edit(&state, &asked, &network, config, Some(network.revision)).await
+}
+
+async fn edit(
+    state: &ApiState,
+    asked: &Asked,
+    network: &Record<Network>,
+    config: NetworkConfig,
+    expected: Option<Revision>,
+) -> Answer {
+    config.validate()?;
+    let request = NetworkRequest::Edit { network: network.id, config: Box::new(config), expected };
+    mutation::perform(state, asked, Request::Network(request), Subject::Network).await
+}

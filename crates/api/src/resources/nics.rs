@@ -1,0 +1,227 @@
+//! `/v1/vms/{vm}/nics`: the NICs of a VM, in its spec and, where it is on, in its machine at once.
+//!
+//! They are read with the VM.
+
+use crate::{
+    protocol::{
+        asked::{self, Asked, Segment},
+        conditional,
+        idempotency::fingerprint,
+        json, merge as patch,
+        mutation::{self, Creation, Outcome, Subject},
+        params::Params,
+        problem::Answer,
+    },
+    resources::vms::{spec_of, target},
+    router::WriteProblems,
+    state::ApiState,
+};
+use axum::{body::Body, extract::State};
+use http::HeaderMap;
+use innkeeper_engine::{NicChange, Request};
+use innkeeper_model::{Code, DeviceName, Refusal, Spec, Vm, VmId, config::Nic};
+use innkeeper_view::Record;
+use serde_json::Value;
+use std::sync::Arc;
+
+/// What an entity tag is of: a NIC has none of its own.
+const SPEC: &str = "the VM's spec";
+
+/// Add a NIC
+///
+/// It is plugged into the machine, where that is on and has room for it.
+#[utoipa::path(
+    post,
+    path = "/v1/vms/{vm}/nics",
+    tag = "vms",
+    operation_id = "addNic",
+    params(
+        ("vm" = String, Path, description = "Its id or name, or the beginning of either if only one begins so"),
+        ("project" = Option<String>, Query, description = "Where to look for the name"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Do this once, however often it is sent with this key; remembered for a day"),
+        ("Prefer" = Option<String>, Header, description = "`wait=N`: wait up to N seconds for the task's end"),
+    ),
+    request_body = Nic,
+    responses(
+        (status = 200, description = "Added", body = Outcome),
+        (status = 202, description = "Accepted", body = Outcome),
+        WriteProblems,
+    ),
+)]
+pub(crate) async fn add(
+    State(state): State<ApiState>,
+    Segment(vm): Segment,
+    params: Params,
+    asked: Asked,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
+    let key = asked::idempotency_key(&headers)?;
+    json::expect_type(&headers, "application/json")?;
+    let body = json::read(body).await?;
+    let nic: Nic = json::decode(&body)?;
+    let vm = target(&state, &vm, params)?.id;
+    let creation = Creation {
+        fingerprint: fingerprint(&[b"nic", vm.to_string().as_bytes(), &body]),
+        request: Request::Nic { vm, change: NicChange::Add(Box::new(nic)) },
+        start: false,
+        subject: Subject::Vm,
+        key,
+    };
+    mutation::create(&state, asked, creation).await
+}
+
+/// Replace a NIC
+///
+/// Its network, rate, published ports and cable become others at once; on `user`, published ports do at the
+/// VM's next start. Its name and hardware address stay, and so does what only another device could have:
+/// that needs another NIC.
+#[utoipa::path(
+    put,
+    path = "/v1/vms/{vm}/nics/{nic}",
+    tag = "vms",
+    operation_id = "replaceNic",
+    params(
+        ("vm" = String, Path, description = "Its id or name, or the beginning of either if only one begins so"),
+        ("nic" = String, Path, description = "Its name in the VM"),
+        ("project" = Option<String>, Query, description = "Where to look for the name"),
+        ("If-Match" = Option<String>, Header, description = "The entity tag of the VM's spec that the change is based on"),
+        ("Prefer" = Option<String>, Header, description = "`wait=N`: wait up to N seconds for the task's end"),
+    ),
+    request_body = Nic,
+    responses(
+        (status = 200, description = "Changed", body = Outcome),
+        (status = 202, description = "Accepted", body = Outcome),
+        WriteProblems,
+    ),
+)]
+pub(crate) async fn replace(
+    State(state): State<ApiState>,
+    Segment((vm, nic)): Segment<(String, String)>,
+    params: Params,
+    asked: Asked,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
+    json::expect_type(&headers, "application/json")?;
+    let body = json::read(body).await?;
+    let found = Found::new(&state, &vm, &nic, params, &headers)?;
+    set(&state, &asked, &found, json::decode(&body)?).await
+}
+
+/// Change a NIC
+///
+/// A JSON Merge Patch (RFC 7396): members are replaced or merged, and removed by `null`. At once, as
+/// when it is replaced.
+#[utoipa::path(
+    patch,
+    path = "/v1/vms/{vm}/nics/{nic}",
+    tag = "vms",
+    operation_id = "changeNic",
+    params(
+        ("vm" = String, Path, description = "Its id or name, or the beginning of either if only one begins so"),
+        ("nic" = String, Path, description = "Its name in the VM"),
+        ("project" = Option<String>, Query, description = "Where to look for the name"),
+        ("If-Match" = Option<String>, Header, description = "The entity tag of the VM's spec that the change is based on"),
+        ("Prefer" = Option<String>, Header, description = "`wait=N`: wait up to N seconds for the task's end"),
+    ),
+    request_body(content = Object, content_type = "application/merge-patch+json"),
+    responses(
+        (status = 200, description = "Changed", body = Outcome),
+        (status = 202, description = "Accepted", body = Outcome),
+        WriteProblems,
+    ),
+)]
+pub(crate) async fn merge(
+    State(state): State<ApiState>,
+    Segment((vm, nic)): Segment<(String, String)>,
+    params: Params,
+    asked: Asked,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
+    json::expect_type(&headers, "application/merge-patch+json")?;
+    let body = json::read(body).await?;
+    let found = Found::new(&state, &vm, &nic, params, &headers)?;
+    let changes: Value = json::decode(&body)?;
+    let before = serde_json::to_value(&found.nic).map_err(|error| {
+        Refusal::new(Code::Internal, "the NIC has no JSON form").caused_by(&error)
+    })?;
+    let nic = json::decode_value(&patch::merge(before, changes))?;
+    set(&state, &asked, &found, nic).await
+}
+
+/// Take a NIC out
+///
+/// Where the machine is on, its guest is asked to let go of it, and the task waits until it has.
+#[utoipa::path(
+    delete,
+    path = "/v1/vms/{vm}/nics/{nic}",
+    tag = "vms",
+    operation_id = "removeNic",
+    params(
+        ("vm" = String, Path, description = "Its id or name, or the beginning of either if only one begins so"),
+        ("nic" = String, Path, description = "Its name in the VM"),
+        ("project" = Option<String>, Query, description = "Where to look for the name"),
+        ("If-Match" = Option<String>, Header, description = "The entity tag of the VM's spec that the change is based on"),
+        ("Prefer" = Option<String>, Header, description = "`wait=N`: wait up to N seconds for the task's end"),
+    ),
+    responses(
+        (status = 200, description = "Taken out", body = Outcome),
+        (status = 202, description = "Accepted", body = Outcome),
+        WriteProblems,
+    ),
+)]
+pub(crate) async fn remove(
+    State(state): State<ApiState>,
+    Segment((vm, nic)): Segment<(String, String)>,
+    params: Params,
+    asked: Asked,
+    headers: HeaderMap,
+) -> Answer {
+    let Found { vm, nic } = Found::new(&state, &vm, &nic, params, &headers)?;
+    let request = Request::Nic { vm, change: NicChange::Remove(nic.name) };
+    mutation::perform(&state, &asked, request, Subject::Vm).await
+}
+
+/// A NIC that a path names.
+struct Found {
+    vm: VmId,
+    nic: Nic,
+}
+
+impl Found {
+    /// The NIC, of a spec that is as the caller expects.
+    fn new(
+        state: &ApiState,
+        vm: &str,
+        nic: &str,
+        params: Params,
+        headers: &HeaderMap,
+    ) -> Result<Self, Refusal> {
+        let vm: Arc<Record<Vm>> = target(state, vm, params)?;
+        let spec: &Spec = spec_of(&vm)?;
+        conditional::expected(headers, SPEC, spec.revision)?;
+        let nics = &spec.config.nics;
+        let found = nics.iter().find(|found| found.name.as_str() == nic).ok_or_else(|| {
+            let names: Vec<&str> = nics.iter().map(|nic| nic.name.as_str()).collect();
+            let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+            Refusal::not_found("NIC", nic).with_hint(format!("VM {} has {names}", vm.name))
+        })?;
+        Ok(Self { vm: vm.id, nic: found.clone() })
+    }
+}
+
+async fn set(state: &ApiState, asked: &Asked, found: &Found, nic: Nic) -> Answer {
+    keeps_its_name(&found.nic.name, &nic.name)?;
+    let request = Request::Nic { vm: found.vm, change: NicChange::Set(Box::new(nic)) };
+    mutation::perform(state, asked, request, Subject::Vm).await
+}
+
+fn keeps_its_name(before: &DeviceName, after: &DeviceName) -> Result<(), Refusal> {
+    if before == after {
+        return Ok(());
+    }
+    let problem = format!("is not the name of the NIC, which stays {before}");
+    Err(Refusal::invalid("name", after, problem).with_hint("take the NIC out and add another"))
+}

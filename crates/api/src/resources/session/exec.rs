@@ -1,0 +1,133 @@
+//! `/v1/vms/{vm}/exec`: running a program in a guest, by its agent.
+
+use crate::{
+    protocol::{
+        answer,
+        asked::{Asked, Segment},
+        json,
+        params::Params,
+        problem::Answer,
+    },
+    resources::vms::target,
+    router::WriteProblems,
+    state::ApiState,
+};
+use axum::{body::Body, extract::State};
+use base64::{Engine, prelude::BASE64_STANDARD as BASE64};
+use http::HeaderMap;
+use innkeeper_model::Refusal;
+use innkeeper_session::agent::{Exec, Exited};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+use utoipa::ToSchema;
+
+/// How long a program may take where nothing is said, and at most, in seconds.
+const DEFAULT_TIMEOUT: u64 = 600;
+const MAX_TIMEOUT: u64 = 24 * 3600;
+/// The most arguments and variables of a program.
+const MAX_WORDS: usize = 1024;
+
+/// A program to run.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Program {
+    /// The program, and its arguments.
+    #[schema(min_items = 1, max_items = 1024)]
+    argv: Vec<String>,
+    /// Its whole environment, as `NAME=value`; the agent's own where nothing is said.
+    #[serde(default)]
+    #[schema(max_items = 1024)]
+    env: Vec<String>,
+    /// What it reads, in base64.
+    #[serde(default)]
+    stdin: Option<String>,
+    /// How long it may take, in seconds; 600 where nothing is said.
+    #[serde(default)]
+    #[schema(minimum = 1, maximum = 86400)]
+    timeout_s: Option<u64>,
+}
+
+/// A program that has ended.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Ended {
+    /// What it ended with; absent where a signal ended it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exit_code: Option<i64>,
+    /// The signal that ended it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signal: Option<i64>,
+    /// What it wrote, in base64.
+    stdout: String,
+    /// What it wrote to its standard error, in base64.
+    stderr: String,
+    /// Whether some of what it wrote was lost: an agent keeps 16 MiB.
+    truncated: bool,
+}
+
+impl Program {
+    fn into_exec(self) -> Result<Exec, Refusal> {
+        let Self { argv, env, stdin, timeout_s } = self;
+        if argv.first().is_none_or(String::is_empty) {
+            return Err(Refusal::invalid("argv", "", "names no program"));
+        }
+        for (field, words) in [("argv", &argv), ("env", &env)] {
+            if words.len() > MAX_WORDS {
+                return Err(
+                    Refusal::invalid(field, words.len(), "is too many").with_limit(MAX_WORDS)
+                );
+            }
+            if let Some(word) = words.iter().find(|word| word.contains('\0')) {
+                return Err(Refusal::invalid(field, word, "has a NUL in it"));
+            }
+        }
+        let stdin = stdin.map(|text| BASE64.decode(text)).transpose();
+        let stdin = stdin
+            .map_err(|error| Refusal::invalid("stdin", "", "is not base64").caused_by(&error))?;
+        let seconds = timeout_s.unwrap_or(DEFAULT_TIMEOUT);
+        if !(1..=MAX_TIMEOUT).contains(&seconds) {
+            let range = format!("1..={MAX_TIMEOUT}");
+            let problem = format!("is not in {range}");
+            return Err(Refusal::invalid("timeout_s", seconds, problem).with_limit(range));
+        }
+        Ok(Exec { argv, env, stdin, timeout: Duration::from_secs(seconds) })
+    }
+}
+
+/// Run a program in a guest
+///
+/// Answers when it has ended. Needs the agent in the guest. A caller who leaves, and a time that is
+/// over, leave the program running: an agent cannot end one. The whole request is at most 1 MiB.
+#[utoipa::path(
+    post,
+    path = "/v1/vms/{vm}/exec",
+    tag = "vms",
+    operation_id = "execInVm",
+    params(
+        ("vm" = String, Path, description = "Its id or name, or the beginning of either if only one begins so"),
+        ("project" = Option<String>, Query, description = "Where to look for the name"),
+    ),
+    request_body = Program,
+    responses((status = 200, description = "It has ended", body = Ended), WriteProblems),
+)]
+pub(crate) async fn run(
+    State(state): State<ApiState>,
+    Segment(text): Segment,
+    params: Params,
+    asked: Asked,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
+    json::expect_type(&headers, "application/json")?;
+    let program: Program = json::decode(&json::read(body).await?)?;
+    let exec = program.into_exec()?;
+    let vm = target(&state, &text, params)?.id;
+    let opened = state.operations().agent(&asked.caller, vm, "exec")?;
+    opened.session.typed(exec.stdin.as_ref().map_or(0, Vec::len) as u64);
+    let ended = state.stopping().run_until_cancelled(opened.agent.exec(&exec)).await;
+    let stopping = || Refusal::new(innkeeper_model::Code::ShuttingDown, "the daemon is stopping");
+    let Exited { exit_code, signal, stdout, stderr, truncated } =
+        ended.ok_or_else(stopping)?.map_err(Refusal::from)?;
+    let [stdout, stderr] = [stdout, stderr].map(|bytes| BASE64.encode(bytes));
+    let ended = Ended { exit_code, signal, stdout, stderr, truncated };
+    Ok(answer::json(state.view().snapshot().revision, answer::encode(&ended)))
+}

@@ -1,0 +1,74 @@
+//! `/v1/vms/{vm}/tickets`: the right to open one session, for what cannot show a credential.
+
+use crate::{
+    protocol::{
+        answer,
+        asked::{Admitted, Segment},
+        json,
+        params::Params,
+        problem::Answer,
+    },
+    resources::vms::target,
+    router::WriteProblems,
+    state::ApiState,
+};
+use axum::{Extension, body::Body, extract::State};
+use http::{HeaderMap, StatusCode};
+use innkeeper_model::Timestamp;
+use innkeeper_session::Purpose;
+use serde::{Deserialize, Serialize};
+use std::time::Instant;
+use utoipa::ToSchema;
+
+/// What a ticket is wanted for.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TicketWish {
+    /// What it is to open.
+    kind: Purpose,
+}
+
+/// A ticket. It is told this once.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Ticket {
+    /// What to show as `?ticket=`.
+    ticket: String,
+    /// Until when.
+    #[schema(value_type = String, format = DateTime)]
+    expires: Timestamp,
+}
+
+/// Get a ticket for a session of a VM
+///
+/// It opens one WebSocket of this VM and of this kind, once, within 30 s, in place of the caller's
+/// credential and from whatever page. At most 128 of one caller's can wait to be used.
+#[utoipa::path(
+    post,
+    path = "/v1/vms/{vm}/tickets",
+    tag = "vms",
+    operation_id = "createVmTicket",
+    params(
+        ("vm" = String, Path, description = "Its id or name, or the beginning of either if only one begins so"),
+        ("project" = Option<String>, Query, description = "Where to look for the name"),
+    ),
+    request_body = TicketWish,
+    responses((status = 201, description = "The ticket", body = Ticket), WriteProblems),
+)]
+pub(crate) async fn issue(
+    State(state): State<ApiState>,
+    Segment(text): Segment,
+    params: Params,
+    Extension(Admitted { identity, .. }): Extension<Admitted>,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
+    json::expect_type(&headers, "application/json")?;
+    let TicketWish { kind } = json::decode(&json::read(body).await?)?;
+    let vm = target(&state, &text, params)?.id;
+    let issued = state.tickets().issue(identity, vm, kind, Instant::now())?;
+    let expires = Timestamp::now().checked_add(issued.valid_for).unwrap_or(Timestamp::MAX);
+    let ticket = Ticket { ticket: issued.ticket, expires };
+    let mut response = answer::json(state.view().snapshot().revision, answer::encode(&ticket));
+    *response.status_mut() = StatusCode::CREATED;
+    Ok(response)
+}

@@ -1,0 +1,584 @@
+//! Networks, subnets, addresses, ssh.
+
+use crate::{
+    check_exit, data,
+    fake::{
+        FakeDaemon, Reply, Request, TASK_ID, VM_ID, accepted, begin_stream, not_found, ok, problem,
+        task, vm,
+    },
+    inn, inn_in, talk,
+};
+use serde_json::{Value, json};
+use std::{
+    fs,
+    io::{Read, Write},
+    net::TcpListener,
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    process::Output,
+    sync::atomic::{AtomicUsize, Ordering},
+};
+
+const NETWORK_ID: &str = "0192a4b0-0000-7000-8000-0000000000b1";
+const SUBNET_ID: &str = "0192a4b0-0000-7000-8000-0000000000c1";
+
+fn network(name: &str) -> Value {
+    json!({
+        "id": NETWORK_ID, "revision": 3, "created": "2026-01-01T00:00:00Z",
+        "updated": "2026-01-01T00:00:00Z", "config": {"name": name, "isolated": false},
+        "bridge": "inn-lan",
+        "subnets": [{"id": SUBNET_ID, "config": {"range": "10.87.0.0/24"}, "reserved": 2}],
+        "facts": {
+            "up": true, "mtu": 1500, "dhcp": "running",
+            "leases": [{"address": "10.87.0.2", "mac": "52:54:00:00:00:01", "hostname": "web"}],
+        },
+    })
+}
+
+fn subnet() -> Value {
+    json!({
+        "id": SUBNET_ID, "config": {"range": "10.87.0.0/24", "name": "servers"}, "reserved": 2,
+        "network": NETWORK_ID, "network_name": "lan", "size": 253, "taken": 5,
+    })
+}
+
+/// A daemon with network `lan` and a subnet on it, whose tasks are done when they are asked about.
+fn with_lan() -> FakeDaemon {
+    FakeDaemon::start(|request| {
+        let (method, target) = request.line.split_once(' ').unwrap();
+        let path = target.split('?').next().unwrap();
+        let mut done = task("create-network", "done");
+        done["subject"] = "lan".into();
+        match (method, path) {
+            ("GET", path) if path.starts_with("/v1/tasks/") => ok(done),
+            ("GET", "/v1/networks") => ok(json!({"items": [network("lan")]})),
+            ("GET", "/v1/networks/lan") => ok(network("lan")),
+            ("GET", path) if path.contains(NETWORK_ID) => ok(network("lan")),
+            ("GET", "/v1/subnets") => ok(json!({"items": [subnet()]})),
+            ("GET", path) if path.ends_with("/reservations") => ok(json!({"items": [
+                {"address": "10.87.0.9", "mac": "52:54:00:00:00:09", "name": "printer"},
+                {"address": "10.87.0.10"},
+            ]})),
+            ("GET", path) if path.starts_with("/v1/subnets/") => ok(subnet()),
+            ("GET", _) => not_found(),
+            _ => accepted("create-network"),
+        }
+    })
+}
+
+/// What the daemon was asked to change.
+fn sent(daemon: &FakeDaemon) -> Vec<(String, Value)> {
+    let requests = daemon.requests().into_iter();
+    let changes = requests.filter(|request| !request.line.starts_with("GET"));
+    changes.map(|request| (request.line, request.body)).collect()
+}
+
+fn line(text: &str, body: Value) -> (String, Value) {
+    (text.to_owned(), body)
+}
+
+#[test]
+fn a_network_is_made_as_the_flags_say() {
+    let daemon = with_lan();
+    let output = inn_in(daemon.folder(), &["network", "create", "lan"]);
+    check_exit(&output, 0);
+    assert_eq!(talk(&output), "lan: created\n");
+    let words = "network create lan --subnet 10.87.0.0/24 --subnet fd00:87::/64 --no-nat --mtu 9000 \
+                 --isolated --gateway 10.87.0.254 --dns 10.87.0.53 --dhcp --label a=b -q";
+    check_exit(&inn_in(daemon.folder(), &words.split_whitespace().collect::<Vec<_>>()), 0);
+    let words = "network create up --bridge br0 --vlan 10 --nat -o json";
+    check_exit(&inn_in(daemon.folder(), &words.split_whitespace().collect::<Vec<_>>()), 3);
+    assert_eq!(
+        sent(&daemon),
+        [
+            line("POST /v1/networks", json!({"name": "lan"})),
+            line(
+                "POST /v1/networks",
+                json!({
+                    "name": "lan", "nat": false, "mtu": 9000, "isolated": true,
+                    "labels": {"a": "b"},
+                    "subnets": [
+                        {"range": "10.87.0.0/24", "gateway": "10.87.0.254", "dns": ["10.87.0.53"],
+                         "dhcp": true},
+                        {"range": "fd00:87::/64", "dhcp": true},
+                    ],
+                })
+            ),
+            line(
+                "POST /v1/networks",
+                json!({"name": "up", "bridge": "br0", "vlan": 10, "nat": true})
+            ),
+        ]
+    );
+}
+
+#[test]
+fn what_makes_no_sense_is_refused_before_anybody_is_asked() {
+    let daemon = with_lan();
+    for words in [
+        "network create user/none",
+        "network create lan --subnet 10.87.0.0",
+        "network create lan --subnet 10.87.0.0/24 --gateway 10.88.0.1",
+        "network create lan --subnet 10.87.0.0/24 --dns fd00::53",
+        "network create lan --bridge a/b",
+        "network create lan --vlan x",
+        "network edit lan --isolated --not-isolated",
+        "subnet create 10.87.0.0/24",
+        "subnet create 10.87.0.0 --network lan",
+        "subnet reserve 10.87.0.0/24 10.87.0.5 --count 2",
+        "subnet reserve 10.87.0.0/24 10.87.0.5 10.87.0.6 --mac 52:54:00:00:00:01",
+        "subnet release 10.87.0.0/24",
+        "wait web --for flying",
+        "ssh web --user -oProxyCommand=x",
+        "create web --publish 80",
+    ] {
+        let output = inn_in(daemon.folder(), &words.split_whitespace().collect::<Vec<_>>());
+        check_exit(&output, 2);
+    }
+    assert!(daemon.lines().is_empty(), "{:?}", daemon.lines());
+}
+
+#[test]
+fn networks_are_shown() {
+    let daemon = with_lan();
+    let list = inn_in(daemon.folder(), &["network", "list"]);
+    check_exit(&list, 0);
+    let text = data(&list);
+    assert!(text.starts_with("NAME  STATE  BRIDGE   SUBNETS       NAT  AGE"), "{text}");
+    assert!(text.contains("lan   up     inn-lan  10.87.0.0/24  yes"), "{text}");
+    assert_eq!(data(&inn_in(daemon.folder(), &["networks", "ls", "-o", "name"])), "lan\n");
+    let get = data(&inn_in(daemon.folder(), &["network", "get", "lan"]));
+    for part in
+        ["inn-lan (made)", "gateway 10.87.0.1, 2 reserved", "10.87.0.2, 52:54:00:00:00:01, web"]
+    {
+        assert!(get.contains(part), "{part}: {get}");
+    }
+    let json = inn_in(daemon.folder(), &["network", "get", "lan", "-o", "json"]);
+    assert_eq!(serde_json::from_slice::<Value>(&json.stdout).unwrap(), network("lan"));
+    let empty = FakeDaemon::start(|_| ok(json!({"items": []})));
+    let output = inn_in(empty.folder(), &["network", "list", "--name", "l*", "--label", "a=b"]);
+    assert!(talk(&output).contains("inn network create"));
+    assert_eq!(empty.lines(), ["GET /v1/networks?name=l%2A&label.a=b"]);
+}
+
+#[test]
+fn networks_are_changed_with_flags_and_deleted() {
+    let daemon = with_lan();
+    let output = inn_in(daemon.folder(), &["network", "edit", "lan", "--mtu", "1400", "--nat"]);
+    check_exit(&output, 0);
+    check_exit(&inn_in(daemon.folder(), &["network", "edit", "lan", "--not-isolated"]), 0);
+    check_exit(&inn_in(daemon.folder(), &["network", "edit", "lan", "--rename", "wan"]), 0);
+    check_exit(&inn_in(daemon.folder(), &["network", "delete", "lan", "dmz"]), 0);
+    assert_eq!(
+        sent(&daemon),
+        [
+            line("PATCH /v1/networks/lan", json!({"mtu": 1400, "nat": true})),
+            line("PATCH /v1/networks/lan", json!({"isolated": false})),
+            line("PATCH /v1/networks/lan", json!({"name": "wan"})),
+            line("DELETE /v1/networks/lan", Value::Null),
+            line("DELETE /v1/networks/dmz", Value::Null),
+        ]
+    );
+}
+
+/// An editor that runs this script on the file.
+fn editor(folder: &Path, script: &str) -> String {
+    let path = folder.join("editor");
+    fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    path.display().to_string()
+}
+
+fn edit(daemon: &FakeDaemon, script: &str) -> Output {
+    inn(&["network", "edit", "lan", "--state-dir"])
+        .arg(daemon.folder())
+        .env("EDITOR", editor(daemon.folder(), script))
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn a_network_is_edited_as_text_at_the_revision_that_was_read() {
+    let daemon = with_lan();
+    let output = edit(&daemon, "sed -i 's/isolated: false/isolated: true/' \"$1\"");
+    check_exit(&output, 0);
+    let config = json!({"name": "lan", "isolated": true});
+    assert_eq!(sent(&daemon), [line(&format!("PUT /v1/networks/{NETWORK_ID}"), config)]);
+    let put = daemon.requests().into_iter().find(|request| request.line.starts_with("PUT"));
+    assert!(put.unwrap().head.contains("if-match: \"3\""));
+
+    let unchanged = edit(&daemon, "true");
+    check_exit(&unchanged, 0);
+    assert_eq!(talk(&unchanged), "lan: unchanged\n");
+    let comment = edit(&daemon, "cat \"$1\" >&2; true");
+    assert!(talk(&comment).contains("# The network lan."), "{}", talk(&comment));
+}
+
+#[test]
+fn subnets_are_made_shown_and_deleted() {
+    let daemon = with_lan();
+    let words = "subnet create 10.87.0.0/24 --network lan --name servers --gateway 10.87.0.254";
+    let output = inn_in(daemon.folder(), &words.split(' ').collect::<Vec<_>>());
+    check_exit(&output, 0);
+    assert_eq!(talk(&output), "lan: subnet created\n");
+    let named = inn_in(
+        daemon.folder(),
+        &["subnet", "create", "10.87.0.0/24", "--network", "lan", "--no-dhcp", "-q", "-o", "name"],
+    );
+    assert_eq!(data(&named), "10.87.0.0/24\n");
+    check_exit(&inn_in(daemon.folder(), &["subnet", "rm", "10.87.0.0/24"]), 0);
+    assert_eq!(
+        sent(&daemon),
+        [
+            line(
+                "POST /v1/subnets",
+                json!({"network": "lan", "name": "servers", "range": "10.87.0.0/24",
+                       "gateway": "10.87.0.254"})
+            ),
+            line(
+                "POST /v1/subnets",
+                json!({"network": "lan", "range": "10.87.0.0/24", "dhcp": false})
+            ),
+            line("DELETE /v1/subnets/10.87.0.0%2F24", Value::Null),
+        ]
+    );
+    let list = data(&inn_in(daemon.folder(), &["subnet", "list", "--network", "lan"]));
+    assert_eq!(
+        list,
+        "RANGE         NAME     NETWORK  GATEWAY    TAKEN  SIZE  RESERVED\n\
+         10.87.0.0/24  servers  lan      10.87.0.1  5      253   2\n"
+    );
+    assert!(daemon.lines().contains(&"GET /v1/subnets?network=lan".to_owned()));
+    let get = data(&inn_in(daemon.folder(), &["subnet", "get", "servers"]));
+    assert!(get.contains("5 of 253") && get.contains("inn subnet reservations"), "{get}");
+}
+
+#[test]
+fn addresses_are_kept_listed_and_given_back() {
+    let daemon = with_lan();
+    let range = "10.87.0.0/24";
+    let run = |words: &[&str]| {
+        let output = inn_in(daemon.folder(), &[&["subnet"], words].concat());
+        check_exit(&output, 0);
+        output
+    };
+    let kept =
+        run(&["reserve", range, "10.87.0.9", "--mac", "52:54:00:00:00:09", "--name", "printer"]);
+    assert_eq!(talk(&kept), "lan: addresses reserved\n");
+    run(&["reserve", range, "10.87.0.5", "10.87.0.6"]);
+    run(&["reserve", range, "--count", "20", "--name", "pool"]);
+    run(&["reserve", range]);
+    run(&["release", range, "10.87.0.5", "10.87.0.6"]);
+    let address = "/v1/subnets/10.87.0.0%2F24/reservations";
+    assert_eq!(
+        sent(&daemon),
+        [
+            line(
+                &format!("POST {address}"),
+                json!([{"address": "10.87.0.9", "mac": "52:54:00:00:00:09", "name": "printer"}])
+            ),
+            line(
+                &format!("POST {address}"),
+                json!([{"address": "10.87.0.5"}, {"address": "10.87.0.6"}])
+            ),
+            line(&format!("POST {address}"), json!({"count": 20, "name": "pool"})),
+            line(&format!("POST {address}"), json!([{}])),
+            line(&format!("DELETE {address}"), json!({"addresses": ["10.87.0.5", "10.87.0.6"]})),
+        ]
+    );
+    let list = run(&["reservations", range, "--name", "printer"]);
+    assert_eq!(
+        data(&list),
+        "ADDRESS     MAC                NAME\n\
+         10.87.0.9   52:54:00:00:00:09  printer\n\
+         10.87.0.10\n"
+    );
+    assert_eq!(data(&run(&["reservations", range, "-o", "name"])), "10.87.0.9\n10.87.0.10\n");
+    assert!(daemon.lines().contains(&format!("GET {address}?name=printer")));
+}
+
+#[test]
+fn a_refusal_is_told_with_its_advice() {
+    let daemon = FakeDaemon::start(|_| problem(409, "in-use", "network lan is in use by web"));
+    let output = inn_in(daemon.folder(), &["network", "delete", "lan"]);
+    check_exit(&output, 4);
+    let text = talk(&output);
+    assert!(text.contains("in use by web") && text.contains("do something else"), "{text}");
+}
+
+// addresses
+
+/// A VM on network `lan` with these addresses.
+fn addressed(state: &str, addresses: Value) -> Value {
+    let mut vm = vm("web", state);
+    vm["addresses"] = addresses;
+    vm["spec"]["config"]["nics"] = json!([{"name": "nic0", "network": "lan"}]);
+    vm
+}
+
+fn with_addresses(state: &'static str, addresses: Value) -> FakeDaemon {
+    FakeDaemon::start(move |_| ok(addressed(state, addresses.clone())))
+}
+
+fn both() -> Value {
+    json!([
+        {"nic": "nic0", "address": "fd00:87::2", "source": "lease"},
+        {"nic": "nic0", "address": "10.87.0.2", "source": "lease"},
+        {"address": "172.17.0.1", "source": "agent"},
+        {"nic": "nic0", "address": "fe80::1", "source": "agent"},
+    ])
+}
+
+#[test]
+fn the_best_address_is_one_line_and_all_of_them_are_several() {
+    let daemon = with_addresses("running", both());
+    let ip = |words: &[&str]| {
+        let output = inn_in(daemon.folder(), &[&["ip", "web"], words].concat());
+        check_exit(&output, 0);
+        data(&output)
+    };
+    assert_eq!(ip(&[]), "10.87.0.2\n");
+    assert_eq!(ip(&["-6"]), "fd00:87::2\n");
+    assert_eq!(ip(&["--all"]), "10.87.0.2\nfd00:87::2\n172.17.0.1\n");
+    assert_eq!(serde_json::from_str::<Value>(&ip(&["-o", "json"])).unwrap(), both());
+    let list = FakeDaemon::start(|_| ok(json!({"items": [addressed("running", both())]})));
+    let text = data(&inn_in(list.folder(), &["list"]));
+    assert!(text.contains("web   running  2     1GiB    10.87.0.2"), "{text}");
+    let text = data(&inn_in(daemon.folder(), &["get", "web"]));
+    assert!(text.contains("10.87.0.2 on nic0 (lease)"), "{text}");
+}
+
+#[test]
+fn where_no_address_is_known_it_says_what_to_do() {
+    let mut without = vm("web", "running");
+    let on = |network: &str| {
+        let mut vm = addressed("running", json!([]));
+        vm["spec"]["config"]["nics"][0]["network"] = network.into();
+        vm
+    };
+    without["spec"]["config"]["nics"] = json!([]);
+    for (vm, advice) in [
+        (without, "it has no NIC"),
+        (on("user"), "publish a port"),
+        (on("lan"), "inn wait web --for ip"),
+        (addressed("stopped", json!([])), "inn start web"),
+    ] {
+        let daemon = FakeDaemon::start(move |_| ok(vm.clone()));
+        for command in ["ip", "ssh"] {
+            let output = inn_in(daemon.folder(), &[command, "web"]);
+            check_exit(&output, 1);
+            let text = talk(&output);
+            assert!(text.contains("no address of web is known"), "{text}");
+            assert!(text.contains(advice), "{advice}: {text}");
+        }
+        let json = inn_in(daemon.folder(), &["ip", "web", "-o", "json"]);
+        assert_eq!(data(&json), "[]\n");
+    }
+}
+
+// ssh
+
+/// Runs `inn ssh` with an ssh that prints what it was told.
+fn ssh(daemon: &FakeDaemon, words: &[&str]) -> Output {
+    let folder = daemon.folder().join("bin");
+    fs::create_dir_all(&folder).unwrap();
+    let path = folder.join("ssh");
+    fs::write(&path, "#!/bin/sh\nprintf '%s\\n' \"$@\"\nexit 7\n").unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap());
+    inn(&["ssh", "--state-dir"])
+        .arg(daemon.folder())
+        .args(words)
+        .env("PATH", path)
+        .output()
+        .unwrap()
+}
+
+fn told(output: &Output) -> String {
+    data(output).lines().collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn ssh_is_told_where_the_guest_is_and_its_exit_code_is_ours() {
+    let daemon = with_addresses("running", both());
+    let alias = format!("-o HostKeyAlias=inn-{VM_ID}");
+    let output = ssh(&daemon, &["web"]);
+    check_exit(&output, 7);
+    assert_eq!(told(&output), format!("{alias} -p 22 10.87.0.2"));
+    let output = ssh(&daemon, &["web", "--user", "root", "--port", "2222", "uname", "-a"]);
+    assert_eq!(told(&output), format!("{alias} -p 2222 -l root 10.87.0.2 uname -a"));
+    let output = ssh(&daemon, &["web", "--", "-L", "1:x:2", "true"]);
+    assert_eq!(told(&output), format!("{alias} -p 22 10.87.0.2 -L 1:x:2 true"));
+}
+
+#[test]
+fn the_user_may_be_a_label_of_the_vm_and_the_address_a_published_port() {
+    let mut vm = addressed("running", json!([]));
+    vm["spec"]["config"]["labels"] = json!({"ssh-user": "debian"});
+    vm["spec"]["config"]["nics"] =
+        json!([{"name": "nic0", "network": "user", "publish": ["8080:80", "2222:22/tcp"]}]);
+    let hostile = {
+        let mut vm = vm.clone();
+        vm["spec"]["config"]["labels"]["ssh-user"] = "-oProxyCommand=x".into();
+        vm
+    };
+    let daemon = FakeDaemon::start(move |_| ok(vm.clone()));
+    let output = ssh(&daemon, &["web"]);
+    let expected = format!("-o HostKeyAlias=inn-{VM_ID} -p 2222 -l debian 127.0.0.1");
+    assert_eq!(told(&output), expected);
+    let daemon = FakeDaemon::start(move |_| ok(hostile.clone()));
+    let output = ssh(&daemon, &["web"]);
+    check_exit(&output, 2);
+    assert!(talk(&output).contains("--user NAME"), "{}", talk(&output));
+}
+
+#[test]
+fn without_ssh_the_package_is_named() {
+    let daemon = with_addresses("running", both());
+    let output = inn(&["ssh", "web", "--state-dir"])
+        .arg(daemon.folder())
+        .env("PATH", daemon.folder())
+        .output()
+        .unwrap();
+    check_exit(&output, 1);
+    assert!(talk(&output).contains("openssh-client"), "{}", talk(&output));
+}
+
+#[test]
+fn ssh_can_wait_until_the_guest_answers() {
+    // The host takes connections from the beginning, the guest answers the third of them.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for (connection, number) in listener.incoming().zip(1..) {
+            if number == 3 {
+                connection.unwrap().write_all(b"SSH-2.0-guest\r\n").unwrap();
+                return;
+            }
+        }
+    });
+    let daemon = FakeDaemon::start(move |_| {
+        let mut vm = addressed("running", json!([]));
+        vm["spec"]["config"]["nics"] = json!([
+            {"name": "nic0", "network": "user", "publish": [format!("127.0.0.1:{port}:22")]},
+        ]);
+        ok(vm)
+    });
+    let output = ssh(&daemon, &["web", "--wait"]);
+    assert!(told(&output).ends_with(&format!("-p {port} 127.0.0.1")), "{}", talk(&output));
+    let daemon = with_addresses(
+        "running",
+        json!([
+            {"nic": "nic0", "address": "127.0.0.1", "source": "agent"},
+        ]),
+    );
+    let output = ssh(&daemon, &["web", "--wait=50ms"]);
+    check_exit(&output, 6);
+    assert!(talk(&output).contains("inn console web"), "{}", talk(&output));
+}
+
+// waiting
+
+fn send(stream: &mut impl Write, line: Value) {
+    writeln!(stream, "{line}").unwrap();
+}
+
+/// A VM whose guest takes its address up after the feed has begun.
+fn that_gets_an_address(changes: Vec<Value>) -> FakeDaemon {
+    let asked = AtomicUsize::new(0);
+    FakeDaemon::start(move |request: &Request| {
+        if request.line.starts_with("GET /v1/events") {
+            let changes = changes.clone();
+            return Reply::Stream(Box::new(move |mut stream| {
+                begin_stream(&mut stream);
+                let epoch = "0192a4b0000070008000000000000001";
+                let ready =
+                    json!({"type": "ready", "position": format!("{epoch}-1"), "revision": 1});
+                send(&mut stream, ready);
+                for (sequence, changes) in (2..).zip(changes) {
+                    send(
+                        &mut stream,
+                        json!({
+                            "type": "change", "position": format!("{epoch}-{sequence}"),
+                            "revision": sequence, "time": "2026-01-01T00:00:00Z", "kind": "vm",
+                            "action": "modify", "id": VM_ID, "name": "web", "changes": changes,
+                        }),
+                    );
+                }
+                let _ = stream.read(&mut [0; 1]);
+            }));
+        }
+        // Once for who it is, once when the feed has begun; from then on it has its address.
+        let source =
+            if asked.fetch_add(1, Ordering::Relaxed) < 2 { "reservation" } else { "lease" };
+        let addresses = json!([{"nic": "nic0", "address": "10.87.0.2", "source": source}]);
+        ok(addressed("running", addresses))
+    })
+}
+
+#[test]
+fn wait_ends_when_the_guest_has_taken_its_address_up() {
+    let told =
+        json!([{"path": ["addresses", "0", "source"], "old": "reservation", "new": "lease"}]);
+    let other = json!([{"path": ["facts", "resets"], "new": 1}]);
+    for wanted in ["ip", "ip=10.87.0.2"] {
+        let daemon = that_gets_an_address(vec![other.clone(), told.clone()]);
+        let output = inn_in(daemon.folder(), &["wait", "web", "--for", wanted]);
+        check_exit(&output, 0);
+        assert_eq!(talk(&output), "web: 10.87.0.2\n");
+        let reads = daemon.lines().iter().filter(|line| line.starts_with("GET /v1/vms/")).count();
+        assert_eq!(reads, 3, "asked only when the feed tells of addresses");
+    }
+}
+
+#[test]
+fn an_address_that_is_only_kept_is_not_waited_out_and_the_reason_is_told() {
+    let daemon = that_gets_an_address(vec![]);
+    let output = inn_in(daemon.folder(), &["wait", "web", "--for", "ip", "--timeout", "200ms"]);
+    check_exit(&output, 6);
+    let text = talk(&output);
+    assert!(text.contains("web is running, still not reached at any address"), "{text}");
+    assert!(
+        text.contains("10.87.0.2 is its address") && text.contains("inn console web"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_vm_is_made_on_a_network_with_published_ports() {
+    let daemon = with_lan();
+    let words = "create web --nic lan,address=10.87.0.5 --nic user --publish 8080:80 --no-wait";
+    let output = inn_in(daemon.folder(), &words.split(' ').collect::<Vec<_>>());
+    check_exit(&output, 0);
+    assert_eq!(data(&output), format!("{TASK_ID}\n"));
+    assert_eq!(
+        sent(&daemon)[0].1["nics"],
+        json!([
+            {"name": "nic0", "network": "lan", "addresses": ["10.87.0.5"],
+             "publish": ["8080:80/tcp"]},
+            {"name": "nic1", "network": "user"},
+        ])
+    );
+}
+
+#[test]
+fn names_of_networks_and_ranges_of_subnets_are_completed() {
+    let daemon = with_lan();
+    let complete = |words: &[&str]| {
+        let output = inn(&["--", "inn"])
+            .args(words)
+            .env("INN_COMPLETE", "bash")
+            .env("_CLAP_COMPLETE_INDEX", words.len().to_string())
+            .env("_CLAP_COMPLETE_COMP_TYPE", "9")
+            .env("_CLAP_COMPLETE_SPACE", "true")
+            .env("_CLAP_IFS", "\n")
+            .env("INN_STATE_DIR", daemon.folder())
+            .output()
+            .unwrap();
+        data(&output)
+    };
+    assert_eq!(complete(&["network", "get", "l"]).trim(), "lan");
+    assert_eq!(complete(&["subnet", "get", "10"]).trim(), "10.87.0.0/24");
+    let attachments = complete(&["create", "web", "--nic", ""]);
+    assert_eq!(attachments.lines().collect::<Vec<_>>(), ["user", "none", "lan"]);
+}
