@@ -1,7 +1,7 @@
 //! What must hold after every trial: the VM is in a state that has a name; view, specs, journal and
 //! hypervisor agree; and nothing is left but what was listed.
 
-use crate::daemon::Daemon;
+use crate::{daemon::Daemon, networks};
 use innkeeper_model::{MachineState, Vm, VmId, VmState, Want};
 use std::{collections::BTreeSet, path::Path};
 
@@ -19,9 +19,10 @@ pub(crate) async fn disagreements(daemon: &Daemon) -> Vec<String> {
     found.extend(strangers(&daemon.folder.join("vms"), &known, ".json"));
     found.extend(strangers(&daemon.folder.join("pool/volumes"), &known, ""));
     // (The journal makes its next segment whenever it likes.)
-    for folder in ["vms", "pool", "run"] {
+    for folder in ["vms", "pool", "run", "networks"] {
         found.extend(temporary(&daemon.folder.join(folder)));
     }
+    found.extend(networks::disagreements(daemon));
     let diagnosis = daemon.engine.diagnose();
     found.extend(diagnosis.owed.iter().map(|owed| format!("owed: {owed:?}")));
     found.extend(diagnosis.journal.damage.iter().map(|damage| format!("journal: {damage}")));
@@ -138,12 +139,14 @@ fn temporary(folder: &Path) -> Vec<String> {
 pub(crate) fn leavings(daemon: &Daemon) -> Vec<String> {
     let mut found = daemon.host.all_leftovers();
     found.extend(daemon.vms().iter().map(|vm| format!("VM {} is still there", vm.name)));
+    let networks = names(&daemon.folder.join("networks")).into_iter();
+    found.extend(networks.map(|name| format!("network {name} is still there")));
     found.extend(strangers(&daemon.folder.join("vms"), &BTreeSet::new(), ".json"));
     found.extend(strangers(&daemon.folder.join("pool/volumes"), &BTreeSet::new(), ""));
     found
 }
 
-fn names(folder: &Path) -> Vec<String> {
+pub(crate) fn names(folder: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
 }

@@ -69,6 +69,14 @@ mod tests {
     }
 
     #[test]
+    fn a_network_has_no_hypervisor_that_could_die() {
+        let passed = [passed(true, false)];
+        let trials = of(Kind::Sim, Scenario::NetworkCreate, &passed);
+        let blows: Vec<Blow> = trials.into_iter().map(|trial| trial.blow).collect();
+        assert_eq!(blows, [Blow::Cancel, Blow::Fail, Blow::UndoFail, Blow::KillDaemon]);
+    }
+
+    #[test]
     fn past_it_nothing_is_cancelled_or_undone() {
         assert_eq!(
             blows(passed(false, true)),

@@ -7,9 +7,10 @@ use innkeeper_engine::{
 };
 use innkeeper_hooks::{Hooks, OwnerRule};
 use innkeeper_model::{Host as HostFacts, Mebibytes, Task, Vm, VmId};
+use innkeeper_network::PaperNetworks;
 use innkeeper_storage::{Storage, StorageOptions};
 use innkeeper_store::{
-    SpecStore, TaskHistory,
+    NetworkStore, SpecStore, TaskHistory,
     journal::{Journal, JournalOptions},
 };
 use innkeeper_view::{Update, View, ViewOptions};
@@ -55,6 +56,10 @@ impl Daemon {
             driver,
             noticed,
             specs: SpecStore::open(folder.join("vms"))?,
+            network_store: NetworkStore::open(folder.join("networks"))?,
+            networks: Arc::new(PaperNetworks::new()),
+            metadata: None,
+            make_default_network: false,
             storage: storage.clone(),
             journal: Journal::open(JournalOptions {
                 segment_size: 256 << 10,

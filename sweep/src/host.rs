@@ -1,6 +1,6 @@
 //! The hypervisors that are swept, as far as a trial sees them from outside.
 
-use innkeeper_driver::{Driver, Observer};
+use innkeeper_driver::{Driver, NoTaps, Observer};
 use innkeeper_model::{MachineState, VmConfig, VmId};
 use innkeeper_qemu::{AcceleratorChoice, QemuDriver, QemuOptions};
 use innkeeper_sim::{Guest, PowerButton, SimDriver, World, WorldOptions};
@@ -78,7 +78,7 @@ impl Host {
                     runtime: run.clone(),
                     boot_id: boot_id.into(),
                 };
-                Arc::new(QemuDriver::new(options, storage.clone(), observer))
+                Arc::new(QemuDriver::new(options, storage.clone(), Arc::new(NoTaps), observer))
             }
         })
     }

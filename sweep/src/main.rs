@@ -20,6 +20,7 @@ mod child;
 mod combinations;
 mod daemon;
 mod host;
+mod networks;
 mod payload;
 mod report;
 mod scenarios;
@@ -46,7 +47,7 @@ struct Arguments {
     /// Only trials with this in their names.
     #[arg(long)]
     only: Option<String>,
-    /// Leave out the trials that the report has already.
+    /// Leave out the trials that this same build has passed already, by the report.
     #[arg(long)]
     resume: bool,
     /// Where the report goes.

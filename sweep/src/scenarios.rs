@@ -3,11 +3,13 @@
 use crate::{
     daemon::Daemon,
     host::{Host, Kind},
+    networks,
 };
 use anyhow::Context;
 use innkeeper_engine::{Accepted, AddImage, ImageFrom, PowerVerb, Request};
 use innkeeper_model::{
-    DiskFormat, Foreign, ImageKind, MachineState, Mebibytes, Policy, ProcessIdentity, VmId,
+    DiskFormat, Foreign, ImageKind, MachineState, Mebibytes, Policy, ProcessIdentity, VmConfig,
+    VmId,
 };
 use innkeeper_sim::Happening;
 use std::{os::unix::fs::PermissionsExt, path::PathBuf, time::Duration};
@@ -43,10 +45,23 @@ pub(crate) enum Scenario {
     Adopt,
     AddImage,
     RemoveImage,
+    NetworkCreate,
+    NetworkEdit,
+    NetworkDelete,
+    SubnetCreate,
+    SubnetDelete,
+    SubnetReserve,
+    SubnetRelease,
+    CreateOnNetwork,
+    StartOnNetwork,
+    RestoreOnNetwork,
+    CloneOnNetwork,
+    EditNics,
+    DeleteOnNetwork,
 }
 
 impl Scenario {
-    pub(crate) const ALL: [Self; 24] = [
+    pub(crate) const ALL: [Self; 37] = [
         Self::Create,
         Self::Start,
         Self::StartHooked,
@@ -71,6 +86,19 @@ impl Scenario {
         Self::Adopt,
         Self::AddImage,
         Self::RemoveImage,
+        Self::NetworkCreate,
+        Self::NetworkEdit,
+        Self::NetworkDelete,
+        Self::SubnetCreate,
+        Self::SubnetDelete,
+        Self::SubnetReserve,
+        Self::SubnetRelease,
+        Self::CreateOnNetwork,
+        Self::StartOnNetwork,
+        Self::RestoreOnNetwork,
+        Self::CloneOnNetwork,
+        Self::EditNics,
+        Self::DeleteOnNetwork,
     ];
 
     pub(crate) const fn name(self) -> &'static str {
@@ -99,6 +127,19 @@ impl Scenario {
             Self::Adopt => "adopt",
             Self::AddImage => "image-add",
             Self::RemoveImage => "image-remove",
+            Self::NetworkCreate => "network-create",
+            Self::NetworkEdit => "network-edit",
+            Self::NetworkDelete => "network-delete",
+            Self::SubnetCreate => "subnet-create",
+            Self::SubnetDelete => "subnet-delete",
+            Self::SubnetReserve => "subnet-reserve",
+            Self::SubnetRelease => "subnet-release",
+            Self::CreateOnNetwork => "create-on-network",
+            Self::StartOnNetwork => "start-on-network",
+            Self::RestoreOnNetwork => "resume-on-network",
+            Self::CloneOnNetwork => "clone-on-network",
+            Self::EditNics => "edit-nics",
+            Self::DeleteOnNetwork => "delete-on-network",
         }
     }
 
@@ -134,14 +175,24 @@ impl Scenario {
                 add_foreign(daemon);
                 return Ok(None);
             }
+            Self::NetworkCreate => return Ok(None),
             _ => {}
+        }
+        if self.is_about_networks() || self.is_on_network() {
+            networks::prepare(daemon).await?;
+        }
+        if self.is_about_networks() || self == Self::CreateOnNetwork {
+            return Ok(None);
         }
         let vm = self.create(daemon).await?;
         let power = |verb| Request::Power { vm, verb };
         let before: &[PowerVerb] = match self {
             Self::Start | Self::StartHooked | Self::Clone | Self::Edit | Self::Delete => &[],
+            Self::StartOnNetwork | Self::CloneOnNetwork | Self::DeleteOnNetwork => &[],
             Self::Resume | Self::SuspendPaused => &[START, PowerVerb::Pause],
-            Self::Restore | Self::StartAfresh => &[START, PowerVerb::Suspend],
+            Self::Restore | Self::RestoreOnNetwork | Self::StartAfresh => {
+                &[START, PowerVerb::Suspend]
+            }
             _ => &[START],
         };
         for verb in before {
@@ -154,12 +205,47 @@ impl Scenario {
     }
 
     async fn create(self, daemon: &Daemon) -> anyhow::Result<VmId> {
-        let mut config = daemon.host.config("swept", &payload(daemon));
+        let mut config = self.config(daemon);
         if self == Self::Preserve {
             config.on.crash = Policy::Preserve;
         }
         let create = Request::Create { config: Box::new(config), id: None };
         daemon.must(create).await?.vm.context("a create makes a VM")
+    }
+
+    fn config(self, daemon: &Daemon) -> VmConfig {
+        let mut config = daemon.host.config("swept", &payload(daemon));
+        if self.is_on_network() {
+            config.nics.push(networks::nic("net"));
+        }
+        config
+    }
+
+    /// Whether it changes networks, and no VM.
+    const fn is_about_networks(self) -> bool {
+        matches!(
+            self,
+            Self::NetworkCreate
+                | Self::NetworkEdit
+                | Self::NetworkDelete
+                | Self::SubnetCreate
+                | Self::SubnetDelete
+                | Self::SubnetReserve
+                | Self::SubnetRelease
+        )
+    }
+
+    /// Whether its VM has a NIC on a network.
+    const fn is_on_network(self) -> bool {
+        matches!(
+            self,
+            Self::CreateOnNetwork
+                | Self::StartOnNetwork
+                | Self::RestoreOnNetwork
+                | Self::CloneOnNetwork
+                | Self::EditNics
+                | Self::DeleteOnNetwork
+        )
     }
 
     /// Asks for the operation, or has happen what it follows from.
@@ -170,11 +256,10 @@ impl Scenario {
     ) -> anyhow::Result<Option<Accepted>> {
         let power = |verb| vm.map(|vm| Request::Power { vm, verb });
         let request = match self {
-            Self::Create => {
-                let config = Box::new(daemon.host.config("swept", &payload(daemon)));
-                Some(Request::Create { config, id: None })
+            Self::Create | Self::CreateOnNetwork => {
+                Some(Request::Create { config: Box::new(self.config(daemon)), id: None })
             }
-            Self::Start | Self::StartHooked => power(START),
+            Self::Start | Self::StartHooked | Self::StartOnNetwork => power(START),
             Self::StartAfresh => power(PowerVerb::Start { discard_memory: true }),
             Self::Stop => power(STOP),
             Self::Kill => power(PowerVerb::Kill),
@@ -186,14 +271,17 @@ impl Scenario {
             }
             Self::Reset => power(PowerVerb::Reset),
             Self::Pause => power(PowerVerb::Pause),
-            Self::Resume | Self::Restore => power(PowerVerb::Resume),
+            Self::Resume | Self::Restore | Self::RestoreOnNetwork => power(PowerVerb::Resume),
             Self::Suspend | Self::SuspendPaused => power(PowerVerb::Suspend),
-            Self::Clone => {
+            Self::Clone | Self::CloneOnNetwork => {
                 let name = "copy".parse().expect("a name");
                 vm.map(|vm| Request::Clone { vm, name })
             }
             Self::Edit => vm.and_then(|vm| edited(daemon, vm)),
-            Self::Delete => vm.map(|vm| Request::Delete { vm, force: false }),
+            Self::EditNics => vm.and_then(|vm| networks::edited(daemon, vm)),
+            Self::Delete | Self::DeleteOnNetwork => {
+                vm.map(|vm| Request::Delete { vm, force: false })
+            }
             Self::ForcedDelete => vm.map(|vm| Request::Delete { vm, force: true }),
             Self::AddImage => Some(add_image(daemon)?),
             Self::RemoveImage => {
@@ -204,6 +292,13 @@ impl Scenario {
                 let name = Some("adopted".parse().expect("a name"));
                 Some(Request::Adopt { pid, name })
             }
+            Self::NetworkCreate => Some(networks::create("net", "10.1.0.0/29")?),
+            Self::NetworkEdit => Some(networks::edit(daemon)?),
+            Self::NetworkDelete => Some(networks::delete(networks::find(daemon, "spare")?)),
+            Self::SubnetCreate => Some(networks::create_subnet(daemon)?),
+            Self::SubnetDelete => Some(networks::delete_subnet(daemon)?),
+            Self::SubnetReserve => Some(networks::reserve(daemon)?),
+            Self::SubnetRelease => Some(networks::release(daemon)?),
             Self::GuestEnds | Self::Preserve | Self::HypervisorDies => None,
         };
         if let Some(request) = request {

@@ -4,7 +4,7 @@ use crate::{
     child::Findings,
     combinations::{self, Trial},
     host::{self, Kind},
-    report::Report,
+    report::{self, Report},
     scenarios::Scenario,
     witness::Blow,
 };
@@ -24,6 +24,8 @@ use std::{
 
 /// How long a phase may take.
 const PHASE: Duration = Duration::from_secs(150);
+/// How many trials an interrupted sweep can lose.
+const WRITTEN_EVERY: usize = 50;
 /// How often a trial is tried whose point was not passed: a step that did not wait this time has no
 /// moment in its wait.
 const TRIES: usize = 12;
@@ -48,15 +50,28 @@ struct Verdict {
 /// Sweeps. Success if every trial passed its point and left nothing wrong.
 pub(crate) fn sweep(wanted: &Wanted) -> anyhow::Result<ExitCode> {
     let began = Instant::now();
-    let mut report = if wanted.resume { Report::read(&wanted.report) } else { Report::default() };
+    let build = report::this_build()?;
+    let mut report = match wanted.resume {
+        true => Report::of_build(&wanted.report, &build),
+        false => Report::default(),
+    };
     let mut trials = all_trials(wanted)?;
+    report.drop_stale(&trials);
+    report.begin(&wanted.report, &build)?;
+    if let Some(only) = &wanted.only {
+        trials.retain(|trial| trial.name().contains(only));
+    }
+    let all = trials.len();
     trials.retain(|trial| !report.has_passed(trial));
+    if wanted.resume {
+        println!("{} of {all} trials have passed before, with this build", all - trials.len());
+    }
     if let Some(sample) = wanted.sample {
         let seed = wanted.seed.unwrap_or_else(|| std::process::id().into());
         println!("{sample} of {} trials, drawn with --seed {seed}", trials.len());
         trials = draw(trials, sample, seed);
     }
-    let (next, shared) = (AtomicUsize::new(0), Mutex::new((&mut report, Vec::new())));
+    let (next, shared) = (AtomicUsize::new(0), Mutex::new((&mut report, Vec::new(), 0_usize)));
     thread::scope(|scope| {
         for _ in 0..wanted.parallel {
             scope.spawn(|| {
@@ -65,6 +80,12 @@ pub(crate) fn sweep(wanted: &Wanted) -> anyhow::Result<ExitCode> {
                     let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
                     let bad = !verdict.visited || !verdict.wrong.is_empty();
                     shared.0.put(trial, verdict.visited, !verdict.wrong.is_empty());
+                    shared.2 += 1;
+                    if shared.2.is_multiple_of(WRITTEN_EVERY)
+                        && let Err(error) = shared.0.write(&wanted.report)
+                    {
+                        println!("the report cannot be written yet: {error:#}");
+                    }
                     if bad {
                         let why = match verdict.visited {
                             true => verdict.wrong.join("\n    "),
@@ -104,9 +125,6 @@ fn all_trials(wanted: &Wanted) -> anyhow::Result<Vec<Trial>> {
             }
             trials.extend(combinations::of(*driver, scenario, &recorded.passed));
         }
-    }
-    if let Some(only) = &wanted.only {
-        trials.retain(|trial| trial.name().contains(only));
     }
     Ok(trials)
 }
@@ -172,6 +190,8 @@ fn changed_by_restart(
             let mut vm = vm.clone();
             vm.revision = Default::default();
             vm.disks.iter_mut().for_each(|disk| disk.allocated = Default::default());
+            // Told some time after the VM: the spec has them.
+            vm.addresses.clear();
             (vm.id, serde_json::to_string(&vm).unwrap_or_default())
         };
         vms.iter().map(plain).collect()

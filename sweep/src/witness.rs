@@ -2,16 +2,18 @@
 
 use crate::host::Host;
 use async_trait::async_trait;
-use innkeeper_engine::{Caller, Engine, Point, Witness};
-use innkeeper_model::{Code, Refusal, VmId};
+use innkeeper_engine::{Caller, Engine, Point, Site, Witness};
+use innkeeper_model::{Code, Refusal, TaskId, VmId};
 use serde::{Deserialize, Serialize};
 use std::{
+    collections::BTreeSet,
     fmt,
     str::FromStr,
     sync::{
         Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
+    time::{Duration, Instant},
 };
 
 /// What happens at a point.
@@ -79,6 +81,12 @@ pub(crate) struct Trap {
     sprung: AtomicBool,
     undo_fails: AtomicBool,
     passed: Mutex<Vec<Passed>>,
+    /// The steps that have begun, of which task.
+    begun: Mutex<BTreeSet<(TaskId, String)>>,
+    /// The task that the blow fell on.
+    struck: OnceLock<TaskId>,
+    /// When the cancel was accepted.
+    cancelled: OnceLock<Instant>,
 }
 
 impl Trap {
@@ -91,6 +99,9 @@ impl Trap {
             sprung: AtomicBool::new(false),
             undo_fails: AtomicBool::new(false),
             passed: Mutex::default(),
+            begun: Mutex::default(),
+            struck: OnceLock::new(),
+            cancelled: OnceLock::new(),
         })
     }
 
@@ -110,8 +121,26 @@ impl Trap {
         self.sprung.load(Ordering::SeqCst)
     }
 
+    /// How long ago a cancel was accepted, if one was.
+    pub(crate) fn since_cancel(&self) -> Option<Duration> {
+        self.cancelled.get().map(Instant::elapsed)
+    }
+
     pub(crate) fn passed(&self) -> Vec<Passed> {
         self.passed.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The steps that had begun of the task that the blow fell on.
+    pub(crate) fn begun(&self) -> Vec<(TaskId, String)> {
+        let begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
+        begun.iter().filter(|(task, _)| self.struck.get() == Some(task)).cloned().collect()
+    }
+
+    fn note_begun(&self, point: &Point) {
+        if matches!(point.site, Site::InWait | Site::AfterAct) {
+            let mut begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
+            begun.insert((point.task, point.path.clone()));
+        }
     }
 
     fn has_hypervisor(&self, vm: Option<VmId>) -> bool {
@@ -146,14 +175,17 @@ impl Witness for Trap {
             self.note(point);
             return Ok(());
         };
+        self.note_begun(point);
         if *at != point.to_string() || self.sprung.swap(true, Ordering::SeqCst) {
             return Ok(());
         }
+        let _ = self.struck.set(point.task);
         match blow {
             Blow::Cancel => {
                 let caller = Caller { name: "sweep".into(), request_id: None };
                 if let Some(engine) = self.engine.get() {
                     engine.cancel(&caller, point.task).await?;
+                    let _ = self.cancelled.set(Instant::now());
                 }
                 Ok(())
             }
