@@ -3,8 +3,8 @@
 use crate::rig::{cleanup::Folder, specs};
 use anyhow::{Context, ensure};
 use std::{
-    cell::OnceCell,
     path::{Path, PathBuf},
+    sync::OnceLock,
     time::Duration,
 };
 
@@ -24,7 +24,7 @@ pub(crate) struct Bench {
     /// The figures of the last run.
     pub(crate) report: PathBuf,
     /// Many stored VMs, made when the first row wants them: writing them takes seconds.
-    many: OnceCell<Folder>,
+    many: OnceLock<Folder>,
 }
 
 impl Bench {
@@ -45,7 +45,7 @@ impl Bench {
             guests,
             scratch,
             report: target.join("bench.json"),
-            many: OnceCell::new(),
+            many: OnceLock::new(),
         })
     }
 

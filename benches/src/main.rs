@@ -14,6 +14,7 @@ mod engine_area;
 mod figure;
 mod main_area;
 mod measure;
+mod network_area;
 mod report;
 mod rig;
 
@@ -25,7 +26,7 @@ use main_area::serve_view;
 use std::{path::PathBuf, process::ExitCode};
 
 /// All areas, in the order in which they are measured.
-const AREAS: &[Area] = &[main_area::AREA, engine_area::AREA];
+const AREAS: &[Area] = &[main_area::AREA, engine_area::AREA, network_area::AREA];
 
 /// Measures Innkeeper and what it is compared with
 #[derive(Debug, Parser)]

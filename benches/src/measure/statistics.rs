@@ -25,6 +25,21 @@ pub(crate) fn ms(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1e3
 }
 
+/// The middle, and between what the middle half lies, in milliseconds: for people.
+pub(crate) fn spread(readings: &mut [Duration]) -> String {
+    let [low, middle, high] = [0.25, 0.5, 0.75].map(|share| ms(quantile(readings, share)));
+    format!("{middle:.3} ms ({low:.3} to {high:.3})")
+}
+
+/// The same of numbers.
+pub(crate) fn spread_of(readings: &mut [f64]) -> String {
+    let middle = median_number(readings);
+    let quarter = readings.len() / 4;
+    let at = |index: usize| readings.get(index).copied().unwrap_or_default();
+    let (low, high) = (at(quarter), at(readings.len().saturating_sub(1 + quarter)));
+    format!("{middle:.1} ({low:.1} to {high:.1})")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -37,5 +52,8 @@ mod tests {
         assert_eq!(quantile(&mut readings, 1.0), Duration::from_millis(100));
         assert_eq!(quantile(&mut [], 0.99), Duration::ZERO);
         assert_eq!(median_number(&mut [3.0, 1.0, 2.0]), 2.0);
+        assert_eq!(spread(&mut readings), "50.000 ms (25.000 to 75.000)");
+        assert_eq!(spread_of(&mut [5.0, 1.0, 2.0, 3.0, 4.0]), "3.0 (2.0 to 4.0)");
+        assert_eq!(spread_of(&mut []), "0.0 (0.0 to 0.0)");
     }
 }

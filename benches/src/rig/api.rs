@@ -2,9 +2,9 @@
 
 use crate::rig::http::{Address, Connection};
 use anyhow::{Context, ensure};
-use innkeeper_model::{MachineState, Vm, VmConfig, VmId};
+use innkeeper_model::{MachineState, Network, Vm, VmConfig, VmId, config::Nic};
 use serde::de::{DeserializeOwned, IgnoredAny};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// A connection that changes things and looks at them.
 #[derive(Debug)]
@@ -58,6 +58,24 @@ impl Api {
         Ok(())
     }
 
+    /// Makes a network of one range, and says what its bridge is called.
+    pub(crate) fn create_network(&mut self, name: &str, range: &str) -> anyhow::Result<String> {
+        let network = json!({ "name": name, "subnets": [{ "range": range }] });
+        self.ask("POST", "/v1/networks", &network.to_string())?;
+        let network: Network = self.get(&format!("/v1/networks/{name}"))?;
+        Ok(network.bridge.as_str().to_owned())
+    }
+
+    /// Adds a NIC to a VM, and does not wait for it.
+    pub(crate) fn begin_nic(&mut self, id: VmId, nic: &Nic) -> anyhow::Result<()> {
+        let path = format!("/v1/vms/{id}/nics");
+        let (headers, body) = ("Content-Type: application/json\r\n", serde_json::to_string(nic)?);
+        let answer = self.connection.ask("POST", &path, headers, &body)?;
+        let text = || String::from_utf8_lossy(&answer.body).into_owned();
+        ensure!(answer.status == 202, "POST {path}: {} {}", answer.status, text());
+        Ok(())
+    }
+
     /// Ends a VM if it runs.
     pub(crate) fn end(&mut self, id: VmId) -> anyhow::Result<()> {
         if self.vm(id)?.facts.machine == MachineState::Absent {
@@ -66,7 +84,8 @@ impl Api {
         self.power(id, "kill")
     }
 
-    fn ask(&mut self, method: &str, path: &str, body: &str) -> anyhow::Result<Vec<u8>> {
+    /// Asks for something, and waits until it is done.
+    pub(crate) fn ask(&mut self, method: &str, path: &str, body: &str) -> anyhow::Result<Vec<u8>> {
         let headers = "Prefer: wait=60\r\nContent-Type: application/json\r\n";
         let answer = self.connection.ask(method, path, headers, body)?;
         let done = matches!(answer.status, 200 | 201);

@@ -35,6 +35,8 @@ enum Open {
         path: PathBuf,
         writable: bool,
     },
+    /// The host's end of a NIC's cable.
+    Tap,
 }
 
 impl ByHand {
@@ -47,7 +49,7 @@ impl ByHand {
         ensure!(opened.len() == named.len(), "{named:?} are not {opened:?}");
         // They are given in the order of their numbers.
         let opens = named.into_iter().zip(opened).map(|((number, chardev), opened)| {
-            Ok((number, chardev.map_or_else(|| opened_file(opened), |id| Ok(Open::Listener(id)))?))
+            Ok((number, chardev.map_or_else(|| opened_as(opened), |id| Ok(Open::Listener(id)))?))
         });
         let opens = opens.collect::<anyhow::Result<_>>()?;
         Ok(Self { argv, opens })
@@ -56,6 +58,15 @@ impl ByHand {
     /// Starts QEMU in this folder, which must be empty of sockets. The serial line is open before
     /// QEMU begins.
     pub(crate) fn start(&self, folder: &Path) -> anyhow::Result<(Process, SerialLine)> {
+        self.start_on(folder, None)
+    }
+
+    /// Starts QEMU in this folder, with this as its tap, where it has one.
+    pub(crate) fn start_on(
+        &self,
+        folder: &Path,
+        mut tap: Option<OwnedFd>,
+    ) -> anyhow::Result<(Process, SerialLine)> {
         let (mut numbers, mut held, mut serial) = (BTreeMap::new(), Vec::new(), None);
         for (number, open) in &self.opens {
             let descriptor: OwnedFd = match open {
@@ -71,6 +82,7 @@ impl ByHand {
                 Open::File { path, writable } => {
                     File::options().read(true).write(*writable).open(path)?.into()
                 }
+                Open::Tap => tap.take().context("the machine has a tap")?,
             };
             fcntl_setfd(&descriptor, FdFlags::empty())?;
             numbers.insert(*number, descriptor.as_raw_fd());
@@ -90,10 +102,19 @@ fn descriptors(argument: &str) -> Vec<(RawFd, Option<String>)> {
     if let Some(number) = argument.strip_prefix("/dev/fd/").and_then(|text| text.parse().ok()) {
         return vec![(number, None)];
     }
+    if let Some(number) = tap(argument) {
+        return vec![(number, None)];
+    }
     let option = |key: &str| argument.split(',').find_map(|part| part.strip_prefix(key));
     let Some(number) = option("fd=").and_then(|text| text.parse().ok()) else { return Vec::new() };
     let chardev = argument.starts_with("socket,").then(|| option("id=").unwrap_or("socket").into());
     vec![(number, chardev)]
+}
+
+/// The number of the tap that a network's backend is given, in JSON as they all are.
+fn tap(argument: &str) -> Option<RawFd> {
+    let backend: Value = serde_json::from_str(argument).ok()?;
+    if backend["type"] == "tap" { backend["fd"].as_str()?.parse().ok() } else { None }
 }
 
 fn renumber(argument: &str, numbers: &BTreeMap<RawFd, RawFd>) -> String {
@@ -101,6 +122,11 @@ fn renumber(argument: &str, numbers: &BTreeMap<RawFd, RawFd>) -> String {
         let number = part.strip_prefix(prefix)?.parse::<RawFd>().ok()?;
         Some(format!("{prefix}{}", numbers.get(&number)?))
     };
+    if let Some(number) = tap(argument).and_then(|tap| numbers.get(&tap)) {
+        let mut backend: Value = serde_json::from_str(argument).unwrap_or_default();
+        backend["fd"] = number.to_string().into();
+        return backend.to_string();
+    }
     if let Some(path) = renumbered("/dev/fd/", argument) {
         return path;
     }
@@ -108,13 +134,16 @@ fn renumber(argument: &str, numbers: &BTreeMap<RawFd, RawFd>) -> String {
     argument.split(',').map(part).collect::<Vec<_>>().join(",")
 }
 
-/// A file that QEMU was given, as its incarnation has it (`qemu::descriptors`): the way in which it is
-/// open, and its path or a layer with one.
-fn opened_file(opened: &Value) -> anyhow::Result<Open> {
+/// A file or tap that QEMU was given, as its incarnation has it (`qemu::descriptors`): the way in which it
+/// is open, and its path or a layer with one.
+fn opened_as(opened: &Value) -> anyhow::Result<Open> {
     let (way, what) = opened
         .as_object()
         .and_then(|opened| opened.iter().next())
         .with_context(|| format!("{opened} is no file"))?;
+    if way == "tap" {
+        return Ok(Open::Tap);
+    }
     let path = what.as_str().or_else(|| what["path"].as_str());
     let path = path.with_context(|| format!("{opened} has no path"))?.into();
     Ok(Open::File { path, writable: matches!(way.as_str(), "write" | "layer_write") })
@@ -131,10 +160,13 @@ mod tests {
         assert_eq!(descriptors(serial), [(4, Some("serial-socket".into()))]);
         assert_eq!(descriptors("fd=5,set=1"), [(5, None)]);
         assert_eq!(descriptors("/dev/fd/6"), [(6, None)]);
+        assert_eq!(descriptors("{\"fd\":\"7\",\"type\":\"tap\"}"), [(7, None)]);
         for other in ["/dev/fdset/1", "hub,id=serial,chardevs.0=x", "-S", "{\"fd\":7}"] {
             assert_eq!(descriptors(other), [], "{other}");
         }
-        let numbers = [(4, 14), (5, 15), (6, 16)].into();
+        let numbers = [(4, 14), (5, 15), (6, 16), (7, 17)].into();
+        let tap = |fd| format!("{{\"fd\":\"{fd}\",\"id\":\"net-a\",\"type\":\"tap\"}}");
+        assert_eq!(renumber(&tap(7), &numbers), tap(17));
         assert_eq!(renumber(serial, &numbers), "socket,id=serial-socket,fd=14,server=on,wait=off");
         assert_eq!(renumber("fd=5,set=1", &numbers), "fd=15,set=1");
         assert_eq!(renumber("/dev/fd/6", &numbers), "/dev/fd/16");
@@ -144,10 +176,11 @@ mod tests {
     #[test]
     fn what_was_open_is_opened_alike() {
         let file = |path: &str, writable| Open::File { path: path.into(), writable };
-        let opened = |value| opened_file(&value).unwrap();
+        let opened = |value| opened_as(&value).unwrap();
         assert_eq!(opened(json!({ "layer_write": { "path": "/a" } })), file("/a", true));
         assert_eq!(opened(json!({ "layer_read": { "path": "/a" } })), file("/a", false));
         assert_eq!(opened(json!({ "reopened": "/b" })), file("/b", false));
-        assert!(opened_file(&json!("/b")).is_err());
+        assert_eq!(opened(json!({ "tap": "net0" })), Open::Tap);
+        assert!(opened_as(&json!("/b")).is_err());
     }
 }

@@ -3,7 +3,8 @@
 //! Every process that a row starts and every folder that it makes is on one list. A row that ends in
 //! any way drops its handles, which takes them off the list and away; an interruption takes away all
 //! that is on the list, and ends the program. Guests are no children of this program, since they
-//! outlive their daemon: they are found by the records in the daemon's run folders.
+//! outlive their daemon: they are found by the records in the daemon's run folders; and so do the servers
+//! of networks, which are found by their command lines.
 
 use crate::report;
 use anyhow::{Context, bail};
@@ -156,7 +157,8 @@ impl Drop for Folder {
 }
 
 fn remove(folder: &Path) {
-    let outcome = end_guests(&folder.join(STATE)).and_then(|()| {
+    let state = folder.join(STATE);
+    let outcome = end_guests(&state).and_then(|()| end_servers(&state)).and_then(|()| {
         // A row that is interrupted may still be filling it.
         wait_until(REMOVED_WITHIN, "its removal", || {
             Ok(fs::remove_dir_all(folder).is_ok() || !folder.exists())
@@ -180,6 +182,27 @@ fn end_guests(state: &Path) -> anyhow::Result<()> {
         for group in &groups {
             // Most are not there, or were removed by the daemon.
             let _not_there = fs::remove_dir(group.join(folder.file_name()));
+        }
+    }
+    Ok(())
+}
+
+/// Ends the servers of networks, which outlive their daemon as guests do: by their command lines, which
+/// have the path of a file in its folder.
+fn end_servers(state: &Path) -> anyhow::Result<()> {
+    if !state.join("run/networks").exists() {
+        return Ok(());
+    }
+    for process in fs::read_dir("/proc")?.flatten() {
+        let Some(pid) = process.file_name().to_str().and_then(|name| name.parse().ok()) else {
+            continue;
+        };
+        // Taken before it is asked whose it is, so that it is of the same process.
+        let Some(start_ticks) = start_ticks(pid) else { continue };
+        let line = fs::read(process.path().join("cmdline")).unwrap_or_default();
+        let line = String::from_utf8_lossy(&line);
+        if line.contains("dnsmasq") && line.contains(&*state.to_string_lossy()) {
+            end_guest(ProcessIdentity { pid, start_ticks })?;
         }
     }
     Ok(())

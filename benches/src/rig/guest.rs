@@ -7,7 +7,7 @@ use innkeeper_model::{
     config::{Boot, Disk, DiskKind, Display, KernelBoot, Nic},
 };
 use std::{
-    io::{ErrorKind, Read},
+    io::{ErrorKind, Read, Write},
     os::unix::net::UnixStream,
     path::{Path, PathBuf},
     time::{Duration, Instant},
@@ -33,7 +33,7 @@ pub(crate) fn tiny(bench: &Bench, name: &str, more: &str) -> anyhow::Result<VmCo
         initrd: Some(bench.guests.join("initrd.img")),
         cmdline: format!("console=ttyS0 quiet {more}").trim_end().into(),
     });
-    config.nics.push(Nic { name: "net0".parse()?, network: Default::default(), mac: None });
+    config.nics.push(Nic::new("net0".parse()?));
     Ok(config)
 }
 
@@ -101,6 +101,53 @@ pub(crate) fn fills_its_memory(name: &str, folder: &Path) -> anyhow::Result<VmCo
     Ok(config)
 }
 
+/// A guest that writes to its serial line without end, as fast as that takes it. Its disk is made in
+/// this folder.
+pub(crate) fn writes_without_end(name: &str, folder: &Path) -> anyhow::Result<VmConfig> {
+    const CODE: [u8; 19] = [
+        0xba, 0xfd, 0x03, // mov dx, the first serial port's state
+        0xec, // in al, dx
+        0xa8, 0x20, // test al, whether there is room
+        0x74, 0xfb, // jz to the in
+        0xb2, 0xf8, // mov dl, the port
+        0x88, 0xd8, // mov al, bl
+        0xee, // out dx, al
+        0xfe, 0xc3, // inc bl
+        0xb2, 0xfd, // mov dl, its state
+        0xeb, 0xf0, // jmp to the in
+    ];
+    boots(name, &CODE, folder)
+}
+
+/// A guest that writes back what comes in on its serial line. Its disk is made in this folder.
+pub(crate) fn echoes(name: &str, folder: &Path) -> anyhow::Result<VmConfig> {
+    const CODE: [u8; 16] = [
+        0xba, 0xfd, 0x03, // mov dx, the first serial port's state
+        0xec, // in al, dx
+        0xa8, 0x01, // test al, whether something has come
+        0x74, 0xfb, // jz to the in
+        0xb2, 0xf8, // mov dl, the port
+        0xec, // in al, dx
+        0xee, // out dx, al
+        0xb2, 0xfd, // mov dl, its state
+        0xeb, 0xf3, // jmp to the in
+    ];
+    boots(name, &CODE, folder)
+}
+
+/// The same guest with one NIC, on this network, at this address.
+pub(crate) fn on_network(
+    mut config: VmConfig,
+    network: &str,
+    address: &str,
+) -> anyhow::Result<VmConfig> {
+    let mut nic = Nic::new("net0".parse()?);
+    nic.network = network.parse()?;
+    nic.addresses = vec![address.parse()?];
+    config.nics = vec![nic];
+    Ok(config)
+}
+
 /// A guest whose disk's first sector is this.
 fn boots(name: &str, code: &[u8], folder: &Path) -> anyhow::Result<VmConfig> {
     let path = folder.join(format!("{name}.raw"));
@@ -152,6 +199,20 @@ impl SerialLine {
     /// The line at the other end of this connection.
     pub(crate) fn over(stream: UnixStream) -> anyhow::Result<Self> {
         Ok(Self { stream, buffer: vec![0; 64 << 10] })
+    }
+
+    /// Types something.
+    pub(crate) fn say(&mut self, text: &str) -> anyhow::Result<()> {
+        Ok(self.stream.write_all(text.as_bytes())?)
+    }
+
+    /// Logs in to a sample guest that comes up, and waits for its shell.
+    pub(crate) fn log_in(&mut self) -> anyhow::Result<()> {
+        for (prompt, answer) in [("login: ", "root\n"), ("Password: ", "innkeeper\n")] {
+            self.wait_for(prompt.as_bytes(), UP_WITHIN)?;
+            self.say(answer)?;
+        }
+        self.wait_for(b"~# ", UP_WITHIN).map(|_| ())
     }
 
     /// Reads until this has been said, and says when.

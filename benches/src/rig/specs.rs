@@ -65,7 +65,7 @@ pub(crate) fn spec(number: usize) -> Spec {
             serial: None,
         })
         .into();
-    config.nics.push(Nic { name: name("net0"), network: Default::default(), mac: None });
+    config.nics.push(Nic::new(name("net0")));
     let devices = ["disk/root", "disk/data", "nic/net0"];
     let [.., high, middle, low] = number.to_be_bytes();
     let now = Timestamp::now();
@@ -87,6 +87,7 @@ pub(crate) fn spec(number: usize) -> Spec {
                 .collect(),
             ports: 8,
             macs: [("net0".to_owned(), MacAddress::from_suffix([high, middle, low]))].into(),
+            addresses: Default::default(),
             serials: ["root", "data"].map(|disk| (disk.to_owned(), format!("{number:020}"))).into(),
         },
     }
