@@ -9,9 +9,11 @@ mod policies;
 mod power;
 mod reach;
 mod seed;
+mod sessions;
 mod survival;
 mod suspend;
 mod ticks;
+mod transfers;
 
 use crate::harness::{Daemon, cgroups_of, files_in, guest_file};
 use serde_json::{Value, json};

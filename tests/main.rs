@@ -15,6 +15,7 @@ mod guests;
 mod harm;
 mod harness;
 mod independence;
+mod networks;
 mod refusals;
 mod simulator;
 mod truth;

@@ -8,6 +8,7 @@ use std::{
     io::{self, BufReader, Read, Write},
     os::unix::net::UnixStream,
     path::Path,
+    sync::atomic::{AtomicU32, Ordering},
     time::{Duration, Instant},
 };
 
@@ -21,8 +22,11 @@ pub(crate) struct Console {
     to: UnixStream,
     /// What the guest has written that was not expected yet.
     text: String,
-    commands: u32,
 }
+
+/// How many commands were run at all consoles: what was written before this one was opened is shown at it
+/// again, ends of commands among it.
+static COMMANDS: AtomicU32 = AtomicU32::new(0);
 
 impl Console {
     /// Opens a VM's console.
@@ -37,7 +41,7 @@ impl Console {
         let reply = read_head(&mut from).unwrap();
         assert_eq!(reply.status, 101, "{reply:?}");
         assert_eq!(reply.header("upgrade"), Some("innkeeper-stream"));
-        Self { from, to, text: String::new(), commands: 0 }
+        Self { from, to, text: String::new() }
     }
 
     pub(crate) fn send(&mut self, text: &str) {
@@ -85,10 +89,10 @@ impl Console {
     /// Runs a command in the guest's shell; returns its exit status and what it wrote.
     #[track_caller]
     pub(crate) fn run(&mut self, command: &str) -> (i32, String) {
-        self.commands += 1;
+        let number = COMMANDS.fetch_add(1, Ordering::Relaxed);
         // The quotes keep the echo of the command from looking like its end.
-        self.send(&format!("{command}; echo \"END\"\"-{} $?\"\n", self.commands));
-        let echo_and_output = self.expect(&format!("END-{} ", self.commands), BOOT);
+        self.send(&format!("{command}; echo \"END\"\"-{number} $?\"\n"));
+        let echo_and_output = self.expect(&format!("END-{number} "), BOOT);
         let status = self.expect("\n", SHORT);
         self.expect(PROMPT, SHORT);
         let (_echo, output) = echo_and_output.split_once('\n').unwrap_or_default();

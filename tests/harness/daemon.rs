@@ -5,7 +5,8 @@ use super::{
     feed::Feed,
     files::{cgroups_of, guest_file},
     http::{Reply, Request, exchange, try_exchange},
-    process::{Process, qemus_in},
+    network::PrivateNetwork,
+    process::{Process, of_daemon_in},
     wait::{BOOT, SHORT, until},
 };
 use rustix::process::{Pid, Signal, kill_process};
@@ -17,6 +18,7 @@ use std::{
     os::unix::net::UnixStream,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus},
+    sync::Arc,
     thread,
     time::{Duration, Instant},
 };
@@ -32,6 +34,7 @@ pub(crate) struct Daemon {
     state: PathBuf,
     flags: Vec<String>,
     environment: Vec<(String, OsString)>,
+    network: Option<Arc<PrivateNetwork>>,
     process: Option<Child>,
 }
 
@@ -61,7 +64,14 @@ impl Daemon {
         let folder = tempfile::Builder::new().prefix("inn-test-").tempdir().unwrap();
         fs::write(folder.path().join("config.toml"), config).unwrap();
         let state = folder.path().join("state");
-        Self { folder, state, flags: Vec::new(), environment: Vec::new(), process: None }
+        Self {
+            folder,
+            state,
+            flags: Vec::new(),
+            environment: Vec::new(),
+            network: None,
+            process: None,
+        }
     }
 
     /// Has it started with more flags.
@@ -75,6 +85,13 @@ impl Daemon {
     #[must_use]
     pub(crate) fn with_environment(mut self, name: &str, value: impl Into<OsString>) -> Self {
         self.environment.push((name.into(), value.into()));
+        self
+    }
+
+    /// Has it run in a network of its own.
+    #[must_use]
+    pub(crate) fn in_network(mut self, network: &Arc<PrivateNetwork>) -> Self {
+        self.network = Some(network.clone());
         self
     }
 
@@ -126,6 +143,9 @@ impl Daemon {
         command.arg("serve").arg("--state-dir").arg(&self.state);
         command.arg("--config").arg(self.folder.path().join("config.toml")).args(&self.flags);
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        if let Some(network) = &self.network {
+            network.enter(&mut command);
+        }
         let command = command.stdout(log.try_clone().unwrap()).stderr(log);
         self.process = Some(command.spawn().unwrap());
     }
@@ -158,7 +178,8 @@ impl Daemon {
     /// A command against this daemon, which has not been run yet.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = inn();
-        command.args(arguments).arg("--state-dir").arg(&self.state);
+        // First, since what follows `--` is a program's in a guest.
+        command.arg("--state-dir").arg(&self.state).args(arguments);
         command
     }
 
@@ -306,13 +327,13 @@ impl Drop for Daemon {
             let _is_reaped = child.wait();
         }
         let begun = Instant::now();
-        let mut left = (qemus_in(&self.state), self.cgroups());
+        let mut left = (of_daemon_in(&self.state), self.cgroups());
         while left != (Vec::new(), Vec::new()) && begun.elapsed() < SHORT {
             left.0.iter().for_each(|qemu| qemu.kill9());
             // Refused for as long as a thread of the process is in it.
             left.1.iter().for_each(|group| drop(fs::remove_dir(group)));
             thread::sleep(Duration::from_millis(10));
-            left = (qemus_in(&self.state), self.cgroups());
+            left = (of_daemon_in(&self.state), self.cgroups());
         }
         if thread::panicking() {
             say(&format!("--- the daemon's log\n{}---", self.log()));

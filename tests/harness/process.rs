@@ -94,3 +94,23 @@ pub(crate) fn qemus_in(folder: &Path) -> Vec<Process> {
     };
     pids.map(|pid| Process { pid }).filter(is_in).filter(|process| process.lives()).collect()
 }
+
+/// Every process of the daemon that keeps everything in this folder: its machines, and the servers of
+/// its networks, which outlive it as they do.
+pub(crate) fn of_daemon_in(folder: &Path) -> Vec<Process> {
+    let mut found = qemus_in(folder);
+    found.extend(servers_in(folder));
+    found
+}
+
+/// The servers of DHCP and DNS of that daemon's networks.
+pub(crate) fn servers_in(folder: &Path) -> Vec<Process> {
+    let pids = fs::read_dir("/proc").unwrap().flatten();
+    let pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let folder = folder.to_str().unwrap();
+    let is_its = |process: &Process| {
+        let words = fs::read_to_string(format!("/proc/{}/cmdline", process.pid));
+        words.is_ok_and(|words| words.contains("dnsmasq") && words.contains(folder))
+    };
+    pids.map(|pid| Process { pid }).filter(is_its).filter(|process| process.lives()).collect()
+}

@@ -1,0 +1,270 @@
+//! Networks of the host, with real guests on them: who reaches whom, who is kept from whom, and what is
+//! left when all of it is gone. Each test has a network namespace of its own.
+
+use crate::{
+    guests::tiny,
+    harness::{
+        BOOT, Console, Daemon, GREETING, GuestSlots, HOST, OUTSIDE, PrivateNetwork, Request, SHORT,
+        Services, TCG, servers_in, skip_without_root, until,
+    },
+};
+use serde_json::{Value, json};
+use std::{
+    io::Read,
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream},
+    sync::Arc,
+    time::Duration,
+};
+
+const GATEWAY: Ipv4Addr = Ipv4Addr::new(10, 87, 3, 1);
+
+#[test]
+fn guests_reach_each_other_and_the_outside_and_nothing_of_their_host() {
+    if skip_without_root("what guests on a network reach") {
+        return;
+    }
+    let _turn = GuestSlots::all();
+    let network = Arc::new(PrivateNetwork::new());
+    let before = network.state();
+    let mut daemon = Daemon::prepared(TCG).in_network(&network);
+    daemon.launch();
+    daemon.import_tiny();
+    daemon.inn_ok(&["network", "create", "lan", "--subnet", "10.87.3.0/24"]);
+    let [one, other] = [("one", "10.87.3.10"), ("other", "10.87.3.20")].map(|(name, address)| {
+        let nic = json!({ "name": "net0", "network": "lan", "addresses": [address] });
+        on_networks(&daemon, name, &[nic])
+    });
+    publish(&daemon, &one, "8080:80");
+    daemon.inn_ok(&["start", "one", "other"]);
+    let mut consoles =
+        [online(&daemon, "one", "10.87.3.10"), online(&daemon, "other", "10.87.3.20")];
+
+    the_view_says_so(&daemon, &one);
+    each_other(&mut consoles[0], &daemon);
+    let outside = network.of_outside();
+    assert_eq!(visit(&mut consoles[0], OUTSIDE, &outside), GREETING);
+    of_the_host(&network, &mut consoles[0]);
+    a_published_port_answers(&network, &mut consoles[0]);
+    another_address_is_silenced(&mut consoles[0], &outside);
+
+    // Whoever flushes the host's rules takes nothing away for long, and no guest gets anywhere by it.
+    network.output("nft", &["flush", "ruleset"]);
+    until("the rules are there again", BOOT, || {
+        let rules = network.output("nft", &["list", "ruleset"]);
+        if rules.contains("10.87.3.10") { Ok(()) } else { Err(rules) }
+    });
+    drop(consoles);
+    nothing_is_lost(&mut daemon, &network);
+    isolated_guests_reach_the_gateway_alone(&daemon);
+
+    let used = daemon.inn(&["network", "delete", "lan"]);
+    assert!(!used.status.success() && used.stderr.contains("one"), "{used:?}");
+    for vm in [&one, &other] {
+        daemon.done(Request::new("DELETE", &format!("/v1/vms/{vm}?force=true")));
+    }
+    daemon.inn_ok(&["network", "delete", "lan", "island"]);
+    assert_eq!(servers_in(daemon.state()), []);
+    assert_eq!(network.state(), before, "what is left on the host");
+}
+
+#[test]
+fn a_nic_comes_and_goes_while_its_guest_runs() {
+    if skip_without_root("hotplug of NICs on networks") {
+        return;
+    }
+    let _turn = GuestSlots::one();
+    let network = Arc::new(PrivateNetwork::new());
+    let mut daemon = Daemon::prepared(TCG).in_network(&network);
+    daemon.launch();
+    daemon.import_tiny();
+    daemon.inn_ok(&["network", "create", "lan", "--subnet", "10.87.3.0/24"]);
+    daemon.inn_ok(&["network", "create", "island", "--subnet", "10.88.3.0/24", "--isolated"]);
+    let vm = on_networks(&daemon, "one", &[]);
+    daemon.inn_ok(&["start", "one"]);
+    let mut console = daemon.console("one");
+    console.log_in();
+
+    let nic = json!({ "name": "extra", "network": "lan", "mac": "52:54:00:11:22:33" });
+    daemon.done(Request::new("POST", &format!("/v1/vms/{vm}/nics")).json(&nic));
+    until("the guest sees its NIC", SHORT, || seen(&mut console, "52:54:00:11:22:33"));
+    assert_eq!(lease(&mut console, "eth0"), "10.87.3.2");
+    assert_eq!(ping(&mut console, GATEWAY), 0);
+
+    // Moved to another network, it is another cable in the same NIC.
+    daemon.inn_ok(&["nic", "set", "one", "extra", "--network", "island"]);
+    assert_eq!(lease(&mut console, "eth0"), "10.88.3.2");
+    assert_eq!(ping(&mut console, Ipv4Addr::new(10, 88, 3, 1)), 0);
+    daemon.inn_ok(&["nic", "set", "one", "extra", "--disconnect"]);
+    until("the guest sees no carrier", SHORT, || {
+        let (_, carrier) = console.run("cat /sys/class/net/eth0/carrier");
+        if carrier == "0" { Ok(()) } else { Err(carrier) }
+    });
+
+    daemon.done(Request::new("DELETE", &format!("/v1/vms/{vm}/nics/extra")));
+    until("the guest sees it no more", SHORT, || match seen(&mut console, "52:54:00:11:22:33") {
+        Ok(()) => Err("it is there"),
+        Err(_) => Ok(()),
+    });
+    let left = network.output("ip", &["-o", "link"]);
+    assert!(!left.contains("innt"), "a tap is left: {left}");
+}
+
+/// A VM with these NICs; returns its id.
+fn on_networks(daemon: &Daemon, name: &str, nics: &[Value]) -> String {
+    let mut config = tiny(name, "");
+    config["nics"] = nics.into();
+    daemon.create(&config)
+}
+
+fn publish(daemon: &Daemon, vm: &str, port: &str) {
+    let record = daemon.vm(vm);
+    let mut config = record["spec"]["config"].clone();
+    config["nics"][0]["publish"] = json!([port]);
+    daemon.done(Request::new("PUT", &format!("/v1/vms/{vm}")).json(&config));
+}
+
+/// At the console of a guest that has its address.
+fn online(daemon: &Daemon, vm: &str, address: &str) -> Console {
+    daemon.wait_for_log(vm, &format!("INNKEEPER-GUEST-IP {address}"));
+    let mut console = daemon.console(vm);
+    console.send("\n");
+    console.log_in();
+    console
+}
+
+fn the_view_says_so(daemon: &Daemon, vm: &str) {
+    until("the address is known to be taken up", SHORT, || {
+        let addresses = daemon.vm(vm)["addresses"].clone();
+        let wanted = json!([{ "nic": "net0", "address": "10.87.3.10", "source": "lease" }]);
+        if addresses == wanted { Ok(()) } else { Err(addresses) }
+    });
+    assert_eq!(daemon.inn_ok(&["ip", "one"]).trim(), "10.87.3.10");
+    daemon.inn_ok(&["wait", "one", "--for", "ip"]);
+}
+
+fn each_other(console: &mut Console, daemon: &Daemon) {
+    assert_eq!(ping(console, Ipv4Addr::new(10, 87, 3, 20)), 0, "{}", daemon.log());
+    // By name, too.
+    assert!(console.output_of("nslookup other").contains("10.87.3.20"));
+}
+
+fn of_the_host(network: &PrivateNetwork, console: &mut Console) {
+    for address in [GATEWAY, HOST] {
+        let services = network.of_host(address);
+        let said = visit(console, address, &services);
+        assert!(!said.contains(GREETING), "the guest reached its host at {address}");
+        assert_eq!(services.greeter.visits(), 0);
+    }
+}
+
+fn a_published_port_answers(network: &PrivateNetwork, console: &mut Console) {
+    console
+        .run("sh -c 'while :; do echo FROM-THE-GUEST | nc -l -p 80; done' >/dev/null 2>&1 & true");
+    let ask = |address: Ipv4Addr| {
+        let mut said = String::new();
+        let address = SocketAddr::from((address, 8080));
+        let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(5))
+            .map_err(|error| error.to_string())?;
+        stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        stream.read_to_string(&mut said).map_err(|error| error.to_string())?;
+        if said.trim() == "FROM-THE-GUEST" { Ok(()) } else { Err(said) }
+    };
+    until("from outside", SHORT, || network.in_outside(|| ask(HOST)));
+    until("from the host's own address", SHORT, || network.in_host(|| ask(HOST)));
+    until("from the host's loopback", SHORT, || network.in_host(|| ask(Ipv4Addr::LOCALHOST)));
+}
+
+/// A guest that takes another's address, or hardware address, is heard by nobody; with its own again, it
+/// is.
+fn another_address_is_silenced(console: &mut Console, outside: &Services) {
+    let heard = |console: &mut Console| visit(console, OUTSIDE, outside) == GREETING;
+    assert!(heard(console));
+    let route = "ip route replace default via 10.87.3.1 dev eth0";
+    console.output_of(&format!(
+        "ip address flush dev eth0; ip address add 10.87.3.20/24 dev eth0; {route}"
+    ));
+    assert!(!heard(console), "with another's address");
+    console.output_of(&format!(
+        "ip address flush dev eth0; ip address add 10.87.3.77/24 dev eth0; {route}"
+    ));
+    assert!(!heard(console), "with nobody's address");
+    console.output_of(&format!(
+        "ip address flush dev eth0; ip address add 10.87.3.10/24 dev eth0; {route}"
+    ));
+    assert!(heard(console), "with its own again");
+    let mac = console.output_of("cat /sys/class/net/eth0/address");
+    let change = |mac: &str| {
+        format!(
+            "ip link set eth0 down; ip link set eth0 address {mac}; ip link set eth0 up; {route}"
+        )
+    };
+    console.output_of(&change("52:54:00:99:99:99"));
+    assert!(!heard(console), "with another hardware address");
+    console.output_of(&change(&mac));
+    until("with its own again", SHORT, || if heard(console) { Ok(()) } else { Err("silence") });
+}
+
+/// The daemon and its servers die without a word, and guests keep what they have.
+fn nothing_is_lost(daemon: &mut Daemon, network: &PrivateNetwork) {
+    let before = network.output("ip", &["-o", "link"]).lines().count();
+    let servers = servers_in(daemon.state());
+    assert_eq!(servers.len(), 1);
+    daemon.kill9();
+    servers[0].kill9();
+    daemon.launch();
+    until("another server", SHORT, || match servers_in(daemon.state())[..] {
+        [server] if server != servers[0] => Ok(()),
+        _ => Err("none"),
+    });
+    assert_eq!(network.output("ip", &["-o", "link"]).lines().count(), before);
+    let mut console = daemon.console("other");
+    assert_eq!(lease(&mut console, "eth0"), "10.87.3.20", "the same as before");
+    let leases = daemon.get("/v1/networks/lan")["facts"]["leases"].clone();
+    let addresses: Vec<IpAddr> = leases
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|lease| lease["address"].as_str().unwrap().parse().unwrap())
+        .collect();
+    let both: [IpAddr; 2] = [[10, 87, 3, 10].into(), [10, 87, 3, 20].into()];
+    assert_eq!(addresses, both);
+}
+
+/// Each gets one more NIC while it runs, on a network whose guests are kept from each other.
+fn isolated_guests_reach_the_gateway_alone(daemon: &Daemon) {
+    daemon.inn_ok(&["network", "create", "island", "--subnet", "10.88.3.0/24", "--isolated"]);
+    let [(mut one, of_one), (_other, of_other)] = ["one", "other"].map(|vm| {
+        daemon.inn_ok(&["nic", "add", vm, "island"]);
+        let mut console = daemon.console(vm);
+        until("the guest sees its NIC", SHORT, || seen(&mut console, "eth1"));
+        let address = lease(&mut console, "eth1");
+        (console, address.parse::<Ipv4Addr>().unwrap())
+    });
+    assert_ne!(of_one, of_other);
+    assert_eq!(ping(&mut one, Ipv4Addr::new(10, 88, 3, 1)), 0);
+    assert_ne!(ping(&mut one, of_other), 0, "an isolated guest reached another");
+}
+
+/// What a server says to the guest.
+fn visit(console: &mut Console, address: Ipv4Addr, services: &Services) -> String {
+    console.run(&format!("nc -w 3 {address} {} </dev/null", services.greeter.port)).1
+}
+
+fn ping(console: &mut Console, address: Ipv4Addr) -> i32 {
+    console.run(&format!("ping -c 1 -W 3 {address} >/dev/null")).0
+}
+
+/// Whether the guest has an interface with this hardware address.
+fn seen(console: &mut Console, mac: &str) -> Result<(), String> {
+    let links = console.output_of("ip link");
+    if links.contains(mac) { Ok(()) } else { Err(links) }
+}
+
+/// Has the guest ask for an address, and returns the one that it gets.
+fn lease(console: &mut Console, interface: &str) -> String {
+    console.run(&format!("ip link set {interface} up"));
+    let ask = format!("udhcpc -n -q -i {interface} -t 10 -T 1 -s /etc/dhcp 2>&1");
+    let said = console.output_of(&ask);
+    let address = said.split("lease of ").nth(1).and_then(|rest| rest.split(' ').next());
+    address.unwrap_or_else(|| panic!("no lease: {said}")).to_owned()
+}
