@@ -218,7 +218,7 @@ async fn it_can_be_told_whether_a_guest_went_on() {
     assert_eq!(probe(&vm, go_on).await, Probed::Happened);
     let process = vm.told.incarnation_of(vm.id()).unwrap().process.unwrap();
     let pid = process.pid.to_string();
-    std::process::Command::new("kill").args(["-9", &pid]).status().unwrap();
+    std::process::Command::new("busybox").args(["kill", "-9", &pid]).status().unwrap();
     vm.until(MachineState::Absent).await;
     assert_eq!(probe(&vm, go_on).await, Probed::Happened, "its machine has died since");
     let vm = vm.next_daemon().await;

@@ -107,7 +107,7 @@ pub(super) const FILTER: &str = "  chain forward {
     ct state established,related accept
     ct status dnat accept
     ip daddr 127.0.0.0/8 drop
-    meta l4proto { icmp, ipv6-icmp } accept
+    meta l4proto { 1, 58 } accept
     udp dport { 67, 547 } accept
     ip daddr @routers4 meta l4proto { tcp, udp } th dport 53 accept
     ip6 daddr @routers6 meta l4proto { tcp, udp } th dport 53 accept

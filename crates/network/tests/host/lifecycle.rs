@@ -18,7 +18,7 @@ use std::{
 /// All that a network could leave on a host.
 fn traces(yard: &Yard) -> String {
     let sysctls = ["ipv4.ip_forward", "ipv6.conf.all.forwarding", "ipv6.conf.up0.accept_ra"];
-    let sysctls = sysctls.map(|name| run(&format!("sysctl net.{name}")));
+    let sysctls = sysctls.map(|name| run(&format!("busybox sysctl net.{name}")));
     let words = |command: &str, count| -> String {
         let of_line = |line: &str| {
             let mut words: Vec<&str> = line.split_whitespace().take(count).collect();
@@ -49,7 +49,7 @@ fn traces(yard: &Yard) -> String {
 fn nothing_is_left_of_a_network_that_is_removed() {
     on_a_host(async |mut yard| {
         let _outside = outside();
-        run("sysctl -qw net.ipv4.ip_forward=0");
+        run("busybox sysctl -qw net.ipv4.ip_forward=0");
         let daemon = yard.daemon();
         let before = traces(&yard);
         let network = yard.add_network(named("lan"), &["10.87.0.0/24", "fd00:87::/64"]);
@@ -128,7 +128,7 @@ fn a_survey_mends_what_others_broke_and_says_so() {
             (&format!("ip addr flush dev {bridge}"), "10.87.0.1/24"),
             (&format!("ip link set {bridge} down"), "set right"),
             (&format!("ip link set {} nomaster", plug.tap), "plugged in"),
-            ("sysctl -qw net.ipv4.ip_forward=0", "route"),
+            ("busybox sysctl -qw net.ipv4.ip_forward=0", "route"),
         ];
         for (command, words) in breaks {
             run(command);

@@ -87,7 +87,8 @@ impl Drop for World {
                 });
                 if started == Some(process.start_ticks) {
                     let pid = process.pid.to_string();
-                    let _ = std::process::Command::new("kill").args(["-9", &pid]).status();
+                    let _ =
+                        std::process::Command::new("busybox").args(["kill", "-9", &pid]).status();
                 }
             }
         }
@@ -283,7 +284,8 @@ impl<'a> Vm<'a> {
     pub(crate) fn hold(&self, held: bool) {
         let process = self.told.incarnation_of(self.id()).unwrap().process.unwrap();
         let (signal, pid) = (if held { "-STOP" } else { "-CONT" }, process.pid.to_string());
-        let sent = std::process::Command::new("kill").args([signal, &pid]).status().unwrap();
+        let sent =
+            std::process::Command::new("busybox").args(["kill", signal, &pid]).status().unwrap();
         assert!(sent.success());
     }
 
