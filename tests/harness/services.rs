@@ -1,13 +1,15 @@
 //! What a guest may try to reach: a server of TCP and a mailbox of UDP.
 
 use super::wait::{SHORT, until};
+use rustix::event::{PollFd, PollFlags, poll};
 use std::{
     io::{ErrorKind, Write},
     net::{IpAddr, TcpListener, TcpStream, UdpSocket},
+    os::unix::net::UnixStream,
     path::Path,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
     thread::{self, JoinHandle},
     time::Duration,
@@ -58,7 +60,8 @@ impl Services {
 pub(crate) struct Greeter {
     pub(crate) port: u16,
     visits: Arc<AtomicUsize>,
-    stop: Arc<AtomicBool>,
+    /// Closing it ends the thread.
+    open: Option<UnixStream>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -70,19 +73,24 @@ impl Greeter {
         let listener = TcpListener::bind((address, 0)).unwrap();
         listener.set_nonblocking(true).unwrap();
         let port = listener.local_addr().unwrap().port();
-        let (visits, stop) = (Arc::<AtomicUsize>::default(), Arc::<AtomicBool>::default());
-        let (counted, stopped) = (visits.clone(), stop.clone());
+        let visits = Arc::<AtomicUsize>::default();
+        let (open, closed) = UnixStream::pair().unwrap();
+        let counted = visits.clone();
         let greet = move || {
-            while !stopped.load(Ordering::Relaxed) {
-                let Ok((mut visitor, _)) = listener.accept() else {
-                    thread::sleep(Duration::from_millis(10));
-                    continue;
-                };
+            loop {
+                let mut ready =
+                    [PollFd::new(&listener, PollFlags::IN), PollFd::new(&closed, PollFlags::IN)];
+                poll(&mut ready, None).unwrap();
+                if !ready[1].revents().is_empty() {
+                    return;
+                }
+                // One who has left again is not there to be greeted.
+                let Ok((mut visitor, _)) = listener.accept() else { continue };
                 counted.fetch_add(1, Ordering::Relaxed);
                 let _visitor_has_left = writeln!(visitor, "{GREETING}");
             }
         };
-        Self { port, visits, stop, thread: Some(thread::spawn(greet)) }
+        Self { port, visits, open: Some(open), thread: Some(thread::spawn(greet)) }
     }
 
     /// How many have connected.
@@ -93,7 +101,7 @@ impl Greeter {
 
 impl Drop for Greeter {
     fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
+        drop(self.open.take());
         let _panicked = self.thread.take().map(JoinHandle::join);
     }
 }

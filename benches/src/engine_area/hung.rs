@@ -86,6 +86,7 @@ fn answers(
             ensure!(answer.status == 202, "POST {path}: {} {}", answer.status, text());
             let body: Value = serde_json::from_slice(&answer.body)?;
             ensure!(body["task"].is_string() || body["task"]["id"].is_string(), "{body}");
+            // The pace of the calls is part of the row.
             thread::sleep(EVERY);
         }
     }

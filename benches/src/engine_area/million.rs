@@ -51,6 +51,7 @@ pub(super) fn measure(bench: &Bench) -> anyhow::Result<Vec<Figure>> {
         wait_until(FOLLOW_WITHIN, "the specs' files", || {
             Ok(daemon.api()?.get::<Diagnosis>("/v1/diagnostics")?.specs.unwritten == 0)
         })?;
+        // What is freed is given back by and by, and nothing tells when.
         thread::sleep(SETTLES);
         let now = Left::look(&daemon, state.path())?;
         report::progress(format_args!("  {} operations, {busy:.0?}: {now:?}", look * every));

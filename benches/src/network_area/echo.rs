@@ -45,11 +45,13 @@ pub(super) fn measure(bench: &Bench) -> anyhow::Result<Vec<Figure>> {
 fn type_keys(mut terminal: Terminal, keys: usize, times: &mut Vec<Duration>) -> anyhow::Result<()> {
     // The first waits until the guest is up and the line is open; what was written before comes with it.
     terminal.echo(b'A', UP_WITHIN)?;
+    // A guest that has just come up has other things to do, which are not measured here.
     thread::sleep(EVERY * 20);
     terminal.forget()?;
     for key in 0..keys {
         // Another one each time, so that none is taken for a late one.
         times.push(terminal.echo(b'a' + (key % 26) as u8, UP_WITHIN)?);
+        // A person types with pauses; the pace is part of the row.
         thread::sleep(EVERY);
     }
     Ok(())

@@ -30,6 +30,7 @@ impl Qmp {
             match UnixStream::connect(socket) {
                 Ok(stream) => break stream,
                 Err(error) if Instant::now() > end => return Err(error).context("QEMU's socket"),
+                // A socket that is not there yet tells nobody when it is; `end` bounds this.
                 Err(_) => std::thread::sleep(LOOKS_EVERY),
             }
         };

@@ -103,6 +103,7 @@ pub(crate) fn rates(all: &mut [Terminal], period: Duration) -> anyhow::Result<Ve
         for (terminal, bytes) in all.iter_mut().zip(&mut bytes) {
             *bytes += terminal.read(&mut buffer)?;
         }
+        // So that reading is not all that this core does; ten of them are read in turn, for `period`.
         std::thread::sleep(LOOKS_EVERY);
     }
     let seconds = begun.elapsed().as_secs_f64();

@@ -15,6 +15,7 @@ pub(crate) fn write_back(file: OwnedFd) -> DropGuard {
     let guard = over.clone().drop_guard();
     tokio::task::spawn_blocking(move || {
         while !over.is_cancelled() && send(&file) {
+            // It only evens out what a sync would do: nothing waits for this.
             thread::sleep(SEND_EVERY);
         }
     });

@@ -197,6 +197,7 @@ impl Wishes {
                 Err(error) => {
                     warn!(%error, "specs are in the journal, and their files not written");
                     self.note_problem(Some(error.to_string()));
+                    // A disk does not tell when it takes writes again.
                     tokio::time::sleep(AGAIN_AFTER).await;
                     self.0.some.notify_one();
                 }
@@ -208,12 +209,14 @@ impl Wishes {
     async fn gather(&self, at_least: Duration) {
         let begun = Instant::now();
         let mut seen = self.0.last.load(Ordering::Relaxed);
+        // Time is what is given: to those whose wishes may share a sync with these.
         tokio::time::sleep(at_least).await;
         while begun.elapsed() < BURST_ENDS_WITHIN {
             let before = std::mem::replace(&mut seen, self.0.last.load(Ordering::Relaxed));
             if seen - before < BURST {
                 return;
             }
+            // How many come in this time is what is looked at.
             tokio::time::sleep(LOOKS_EVERY).await;
         }
     }

@@ -91,6 +91,7 @@ impl Engine {
             self.shared.owing.some.notified().await;
             let mut pause = SHORTEST_PAUSE;
             while !self.shared.owing.deeds().is_empty() {
+                // Nobody tells when the cause is gone: it is tried again, less and less often.
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
                 while let Some(Ok(task)) = trying.try_join_next() {

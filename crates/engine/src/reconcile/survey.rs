@@ -15,6 +15,7 @@ const EVERY: Duration = Duration::from_secs(30);
 pub(crate) async fn run(engine: Engine) {
     loop {
         engine.survey().await;
+        // What is looked for here is what no event tells.
         tokio::time::sleep(EVERY).await;
     }
 }

@@ -102,6 +102,7 @@ impl Engine {
     ) -> Result<Box<dyn ByteStream>, Refusal> {
         let open = async {
             loop {
+                // QEMU has no event for the end of a connection to a line; `patience` bounds this.
                 match self.shared.performer.driver.open_console(vm).await {
                     Err(refusal) if refusal.code == Code::InUse => sleep(LOOK_EVERY).await,
                     opened => return opened,

@@ -206,6 +206,7 @@ impl Lives {
         let vm = id(bench, slot);
         let accepted = self.is_accepted_as_it_may(bench, slot, op, life).await?;
         if meanwhile != Meanwhile::Nothing {
+            // Not a wait for anything: whatever moment this is, is what is tried.
             tokio::time::sleep(Duration::from_micros(micros)).await;
         }
         let all = between(op, life, meanwhile);
@@ -246,6 +247,7 @@ impl Lives {
                 life = after(op, life).unwrap();
                 queued_up.push((op, accepted));
             }
+            // Not a wait for anything: whatever the next one finds is what is tried.
             tokio::time::sleep(Duration::from_micros(micros)).await;
         }
         for (op, accepted) in &queued_up {

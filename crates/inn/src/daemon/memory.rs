@@ -26,6 +26,7 @@ pub(super) async fn give_back() {
     /// It takes milliseconds, in which some allocations wait.
     const EVERY: Duration = Duration::from_secs(10);
     loop {
+        // An allocator does not tell how much lies idle.
         tokio::time::sleep(EVERY).await;
         // SAFETY: it takes the allocator's own locks, and what it gives back is in nobody's use.
         let trim = || unsafe { libc::malloc_trim(0) };

@@ -10,11 +10,14 @@ use std::{
     io::{Read, Write},
     process::Stdio,
     sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
+        Arc, Condvar, Mutex,
         mpsc::{Receiver, channel},
     },
+    time::Duration,
 };
+
+/// How long anything may take; a bound for what is broken, not a measure.
+const LONG: Duration = Duration::from_secs(30);
 
 fn runs(exit: serde_json::Value) -> FakeDaemon {
     FakeDaemon::start(move |_| {
@@ -194,10 +197,11 @@ fn what_is_piped_into_a_console_that_another_types_at_is_not_lost_in_silence() {
 
 /// Holds file systems still until a thaw, or, where it does so early, not at all.
 fn holds(early: bool) -> FakeDaemon {
-    let thawed = Arc::new(AtomicBool::new(early));
+    let thawed = Arc::new((Mutex::new(early), Condvar::new()));
     FakeDaemon::start(move |request| {
         if request.line.ends_with("thaw") {
-            thawed.store(true, Ordering::Relaxed);
+            *thawed.0.lock().unwrap() = true;
+            thawed.1.notify_all();
             return Reply::Json(204, json!(null));
         }
         let thawed = thawed.clone();
@@ -206,9 +210,11 @@ fn holds(early: bool) -> FakeDaemon {
             let frozen =
                 json!({ "state": "frozen", "file_systems": 2, "until": "2026-01-01T00:00:30Z" });
             writeln!(stream, "{frozen}").unwrap();
-            while !thawed.load(Ordering::Relaxed) {
-                std::thread::sleep(std::time::Duration::from_millis(5));
-            }
+            let (is_thawed, told) = &*thawed;
+            let waiting = |is_thawed: &mut bool| !*is_thawed;
+            let (_, waited) =
+                told.wait_timeout_while(is_thawed.lock().unwrap(), LONG, waiting).unwrap();
+            assert!(!waited.timed_out(), "nobody let it go on");
             writeln!(stream, r#"{{"state":"thawed"}}"#).unwrap();
         }))
     })

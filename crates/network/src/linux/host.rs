@@ -300,6 +300,7 @@ async fn check_unplugged(network: &Network, taps: Vec<InterfaceName>) -> Result<
         let (network, taps) = (network.clone(), taps.clone());
         match blocking(move || bridges::check_unplugged(&network, &taps)).await {
             Err(refusal) if refusal.code == Code::InUse && Instant::now() < until => {
+                // A child between fork and exec has our descriptors for a moment, and says nothing.
                 sleep(TAP_LOOK_EVERY).await;
             }
             outcome => return outcome,

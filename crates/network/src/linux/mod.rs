@@ -228,6 +228,7 @@ impl HostNetworks for LinuxNetworks {
             let (plug, network) = (plug.clone(), network.clone());
             match blocking(move || bridges::open_tap(instance, &plug, &network)).await {
                 Err(refusal) if refusal.code == Code::InUse && Instant::now() < until => {
+                    // A child between fork and exec has our descriptors for a moment, and says nothing.
                     sleep(TAP_LOOK_EVERY).await;
                 }
                 outcome => return outcome,

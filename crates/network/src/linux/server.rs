@@ -90,6 +90,7 @@ impl Server {
         let pidfd = open(pid)?;
         let server = Unready(Some(Self { pid, since: Instant::now(), pidfd, child: Some(child) }));
         let ready = async {
+            // In the foreground dnsmasq tells by this file alone that it is ready; `START_WITHIN` bounds it.
             while !fs::read(&files.pid).is_ok_and(|written| !written.is_empty()) {
                 sleep(LOOK_EVERY).await;
             }

@@ -50,6 +50,7 @@ async fn follow_leases(inotify: AsyncFd<OwnedFd>, inner: Weak<Inner>) {
         let Ok(mut ready) = inotify.readable().await else { return };
         ready.clear_ready();
         drop(ready);
+        // The file is written in pieces, and nothing says which is the last.
         sleep(SETTLE).await;
         let Some(inner) = inner.upgrade() else { return };
         for network in changed(&inotify) {

@@ -259,6 +259,7 @@ fn stopped(saving: Saving) -> Option<Saving> {
 /// Tells how much of the memory is written, for as long as it is. (Of one that it reads QEMU says nothing.)
 async fn tell_progress(machine: &Machine, progress: &StepProgress) -> Infallible {
     loop {
+        // QEMU has events for where a migration is, and none for how far.
         tokio::time::sleep(TOLD_EVERY).await;
         // One that is busy, or fails, is told by who waits for its end.
         let Ok(Migration { ram: Some(ram), .. }) = machine.execute(&QueryMigrate {}).await else {
@@ -277,7 +278,8 @@ async fn ended(machine: &Machine) -> Result<Option<Migration>, Refusal> {
     if !is_over(migration.status.as_deref()) {
         return Ok(None);
     }
-    // QEMU says so a moment before it is done with it, and then has no event for that.
+    // QEMU says so a moment before it is done with it, and then has no event for that. (Who asks for a
+    // step to be done bounds it.)
     while machine.execute(&QueryStatus {}).await?.status == FINALIZES {
         tokio::time::sleep(LOOKS_AGAIN_AFTER).await;
     }

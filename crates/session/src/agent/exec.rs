@@ -98,6 +98,7 @@ impl Agent {
             if Instant::now() + pause >= deadline {
                 return Err(AgentError::Silent { command: ASK, within: exec.timeout });
             }
+            // The agent has no event for the end of a program.
             sleep(pause).await;
             pause = (pause * 2).min(ASK_AGAIN_AFTER);
         }

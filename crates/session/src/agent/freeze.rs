@@ -125,6 +125,7 @@ impl Agent {
         let agent = self.clone();
         let ended = tokio::spawn(async move {
             tokio::select! {
+                // Time is what the hold is bounded by.
                 () = sleep(at_most) => {}
                 _ = dropped => {}
                 _ = thawed.changed() => {}

@@ -237,6 +237,7 @@ async fn carry(
             since_pause += length;
             if outran && since_pause >= PAUSE_AFTER {
                 since_pause = 0;
+                // Viewers have no say in when the line is read: this gives those time that can use it.
                 sleep(PAUSE).await;
             }
         }
