@@ -109,6 +109,56 @@ fn a_nic_comes_and_goes_while_its_guest_runs() {
     assert!(!left.contains("innt"), "a tap is left: {left}");
 }
 
+#[test]
+fn what_a_guest_had_goes_with_it_and_its_nic_keeps_its_own_under_another_name() {
+    if skip_without_root("NICs that are called otherwise, and what is left of guests on no network")
+    {
+        return;
+    }
+    let _turn = GuestSlots::one();
+    let network = Arc::new(PrivateNetwork::new());
+    let before = network.state();
+    let mut daemon = Daemon::prepared(TCG).in_network(&network);
+    daemon.launch();
+    daemon.import_tiny();
+    let file = daemon.scratch().join("lan.yaml");
+    std::fs::write(&file, "name: lan\nsubnets: [{range: 10.87.3.0/24}]\n").unwrap();
+    daemon.inn_ok(&["apply", file.to_str().unwrap()]);
+    let nic = json!({
+        "name": "old", "network": "lan", "addresses": ["10.87.3.10"], "mac": "52:54:00:11:22:33",
+    });
+    let vm = on_networks(&daemon, "one", &[nic, json!({ "name": "out", "network": "user" })]);
+
+    let reserved = json!([{ "mac": "52:54:00:11:22:33" }]);
+    let subnet = "/v1/subnets/10.87.3.0%2F24/reservations";
+    let refused = daemon.send(&Request::new("POST", subnet).json(&reserved));
+    let problem = refused.json();
+    assert_eq!(
+        (refused.status, &problem["field"]),
+        (409, &json!("reservations[0].mac")),
+        "{problem}"
+    );
+    assert_eq!(problem["value"], "52:54:00:11:22:33");
+    assert!(problem["detail"].as_str().unwrap().contains("NIC old of VM one"), "{problem}");
+
+    let record = daemon.vm(&vm);
+    let mut config = record["spec"]["config"].clone();
+    config["nics"][0]["name"] = "new".into();
+    daemon.done(Request::new("PUT", &format!("/v1/vms/{vm}")).json(&config));
+    daemon.inn_ok(&["start", "one"]);
+    let _console = online(&daemon, "one", "10.87.3.10");
+    let tables = || network.output("nft", &["list", "tables"]);
+    assert!(tables().contains("inet innkeeper_guests_"), "{}", tables());
+
+    daemon.done(Request::new("DELETE", &format!("/v1/vms/{vm}?force=true")));
+    daemon.inn_ok(&["network", "delete", "lan"]);
+    until("the rule for guests is gone", SHORT, || {
+        let left = tables();
+        if left.is_empty() { Ok(()) } else { Err(left) }
+    });
+    assert_eq!(network.state(), before, "what is left on the host");
+}
+
 /// A VM with these NICs; returns its id.
 fn on_networks(daemon: &Daemon, name: &str, nics: &[Value]) -> String {
     let mut config = tiny(name, "");

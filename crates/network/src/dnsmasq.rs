@@ -80,7 +80,7 @@ pub(crate) fn config(network: &Network, files: &Files, user: &str) -> Option<Str
          user={user}\ninterface={bridge}\nexcept-interface=lo\nbind-dynamic\n\
          no-hosts\nno-ping\ndomain-needed\nbogus-priv\n\
          domain={domain}.internal\nlocal=/{domain}.internal/\nexpand-hosts\n\
-         dhcp-authoritative\ndhcp-ignore=tag:!known\ndhcp-lease-max={MAX_LEASES}\n\
+         dhcp-authoritative\ndhcp-ignore=tag:!known\ndhcp-ignore-clid\ndhcp-lease-max={MAX_LEASES}\n\
          quiet-dhcp\nquiet-dhcp6\nquiet-ra\n",
         network.id
     );
@@ -152,6 +152,11 @@ pub(crate) fn lists<'a>(network: &Network, plugs: impl Iterator<Item = &'a Plug>
 
 impl Lists {
     fn add(&mut self, mac: Option<MacAddress>, addresses: &[IpAddr], name: Option<String>) {
+        // A NIC that gets another name is the same to its guest, and is here twice while that runs.
+        let is_known = |address| mac.is_some() && self.owners.get(address) == mac.as_ref();
+        if !addresses.is_empty() && addresses.iter().all(is_known) {
+            return;
+        }
         if let (Some(mac), false) = (mac, addresses.is_empty()) {
             let _ = write!(self.reservations, "{mac}");
             for address in addresses {

@@ -2,11 +2,10 @@
 //!
 //! [`HostNetworks`] is the port that the engine has networks through: [`LinuxNetworks`] makes them of
 //! bridges, taps, an nftables ruleset and a dnsmasq each; [`PaperNetworks`] only remembers them.
-//! [`ipam`] chooses addresses. [`LoopbackGuard`] keeps guests on user-mode networks from their host.
+//! [`LoopbackGuard`] keeps guests on user-mode networks from their host.
 
 mod dnsmasq;
 mod host;
-pub mod ipam;
 mod leases;
 mod linux;
 mod loopback;

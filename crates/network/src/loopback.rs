@@ -5,7 +5,7 @@
 //! their own, and one rule refuses those users everything that is delivered on this host, whatever
 //! address it is under, and the link-local addresses at which clouds keep their credentials.
 //!
-//! The rule stays when the daemon ends, since guests do not end with it.
+//! The rule stays when the daemon ends, since guests do not end with it; it goes with the last of them.
 
 use crate::patience;
 use innkeeper_model::{Code, Refusal, host::Safeguard};
@@ -14,6 +14,7 @@ use std::{
     fmt,
     net::IpAddr,
     ops::RangeInclusive,
+    os::unix::fs::MetadataExt,
     process::Stdio,
     str::FromStr,
     sync::{Mutex, PoisonError},
@@ -76,14 +77,26 @@ impl FromStr for UidRange {
     }
 }
 
+/// Where the rule is, as far as is known.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+enum Stand {
+    /// An earlier daemon may have set it.
+    #[default]
+    Unknown,
+    Set,
+    /// It could not be set, for this reason.
+    Missing(String),
+    /// It was taken away, as nobody needs it.
+    Lifted,
+}
+
 /// The firewall rule. Anybody who flushes the host's rules takes it away without a word, so it is set
 /// anew before each guest that it is for, and from time to time while one runs.
 #[derive(Debug)]
 pub struct LoopbackGuard {
     uids: UidRange,
     root: bool,
-    /// How the last attempt ended; `None` before the first.
-    last: Mutex<Option<Result<(), String>>>,
+    stand: Mutex<Stand>,
     one_at_a_time: tokio::sync::Mutex<()>,
 }
 
@@ -91,7 +104,7 @@ impl LoopbackGuard {
     /// A guard for guests of these users. Nothing is changed yet. Without root it never acts: then
     /// drivers give private networks no way out.
     pub fn new(uids: UidRange, root: bool) -> Self {
-        Self { uids, root, last: Mutex::default(), one_at_a_time: tokio::sync::Mutex::default() }
+        Self { uids, root, stand: Mutex::default(), one_at_a_time: tokio::sync::Mutex::default() }
     }
 
     /// Sets the rule, in one transaction that replaces what was there. When the future is dropped the
@@ -106,29 +119,65 @@ impl LoopbackGuard {
         let _one = self.one_at_a_time.lock().await;
         let resolvers = resolvers(&std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default());
         let outcome = apply(&ruleset(&self.uids, &resolvers)).await;
-        let said = outcome.as_ref().copied().map_err(|refusal| refusal.message.clone());
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(said);
+        self.stands(match &outcome {
+            Ok(()) => Stand::Set,
+            Err(refusal) => Stand::Missing(refusal.message.clone()),
+        });
         outcome
+    }
+
+    /// Takes the rule away, unless somebody needs it: who `is_needed` knows of, which is asked while nobody
+    /// sets the rule, or a process of one of these users. Whether it was taken away. When the future is
+    /// dropped the rule is gone or is as it was.
+    ///
+    /// # Errors
+    /// `nft` refuses; the rule stays.
+    pub async fn lift(&self, is_needed: impl FnOnce() -> bool) -> Result<bool, Refusal> {
+        if !self.root || self.stand() == Stand::Lifted {
+            return Ok(false);
+        }
+        let _one = self.one_at_a_time.lock().await;
+        if is_needed() || has_process(&self.uids) {
+            return Ok(false);
+        }
+        let was_unknown = self.stand() == Stand::Unknown;
+        let outcome = apply(&removal(&table_name(&self.uids))).await;
+        match outcome {
+            // Where there is no nft there is no rule.
+            Err(_) if was_unknown => {}
+            outcome => outcome?,
+        }
+        self.stands(Stand::Lifted);
+        Ok(true)
+    }
+
+    fn stand(&self) -> Stand {
+        self.stand.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn stands(&self, stand: Stand) {
+        *self.stand.lock().unwrap_or_else(PoisonError::into_inner) = stand;
     }
 
     /// What `inn host` shows.
     pub fn safeguard(&self) -> Safeguard {
-        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let (active, detail) = match (self.root, last) {
+        let (active, detail) = match (self.root, self.stand()) {
             (false, _) => {
                 let detail = "private networks have no way out, since only root can set a firewall \
                               rule; run the daemon as root for guests that reach the outside";
                 (false, detail.to_owned())
             }
-            (true, Some(Ok(()))) => {
+            (true, Stand::Set) => {
                 let detail = format!(
                     "a firewall rule keeps the users {} from this host's services",
                     self.uids
                 );
                 (true, detail)
             }
-            (true, Some(Err(problem))) => (false, format!("no VM with a NIC can start: {problem}")),
-            (true, None) => {
+            (true, Stand::Missing(problem)) => {
+                (false, format!("no VM with a NIC can start: {problem}"))
+            }
+            (true, Stand::Unknown | Stand::Lifted) => {
                 (false, "the firewall rule is set before the first VM that needs it".into())
             }
         };
@@ -148,9 +197,28 @@ fn resolvers(resolv_conf: &str) -> Vec<IpAddr> {
         .collect()
 }
 
+fn table_name(uids: &UidRange) -> String {
+    format!("innkeeper_guests_{}", uids.ids().start())
+}
+
+/// The text that removes a table, whether it is there or not.
+fn removal(table: &str) -> String {
+    format!("table inet {table}\ndelete table inet {table}\n")
+}
+
+/// Whether a process of this host is one of these users'.
+fn has_process(uids: &UidRange) -> bool {
+    let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let is_process = |entry: &std::fs::DirEntry| {
+        entry.file_name().as_encoded_bytes().iter().all(u8::is_ascii_digit)
+    };
+    let mut owners = processes.filter(is_process).filter_map(|entry| entry.metadata().ok());
+    owners.any(|owner| uids.ids().contains(&owner.uid()))
+}
+
 /// The table as one transaction that replaces what an earlier daemon set.
 fn ruleset(uids: &UidRange, resolvers: &[IpAddr]) -> String {
-    let table = format!("innkeeper_guests_{}", uids.ids().start());
+    let table = table_name(uids);
     let mut rules = Vec::new();
     for address in resolvers {
         for protocol in ["udp", "tcp"] {
@@ -165,8 +233,9 @@ fn ruleset(uids: &UidRange, resolvers: &[IpAddr]) -> String {
     rules.push("ip daddr 169.254.0.0/16 reject".into());
     rules.push("ip6 daddr fe80::/10 reject".into());
     let rules: String = rules.iter().map(|rule| format!("    {rule}\n")).collect();
+    let removal = removal(&table);
     format!(
-        "table inet {table}\ndelete table inet {table}\ntable inet {table} {{\n  chain guests {{\n\
+        "{removal}table inet {table} {{\n  chain guests {{\n\
          {rules}  }}\n  chain output {{\n    type filter hook output priority 0;\n    \
          meta skuid {uids} jump guests\n  }}\n}}\n"
     )

@@ -2,8 +2,8 @@
 //! as legality is: at once, so that the caller hears it, and when its turn has come.
 
 use super::{
-    claims::Claims,
-    wiring::{holders, network, users},
+    claims::{Claims, whose},
+    wiring::{holders, name_in, network, users},
 };
 use crate::{
     accept::request::{NetworkRequest, ReservationWish},
@@ -361,7 +361,17 @@ fn reserve(
     let (network, place) = with_subnet(id, snapshot)?;
     let subnet = &network.subnets[place];
     let mut asked = HashSet::new();
+    let by_name = |holder: &Holder| whose(holder, name_in(snapshot));
     for (index, wish) in wanted.iter().enumerate() {
+        if let Some(mac) = wish.mac
+            && let Some(holder) = claims.mac_holder(network.id, mac)
+        {
+            let message = format!("hardware address {mac} is taken by {}", by_name(&holder));
+            let field = format!("reservations[{index}].mac");
+            return Err(has(Refusal::new(Code::InUse, message), &field, mac).with_hint(
+                "a NIC of a VM has its address already: `addresses` of the NIC says which",
+            ));
+        }
         let Some(address) = wish.address else { continue };
         let field = || format!("reservations[{index}].address");
         if !subnet.config.can_be_given(address) {
@@ -372,12 +382,7 @@ fn reserve(
             return Err(Refusal::invalid(field(), address, "is there twice"));
         }
         if let Some(holder) = claims.holder(address) {
-            let whose = match holder {
-                Holder::Nic { vm, nic } => format!("NIC {nic} of VM {vm}"),
-                Holder::Network => "its network".into(),
-                Holder::Reservation => "another reservation".into(),
-            };
-            let message = format!("address {address} is taken by {whose}");
+            let message = format!("address {address} is taken by {}", by_name(&holder));
             return Err(has(Refusal::new(Code::InUse, message), &field(), address));
         }
     }

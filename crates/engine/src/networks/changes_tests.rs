@@ -1,5 +1,5 @@
-use super::*;
-use innkeeper_model::{Spec, VmId, network::MIN_MTU};
+use super::{super::wiring::claims_of_vm, *};
+use innkeeper_model::{Spec, VmId, config::MacAddress, network::MIN_MTU};
 use innkeeper_view::{Update, View, ViewOptions};
 use serde_json::{Value, json};
 
@@ -55,6 +55,7 @@ impl Known {
             updated: Timestamp::UNIX_EPOCH,
             want: innkeeper_model::Want::Stopped,
             draft: false,
+            driver: None,
             config: serde_json::from_value(json!({
                 "name": name, "nics": [{ "name": "lan", "network": network }],
             }))
@@ -348,12 +349,10 @@ async fn addresses_are_kept_that_are_free_and_of_the_range() {
     let known = Known::new();
     let lan = known.lan().await;
     let subnet = lan.subnets[0].id;
-    let vm = VmId::new();
-    let held = super::super::claims::NicClaim {
-        nic: "lan".parse().unwrap(),
-        claim: super::super::claims::Claim::Address("10.0.0.9".parse().unwrap()),
-    };
-    known.claims.take_chosen(vm, &[held]).unwrap();
+    let web = known.vm("web", "lan", "10.0.0.9").await;
+    let held =
+        claims_of_vm(known.view.snapshot().vms.get(&web.id).unwrap(), &known.view.snapshot());
+    known.claims.take_chosen(web.id, &held).unwrap();
     let reserve = |wanted: &[Option<&str>]| NetworkRequest::Reserve {
         subnet,
         wanted: wanted.iter().map(|address| wish(*address)).collect(),
@@ -371,7 +370,14 @@ async fn addresses_are_kept_that_are_free_and_of_the_range() {
         assert_eq!(known.refused(&request), refusal(code, field, address, limit), "{address}");
     }
     let taken = known.change(&reserve(&[Some("10.0.0.9")])).unwrap_err().message;
-    assert!(taken.contains(&format!("NIC lan of VM {vm}")), "{taken}");
+    assert!(taken.ends_with("is taken by NIC lan of VM web"), "{taken}");
+    let mac: MacAddress = "52:54:00:00:00:01".parse().unwrap();
+    let for_nic = NetworkRequest::Reserve {
+        subnet,
+        wanted: vec![wish(None), ReservationWish { mac: Some(mac), ..wish(Some("10.0.0.5")) }],
+    };
+    let expected = refusal(Code::InUse, "reservations[1].mac", "52:54:00:00:00:01", None);
+    assert_eq!(known.refused(&for_nic), expected);
 
     let NetworkChange::Reserve { reservations, .. } =
         known.change(&reserve(&[None, Some("10.0.0.2"), None])).unwrap()

@@ -3,14 +3,15 @@
 //! A part of what the accountant gives out. It is built anew from specs, incarnations and networks when
 //! the engine begins, so nothing here is stored; what a plan takes stands in its journal.
 
+use super::book::{Book, Taking};
 use innkeeper_model::{
-    Code, DeviceName, Network, NetworkId, Refusal, SmallMap, Subnet, SubnetId, VmId,
+    Code, DeviceName, Network, NetworkId, Refusal, SmallMap, Subnet, VmId, VmName,
     config::{MacAddress, Nic, PublishedPort},
-    network::{Holder, address_like, u128_of},
+    network::{Holder, Reservation},
 };
 use serde::{Deserialize, Serialize};
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashSet,
     net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -46,24 +47,39 @@ pub(crate) struct NicWish<'a> {
     pub(crate) before: &'a [IpAddr],
 }
 
+/// Why a NIC or a network cannot have what it asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Denied {
+    /// Another has it.
+    Taken {
+        claim: Claim,
+        by: Holder,
+        /// What it was asked for in, where that is known.
+        field: Option<String>,
+    },
+    /// It can be nobody's, or there is none left.
+    Refused(Refusal),
+}
+
+impl From<Refusal> for Denied {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl Denied {
+    /// For a caller, who knows VMs by their names.
+    pub(crate) fn refusal(self, name: impl FnOnce(VmId) -> Option<VmName>) -> Refusal {
+        match self {
+            Self::Taken { claim, by, field } => taken(&claim, &whose(&by, name), field),
+            Self::Refused(refusal) => refusal,
+        }
+    }
+}
+
 /// All claims of a host. Clones are one.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Claims(Arc<Mutex<Book>>);
-
-#[derive(Debug, Default)]
-struct Book {
-    /// Of NICs.
-    addresses: HashMap<IpAddr, Holder>,
-    /// Of networks themselves: gateways and reservations.
-    kept: HashMap<IpAddr, Holder>,
-    macs: HashMap<(NetworkId, MacAddress), Holder>,
-    /// By port; those of one port differ in protocol or address.
-    ports: HashMap<u16, Vec<(PublishedPort, Holder)>>,
-    of_vm: HashMap<VmId, Vec<NicClaim>>,
-    of_network: HashMap<NetworkId, Vec<IpAddr>>,
-    /// Where the search for a free address goes on, so that one that was just given back rests.
-    next: HashMap<SubnetId, u128>,
-}
 
 impl Claims {
     fn book(&self) -> MutexGuard<'_, Book> {
@@ -72,8 +88,10 @@ impl Claims {
     }
 
     /// Chooses the addresses of a VM's NICs, and takes all that they need, or nothing. What the VM has
-    /// already it keeps besides. Of NICs on a `private` network of their hypervisor's, only the published
-    /// ports are the host's; each comes with its place among its VM's.
+    /// already it keeps besides, and a NIC that it will have no more leaves what it has to the others: one
+    /// that is called otherwise from now on keeps what it is known by. Of NICs on a `private` network of
+    /// their hypervisor's, only the published ports are the host's; each comes with its place among its
+    /// VM's.
     ///
     /// # Errors
     /// Something is taken by another, outside of its range, or no address is free: the field, its value
@@ -83,20 +101,23 @@ impl Claims {
         vm: VmId,
         wishes: &[NicWish<'_>],
         private: &[(usize, &Nic)],
-    ) -> Result<(SmallMap<Vec<IpAddr>>, Vec<NicClaim>), Refusal> {
+    ) -> Result<(SmallMap<Vec<IpAddr>>, Vec<NicClaim>), Denied> {
         let mut book = self.book();
-        let mut taken = Vec::new();
+        let nics = wishes.iter().map(|wish| wish.nic).chain(private.iter().map(|(_, nic)| *nic));
+        let stay: HashSet<&DeviceName> = nics.map(|nic| &nic.name).collect();
+        let mut taking = Taking { vm, stay, taken: Vec::new() };
         let addresses = wishes.iter().map(|wish| {
-            let addresses = book.take_nic(vm, wish, &mut taken)?;
+            let addresses = book.take_nic(&mut taking, wish)?;
             Ok((wish.nic.name.to_string(), addresses))
         });
-        let addresses = addresses.collect::<Result<Vec<_>, Refusal>>();
+        let addresses = addresses.collect::<Result<Vec<_>, Denied>>();
         let outcome = addresses.and_then(|addresses| {
             for (index, nic) in private {
-                book.take_ports(vm, *index, nic, &mut taken)?;
+                book.take_ports(&mut taking, *index, nic)?;
             }
             Ok(addresses)
         });
+        let taken = taking.taken;
         match outcome {
             Ok(addresses) => {
                 let given = addresses.into_iter().filter(|(_, given)| !given.is_empty());
@@ -104,13 +125,13 @@ impl Claims {
                 let claims = taken.iter().map(|(claim, _)| claim.clone()).collect();
                 Ok((given, claims))
             }
-            Err(refusal) => {
+            Err(denied) => {
                 for (claim, is_new) in taken {
                     if is_new {
                         book.give_back(vm, &claim);
                     }
                 }
-                Err(refusal)
+                Err(denied)
             }
         }
     }
@@ -119,18 +140,18 @@ impl Claims {
     ///
     /// # Errors
     /// Another has it; nothing is taken then.
-    pub(crate) fn take_chosen(&self, vm: VmId, claims: &[NicClaim]) -> Result<(), Refusal> {
+    pub(crate) fn take_chosen(&self, vm: VmId, claims: &[NicClaim]) -> Result<(), Denied> {
         let mut book = self.book();
         let mut taken = Vec::new();
         for claim in claims {
-            match book.put(vm, claim.clone(), None) {
+            match book.put(vm, claim.clone()) {
                 Ok(true) => taken.push(claim),
                 Ok(false) => {}
-                Err(refusal) => {
+                Err(denied) => {
                     for claim in taken {
                         book.give_back(vm, claim);
                     }
-                    return Err(refusal);
+                    return Err(denied);
                 }
             }
         }
@@ -141,7 +162,7 @@ impl Claims {
     ///
     /// # Errors
     /// Another has one of them; it is not taken from it, and the others are this VM's.
-    pub(crate) fn settle(&self, vm: VmId, claims: &[NicClaim]) -> Result<bool, Refusal> {
+    pub(crate) fn settle(&self, vm: VmId, claims: &[NicClaim]) -> Result<bool, Denied> {
         let mut book = self.book();
         let any = !claims.is_empty() || book.of_vm.contains_key(&vm);
         for old in book.of_vm.get(&vm).cloned().unwrap_or_default() {
@@ -157,7 +178,7 @@ impl Claims {
     ///
     /// # Errors
     /// Another has one of them; it is not taken from it, and the others are this VM's.
-    pub(crate) fn hold(&self, vm: VmId, claims: &[NicClaim]) -> Result<(), Refusal> {
+    pub(crate) fn hold(&self, vm: VmId, claims: &[NicClaim]) -> Result<(), Denied> {
         self.book().hold(vm, claims)
     }
 
@@ -171,36 +192,47 @@ impl Claims {
         self.book().holder(&address).cloned()
     }
 
-    /// Keeps addresses for a network before its record says so, all or none: whoever asks for one from
-    /// here on does not get it. [`Claims::put_network`] says what is kept in the end.
+    /// Which NIC has a hardware address on a network.
+    pub(crate) fn mac_holder(&self, network: NetworkId, mac: MacAddress) -> Option<Holder> {
+        self.book().macs.get(&(network, mac)).cloned()
+    }
+
+    /// Keeps addresses for a network before its record says so, all or none: whoever asks for one, or to be
+    /// whom one is kept for, is refused from here on. [`Claims::put_network`] says what is kept in the end.
     ///
     /// # Errors
-    /// A NIC has one of them.
-    pub(crate) fn keep(
-        &self,
-        network: NetworkId,
-        addresses: impl Iterator<Item = IpAddr> + Clone,
-    ) -> Result<(), Refusal> {
+    /// A NIC has one of them, or is known by the hardware address that one is for.
+    pub(crate) fn keep(&self, network: NetworkId, reserved: &[Reservation]) -> Result<(), Denied> {
         let mut book = self.book();
-        let of_nic = |address: IpAddr| Some((address, book.addresses.get(&address)?));
-        if let Some((address, holder)) = addresses.clone().find_map(of_nic) {
-            return Err(taken(&Claim::Address(address), holder, None));
+        for Reservation { address, mac, .. } in reserved {
+            let of_address = (Claim::Address(*address), book.addresses.get(address));
+            let of_mac =
+                mac.map(|mac| (Claim::Mac { network, mac }, book.macs.get(&(network, mac))));
+            for (claim, holder) in of_mac.into_iter().chain([of_address]) {
+                if let Some(by) = holder.cloned() {
+                    return Err(Denied::Taken { claim, by, field: None });
+                }
+            }
         }
-        for address in addresses {
-            book.kept.entry(address).or_insert(Holder::Reservation);
-            book.of_network.entry(network).or_default().push(address);
+        for Reservation { address, mac, .. } in reserved {
+            book.kept.entry(*address).or_insert(Holder::Reservation);
+            book.of_network.entry(network).or_default().push(*address);
+            book.kept_macs.entry(network).or_default().extend(mac);
         }
         Ok(())
     }
 
-    /// Notes what a network itself keeps: gateways and reservations. `None`: it is gone.
+    /// Notes what a network itself keeps: gateways, and reservations with whom they are for. `None`: it is
+    /// gone.
     pub(crate) fn put_network(&self, id: NetworkId, network: Option<&Network>) {
         let mut book = self.book();
         for address in book.of_network.remove(&id).unwrap_or_default() {
             book.kept.remove(&address);
         }
+        book.kept_macs.remove(&id);
         let Some(network) = network else { return };
         let mut kept = Vec::new();
+        let mut macs = HashSet::new();
         for subnet in &network.subnets {
             let gateway = (subnet.config.gateway(), Holder::Network);
             let reserved = subnet.reservations.iter();
@@ -209,8 +241,10 @@ impl Claims {
                 book.kept.insert(address, holder);
                 kept.push(address);
             }
+            macs.extend(subnet.reservations.iter().filter_map(|reserved| reserved.mac));
         }
         book.of_network.insert(id, kept);
+        book.kept_macs.insert(id, macs);
     }
 
     /// So many free addresses of a subnet, the lowest first from where the last search for a NIC ended.
@@ -241,214 +275,25 @@ impl Claims {
     }
 }
 
-impl Book {
-    fn holder(&self, address: &IpAddr) -> Option<&Holder> {
-        self.addresses.get(address).or_else(|| self.kept.get(address))
-    }
-
-    fn hold(&mut self, vm: VmId, claims: &[NicClaim]) -> Result<(), Refusal> {
-        let mut held = Ok(());
-        for claim in claims {
-            // The others are taken, whichever is not.
-            held = held.and(self.put(vm, claim.clone(), None).map(drop));
+/// Who has something, for a person; a VM by its name, where it has one.
+pub(super) fn whose(holder: &Holder, name: impl FnOnce(VmId) -> Option<VmName>) -> String {
+    match holder {
+        Holder::Nic { vm, nic } => {
+            let vm = name(*vm).map_or_else(|| vm.to_string(), |name| name.to_string());
+            format!("NIC {nic} of VM {vm}")
         }
-        held
-    }
-
-    fn take_nic(
-        &mut self,
-        vm: VmId,
-        wish: &NicWish<'_>,
-        taken: &mut Vec<(NicClaim, bool)>,
-    ) -> Result<Vec<IpAddr>, Refusal> {
-        let NicWish { index, nic, mac, network, .. } = *wish;
-        let at = |field: &str| format!("nics[{index}].{field}");
-        let mut put = |book: &mut Self, claim: Claim, field: &str| {
-            let claim = NicClaim { nic: nic.name.clone(), claim };
-            let is_new = book.put(vm, claim.clone(), Some(at(field)))?;
-            taken.push((claim, is_new));
-            Ok::<(), Refusal>(())
-        };
-        put(self, Claim::Mac { network: network.id, mac }, "mac")?;
-        for asked in &nic.addresses {
-            check_asked(network, *asked, &at("addresses"))?;
-        }
-        let mut addresses = Vec::new();
-        for v6 in [false, true] {
-            let asked = nic.addresses.iter().find(|asked| asked.is_ipv6() == v6).copied();
-            let chosen = match (asked, network.subnet_of_version(v6)) {
-                (Some(asked), _) => Some(asked),
-                (None, Some(subnet)) => Some(self.choose(vm, wish, subnet)?),
-                (None, None) => None,
-            };
-            if let Some(address) = chosen {
-                put(self, Claim::Address(address), "addresses")?;
-                addresses.push(address);
-            }
-        }
-        self.take_ports(vm, index, nic, taken)?;
-        Ok(addresses)
-    }
-
-    fn take_ports(
-        &mut self,
-        vm: VmId,
-        index: usize,
-        nic: &Nic,
-        taken: &mut Vec<(NicClaim, bool)>,
-    ) -> Result<(), Refusal> {
-        for port in &nic.publish {
-            let claim = NicClaim { nic: nic.name.clone(), claim: Claim::Port(*port) };
-            let is_new = self.put(vm, claim.clone(), Some(format!("nics[{index}].publish")))?;
-            taken.push((claim, is_new));
-        }
-        Ok(())
-    }
-
-    /// What it had on this network, or a free one.
-    fn choose(&mut self, vm: VmId, wish: &NicWish<'_>, subnet: &Subnet) -> Result<IpAddr, Refusal> {
-        let v6 = subnet.config.range.addr().is_ipv6();
-        let is_mine = |address: &IpAddr| {
-            self.holder(address).is_none_or(|holder| is_of(holder, vm, &wish.nic.name))
-        };
-        let kept = wish.before.iter().find(|had| {
-            had.is_ipv6() == v6
-                && wish.network.subnet_with(**had).is_some_and(|of| of.config.can_be_given(**had))
-                && is_mine(had)
-        });
-        let kept = kept.copied().or_else(|| self.promised(vm, wish, subnet));
-        kept.map_or_else(|| self.free(subnet, &HashSet::new()), Ok)
-    }
-
-    /// What was chosen for a NIC when its task was accepted, or is its machine's.
-    fn promised(&self, vm: VmId, wish: &NicWish<'_>, subnet: &Subnet) -> Option<IpAddr> {
-        let of_vm = self.of_vm.get(&vm)?.iter();
-        let mut of_nic = of_vm.filter(|held| held.nic == wish.nic.name);
-        of_nic.find_map(|held| match held.claim {
-            Claim::Address(address) => subnet.config.can_be_given(address).then_some(address),
-            _ => None,
-        })
-    }
-
-    fn free(&mut self, subnet: &Subnet, except: &HashSet<IpAddr>) -> Result<IpAddr, Refusal> {
-        let config = &subnet.config;
-        let (first, last) = (u128_of(config.range.network()), u128_of(config.range.broadcast()));
-        let begin = self.next.get(&subnet.id).copied().filter(|next| (first..=last).contains(next));
-        let begin = begin.unwrap_or(first);
-        let of_number = |number| address_like(config.range.addr(), number);
-        let is_free = |address: &IpAddr| {
-            config.can_be_given(*address)
-                && self.holder(address).is_none()
-                && !except.contains(address)
-        };
-        let found = (begin..=last).chain(first..begin).map(of_number).find(is_free);
-        let address = found.ok_or_else(|| {
-            let message = format!("every address of subnet {} is taken", config.label());
-            Refusal::new(Code::OutOfCapacity, message)
-                .with_limit(config.range)
-                .with_hint("put another subnet on the network with `inn subnet create`")
-        })?;
-        self.next.insert(subnet.id, u128_of(address).saturating_add(1));
-        Ok(address)
-    }
-
-    /// Notes one claim; says whether the VM had it not before.
-    fn put(&mut self, vm: VmId, claim: NicClaim, field: Option<String>) -> Result<bool, Refusal> {
-        let holder = Holder::Nic { vm, nic: claim.nic.clone() };
-        let in_the_way = self.in_the_way(&claim.claim, &holder);
-        if let Some(other) = in_the_way {
-            return Err(taken(&claim.claim, &other, field));
-        }
-        let of_vm = self.of_vm.entry(vm).or_default();
-        if of_vm.contains(&claim) {
-            return Ok(false);
-        }
-        match claim.claim {
-            Claim::Address(address) => drop(self.addresses.insert(address, holder)),
-            Claim::Mac { network, mac } => drop(self.macs.insert((network, mac), holder)),
-            Claim::Port(port) => self.ports.entry(port.host).or_default().push((port, holder)),
-        }
-        of_vm.push(claim);
-        Ok(true)
-    }
-
-    fn in_the_way(&self, claim: &Claim, holder: &Holder) -> Option<Holder> {
-        let other = match claim {
-            Claim::Address(address) => self.holder(address),
-            Claim::Mac { network, mac } => self.macs.get(&(*network, *mac)),
-            Claim::Port(port) => {
-                let same_port = self.ports.get(&port.host).into_iter().flatten();
-                let meets = |(other, _): &&(PublishedPort, Holder)| meet(port, other);
-                let others = same_port.filter(meets).map(|(_, holder)| holder);
-                return others.into_iter().find(|other| *other != holder).cloned();
-            }
-        };
-        other.filter(|other| *other != holder).cloned()
-    }
-
-    fn give_back(&mut self, vm: VmId, claim: &NicClaim) {
-        let Some(of_vm) = self.of_vm.get_mut(&vm) else { return };
-        of_vm.retain(|held| held != claim);
-        if of_vm.is_empty() {
-            self.of_vm.remove(&vm);
-        }
-        match &claim.claim {
-            Claim::Address(address) => drop(self.addresses.remove(address)),
-            Claim::Mac { network, mac } => drop(self.macs.remove(&(*network, *mac))),
-            Claim::Port(port) => {
-                let holder = Holder::Nic { vm, nic: claim.nic.clone() };
-                if let Some(ports) = self.ports.get_mut(&port.host) {
-                    ports.retain(|held| *held != (*port, holder.clone()));
-                    if ports.is_empty() {
-                        self.ports.remove(&port.host);
-                    }
-                }
-            }
-        }
+        Holder::Network => "its network".into(),
+        Holder::Reservation => "a reservation of its subnet".into(),
     }
 }
 
-/// Whether two published ports cannot be had at once: one protocol and port, and an address in common.
-fn meet(one: &PublishedPort, other: &PublishedPort) -> bool {
-    let addresses = match (one.address, other.address) {
-        (Some(one), Some(other)) => one == other,
-        _ => true,
-    };
-    one.protocol == other.protocol && one.host == other.host && addresses
-}
-
-fn is_of(holder: &Holder, vm: VmId, nic: &DeviceName) -> bool {
-    *holder == Holder::Nic { vm, nic: nic.clone() }
-}
-
-/// Whether a guest of a network can have the address that was asked for.
-fn check_asked(network: &Network, asked: IpAddr, field: &str) -> Result<(), Refusal> {
-    let name = &network.config.name;
-    let Some(subnet) = network.subnet_with(asked) else {
-        let ranges: Vec<String> =
-            network.subnets.iter().map(|subnet| subnet.config.range.to_string()).collect();
-        let problem = format!("is outside of the subnets of network {name}");
-        return Err(Refusal::invalid(field, asked, problem).with_limit(ranges.join(", ")));
-    };
-    if subnet.config.can_be_given(asked) {
-        return Ok(());
-    }
-    let problem = format!("is not for guests: subnet {} keeps it itself", subnet.config.label());
-    Err(Refusal::invalid(field, asked, problem).with_limit(subnet.config.range))
-}
-
-fn taken(claim: &Claim, other: &Holder, field: Option<String>) -> Refusal {
+fn taken(claim: &Claim, by: &str, field: Option<String>) -> Refusal {
     let (what, value) = match claim {
         Claim::Address(address) => (format!("address {address}"), address.to_string()),
         Claim::Mac { mac, .. } => (format!("hardware address {mac}"), mac.to_string()),
         Claim::Port(port) => (format!("port {}/{}", port.host, port.protocol), port.to_string()),
     };
-    let whose = match other {
-        Holder::Nic { vm, nic } => format!("NIC {nic} of VM {vm}"),
-        Holder::Network => "its network".into(),
-        Holder::Reservation => "a reservation of its subnet".into(),
-    };
-    let mut refusal = Refusal::new(Code::InUse, format!("{what} is taken by {whose}"));
+    let mut refusal = Refusal::new(Code::InUse, format!("{what} is taken by {by}"));
     refusal.field = field;
     refusal.value = Some(value);
     refusal

@@ -1,6 +1,6 @@
-use super::*;
+use super::{super::book::is_of_vm, *};
 use innkeeper_model::{
-    Refusal, Revision, SubnetConfig, Timestamp,
+    Refusal, Revision, SubnetConfig, SubnetId, Timestamp,
     network::{NetworkConfig, Reservation},
 };
 use proptest::prelude::{
@@ -32,6 +32,10 @@ fn network_of(ranges: &[&str]) -> Network {
         subnets: ranges.iter().map(subnet).collect(),
         facts: Default::default(),
     }
+}
+
+fn is_of(holder: &Holder, vm: VmId, nic: &DeviceName) -> bool {
+    *holder == Holder::Nic { vm, nic: nic.clone() }
 }
 
 fn nic_of(nic: serde_json::Value) -> Nic {
@@ -77,7 +81,12 @@ fn take(claims: &Claims, vm: VmId, network: &Network, wished: &[Wished]) -> Resu
             before,
         })
         .collect();
-    claims.take(vm, &wishes, &[])
+    claims.take(vm, &wishes, &[]).map_err(told)
+}
+
+/// As a caller is told who knows no VM by name.
+fn told(denied: Denied) -> Refusal {
+    denied.refusal(|_| None)
 }
 
 fn address_of(given: &Given, nic: &str) -> Vec<IpAddr> {
@@ -305,7 +314,8 @@ fn what_was_chosen_is_taken_once_however_often_and_all_of_it_or_nothing() {
         nic: "lan".parse().unwrap(),
         claim: Claim::Address(ip(address)),
     };
-    let refusal = claims.take_chosen(other, &[of("10.0.0.7"), of("10.0.0.2")]).unwrap_err();
+    let both = [of("10.0.0.7"), of("10.0.0.2")];
+    let refusal = told(claims.take_chosen(other, &both).unwrap_err());
     assert_eq!((refusal.code, refusal.field), (Code::InUse, None));
     assert_eq!(claims.holder(ip("10.0.0.7")), None);
     assert!(!claims.has_any(other));
@@ -328,12 +338,69 @@ fn settling_leaves_what_is_said_and_takes_nothing_from_others() {
     assert_eq!(claims.holder(ip("10.0.0.2")), None);
 }
 
+fn keeping(address: IpAddr, mac: Option<MacAddress>) -> Reservation {
+    Reservation { address, mac, name: None }
+}
+
 fn reserved(network: &mut Network, address: &str) {
-    network.subnets[0].reservations.push(Reservation {
-        address: ip(address),
-        mac: None,
-        name: None,
-    });
+    network.subnets[0].reservations.push(keeping(ip(address), None));
+}
+
+#[test]
+fn whom_an_address_is_kept_for_is_no_nic_and_no_nic_is_whom() {
+    let mut network = network_of(&["10.0.0.0/29"]);
+    let elsewhere = network_of(&["10.0.1.0/29"]);
+    let claims = claims_with(&network);
+    claims.put_network(elsewhere.id, Some(&elsewhere));
+    let without = network.clone();
+    network.subnets[0].reservations.push(keeping(ip("10.0.0.6"), Some(mac(1))));
+    claims.put_network(network.id, Some(&network));
+    let refusal = take(&claims, VmId::new(), &network, &[lan(1)]).unwrap_err();
+    assert_eq!((refusal.code, refusal.field.as_deref()), (Code::InUse, Some("nics[0].mac")));
+    assert_eq!(refusal.value, Some(mac(1).to_string()));
+    assert!(refusal.message.contains("a reservation"), "{refusal}");
+    take(&claims, VmId::new(), &elsewhere, &[lan(1)]).expect("it is another network's");
+    claims.put_network(network.id, Some(&without));
+    take(&claims, VmId::new(), &network, &[lan(1)]).unwrap();
+
+    let asked = [keeping(ip("10.0.0.5"), None), keeping(ip("10.0.0.6"), Some(mac(1)))];
+    let refusal = told(claims.keep(network.id, &asked).unwrap_err());
+    assert_eq!((refusal.code, refusal.value), (Code::InUse, Some(mac(1).to_string())));
+    assert_eq!(claims.holder(ip("10.0.0.5")), None, "all of them, or none");
+    claims.keep(network.id, &[keeping(ip("10.0.0.6"), Some(mac(2)))]).unwrap();
+    let refusal = take(&claims, VmId::new(), &network, &[lan(2)]).unwrap_err();
+    assert_eq!(refusal.field.as_deref(), Some("nics[0].mac"));
+}
+
+#[test]
+fn a_nic_that_is_called_otherwise_keeps_what_it_is_known_by() {
+    let network = network_of(&["10.0.0.0/24"]);
+    let claims = claims_with(&network);
+    let vm = VmId::new();
+    let named = |name: &str| {
+        let nic = json!({
+            "name": name, "network": "lan", "addresses": ["10.0.0.9"], "publish": ["80:80"],
+        });
+        wished(1, nic)
+    };
+    let (_, before) = take(&claims, vm, &network, &[named("old")]).unwrap();
+    let (_, after) = take(&claims, vm, &network, &[named("new")]).unwrap();
+    let of_others = || {
+        let other = take(&claims, VmId::new(), &network, &[named("old")]);
+        other.unwrap_err().field
+    };
+    assert_eq!(of_others().as_deref(), Some("nics[0].mac"), "both are this VM's");
+    // Whichever is stored in the end has all of it, and nobody else any.
+    for kept in [&before, &after] {
+        let both: Vec<NicClaim> = before.iter().chain(&after).cloned().collect();
+        claims.settle(vm, &both).unwrap();
+        claims.settle(vm, kept).unwrap();
+        let holder = claims.holder(ip("10.0.0.9")).unwrap();
+        assert!(is_of(&holder, vm, &kept[0].nic), "{holder:?}");
+        assert_eq!(of_others().as_deref(), Some("nics[0].mac"));
+    }
+    claims.settle(vm, &[]).unwrap();
+    take(&claims, VmId::new(), &network, &[named("old")]).unwrap();
 }
 
 #[test]
@@ -361,11 +428,11 @@ fn what_is_to_be_kept_is_nobody_elses_from_then_on() {
     let network = network_of(&["10.0.0.0/29"]);
     let claims = claims_with(&network);
     take(&claims, VmId::new(), &network, &[lan(1)]).unwrap();
-    let all = |all: &[&str]| all.iter().map(|one| ip(one)).collect::<Vec<_>>().into_iter();
-    let refusal = claims.keep(network.id, all(&["10.0.0.4", "10.0.0.2"])).unwrap_err();
+    let all = |all: &[&str]| all.iter().map(|one| keeping(ip(one), None)).collect::<Vec<_>>();
+    let refusal = told(claims.keep(network.id, &all(&["10.0.0.4", "10.0.0.2"])).unwrap_err());
     assert_eq!(refusal.code, Code::InUse);
     assert_eq!(claims.holder(ip("10.0.0.4")), None, "all of them, or none");
-    claims.keep(network.id, all(&["10.0.0.3", "10.0.0.4"])).unwrap();
+    claims.keep(network.id, &all(&["10.0.0.3", "10.0.0.4"])).unwrap();
     let given = take(&claims, VmId::new(), &network, &[lan(2)]).unwrap();
     assert_eq!(address_of(&given, "lan"), [ip("10.0.0.5")]);
     // The record that was to have them has not.
@@ -400,11 +467,8 @@ fn ten_thousand_addresses_are_chosen_and_given_back_quickly() {
     let chosen = claims.free(&network.subnets[0], &HashSet::new(), COUNT).unwrap();
     assert_eq!(chosen.iter().collect::<HashSet<_>>().len(), COUNT);
     let mut full = network.clone();
-    claims.keep(network.id, chosen.iter().copied()).unwrap();
-    full.subnets[0].reservations = chosen
-        .iter()
-        .map(|address| Reservation { address: *address, mac: None, name: None })
-        .collect();
+    full.subnets[0].reservations = chosen.iter().map(|address| keeping(*address, None)).collect();
+    claims.keep(network.id, &full.subnets[0].reservations).unwrap();
     claims.put_network(network.id, Some(&full));
     assert!(chosen.iter().all(|address| claims.holder(*address) == Some(Holder::Reservation)));
     claims.put_network(network.id, Some(&network));
@@ -471,11 +535,18 @@ impl Model {
     fn can_have(&self, vm: usize, claim: &NicClaim) -> bool {
         let is_kept =
             matches!(claim.claim, Claim::Address(address) if self.kept.contains(&address));
-        let mut others = self.held.iter().filter(|(other, held)| {
-            held.claim == claim.claim && (*other != vm || held.nic != claim.nic)
+        let mut others = self.held.iter().filter(|(_, held)| held.claim == claim.claim);
+        let is_mine = others.clone().any(|(other, _)| *other == vm);
+        others.all(|(other, _)| *other == vm) && (is_mine || !is_kept)
+    }
+
+    /// Whether one of so many NICs that a VM will have can have it.
+    fn can_take(&self, vm: usize, claim: &NicClaim, nics: usize) -> bool {
+        let stays = |nic: &DeviceName| (0..nics).any(|index| nic.as_str() == format!("nic{index}"));
+        let mut siblings = self.held.iter().filter(|(other, held)| {
+            *other == vm && held.claim == claim.claim && held.nic != claim.nic
         });
-        let is_mine = self.held.contains(&(vm, claim.clone()));
-        others.next().is_none() && (is_mine || !is_kept)
+        siblings.all(|(_, held)| !stays(&held.nic)) && self.can_have(vm, claim)
     }
 
     fn give(&mut self, vm: usize, claim: &NicClaim) {
@@ -518,7 +589,7 @@ proptest! {
                     match take(&claims, vms[*vm], &network, &wished) {
                         Ok((addresses, taken)) => {
                             for claim in &taken {
-                                prop_assert!(before.can_have(*vm, claim), "{one:?} of {before:?} got {claim:?}");
+                                prop_assert!(before.can_take(*vm, claim, nics.len()), "{one:?} of {before:?} got {claim:?}");
                                 model.give(*vm, claim);
                             }
                             prop_assert_eq!(addresses.iter().count(), nics.len());
@@ -534,9 +605,10 @@ proptest! {
                             let can_all = wished.iter().zip(nics).all(|(wished, asked)| {
                                 let claim = |claim| NicClaim { nic: wished.nic.name.clone(), claim };
                                 let mac = Claim::Mac { network: network.id, mac: wished.mac };
-                                before.can_have(*vm, &claim(mac)) && asked.is_none_or(|last| {
+                                let can = |of| before.can_take(*vm, &claim(of), nics.len());
+                                can(mac) && asked.is_none_or(|last| {
                                     network.subnets[0].config.can_be_given(last_of(last))
-                                        && before.can_have(*vm, &claim(Claim::Address(last_of(last))))
+                                        && can(Claim::Address(last_of(last)))
                                 })
                             });
                             let is_full = refusal.code == Code::OutOfCapacity;
@@ -569,14 +641,15 @@ proptest! {
                     }
                 }
                 Done::Put(kept) => {
-                    network.subnets[0].reservations = kept.iter().map(|last| Reservation {
-                        address: last_of(*last), mac: None, name: None,
-                    }).collect();
+                    network.subnets[0].reservations =
+                        kept.iter().map(|last| keeping(last_of(*last), None)).collect();
                     claims.put_network(network.id, Some(&network));
                     model.kept = kept.iter().map(|last| last_of(*last)).collect();
                 }
                 Done::Keep(kept) => {
-                    let outcome = claims.keep(network.id, kept.iter().map(|last| last_of(*last)));
+                    let reserved: Vec<Reservation> =
+                        kept.iter().map(|last| keeping(last_of(*last), None)).collect();
+                    let outcome = claims.keep(network.id, &reserved);
                     let held = |address: &IpAddr| model.held.iter().any(|(_, held)| held.claim == Claim::Address(*address));
                     let is_held = kept.iter().any(|last| held(&last_of(*last)));
                     prop_assert_eq!(outcome.is_err(), is_held);
@@ -596,11 +669,11 @@ fn agrees(
     model: &Model,
     vms: &[VmId; VMS],
 ) -> Result<(), proptest::test_runner::TestCaseError> {
-    let mut of_address: BTreeMap<IpAddr, Holder> = BTreeMap::new();
+    let mut of_address: BTreeMap<IpAddr, VmId> = BTreeMap::new();
     for (vm, held) in &model.held {
         if let Claim::Address(address) = held.claim {
-            let holder = Holder::Nic { vm: vms[*vm], nic: held.nic.clone() };
-            prop_assert!(of_address.insert(address, holder).is_none(), "{address} has two holders");
+            let other = of_address.insert(address, vms[*vm]);
+            prop_assert!(other.is_none_or(|of| of == vms[*vm]), "{address} has two holders");
         }
     }
     for last in 0..16 {
@@ -610,8 +683,11 @@ fn agrees(
             true => Some(Holder::Reservation),
             false => (last == 1).then_some(Holder::Network),
         };
-        let expected = of_address.get(&address).cloned().or(of_network);
-        prop_assert_eq!(claims.holder(address), expected, "of {}", address);
+        let holder = claims.holder(address);
+        match of_address.get(&address) {
+            Some(vm) => prop_assert!(holder.is_some_and(|of| is_of_vm(&of, *vm)), "of {address}"),
+            None => prop_assert_eq!(holder, of_network, "of {}", address),
+        }
     }
     for (index, vm) in vms.iter().enumerate() {
         let (mut of_book, mut of_model) =
@@ -623,6 +699,7 @@ fn agrees(
     }
     let macs = claims.book().macs.len();
     let of_model = model.held.iter().filter(|(_, held)| matches!(held.claim, Claim::Mac { .. }));
-    prop_assert_eq!(macs, of_model.count());
+    let of_model: HashSet<Claim> = of_model.map(|(_, held)| held.claim).collect();
+    prop_assert_eq!(macs, of_model.len());
     Ok(())
 }

@@ -79,7 +79,8 @@ impl Hands {
         let Ok(before) = wiring::network(&self.view.snapshot(), network) else { return Ok(()) };
         if kept {
             // A NIC can have been given one since they were chosen.
-            self.networks.claims.keep(network, reservations.iter().map(|meant| meant.address))?;
+            let denied = self.networks.claims.keep(network, reservations);
+            denied.map_err(|denied| denied.refusal(wiring::name_in(&self.view.snapshot())))?;
         }
         match with_reservations(&before, subnet, reservations, kept) {
             Some(after) => self.save_network(&Arc::new(after)).await,
@@ -131,14 +132,14 @@ impl Hands {
         match self.networks.claims.settle(vm, &self.claims_of(vm)) {
             Ok(false) => {}
             Ok(true) => self.networks.rewire.notify_one(),
-            Err(refusal) => warn!(%vm, %refusal, "two have the same"),
+            Err(denied) => warn!(%vm, ?denied, "two have the same"),
         }
     }
 
     /// Has a VM keep what its spec and its machine have, besides what its tasks have chosen.
     pub(crate) fn hold_claims(&self, vm: VmId) {
-        if let Err(refusal) = self.networks.claims.hold(vm, &self.claims_of(vm)) {
-            warn!(%vm, %refusal, "two have the same");
+        if let Err(denied) = self.networks.claims.hold(vm, &self.claims_of(vm)) {
+            warn!(%vm, ?denied, "two have the same");
         }
         if self.networks.claims.has_any(vm) {
             self.networks.rewire.notify_one();
@@ -289,7 +290,9 @@ impl Engine {
         let wishes = wiring::wishes(&spec.config, &spec.assigned.macs, before, &snapshot)?;
         let claims = &self.shared.performer.hands.networks.claims;
         let private: Vec<_> = wiring::private_nics(&spec.config).collect();
-        let (addresses, taken) = claims.take(spec.id, &wishes, &private)?;
+        let (addresses, taken) = claims
+            .take(spec.id, &wishes, &private)
+            .map_err(|denied| denied.refusal(wiring::name_in(&snapshot)))?;
         admitted.networks = wishes.iter().map(|wish| wish.network.id).collect();
         admitted.networks.sort_unstable();
         admitted.networks.dedup();
@@ -336,8 +339,8 @@ impl Engine {
     /// Keeps what a machine without a VM has of networks, for as long as the engine lives.
     pub(crate) fn withhold_claims(&self, vm: VmId, plugs: &[Plug]) {
         let claims: Vec<NicClaim> = plugs.iter().flat_map(wiring::claims_of).collect();
-        if let Err(refusal) = self.shared.performer.hands.networks.claims.hold(vm, &claims) {
-            warn!(%vm, %refusal, "two have the same");
+        if let Err(denied) = self.shared.performer.hands.networks.claims.hold(vm, &claims) {
+            warn!(%vm, ?denied, "two have the same");
         }
     }
 
@@ -355,8 +358,8 @@ impl Engine {
                 }
                 _ => continue,
             };
-            if let Err(refusal) = claims.hold(vm, &chosen) {
-                warn!(%vm, %refusal, "an unfinished task cannot have what it had chosen");
+            if let Err(denied) = claims.hold(vm, &chosen) {
+                warn!(%vm, ?denied, "an unfinished task cannot have what it had chosen");
             }
         }
     }

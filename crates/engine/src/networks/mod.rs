@@ -1,10 +1,12 @@
 //! Networks: who is on them, who has which address, and what the host has to be like for that.
 //!
-//! - `claims` is the book of addresses, hardware addresses and ports: each goes to one NIC at a time.
+//! - `claims` is who has which address, hardware address and port, each one NIC at a time; `book` is where
+//!   that is written.
 //! - `changes` turns a request about networks into the record that will be stored, or a reason why not.
 //! - `wiring` is what the host has to know, as a pure function of the view.
 //! - `keeping` has the host be like that, and tells the view what there is.
 
+mod book;
 pub(crate) mod changes;
 pub(crate) mod claims;
 pub(crate) mod keeping;

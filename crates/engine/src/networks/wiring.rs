@@ -198,6 +198,11 @@ pub(crate) fn holders(
     snapshot.vms.values().filter(meant).take(at_most).map(|vm| vm.id).collect()
 }
 
+/// What a VM is called, by this view.
+pub(crate) fn name_in(snapshot: &Snapshot) -> impl Fn(VmId) -> Option<VmName> {
+    |vm| snapshot.vms.get(&vm).map(|vm| vm.name.clone())
+}
+
 /// The record of the network with this id, without what is asked of the host.
 pub(crate) fn network(snapshot: &Snapshot, id: NetworkId) -> Result<Arc<Network>, Refusal> {
     let found = snapshot.networks.get(&id).ok_or_else(|| Refusal::not_found("network", id))?;

@@ -42,6 +42,7 @@ fn spec_of(id: VmId, nics: Value, addresses: Value) -> Arc<Spec> {
         updated: Timestamp::UNIX_EPOCH,
         want: Want::Stopped,
         draft: false,
+        driver: None,
         config,
         assigned: serde_json::from_value(assigned).unwrap(),
     })

@@ -32,6 +32,10 @@ pub(crate) fn change_nic(
                 plan.driver(before.driver_flow(Operation::UnplugNic { nic })?);
             }
             plan.own(save);
+            if is_on {
+                // Whoever comes next does not wait for what this one leaves.
+                wire(before, &mut plan);
+            }
         }
         NicChange::Set(_) => {
             reserve_addresses(&mut plan, vm, claims);

@@ -1,23 +1,36 @@
-//! `inn apply`: makes a VM be as a file says, creating it if there is none.
+//! `inn apply`: makes a VM, a network or a subnet be as a file says, creating it if there is none.
+
+mod described;
+mod network;
+mod subnet;
+mod vm;
 
 use super::Context;
 use crate::{
-    client::{Answer, Call, Target, decode},
-    difference::{differences, show},
+    client::{Answer, Target, incomprehensible},
+    difference::show,
     document::Document,
-    failure::Failure,
-    mutation::{Waiting, carry_out},
+    failure::{Exit, Failure},
+    mutation::{Job, Waiting, carry_out},
     output::Format,
 };
 use clap::Args;
-use innkeeper_model::{Code, FieldChange, Vm, VmConfig};
-use serde_json::{Value, json};
+use described::Described;
+use innkeeper_model::{Code, FieldChange};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Map, Value, json};
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
+#[command(
+    after_help = "A file is of a VM unless it says `kind: network` or `kind: subnet`, or has a field that \
+    only those have: `subnets`, `bridge`, `nat`, `vlan`, `mtu` or `isolated` of a network, `range` of a \
+    subnet, which says with `network` what it is on. Subnets of a network that its file does not name \
+    stay as they are."
+)]
 pub(super) struct Apply {
-    /// What the VM should be (.yaml, .toml, .json; - for the standard input): a description, or what
-    /// `inn get` printed
+    /// What it should be (.yaml, .toml, .json; - for the standard input): a description, or what
+    /// `inn get`, `inn network get` or `inn subnet get` printed
     file: PathBuf,
     /// Change nothing; show what would change
     #[arg(long)]
@@ -26,82 +39,70 @@ pub(super) struct Apply {
     waiting: Waiting,
 }
 
+/// What a file comes to.
+struct Wanted {
+    /// What people call such a thing.
+    kind: &'static str,
+    name: String,
+    /// The thing as it is; absent if there is none.
+    now: Option<Value>,
+    changes: Vec<FieldChange>,
+    /// What makes it so.
+    jobs: Vec<Job>,
+}
+
 pub(super) async fn run(context: &Context, apply: Apply) -> Result<(), Failure> {
-    let mut document = Document::read(&apply.file)?;
-    if let (Some(project), None) = (&context.project, document.0.get("project")) {
-        document.0.insert("project".into(), project.as_str().into());
+    let file = apply.file.display().to_string();
+    let described = Document::read_value(&apply.file).and_then(Described::of);
+    let wanted = match described.map_err(|failure| failure.of(&file))? {
+        Described::Vm(document) => vm::wanted(context, document, &file).await,
+        Described::Network(fields) => network::wanted(context, fields, &file).await,
+        Described::Subnet(fields) => subnet::wanted(context, fields, &file).await,
+    }?;
+    match &wanted.now {
+        _ if apply.dry_run => preview(context, &wanted),
+        Some(now) if wanted.changes.is_empty() => unchanged(context, &wanted.name, now),
+        _ => carry_out(context, apply.waiting, wanted.jobs).await,
     }
-    let config =
-        document.check().map_err(|failure| failure.of(&apply.file.display().to_string()))?;
-    let found = find(context, &config).await?;
-    let wanted = as_json(&config)?;
-    let changes = match &found {
-        Some((vm, _)) => differences(&current(vm)?, &wanted),
-        None => differences(&json!({}), &wanted),
-    };
-    let word = match &found {
-        None => "create",
-        Some(_) if changes.is_empty() => "unchanged",
-        Some(_) => "change",
-    };
-    if apply.dry_run {
-        return preview(context, &config, word, &changes);
-    }
-    let name = config.name.as_str();
-    let (call, done) = match found {
-        None => (Call::post(Target::new("/v1/vms")), "created"),
-        Some((vm, _)) if changes.is_empty() => return unchanged(context, &vm),
-        Some((vm, answer)) => (Call::put(Target::vm(vm.id)).if_match(answer.etag), "changed"),
-    };
-    let call = call.with_body(document.into_value());
-    carry_out(context, apply.waiting, vec![context.job(name, call, done)]).await
 }
 
-/// The VM that has this name in full: the daemon would take a beginning, too.
-async fn find(context: &Context, config: &VmConfig) -> Result<Option<(Vm, Answer)>, Failure> {
-    let target = Target::vm(&config.name).with("project", &config.project);
-    let answer = match context.client.get(target).await {
-        Ok(answer) => answer,
+/// Reads something by its name in full, where the daemon would take a beginning, too. `None` if there is no
+/// such thing.
+async fn find(context: &Context, target: Target) -> Result<Option<Answer>, Failure> {
+    match context.client.get(target).await {
+        Ok(answer) => Ok(Some(answer)),
         Err(failure) if matches!(failure.code, Some(Code::NotFound | Code::AmbiguousName)) => {
-            return Ok(None);
+            Ok(None)
         }
-        Err(failure) => return Err(failure),
-    };
-    let vm: Vm = decode(answer.body.clone())?;
-    Ok((vm.name == config.name && vm.project == config.project).then_some((vm, answer)))
-}
-
-/// What the VM is now. Empty if its stored spec is damaged, which the daemon refuses to change.
-fn current(vm: &Vm) -> Result<Value, Failure> {
-    match &vm.spec {
-        Some(spec) => as_json(&spec.config),
-        None => Ok(json!({})),
+        Err(failure) => Err(failure),
     }
 }
 
-fn as_json(config: &VmConfig) -> Result<Value, Failure> {
-    serde_json::to_value(config).map_err(|error| crate::client::incomprehensible(&error))
+/// What is described, if it can be one of these.
+fn read<T: DeserializeOwned>(kind: &str, fields: &Map<String, Value>) -> Result<T, Failure> {
+    serde_json::from_value(Value::Object(fields.clone()))
+        .map_err(|error| Failure::new(Exit::Refused, format!("not a {kind}: {error}")))
 }
 
-fn preview(
-    context: &Context,
-    config: &VmConfig,
-    word: &str,
-    changes: &[FieldChange],
-) -> Result<(), Failure> {
+fn as_json(config: &impl Serialize) -> Result<Value, Failure> {
+    serde_json::to_value(config).map_err(|error| incomprehensible(&error))
+}
+
+fn preview(context: &Context, wanted: &Wanted) -> Result<(), Failure> {
     let output = &context.output;
+    let Wanted { kind, name, now, changes, .. } = wanted;
+    let (word, would) = match now {
+        None => ("create", "would be created"),
+        Some(_) if changes.is_empty() => ("unchanged", "unchanged"),
+        Some(_) => ("change", "would change"),
+    };
     match output.format {
         Format::Json | Format::Yaml => {
-            output.document(&json!({"vm": config.name, "action": word, "changes": changes}))
+            output.document(&json!({*kind: name, "action": word, "changes": changes}))
         }
-        Format::Name => output.line(&config.name),
+        Format::Name => output.line(name),
         Format::Table => {
-            let would = match word {
-                "unchanged" => "unchanged",
-                "create" => "would be created",
-                _ => "would change",
-            };
-            output.line(format_args!("{}: {would}", config.name))?;
+            output.line(format_args!("{name}: {would}"))?;
             let line =
                 |change| output.line(format_args!("  {}", crate::output::plain(&show(change))));
             changes.iter().try_for_each(line)
@@ -109,12 +110,12 @@ fn preview(
     }
 }
 
-fn unchanged(context: &Context, vm: &Vm) -> Result<(), Failure> {
+fn unchanged(context: &Context, name: &str, now: &Value) -> Result<(), Failure> {
     let output = &context.output;
-    output.talk(format_args!("{}: unchanged", vm.name));
+    output.talk(format_args!("{name}: unchanged"));
     match output.format {
-        Format::Json | Format::Yaml => output.document(vm),
-        Format::Name => output.line(&vm.name),
+        Format::Json | Format::Yaml => output.document(now),
+        Format::Name => output.line(name),
         Format::Table => Ok(()),
     }
 }

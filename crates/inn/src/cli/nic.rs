@@ -3,11 +3,15 @@
 mod set;
 mod show;
 
-use super::{Context, VmArg, completion, create::free_name};
+use super::{
+    Context, VmArg, completion,
+    create::free_name,
+    dry_run::{self, DryRun},
+};
 use crate::{
     client::{Call, Target},
     failure::Failure,
-    mutation::{Job, Waiting, carry_out},
+    mutation::{Job, Waiting},
 };
 use clap::{Args, Subcommand};
 use clap_complete::engine::ArgValueCompleter;
@@ -59,6 +63,8 @@ pub(super) struct Add {
     #[arg(long, value_name = "RATE")]
     out_kbit: Option<u32>,
     #[command(flatten)]
+    planning: DryRun,
+    #[command(flatten)]
     waiting: Waiting,
 }
 
@@ -76,6 +82,8 @@ struct NicArg {
 pub(super) struct Remove {
     #[command(flatten)]
     nic: NicArg,
+    #[command(flatten)]
+    planning: DryRun,
     #[command(flatten)]
     waiting: Waiting,
 }
@@ -127,7 +135,8 @@ async fn add(context: &Context, add: Add) -> Result<(), Failure> {
         }
     }
     let call = Call::post(context.of_vm(&vm, "nics")).with_body(nic);
-    carry_out(context, add.waiting, vec![context.job(&vm, call, "NIC added")]).await
+    let jobs = vec![context.job(&vm, call, "NIC added")];
+    dry_run::carry_out(context, add.planning, add.waiting, jobs).await
 }
 
 /// The rates of which something is said.
@@ -140,7 +149,7 @@ fn rate<T: serde::Serialize>(said: &[(&str, &Option<T>)]) -> Value {
 async fn remove(context: &Context, remove: Remove) -> Result<(), Failure> {
     let call = Call::delete(remove.nic.target(context));
     let job = remove.nic.job(context, call, "NIC taken out");
-    carry_out(context, remove.waiting, vec![job]).await
+    dry_run::carry_out(context, remove.planning, remove.waiting, vec![job]).await
 }
 
 /// A VM's NICs, as the daemon shows them.

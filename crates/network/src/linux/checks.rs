@@ -1,13 +1,13 @@
 //! What only the host can tell about a wish, before anything is done about it.
 
 use super::{bridges, links::Link, netlink::Netlink, ports, programs};
-use crate::ipam::overlaps;
 use innkeeper_model::{
     Code, Refusal,
     config::PublishedPort,
     network::{Network, NetworkConfig, SubnetConfig},
     nic::Protocol,
 };
+use ipnet::IpNet;
 use std::net::IpAddr;
 
 pub(super) fn network(config: &NetworkConfig) -> Result<(), Refusal> {
@@ -45,6 +45,11 @@ fn can_tag(bridge: &Link, vlan: u16) -> Result<(), Refusal> {
             Err(refusal.with_hint("join a bridge that has the VLAN's link of the host as its port"))
         }
     }
+}
+
+/// Whether two ranges have an address in common.
+fn overlaps(one: &IpNet, other: &IpNet) -> bool {
+    one.contains(other) || other.contains(one)
 }
 
 pub(super) fn subnet(network: &Network, config: &SubnetConfig) -> Result<(), Refusal> {

@@ -1,7 +1,7 @@
 //! Making the host as desired, one thing after the other, doing only what differs from last time.
 
 use super::{
-    Inner, TAP_FREE_WITHIN, TAP_LOOK_EVERY, blocking, bridges, nft, programs,
+    Inner, TAP_FREE_WITHIN, TAP_LOOK_EVERY, blocking, bridges, elements, nft, programs,
     server::Server,
     serving::Served,
     sysctls::{self, Sysctls},
@@ -9,14 +9,13 @@ use super::{
 use crate::{
     dnsmasq::{self, Lists},
     host::{Applied, Desired},
-    ruleset,
+    ruleset::{self, Addition, Ruleset},
 };
 use innkeeper_model::{
     Code, NetworkId, Refusal,
     network::{InterfaceName, Network, Plug},
 };
 use innkeeper_store::harm;
-use sha2::{Digest, Sha256};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     io,
@@ -31,8 +30,10 @@ use tracing::{debug, warn};
 pub(super) struct Host {
     pub(super) sysctls: Sysctls,
     pub(super) last: Last,
-    /// The digest of the rules in force.
-    rules: Option<[u8; 32]>,
+    /// The rules in force.
+    rules: Option<Ruleset>,
+    /// Whether what is in force was not put there whole: how `nft` lists it is then not known.
+    added_to: bool,
     /// The digest of how `nft` lists them, once that was seen.
     pub(super) listing: Option<[u8; 32]>,
     pub(super) networks: BTreeMap<NetworkId, Served>,
@@ -57,6 +58,7 @@ impl Host {
             sysctls: Sysctls::new(runtime),
             last: Last::default(),
             rules: None,
+            added_to: false,
             listing: None,
             networks: BTreeMap::new(),
             found: None,
@@ -87,6 +89,9 @@ impl Host {
         adjust_taps(before.clone(), desired.clone()).await?;
         let applied = self.ensure_all(inner, &desired).await;
         if before.networks != desired.networks {
+            self.look_for_foreign(inner, &desired).await;
+        }
+        if before.networks != desired.networks {
             super::survey::mend_taps(inner.options.instance, desired.clone()).await?;
         }
         self.last = Last { generation, done: desired.clone(), desired, applied: applied.clone() };
@@ -99,22 +104,47 @@ impl Host {
             // No networks, and nothing to set them with: that is as it should be.
             return Ok(());
         }
-        let text = ruleset::ruleset(inner.options.instance, desired);
-        let digest: [u8; 32] = Sha256::digest(text.as_bytes()).into();
-        if self.rules != Some(digest) {
+        let rules = ruleset::ruleset(inner.options.instance, desired);
+        if self.rules.as_ref() != Some(&rules) && !self.add_rules(inner, &rules).await {
             let nothing_to_keep = self.last.desired.networks.is_empty();
             self.rules = None;
             self.listing = None;
-            match nft::put(text).await {
+            match nft::put(rules.to_string()).await {
                 Err(refusal) if nothing_to_keep && desired.networks.is_empty() => {
                     debug!(%refusal, "there is no firewall here, and no network that needs one");
                 }
                 outcome => outcome?,
             }
-            self.rules = Some(digest);
+            self.rules = Some(rules);
+            self.added_to = false;
         }
         inner.set_in_force(desired.clone());
         Ok(())
+    }
+
+    /// Adds to the firewall what it has not got, where that is all there is to it; whether it was.
+    async fn add_rules(&mut self, inner: &Inner, rules: &Ruleset) -> bool {
+        let table = ruleset::table_name(inner.options.instance);
+        let Some(before) = self.rules.take() else { return false };
+        let Some(additions) = before.additions(rules) else { return false };
+        self.listing = None;
+        match add(table, additions).await {
+            Ok(()) => {
+                self.rules = Some(rules.clone());
+                self.added_to = true;
+                true
+            }
+            Err(refusal) => {
+                // Somebody took away what it was to be added to.
+                debug!(%refusal, "the rules are set anew");
+                false
+            }
+        }
+    }
+
+    /// Whether what is in force was not put there whole.
+    pub(super) const fn was_added_to(&self) -> bool {
+        self.added_to
     }
 
     /// Sets the firewall again, whatever it is.
@@ -264,6 +294,20 @@ impl Host {
             self.sysctls.give_back()?;
         }
         Ok(())
+    }
+}
+
+/// Adds elements: by the kernel's own protocol, or where that cannot be told so by nft, which takes some
+/// milliseconds to begin.
+async fn add(table: String, additions: Vec<Addition>) -> Result<(), Refusal> {
+    let text: String = additions.iter().map(|more| more.to_text(&table)).collect();
+    let added = blocking(move || Ok(elements::add(&table, &additions))).await?;
+    match added {
+        Ok(()) => Ok(()),
+        Err(error) => {
+            debug!(%error, "nft is to add the elements");
+            nft::put(text).await
+        }
     }
 }
 

@@ -8,6 +8,8 @@
 
 mod bridges;
 mod checks;
+mod elements;
+mod foreign;
 mod host;
 mod links;
 mod netlink;

@@ -1,13 +1,16 @@
-//! The kernel's own protocol for links, addresses, routes and queues (rtnetlink), as far as it is needed:
-//! writing a request, sending it, and reading the answers.
+//! The kernel's own protocol for links, addresses, routes and queues (rtnetlink), and for the firewall's sets
+//! (nfnetlink), as far as it is needed: writing a request, sending it, and reading the answers.
 //!
 //! A crate would do this too, in 13 s of compiling and with its own runtime; the dozen messages that
 //! Innkeeper sends are answered within microseconds, so they are sent and awaited in place. What they
-//! say is in [`links`](super::links).
+//! say is in [`links`](super::links) and [`elements`](super::elements).
 
 use rustix::{
     io::Errno,
-    net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socket_with},
+    net::{
+        AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink, recv, send,
+        socket_with,
+    },
 };
 use std::{io, os::fd::OwnedFd};
 
@@ -25,6 +28,8 @@ const RECEIVE_BUFFER: usize = 64 << 10;
 /// What is asked for, beside the answer.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Ask {
+    /// Nothing: a mark, which is not answered.
+    Mark,
     /// One thing, or that something be changed.
     Plain,
     /// That something be made, which must not be there.
@@ -41,6 +46,7 @@ impl Ask {
         const ACK: u16 = 0x4;
         REQUEST
             | match self {
+                Self::Mark => 0,
                 Self::Plain => ACK,
                 Self::Create => ACK | 0x200 | 0x400,
                 Self::Replace => ACK | 0x100 | 0x400,
@@ -97,6 +103,17 @@ impl Request {
     }
 }
 
+impl Request {
+    /// The message, with its length and this number in its sequence.
+    fn numbered(self, sequence: u32) -> io::Result<Vec<u8>> {
+        let mut bytes = self.bytes;
+        let length = u32::try_from(bytes.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
+        bytes[0..4].copy_from_slice(&length.to_ne_bytes());
+        bytes[8..12].copy_from_slice(&sequence.to_ne_bytes());
+        Ok(bytes)
+    }
+}
+
 fn pad(bytes: &mut Vec<u8>) {
     bytes.resize(bytes.len().next_multiple_of(4), 0);
 }
@@ -118,6 +135,43 @@ impl Netlink {
         Ok(Self { socket, sequence: 0 })
     }
 
+    /// A new connection to the firewall.
+    pub(crate) fn to_firewall() -> io::Result<Self> {
+        let (family, flags) = (AddressFamily::NETLINK, SocketFlags::CLOEXEC);
+        let socket = socket_with(family, SocketType::RAW, flags, Some(netlink::NETFILTER))?;
+        Ok(Self { socket, sequence: 0 })
+    }
+
+    /// Sends requests as one, of which the first and the last are only its marks; the kernel carries out all
+    /// of them or none.
+    ///
+    /// # Errors
+    /// The kernel's, of the first that it refused.
+    pub(crate) fn carry_out(&mut self, requests: Vec<Request>) -> io::Result<()> {
+        let mut left = requests.len().saturating_sub(2);
+        let mut bytes = Vec::new();
+        for request in requests {
+            self.sequence += 1;
+            bytes.extend(request.numbered(self.sequence)?);
+        }
+        send(&self.socket, &bytes, SendFlags::empty())?;
+        // All answers are there when it was sent.
+        let mut buffer = vec![0; RECEIVE_BUFFER];
+        while left > 0 {
+            let received = recv(&self.socket, &mut buffer[..], RecvFlags::DONTWAIT)?.0;
+            let mut bytes = buffer.get(..received).unwrap_or_default();
+            while let Some(header) = bytes.get(..HEADER) {
+                let length = usize::try_from(u32_at(header, 0)).unwrap_or(0);
+                match u32_at(bytes, HEADER).cast_signed() {
+                    0 => left = left.saturating_sub(1),
+                    code => return Err(io::Error::from_raw_os_error(-code)),
+                }
+                bytes = bytes.get(length.max(HEADER).next_multiple_of(4)..).unwrap_or_default();
+            }
+        }
+        Ok(())
+    }
+
     /// Sends a request and collects the answers' bodies, which begin with their fixed part. A change has
     /// none.
     ///
@@ -125,10 +179,7 @@ impl Netlink {
     /// The kernel's, as the system's error of that number.
     pub(crate) fn ask(&mut self, request: Request) -> io::Result<Vec<Vec<u8>>> {
         self.sequence += 1;
-        let mut bytes = request.bytes;
-        let length = u32::try_from(bytes.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
-        bytes[0..4].copy_from_slice(&length.to_ne_bytes());
-        bytes[8..12].copy_from_slice(&self.sequence.to_ne_bytes());
+        let bytes = request.numbered(self.sequence)?;
         send(&self.socket, &bytes, SendFlags::empty())?;
         let mut answers = Vec::new();
         let mut buffer = vec![0; RECEIVE_BUFFER];

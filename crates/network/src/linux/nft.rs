@@ -23,6 +23,16 @@ pub(super) async fn list(family: &str, table: &str) -> Result<Option<String>, Re
     run(&["-s", "list", "table", family, table], None).await.map(Some)
 }
 
+/// All chains that there are, as JSON.
+pub(super) async fn list_chains() -> Result<String, Refusal> {
+    run(&["-j", "list", "chains"], None).await
+}
+
+/// A table that is there, as JSON.
+pub(super) async fn list_as_json(family: &str, table: &str) -> Result<String, Refusal> {
+    run(&["-j", "list", "table", family, table], None).await
+}
+
 async fn run(arguments: &[&str], input: Option<String>) -> Result<String, Refusal> {
     let mut nft = Command::new(programs::nft()?);
     nft.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());

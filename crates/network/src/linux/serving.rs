@@ -35,6 +35,8 @@ pub(super) struct Served {
     pub(super) server: Option<Server>,
     watch: Option<AbortHandle>,
     restarts: Restarts,
+    /// What of another tool's keeps its guests from the outside.
+    pub(super) kept_in: Option<String>,
 }
 
 impl Drop for Served {

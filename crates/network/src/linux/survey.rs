@@ -1,7 +1,7 @@
 //! Comparing the host with what it was made to be, and mending what somebody else changed.
 
 use super::{
-    Inner, blocking, bridges,
+    Inner, blocking, bridges, foreign,
     host::{Host, in_words},
     links::Link,
     netlink::Netlink,
@@ -18,6 +18,7 @@ use std::{
     collections::{BTreeMap, HashMap},
     sync::Arc,
 };
+use tracing::debug;
 
 impl Host {
     /// Looks at everything, and mends it.
@@ -59,7 +60,48 @@ impl Host {
                 findings.push(mended(Some(network), "it is as it should be again"));
             }
         }
+        findings.extend(self.look_for_foreign(inner, &desired).await);
         Ok(findings)
+    }
+
+    /// Has each network say what of other tools' keeps its guests from the outside, and tells what is another
+    /// thing since the last look. What cannot be told is as it was.
+    pub(super) async fn look_for_foreign(
+        &mut self,
+        inner: &Inner,
+        desired: &Desired,
+    ) -> Vec<Finding> {
+        if !self.has_rules() || desired.networks.is_empty() {
+            return Vec::new();
+        }
+        let own = ruleset::table_name(inner.options.instance);
+        let dropping = match foreign::dropping(&own).await {
+            Ok(dropping) => dropping,
+            Err(refusal) => {
+                debug!(%refusal, "others' rules cannot be read");
+                return Vec::new();
+            }
+        };
+        let mut findings = Vec::new();
+        for network in &desired.networks {
+            let problem = dropping.iter().find_map(|dropping| dropping.problem_of(network));
+            let served = self.networks.entry(network.id).or_default();
+            let before = std::mem::replace(&mut served.kept_in, problem.clone());
+            inner.know(network.id, |known| {
+                // What else is wrong is said first.
+                if known.facts.problem.is_none() || known.facts.problem == before {
+                    known.facts.problem.clone_from(&problem);
+                }
+            });
+            if problem == before {
+                continue;
+            }
+            findings.push(match problem {
+                Some(text) => Finding { mended: false, ..mended(Some(network.id), text) },
+                None => mended(Some(network.id), "no other tool keeps its guests in any more"),
+            });
+        }
+        findings
     }
 
     /// Another tool may have flushed the rules, or changed them.
@@ -67,7 +109,7 @@ impl Host {
         if !self.has_rules() || self.last.desired.networks.is_empty() {
             return Ok(Vec::new());
         }
-        let expected = ruleset::ruleset(inner.options.instance, &self.last.desired);
+        let expected = ruleset::ruleset(inner.options.instance, &self.last.desired).to_string();
         let table = ruleset::table_name(inner.options.instance);
         let mut digest = Sha256::new();
         let mut missing = false;
@@ -82,7 +124,12 @@ impl Host {
         // How nft lists what it was given is known once it was seen.
         let changed = self.listing.is_some_and(|known| known != listing);
         if !missing && !changed {
-            self.listing = Some(listing);
+            if self.was_added_to() {
+                // What it is like now may be somebody's work; the next look is at what it should be.
+                self.put_rules_again(inner).await?;
+            } else {
+                self.listing = Some(listing);
+            }
             return Ok(Vec::new());
         }
         self.put_rules_again(inner).await?;

@@ -6,7 +6,9 @@ pub(super) const AS_A_ROUTER_OR_SERVER: &str = "  chain not_by_advert {
   }
 ";
 
-/// What a guest may send, by what it sends. A guest that has no address yet asks for one.
+/// What a guest may send, by what it sends. A guest that has no address yet asks for one, and in nobody's name
+/// but its own: a DHCP server goes by the hardware address in the question (RFC 2131, `chaddr`, 28 bytes into
+/// it), not by the frame's. A question in fragments would show it to nobody but the server.
 pub(super) const FROM_A_GUEST: &str = "  chain advert {
     @th,64,10 0x3fa return
     iifname . @th,64,128 @announced6 return
@@ -14,6 +16,8 @@ pub(super) const FROM_A_GUEST: &str = "  chain advert {
   }
   chain packet4 {
     udp sport 67 drop
+    udp dport 67 ip frag-off & 0x3fff != 0 drop
+    udp dport 67 iifname . @th,288,48 != @clients drop
     iifname @free accept
     ip saddr 0.0.0.0 udp sport 68 udp dport 67 accept
     iifname . ip saddr @sources4 accept

@@ -12,6 +12,9 @@
 //! rule; what is routed between other links passes the first rule of its chain.
 
 mod chains;
+mod text;
+
+pub(crate) use text::{Addition, Ruleset};
 
 use crate::host::Desired;
 use chains::{
@@ -25,9 +28,9 @@ use innkeeper_model::{
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fmt::Write as _,
     net::{IpAddr, Ipv6Addr},
 };
+use text::joined;
 
 /// The name of both tables.
 pub(crate) fn table_name(instance: u32) -> String {
@@ -43,17 +46,23 @@ pub(crate) fn removal(instance: u32) -> String {
 }
 
 /// The text that puts what is desired in place of what there is.
-pub(crate) fn ruleset(instance: u32, desired: &Desired) -> String {
+pub(crate) fn ruleset(instance: u32, desired: &Desired) -> Ruleset {
     let table = table_name(instance);
     let facts = Sorted::from(desired);
-    let mut text = removal(instance);
-    if !facts.taps.is_empty() {
-        let _ = write!(text, "table bridge {table} {{\n{}}}\n", facts.bridge_table());
+    let mut text = Ruleset::default();
+    text.words(&removal(instance));
+    // Though nobody is on them yet: the first NIC is then as quickly in force as any other.
+    if !desired.networks.is_empty() {
+        text.words(&format!("table bridge {table} {{\n"));
+        facts.write_bridge_table(&mut text);
+        text.words("}\n");
     }
     if facts.needs_routing() {
         let metadata = desired.metadata.filter(|_| !facts.bridges.is_empty());
         let metadata = metadata.map(|address| address.to_string());
-        let _ = write!(text, "table inet {table} {{\n{}}}\n", facts.inet_table(metadata));
+        text.words(&format!("table inet {table} {{\n"));
+        facts.write_inet_table(&mut text, metadata);
+        text.words("}\n");
     }
     text
 }
@@ -73,6 +82,8 @@ struct Sorted {
     /// Taps of networks without subnets, whose guests take what addresses they like.
     free: BTreeSet<String>,
     macs: BTreeSet<String>,
+    /// As in `macs`, but written as numbers, for a field of packets that nft has no name for.
+    clients: BTreeSet<String>,
     sources4: BTreeSet<String>,
     sources6: BTreeSet<String>,
     /// As in `sources6`, but written as numbers, for fields of packets that nft has no name for.
@@ -167,6 +178,7 @@ impl Sorted {
     fn add_plug(&mut self, plug: &Plug, network: &Network) {
         let tap = quoted(plug.tap.as_str());
         self.macs.insert(format!("{tap} . {}", plug.mac));
+        self.clients.insert(format!("{tap} . 0x{}", plug.mac.to_string().replace(':', "")));
         if network.subnets.is_empty() && plug.addresses.is_empty() {
             self.free.insert(tap.clone());
         }
@@ -219,27 +231,30 @@ impl Sorted {
         !self.inside.is_empty() || self.published.any()
     }
 
-    fn bridge_table(&self) -> String {
-        let mut text = String::new();
-        set(&mut text, "taps", "type ifname", &self.taps);
-        set(&mut text, "free", "type ifname", &self.free);
-        set(&mut text, "macs", "type ifname . ether_addr", &self.macs);
-        set(&mut text, "sources4", "type ifname . ipv4_addr", &self.sources4);
-        set(&mut text, "sources6", "type ifname . ipv6_addr", &self.sources6);
-        set(&mut text, "announced6", "typeof iifname . @th,64,128", &self.announced6);
+    fn write_bridge_table(&self, text: &mut Ruleset) {
+        for (name, kind, elements) in [
+            ("taps", "type ifname", &self.taps),
+            ("free", "type ifname", &self.free),
+            ("macs", "type ifname . ether_addr", &self.macs),
+            ("clients", "typeof iifname . @th,288,48", &self.clients),
+            ("sources4", "type ifname . ipv4_addr", &self.sources4),
+            ("sources6", "type ifname . ipv6_addr", &self.sources6),
+            ("announced6", "typeof iifname . @th,64,128", &self.announced6),
+        ] {
+            text.set("bridge", name, kind, elements.clone());
+        }
         for (tap, rate) in &self.rates {
             // A guest's frame may be of 64 KiB, since it leaves it to the host to cut it up.
             let burst = (rate / 20).max(128 << 10);
-            let _ = writeln!(
-                text,
-                "  limit {tap} {{ rate over {rate} bytes/second burst {burst} bytes\n  }}"
-            );
+            text.words(&format!(
+                "  limit {tap} {{ rate over {rate} bytes/second burst {burst} bytes\n  }}\n"
+            ));
         }
         if !self.rates.is_empty() {
             let limits = self.rates.keys().map(|tap| (quoted(tap), quoted(tap))).collect();
-            map(&mut text, "rates", "type ifname : limit", &limits);
+            text.map("bridge", "rates", "type ifname : limit", &limits);
         }
-        text.push_str(AS_A_ROUTER_OR_SERVER);
+        text.words(AS_A_ROUTER_OR_SERVER);
         let routers = if self.routers6.is_empty() {
             String::new()
         } else {
@@ -249,21 +264,23 @@ impl Sorted {
                 "    ip6 saddr {{ {typed} }} drop\n    @th,64,128 {{ {numbers} }} jump not_by_advert\n"
             )
         };
-        text.push_str(&FROM_A_GUEST.replace("@ROUTERS@\n", &routers));
+        text.words(&FROM_A_GUEST.replace("@ROUTERS@\n", &routers));
         let limited =
             if self.rates.is_empty() { "" } else { "    limit name iifname map @rates drop\n" };
-        text.push_str(&OF_A_TAP.replace("@LIMITED@\n", limited));
-        text
+        text.words(&OF_A_TAP.replace("@LIMITED@\n", limited));
     }
 
-    fn inet_table(&self, metadata: Option<String>) -> String {
-        let mut text = String::new();
-        set(&mut text, "bridges", "type ifname", &self.bridges);
-        set(&mut text, "inside", "type ifname", &self.inside);
-        set(&mut text, "routed", "type ifname", &self.routed);
-        set(&mut text, "within", "type ifname . ifname", &self.within);
-        set(&mut text, "routers4", "type ipv4_addr", &self.routers4);
-        set(&mut text, "routers6", "type ipv6_addr", &texts(&self.routers6));
+    fn write_inet_table(&self, text: &mut Ruleset, metadata: Option<String>) {
+        for (name, kind, elements) in [
+            ("bridges", "type ifname", &self.bridges),
+            ("inside", "type ifname", &self.inside),
+            ("routed", "type ifname", &self.routed),
+            ("within", "type ifname . ifname", &self.within),
+            ("routers4", "type ipv4_addr", &self.routers4),
+            ("routers6", "type ipv6_addr", &texts(&self.routers6)),
+        ] {
+            text.set("inet", name, kind, elements.clone());
+        }
         for (name, kind, elements) in [
             ("own4", "ipv4_addr", &self.own4),
             ("own6", "ipv6_addr", &self.own6),
@@ -272,9 +289,10 @@ impl Sorted {
             ("elsewhere4", "ipv4_addr", &self.elsewhere4),
             ("elsewhere6", "ipv6_addr", &self.elsewhere6),
         ] {
-            set(&mut text, name, &format!("type {kind}; flags interval; auto-merge"), elements);
+            let kind = format!("type {kind}; flags interval; auto-merge");
+            text.set("inet", name, &kind, elements.clone());
         }
-        self.published.write(&mut text);
+        self.published.write(text);
         let translates = !self.translated4.is_empty() || !self.translated6.is_empty();
         if translates || metadata.is_some() || self.published.any() {
             let redirect = metadata.map_or_else(String::new, |to| {
@@ -282,13 +300,12 @@ impl Sorted {
                     "    iifname @bridges ip daddr 169.254.169.254 tcp dport 80 dnat ip to {to}\n"
                 )
             });
-            text.push_str(&TRANSLATION.replace("@METADATA@\n", &redirect));
+            text.words(&TRANSLATION.replace("@METADATA@\n", &redirect));
         }
         if self.published.any() {
-            text.push_str(FROM_THE_HOST_ITSELF);
+            text.words(FROM_THE_HOST_ITSELF);
         }
-        text.push_str(FILTER);
-        text
+        text.words(FILTER);
     }
 }
 
@@ -297,7 +314,7 @@ impl Published {
         [&self.any4, &self.any6, &self.one4, &self.one6].iter().any(|map| !map.is_empty())
     }
 
-    fn write(&self, text: &mut String) {
+    fn write(&self, text: &mut Ruleset) {
         let port = "inet_proto . inet_service";
         for (name, of, to, elements) in [
             ("published4_of", "ipv4_addr . ", "ipv4_addr", &self.one4),
@@ -305,28 +322,10 @@ impl Published {
             ("published4", "", "ipv4_addr", &self.any4),
             ("published6", "", "ipv6_addr", &self.any6),
         ] {
-            map(text, name, &format!("type {of}{port} : {to} . inet_service"), elements);
+            text.map("inet", name, &format!("type {of}{port} : {to} . inet_service"), elements);
         }
-        text.push_str(PUBLISHED);
+        text.words(PUBLISHED);
     }
-}
-
-/// A set. Every set is there, though some are empty, so that rules can name it.
-fn set(text: &mut String, name: &str, kind: &str, elements: &BTreeSet<String>) {
-    let _ = writeln!(text, "  set {name} {{ {kind}");
-    if !elements.is_empty() {
-        let _ = writeln!(text, "    elements = {{ {} }}", joined(elements));
-    }
-    text.push_str("  }\n");
-}
-
-fn map(text: &mut String, name: &str, kind: &str, elements: &BTreeMap<String, String>) {
-    let _ = writeln!(text, "  map {name} {{ {kind}");
-    if !elements.is_empty() {
-        let pairs: BTreeSet<String> = elements.iter().map(|(k, v)| format!("{k} : {v}")).collect();
-        let _ = writeln!(text, "    elements = {{ {} }}", joined(&pairs));
-    }
-    text.push_str("  }\n");
 }
 
 fn texts(addresses: &BTreeSet<Ipv6Addr>) -> BTreeSet<String> {
@@ -336,10 +335,6 @@ fn texts(addresses: &BTreeSet<Ipv6Addr>) -> BTreeSet<String> {
 /// An address as nft has a field of 128 bits that it has no type for.
 fn number(address: Ipv6Addr) -> String {
     format!("{:#034x}", u128::from(address))
-}
-
-fn joined(elements: &BTreeSet<String>) -> String {
-    elements.iter().map(String::as_str).collect::<Vec<_>>().join(",\n      ")
 }
 
 fn quoted(name: &str) -> String {

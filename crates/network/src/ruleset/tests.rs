@@ -30,12 +30,12 @@ fn desired() -> Desired {
 
 #[test]
 fn the_whole_ruleset() {
-    insta::assert_snapshot!(ruleset(7, &desired()));
+    insta::assert_snapshot!(ruleset(7, &desired()).to_string());
 }
 
 #[test]
 fn nothing_desired_is_nothing_but_the_removal() {
-    assert_eq!(ruleset(7, &Desired::default()), removal(7));
+    assert_eq!(ruleset(7, &Desired::default()).to_string(), removal(7));
 }
 
 #[test]
@@ -46,12 +46,12 @@ fn a_thousand_nics_are_longer_sets_and_no_more_rules() {
             plug(number, &lan, &[&format!("10.87.{}.{}", 1 + number / 250, number % 250)])
         };
         let nics = (0..count).map(nic).collect();
-        ruleset(7, &Desired { networks: vec![lan.clone()], nics, metadata: None })
+        ruleset(7, &Desired { networks: vec![lan.clone()], nics, metadata: None }).to_string()
     };
     let rules = |text: &str| text.lines().filter(|line| !line.contains("\"innt")).count();
     let (one, thousand) = (with(1), with(1000));
     assert_eq!(rules(&one), rules(&thousand));
-    assert!(thousand.len() < 150_000, "{} bytes", thousand.len());
+    assert!(thousand.len() < 175_000, "{} bytes", thousand.len());
 }
 
 #[test]
@@ -60,15 +60,45 @@ fn the_same_thing_twice_is_said_once() {
     let mut other = twice.nics[0].clone();
     other.addresses = vec!["10.87.0.9".parse().unwrap()];
     twice.nics.push(other);
-    let text = ruleset(7, &twice);
+    let text = ruleset(7, &twice).to_string();
     // A map with one key twice would have the kernel refuse everything.
     assert_eq!(text.matches("tcp . 8080 : 10.87.0").count(), 1);
     twice.nics.push(plug(9, &network(9, named("gone"), &[]), &[]));
-    assert_eq!(ruleset(7, &twice), text, "a NIC on no network has no rules");
+    assert_eq!(ruleset(7, &twice).to_string(), text, "a NIC on no network has no rules");
 }
 
 #[test]
 fn a_link_local_address_is_the_one_of_its_hardware_address() {
     let address = link_local([0x52, 0x54, 0, 0x12, 0x34, 0x56]);
     assert_eq!(address.to_string(), "fe80::5054:ff:fe12:3456");
+}
+
+#[test]
+fn one_more_nic_is_a_few_elements_more_and_one_less_is_not() {
+    let lan = network(1, named("lan"), &["10.87.0.0/24", "fd00:87::/64"]);
+    let with = |nics: &[Plug]| {
+        ruleset(7, &Desired { networks: vec![lan.clone()], nics: nics.to_vec(), metadata: None })
+    };
+    let nic = |number: u16| {
+        plug(number, &lan, &[&format!("10.87.0.{number}"), &format!("fd00:87::{number}")])
+    };
+    let (one, other) = (nic(2), nic(3));
+    // The first as well.
+    for (before, after) in [
+        (with(&[]), with(std::slice::from_ref(&one))),
+        (with(std::slice::from_ref(&other)), with(&[one.clone(), other.clone()])),
+    ] {
+        let additions = before.additions(&after).unwrap();
+        let text: String = additions.iter().map(|more| more.to_text("t")).collect();
+        assert_eq!(text.lines().count(), 6, "{text}");
+        assert!(text.lines().all(|line| line.starts_with("add element bridge t ")), "{text}");
+        assert!(text.contains(one.tap.as_str()) && !text.contains(other.tap.as_str()), "{text}");
+        assert_eq!(after.additions(&before), None, "what is gone is not added");
+    }
+    let mut limited = other.clone();
+    limited.rate.out_kbit = Some(64);
+    let plain = with(std::slice::from_ref(&one));
+    assert_eq!(plain.additions(&with(&[one.clone(), limited])), None, "a rule more");
+    assert_eq!(plain.additions(&ruleset(7, &Desired::default())), None);
+    assert_eq!(plain.additions(&plain).as_deref(), Some(&[][..]));
 }

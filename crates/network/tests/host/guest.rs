@@ -7,7 +7,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use std::{
     fs::{self, File},
     io::{Read, Write},
-    net::{Ipv6Addr, SocketAddrV6, UdpSocket},
+    net::{Ipv4Addr, Ipv6Addr, SocketAddrV6, UdpSocket},
     os::fd::{AsRawFd, OwnedFd},
     thread,
     time::Duration,
@@ -53,6 +53,36 @@ impl Guest {
         self.inside.run(&format!("chmod +x {}", script.display()));
         let command = format!("busybox udhcpc -i eth0 -n -q -f -t 3 -T 1 -s {}", script.display());
         self.inside.succeeds(&command).then(|| fs::read_to_string(said).unwrap())
+    }
+
+    /// Says this to DHCP servers in the name of a hardware address, whosever it is (RFC 2131, section 2): the
+    /// address in the answer, or `None` if nobody answers.
+    pub(crate) fn says_by_dhcp(
+        &self,
+        kind: u8,
+        name: MacAddress,
+        address: Ipv4Addr,
+    ) -> Option<Ipv4Addr> {
+        self.inside.run("ip route replace 255.255.255.255/32 dev eth0");
+        let mac: Vec<u8> =
+            name.to_string().split(':').map(|byte| u8::from_str_radix(byte, 16).unwrap()).collect();
+        self.inside.call(move || {
+            let socket = UdpSocket::bind("0.0.0.0:68").ok()?;
+            socket.set_broadcast(true).ok()?;
+            socket.set_read_timeout(Some(Duration::from_secs(1))).ok()?;
+            // A request of Ethernet's, whose answer is to be a broadcast.
+            let mut message =
+                [&[1, 1, 6, 0, 7, 7, 7, 7, 0, 0, 0x80, 0][..], &[0; 16], &mac].concat();
+            message.resize(236, 0);
+            let server = [10, 87, 0, 1];
+            let cookie = [99, 130, 83, 99];
+            let options = [&[53, 1, kind, 50, 4][..], &address.octets(), &[54, 4], &server, &[255]];
+            let message = [&message[..], &cookie, &options.concat()].concat();
+            socket.send_to(&message, "255.255.255.255:67").ok()?;
+            let mut reply = [0; 1500];
+            let length = socket.recv(&mut reply).ok()?;
+            Some(Ipv4Addr::from(<[u8; 4]>::try_from(reply[..length].get(16..20)?).ok()?))
+        })
     }
 
     /// Asks for an address by DHCPv6, in one exchange (RFC 8415, section 18.2.1): what it is given.

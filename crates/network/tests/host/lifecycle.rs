@@ -107,6 +107,106 @@ fn a_bridge_that_is_joined_stays_as_it_is() {
 }
 
 #[test]
+fn a_nic_more_is_added_to_the_rules_and_a_survey_knows_them_still() {
+    on_a_host(async |mut yard| {
+        let network = yard.add_network(named("lan"), &["10.87.0.0/24"]);
+        let daemon = yard.daemon();
+        yard.apply(&daemon).await;
+        let table = format!("nft -a list table bridge innkeeper_networks_{INSTANCE}");
+        // Their numbers are others when a table is made anew.
+        let chains = || -> Vec<String> {
+            let lines = run(&table);
+            lines.lines().filter(|line| line.contains("chain")).map(ToOwned::to_owned).collect()
+        };
+        let before = chains();
+        let plugs = [1, 2].map(|n| yard.add_nic(network, n, &[&format!("10.87.0.{}", n + 1)]));
+        yard.apply(&daemon).await;
+        assert_eq!(chains(), before, "nothing is made anew");
+        let [one, two] =
+            [yard.guest(&daemon, &plugs[0]).await, yard.guest(&daemon, &plugs[1]).await];
+        one.take("10.87.0.2/24", "10.87.0.1");
+        two.take("10.87.0.3/24", "10.87.0.1");
+        assert!(one.pings("10.87.0.3") && two.pings("10.87.0.1"));
+        two.take("10.87.0.77/24", "10.87.0.1");
+        assert!(!two.pings("10.87.0.1"), "under nobody's address");
+        // What they are by now was seen by nobody yet, and is put there whole.
+        assert_eq!(daemon.survey().await.unwrap(), []);
+        assert_eq!(daemon.survey().await.unwrap(), []);
+        run(&format!("nft flush chain bridge innkeeper_networks_{INSTANCE} prerouting"));
+        assert_eq!(daemon.survey().await.unwrap().len(), 1, "somebody else's work is seen");
+        assert!(!two.pings("10.87.0.1"));
+
+        // Of what was flushed meanwhile there is nothing to add to.
+        run("nft flush ruleset");
+        yard.add_nic(network, 3, &["10.87.0.4"]);
+        yard.apply(&daemon).await;
+        assert!(run(&table).contains("10.87.0.4") && !two.pings("10.87.0.1"));
+    });
+}
+
+#[test]
+fn what_another_tool_drops_is_the_networks_problem_with_what_to_do() {
+    on_a_host(async |mut yard| {
+        let outside = outside();
+        outside.call(|| crate::guest::serve("0.0.0.0:80", "outside"));
+        let network = yard.add_network(named("lan"), &["10.87.0.0/24"]);
+        let plug = yard.add_nic(network, 1, &["10.87.0.2"]);
+        let daemon = yard.daemon();
+        yard.apply(&daemon).await;
+        let guest = yard.guest(&daemon, &plug).await;
+        guest.take("10.87.0.2/24", "10.87.0.1");
+        assert!(guest.connects("192.0.2.9:80").is_some());
+        let problem = || daemon.facts(network).problem;
+        assert_eq!((daemon.survey().await.unwrap(), problem()), (Vec::new(), None));
+
+        // As docker has it, and as firewalld has it.
+        run("nft add table ip filter");
+        run("nft add chain ip filter DOCKER-USER");
+        run(
+            "nft add chain ip filter FORWARD { type filter hook forward priority 0; policy drop; }",
+        );
+        run("nft add rule ip filter FORWARD jump DOCKER-USER");
+        run("nft add table inet firewalld");
+        run(
+            "nft add chain inet firewalld filter_FORWARD { type filter hook forward priority 10; }",
+        );
+        run("nft add rule inet firewalld filter_FORWARD counter reject");
+        let theirs =
+            || run("nft -s list table ip filter") + &run("nft -s list table inet firewalld");
+        let before = theirs();
+        for chain in [
+            "chain FORWARD of the table ip filter",
+            "chain filter_FORWARD of the table inet firewalld",
+        ] {
+            assert_eq!(guest.connects("192.0.2.9:80"), None);
+            let findings = daemon.survey().await.unwrap();
+            assert!(matches!(&findings[..], [one] if !one.mended), "{findings:?}");
+            assert_eq!(daemon.survey().await.unwrap(), [], "it is said once");
+            let text = problem().unwrap();
+            assert!(text.contains(chain), "{text}");
+            // What it says to do is what helps.
+            for command in text.split('`').filter(|words| words.starts_with("nft ")) {
+                run(command);
+            }
+        }
+        assert!(theirs().lines().filter(|line| line.contains("accept")).count() == 4 + 1);
+        assert!(guest.connects("192.0.2.9:80").is_some());
+        assert!(daemon.survey().await.unwrap()[0].mended);
+        assert_eq!(problem(), None);
+        let unchanged = theirs().lines().filter(|line| before.contains(*line)).count();
+        assert_eq!(unchanged, before.lines().count(), "nothing of theirs was changed");
+
+        // A network that is made when it is there already says so at once.
+        run(
+            "nft add chain inet firewalld other { type filter hook forward priority 20; policy drop; }",
+        );
+        let other = yard.add_network(named("other"), &["10.88.0.0/24"]);
+        yard.apply(&daemon).await;
+        assert!(daemon.facts(other).problem.is_some());
+    });
+}
+
+#[test]
 fn a_survey_mends_what_others_broke_and_says_so() {
     on_a_host(async |mut yard| {
         let network = yard.add_network(named("lan"), &["10.87.0.0/24"]);

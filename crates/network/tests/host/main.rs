@@ -8,6 +8,7 @@
 #![expect(clippy::print_stderr, reason = "a test says why it was skipped")]
 
 mod firewall;
+mod guard;
 mod guest;
 mod lifecycle;
 mod measure;

@@ -53,6 +53,32 @@ fn a_guest_gets_its_own_address_and_a_stranger_gets_none() {
 }
 
 #[test]
+fn a_guest_speaks_to_dhcp_in_nobodys_name_but_its_own() {
+    const DISCOVER: u8 = 1;
+    const DECLINE: u8 = 4;
+    on_a_host(async |mut yard| {
+        let (daemon, network, plug) = one_guest(&mut yard).await;
+        let other = yard.add_nic(network, 2, &["10.87.0.51"]);
+        yard.apply(&daemon).await;
+        let honest = yard.guest(&daemon, &plug).await;
+        let liar = yard.guest(&daemon, &other).await;
+        assert!(honest.dhcp().is_some());
+        until("the lease is known", || daemon.facts(network).leases.len() == 1).await;
+        let [its, own] = ["10.87.0.50", "10.87.0.51"].map(|text| text.parse().unwrap());
+        assert_eq!(liar.says_by_dhcp(DISCOVER, plug.mac, its), None, "in another's name");
+        // Who declines an address does not get it again for ten minutes.
+        assert_eq!(liar.says_by_dhcp(DECLINE, plug.mac, its), None);
+        assert_eq!(liar.says_by_dhcp(DISCOVER, other.mac, own), Some(own), "in its own");
+        assert_eq!(daemon.facts(network).leases.len(), 1);
+        honest.inside.run("ip addr flush dev eth0 scope global");
+        assert_eq!(honest.dhcp().as_deref(), Some("10.87.0.50 10.87.0.1 10.87.0.1"));
+        // In fragments, of which the firewall could not see whose they are.
+        liar.inside.run("ip link set eth0 mtu 68");
+        assert_eq!(liar.says_by_dhcp(DISCOVER, other.mac, own), None);
+    });
+}
+
+#[test]
 fn an_address_passes_to_another_nic_though_the_first_had_a_lease() {
     on_a_host(async |mut yard| {
         let (daemon, network, plug) = one_guest(&mut yard).await;

@@ -2,18 +2,14 @@
 //! and the host was told what readers see. Written down once more, and otherwise than in the engine.
 
 use super::{release, reserve};
-use crate::support::Bench;
+use crate::{agreement::holders, support::Bench};
 use innkeeper_model::{
     Network, NetworkId, Vm, VmId,
     config::{MacAddress, PublishedPort},
     network::Plug,
 };
 use innkeeper_view::Snapshot;
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    net::IpAddr,
-    sync::Arc,
-};
+use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
 
 /// A NIC on a network, as far as two opinions of it can be compared.
 type Connection = (VmId, String, NetworkId, MacAddress, Vec<IpAddr>, Vec<PublishedPort>);
@@ -47,37 +43,11 @@ fn connections(vm: &Vm, snapshot: &Snapshot) -> Vec<Connection> {
     all
 }
 
-/// Who has each address, by what is stored and what runs.
-fn holders(snapshot: &Snapshot) -> BTreeMap<IpAddr, BTreeSet<String>> {
-    let mut holders: BTreeMap<IpAddr, BTreeSet<String>> = BTreeMap::new();
-    let mut note = |address: IpAddr, holder: String| {
-        holders.entry(address).or_default().insert(holder);
-    };
-    for vm in snapshot.vms.values() {
-        for (_, nic, _, _, addresses, _) in connections(vm, snapshot) {
-            addresses.into_iter().for_each(|address| note(address, format!("{}/{nic}", vm.name)));
-        }
-        let spec = vm.spec.iter().flat_map(|spec| spec.assigned.addresses.iter());
-        for (nic, addresses) in spec {
-            addresses.iter().for_each(|address| note(*address, format!("{}/{nic}", vm.name)));
-        }
-    }
-    for network in snapshot.networks.values() {
-        for subnet in &network.subnets {
-            note(subnet.config.gateway(), "gateway".into());
-            let reservations = subnet.reservations.iter();
-            reservations.for_each(|kept| note(kept.address, "reservation".into()));
-        }
-    }
-    holders
-}
-
 impl Bench {
     /// Waits until nothing is being done, then looks at everything that has to do with networks.
     pub(crate) async fn is_wired(&self) {
         self.is_sound().await;
         self.has_each_address_once().await;
-        self.records_are_stored(&self.snapshot());
         self.readers_see_them().await;
         self.none_is_lost().await;
     }
@@ -103,22 +73,6 @@ impl Bench {
                     let can = subnet.is_some_and(|subnet| subnet.config.can_be_given(address));
                     assert!(can, "{}/{nic} has {address} on {network:?}", vm.name);
                 }
-            }
-        }
-    }
-
-    fn records_are_stored(&self, snapshot: &Snapshot) {
-        let folder = self.path().join("networks");
-        let files: BTreeSet<String> = crate::agreement::names(&folder).into_iter().collect();
-        let known = snapshot.networks.keys().map(|id| format!("{id}.json")).collect();
-        assert_eq!(files, known);
-        for network in snapshot.networks.values() {
-            let file = std::fs::read(folder.join(format!("{}.json", network.id))).unwrap();
-            let stored: serde_json::Value = serde_json::from_slice(&file).unwrap();
-            let viewed = Network { facts: Default::default(), ..Network::clone(network) };
-            let viewed = serde_json::to_value(&viewed).unwrap();
-            for field in ["config", "subnets", "revision", "bridge"] {
-                assert_eq!(stored["spec"][field], viewed[field], "{field} of {stored}");
             }
         }
     }

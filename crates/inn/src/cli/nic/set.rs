@@ -2,10 +2,13 @@
 
 use super::{NicArg, nics, rate};
 use crate::{
-    cli::{Context, completion},
+    cli::{
+        Context, completion,
+        dry_run::{self, DryRun},
+    },
     client::Call,
     failure::{Exit, Failure},
-    mutation::{Waiting, carry_out},
+    mutation::Waiting,
 };
 use clap::Args;
 use clap_complete::engine::ArgValueCompleter;
@@ -38,6 +41,8 @@ pub(in crate::cli) struct Set {
     #[arg(long, value_name = "[ADDRESS:]PORT:PORT[/udp]")]
     unpublish: Vec<PublishedPort>,
     #[command(flatten)]
+    planning: DryRun,
+    #[command(flatten)]
     waiting: Waiting,
 }
 
@@ -69,7 +74,7 @@ pub(super) async fn run(context: &Context, set: Set) -> Result<(), Failure> {
     }
     let call = Call::patch(set.nic.target(context)).if_match(etag).with_body(changes.into());
     let job = set.nic.job(context, call, "NIC changed");
-    carry_out(context, set.waiting, vec![job]).await
+    dry_run::carry_out(context, set.planning, set.waiting, vec![job]).await
 }
 
 impl Set {
