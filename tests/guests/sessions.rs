@@ -2,7 +2,10 @@
 
 use crate::harness::{BOOT, Daemon, GuestSlots, guest_file, until};
 use serde_json::{Value, json};
-use std::process::Stdio;
+use std::{
+    process::Stdio,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 #[test]
 fn a_guest_is_looked_into_by_its_agent_its_screen_and_many_at_its_console() {
@@ -44,6 +47,7 @@ fn a_guest_is_looked_into_by_its_agent_its_screen_and_many_at_its_console() {
     });
     daemon.inn_ok(&["agent", "web", "ping"]);
     is_held_still_only_as_long_as_somebody_holds_it(&daemon);
+    its_clock_is_set(&daemon);
 
     // Files, both ways.
     let folder = tempfile::tempdir().unwrap();
@@ -78,6 +82,24 @@ fn a_guest_is_looked_into_by_its_agent_its_screen_and_many_at_its_console() {
     assert_eq!(sessions.len(), 2, "{sessions:?}");
     assert!(sessions.iter().all(|s| s["vm"] == *vm && s["viewers"] == 2), "{sessions:?}");
     daemon.act("web", "kill");
+}
+
+/// The guest's clock is set to a moment, and then to the host's.
+fn its_clock_is_set(daemon: &Daemon) {
+    let clock = || -> i64 {
+        let said = daemon.inn_ok(&["exec", "-n", "web", "--", "date", "+%s"]);
+        said.trim().parse().unwrap()
+    };
+    let is_about = |moment: i64| {
+        let now = clock();
+        // As long as a guest may take to say so.
+        assert!((moment..moment + 60).contains(&now), "{now}, set to {moment}");
+    };
+    daemon.inn_ok(&["agent", "web", "set-time", "2001-02-03T04:05:06Z"]);
+    is_about(981_173_106);
+    let host = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    daemon.inn_ok(&["agent", "web", "set-time"]);
+    is_about(host.try_into().unwrap());
 }
 
 /// The guest's file systems go on when the holder's command ends, and when the holder is killed.

@@ -144,7 +144,7 @@ impl Agent {
             Some(time) => json!({ "time": i64::try_from(time.as_nanos()).unwrap_or(i64::MAX) }),
             None => json!({}),
         };
-        let set = self.call("guest-set-time", arguments, SETS_TIME_WITHIN, super::SHORT_LINE);
+        let set = self.call(super::SET_TIME, arguments, SETS_TIME_WITHIN, super::SHORT_LINE);
         set.await.map(|Nothing {}| ())
     }
 }

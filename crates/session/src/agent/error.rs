@@ -61,6 +61,12 @@ impl From<AgentError> for Refusal {
                 Code::Unsupported,
                 "the agent of this guest does not have it, or its configuration forbids it",
             ),
+            // Its words are of a feature that is not supported, whatever is wrong.
+            AgentError::Refused { command: super::SET_TIME, .. } => (
+                Code::HypervisorFailed,
+                "its agent needs /sbin/hwclock for that (on Debian in util-linux-extra), and the guest a \
+                 hardware clock",
+            ),
             AgentError::Refused { .. } => (Code::HypervisorFailed, "see what the guest says"),
             AgentError::TooMuch { .. } | AgentError::Incomprehensible { .. } => {
                 (Code::HypervisorFailed, "what runs as the agent in this guest cannot be relied on")

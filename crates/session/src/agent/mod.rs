@@ -43,6 +43,9 @@ pub const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
 /// For how long both sides are taken to be in step without asking.
 const IN_STEP_FOR: Duration = Duration::from_secs(1);
 
+/// What sets a guest's clock, in the agent's words.
+const SET_TIME: &str = "guest-set-time";
+
 /// A stream of bytes to an agent.
 pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 

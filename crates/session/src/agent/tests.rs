@@ -379,3 +379,11 @@ async fn file_systems_go_on_however_it_ends() {
     held.abort();
     assert_eq!(soon(seen.recv()).await.unwrap(), "guest-fsfreeze-thaw");
 }
+
+#[test]
+fn a_clock_that_cannot_be_set_says_what_the_guest_lacks() {
+    let description = "this feature or command is not currently supported".to_owned();
+    let refused = AgentError::Refused { command: SET_TIME, unknown: false, description };
+    let refusal = innkeeper_model::Refusal::from(refused);
+    assert!(refusal.hint.unwrap().contains("/sbin/hwclock"));
+}
