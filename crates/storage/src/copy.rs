@@ -8,7 +8,7 @@ use std::{fs::File, io, os::unix::fs::FileExt};
 use tokio_util::sync::CancellationToken;
 
 /// How much is read at once: large enough for the disk, small enough that a cancel is prompt.
-const PIECE: usize = 1 << 20;
+pub(crate) const PIECE: usize = 1 << 20;
 /// What is left out of the copy if it is all zeros: a page of any file system that has holes.
 const BLOCK: usize = 4 << 10;
 static ZEROS: [u8; BLOCK] = [0; BLOCK];
@@ -93,8 +93,12 @@ pub(crate) fn digest(
 
 /// A digest as it is written everywhere.
 pub(crate) fn written(digest: &[u8]) -> String {
-    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("sha256:{hex}")
+    format!("sha256:{}", hex(digest))
+}
+
+/// The digits alone.
+pub(crate) fn hex(digest: &[u8]) -> String {
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Where the next bytes that are no hole begin and end, from `at` on.

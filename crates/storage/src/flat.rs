@@ -9,20 +9,24 @@
 use crate::{
     cancel,
     confine::Access,
+    copy,
     format::{
         HEAD_LENGTH,
+        packed::Occupied,
         qcow2::{BadQcow2, Qcow2Info, Tables},
     },
     layers::{field, length, read_head, unreadable},
+    progress::Reporter,
     storage::{Shared, Storage},
 };
-use innkeeper_model::{Code, DiskFormat, Refusal, VmId, config::Disk};
+use innkeeper_model::{ByteSize, Code, DiskFormat, Refusal, VmId, config::Disk};
 use std::{
     fs::File,
     io,
     os::unix::fs::{FileExt, MetadataExt},
     sync::Arc,
 };
+use tokio_util::sync::CancellationToken;
 
 /// Where in a file an entry of a table points.
 const OFFSET: u64 = 0x00ff_ffff_ffff_fe00;
@@ -87,7 +91,7 @@ impl Storage {
 }
 
 impl Shared {
-    fn open_disk(&self, vm: VmId, disk: &Disk) -> Result<FlatDisk, Refusal> {
+    pub(crate) fn open_disk(&self, vm: VmId, disk: &Disk) -> Result<FlatDisk, Refusal> {
         let at = field(disk, "path");
         let mut layers = Vec::new();
         for layer in self.layers(vm, disk)? {
@@ -123,16 +127,111 @@ impl FlatDisk {
     pub async fn read(mut self, at: u64, count: usize) -> Result<(Vec<u8>, Self), Refusal> {
         cancel::briefly(move || {
             let mut bytes = vec![0; count];
-            read_layers(&mut self.layers, &mut bytes, at)?;
+            self.read_into(&mut bytes, at)?;
             // Looked at after the bytes have been read: what was written later is not in them.
-            if Stamp::of(&self.layers[0].file)? != self.stamp {
-                let message = "the disk is written to while it is read: its VM was started";
-                return Err(Refusal::new(Code::WrongState, message)
-                    .with_hint("stop the VM, and read the disk from its beginning"));
-            }
+            self.is_as_it_was()?;
             Ok((bytes, self))
         })
         .await
+    }
+
+    /// One file that somebody sent, which stands alone.
+    ///
+    /// # Errors
+    /// It is no qcow2 file, names other files, or its tables are not in it.
+    pub(crate) fn of_qcow2(file: File) -> io::Result<Self> {
+        let head = read_head(&file, HEAD_LENGTH)?;
+        Qcow2Info::parse(&head, length(&file)?).and_then(Qcow2Info::importable).map_err(invalid)?;
+        let stamp = Stamp::of(&file)?;
+        Ok(Self { layers: vec![Layer::read(file, DiskFormat::Qcow2)?], stamp })
+    }
+
+    /// A file that is what it is.
+    pub(crate) fn of_raw(file: File) -> io::Result<Self> {
+        let stamp = Stamp::of(&file)?;
+        Ok(Self { layers: vec![Layer::read(file, DiskFormat::Raw)?], stamp })
+    }
+
+    /// Reads into a buffer that is zeros. Blocks.
+    pub(crate) fn read_into(&mut self, zeros: &mut [u8], at: u64) -> io::Result<()> {
+        read_layers(&mut self.layers, zeros, at)
+    }
+
+    /// Refuses a disk that has been written to since it was opened.
+    pub(crate) fn is_as_it_was(&self) -> Result<(), Refusal> {
+        if Stamp::of(&self.layers[0].file)? == self.stamp {
+            return Ok(());
+        }
+        let message = "the disk is written to while it is read: its VM was started";
+        Err(Refusal::new(Code::WrongState, message)
+            .with_hint("stop the VM, and read the disk from its beginning"))
+    }
+
+    /// Where on the disk there is something, without reading that; and how many bytes there are, of
+    /// which a file that makes sense has each once. Blocks.
+    pub(crate) fn occupied(
+        &mut self,
+        cancel: &CancellationToken,
+    ) -> Result<(Occupied, u64), Refusal> {
+        let size = self.length();
+        let mut occupied = Occupied::nowhere(ByteSize(size));
+        let (mut at, mut bytes) = (0, 0_u64);
+        while at < size {
+            cancel::check(cancel)?;
+            let (is_there, stretch) = self.stretch(at)?;
+            if is_there {
+                occupied.note(at, stretch);
+                bytes = bytes.saturating_add(stretch);
+            }
+            at += stretch;
+        }
+        Ok((occupied, bytes))
+    }
+
+    /// Writes the whole disk into a new file, which gets its length, and holes where there are zeros.
+    /// Blocks. A disk that is written to meanwhile is refused.
+    pub(crate) fn copy_to(
+        &mut self,
+        to: &File,
+        report: &Reporter,
+        cancel: &CancellationToken,
+    ) -> Result<(), Refusal> {
+        let size = self.length();
+        let mut buffer = vec![0; copy::PIECE];
+        let mut at = 0;
+        while at < size {
+            cancel::check(cancel)?;
+            let (is_there, stretch) = self.stretch(at)?;
+            if is_there {
+                // As much as is wanted at once, however short the stretch: holes in it are left out.
+                let count = usize::try_from(size - at).map_or(copy::PIECE, |n| n.min(copy::PIECE));
+                let piece = &mut buffer[..count];
+                piece.fill(0);
+                self.read_into(piece, at)?;
+                copy::write_data(to, piece, at)?;
+                at += count as u64;
+            } else {
+                at += stretch;
+            }
+            report.done(at);
+        }
+        to.set_len(size)?;
+        self.is_as_it_was()
+    }
+
+    /// Whether there is something at this byte of the disk, and for how long that is so.
+    fn stretch(&mut self, at: u64) -> io::Result<(bool, u64)> {
+        let mut stretch = self.length() - at;
+        for layer in &mut self.layers {
+            let (place, length) = layer.place(at)?;
+            stretch = stretch.min(length);
+            match place {
+                Place::Below => {}
+                Place::Zeros => break,
+                Place::At(offset) => return layer.stretch(offset, stretch),
+            }
+        }
+        Ok((false, stretch))
     }
 }
 
@@ -171,6 +270,19 @@ impl Layer {
             Some(map) => map.place(&self.file, at)?,
         };
         Ok((place, stretch.min(left)))
+    }
+
+    /// Whether there is something at this offset of the file, and for how long that is so. Of a qcow2
+    /// file all that has a place counts.
+    fn stretch(&self, offset: u64, most: u64) -> io::Result<(bool, u64)> {
+        if self.map.is_some() {
+            return Ok((true, most));
+        }
+        Ok(match copy::next_data(&self.file, offset, self.size)? {
+            Some((start, end)) if start <= offset => (true, most.min(end - offset)),
+            Some((start, _)) => (false, most.min(start - offset)),
+            None => (false, most),
+        })
     }
 }
 

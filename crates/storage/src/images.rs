@@ -230,6 +230,7 @@ fn guessed(folder: &Path, name: ImageName, problem: String) -> Image {
         digest: String::new(),
         initrd: false,
         source: String::new(),
+        lineage: None,
         created: made
             .and_then(|made| Timestamp::try_from(made).ok())
             .unwrap_or(Timestamp::UNIX_EPOCH),

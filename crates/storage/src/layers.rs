@@ -132,7 +132,7 @@ impl Shared {
     }
 
     /// What a disk is of or over: its host file, or its image.
-    fn lowest_layer(&self, disk: &Disk) -> Result<ConfinedLayer, Refusal> {
+    pub(crate) fn lowest_layer(&self, disk: &Disk) -> Result<ConfinedLayer, Refusal> {
         if let Some(path) = &disk.path {
             let file = self.allowed.file(path).map_err(|bad| bad.at(field(disk, "path")))?;
             return Ok(ConfinedLayer { file, format: disk.format.unwrap_or(DiskFormat::Raw) });

@@ -9,6 +9,7 @@
 //!                disk.raw, disc.iso, or           volumes/<vm>/seed.img       its cloud-init seed
 //!                kernel and initrd                volumes/<vm>/memory.img     its memory, suspended
 //! uploads/<part>              not all of a file   volumes/<vm>/dump.elf       its memory, dumped
+//!         .arrival-<id>/      a VM from a file
 //! ```
 //!
 //! An image appears whole, by one rename of its folder, and never changes; a volume is a
@@ -22,6 +23,7 @@
 //! decide. Methods that wait for the disk or the network are `async` and leave nothing behind when
 //! they fail, are cancelled or are dropped; the others only look, in microseconds.
 
+mod archive;
 mod cancel;
 mod checksum;
 mod clone;
@@ -46,6 +48,7 @@ mod unfinished;
 mod uploads;
 mod volumes;
 
+pub use archive::{Arrival, Export, Manifest, StagedVm};
 pub use confine::{Access, ConfinedFile, OpenFailed};
 pub use copy::write_data as write_sparse;
 pub use flat::FlatDisk;

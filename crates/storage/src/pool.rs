@@ -124,7 +124,9 @@ impl Drop for WorkFolder {
         if self.published {
             return;
         }
-        if let Err(error) = harm::remove_dir_all(&self.path) {
+        if let Err(error) = harm::remove_dir_all(&self.path)
+            && error.kind() != io::ErrorKind::NotFound
+        {
             tracing::warn!(
                 folder = %self.path.display(), %error,
                 "unfinished work could not be removed; it will be when the pool is next opened"
@@ -195,10 +197,14 @@ fn remove_unfinished(folder: &Path) -> io::Result<()> {
             continue;
         }
         tracing::info!(path = %entry.path().display(), "removing unfinished work");
-        if entry.file_type()?.is_dir() {
-            harm::remove_dir_all(&entry.path())?;
-        } else {
-            harm::remove_file(&entry.path())?;
+        let removed = match entry.file_type()?.is_dir() {
+            true => harm::remove_dir_all(&entry.path()),
+            false => harm::remove_file(&entry.path()),
+        };
+        match removed {
+            // Whoever had it in hand got to the end of removing it.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            removed => removed?,
         }
     }
     Ok(())

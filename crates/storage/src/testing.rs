@@ -47,6 +47,7 @@ pub(crate) fn add(
         digest: String::new(),
         initrd: false,
         source: "a test".into(),
+        lineage: None,
         created: Timestamp::UNIX_EPOCH,
         problem: None,
         revision: Revision::default(),

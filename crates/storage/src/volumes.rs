@@ -37,7 +37,7 @@ pub(crate) const NVRAM: &str = "nvram.fd";
 /// room to spare. There may be many volumes to look at.
 const HEADER: usize = 4 << 10;
 /// The largest template of UEFI variables: OVMF's is 528 KiB.
-const MAX_NVRAM: u64 = 64 << 20;
+pub(crate) const MAX_NVRAM: u64 = 64 << 20;
 
 /// Whether something was made, or was there before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

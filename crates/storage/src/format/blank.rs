@@ -9,11 +9,11 @@ use innkeeper_model::{ByteSize, DiskFormat};
 
 /// QEMU's default: 64 KiB.
 const CLUSTER_BITS: u32 = 16;
-const CLUSTER: u64 = 1 << CLUSTER_BITS;
+pub(crate) const CLUSTER: u64 = 1 << CLUSTER_BITS;
 /// What one entry of the first table covers: a cluster of 8-byte entries, a cluster each.
-const BYTES_PER_L1_ENTRY: u64 = CLUSTER * (CLUSTER / 8);
+pub(super) const BYTES_PER_L1_ENTRY: u64 = CLUSTER * (CLUSTER / 8);
 /// Where the tables begin: the header has cluster 0, the refcount table 1, its one block 2.
-const REFCOUNT_TABLE: u64 = CLUSTER;
+pub(super) const REFCOUNT_TABLE: u64 = CLUSTER;
 const REFCOUNT_BLOCK: u64 = 2 * CLUSTER;
 const L1_TABLE: u64 = 3 * CLUSTER;
 /// The version 3 header with its compression type and padding.
@@ -40,7 +40,8 @@ pub(crate) fn blank(size: ByteSize, base: Option<&Base<'_>>) -> Blank {
     let l1_entries = size.0.div_ceil(BYTES_PER_L1_ENTRY);
     let l1_clusters = (l1_entries * 8).div_ceil(CLUSTER);
     let clusters = L1_TABLE / CLUSTER + l1_clusters;
-    let mut bytes = header(size, l1_entries, base);
+    let places = Places { l1_entries, l1_table: L1_TABLE, refcount_clusters: 1 };
+    let mut bytes = header(size, &places, base);
     bytes.resize(position(REFCOUNT_TABLE), 0);
     bytes.extend(REFCOUNT_BLOCK.to_be_bytes());
     bytes.resize(position(REFCOUNT_BLOCK), 0);
@@ -53,7 +54,15 @@ fn position(offset: u64) -> usize {
     usize::try_from(offset).expect("the tables are in the first 256 KiB")
 }
 
-fn header(size: ByteSize, l1_entries: u64, base: Option<&Base<'_>>) -> Vec<u8> {
+/// Where a file's tables are, besides that the refcount table always begins at [`REFCOUNT_TABLE`].
+pub(super) struct Places {
+    pub(super) l1_entries: u64,
+    /// In bytes.
+    pub(super) l1_table: u64,
+    pub(super) refcount_clusters: u64,
+}
+
+pub(super) fn header(size: ByteSize, places: &Places, base: Option<&Base<'_>>) -> Vec<u8> {
     let mut extensions = Vec::new();
     if let Some(base) = base {
         let format = base.format.as_str().as_bytes();
@@ -76,10 +85,10 @@ fn header(size: ByteSize, l1_entries: u64, base: Option<&Base<'_>>) -> Vec<u8> {
     bytes.extend(CLUSTER_BITS.to_be_bytes());
     bytes.extend(size.0.to_be_bytes());
     bytes.extend(0u32.to_be_bytes()); // no encryption
-    bytes.extend(be32(position(l1_entries)));
-    bytes.extend(L1_TABLE.to_be_bytes());
+    bytes.extend(be32(position(places.l1_entries)));
+    bytes.extend(places.l1_table.to_be_bytes());
     bytes.extend(REFCOUNT_TABLE.to_be_bytes());
-    bytes.extend(1u32.to_be_bytes()); // clusters of the refcount table
+    bytes.extend(be32(position(places.refcount_clusters)));
     bytes.extend([0; 4 + 8]); // no internal snapshots
     bytes.extend([0; 3 * 8]); // no features: incompatible, compatible, autoclear
     bytes.extend(REFCOUNT_ORDER.to_be_bytes());

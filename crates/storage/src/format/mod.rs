@@ -5,6 +5,7 @@
 
 pub(crate) mod blank;
 pub(crate) mod iso;
+pub(crate) mod packed;
 pub(crate) mod qcow2;
 
 use innkeeper_model::{ByteSize, DiskFormat, Refusal};

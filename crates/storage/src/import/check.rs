@@ -5,7 +5,7 @@ use crate::{
     layers::{length, unreadable},
     storage::{Shared, Storage},
 };
-use innkeeper_model::{ImageKind, Refusal};
+use innkeeper_model::{DiskFormat, ImageKind, Refusal};
 use std::{fs::File, path::Path};
 
 impl Storage {
@@ -29,6 +29,7 @@ impl Storage {
                 checksum.parse::<Checksum>()?;
                 download::check_address(url, &shared.options.http)?;
             }
+            ImportSource::Disk { disk, .. } => shared.check_disk_source(disk)?,
             ImportSource::Upload { sha256 } => {
                 let part = shared.part(&request.name, &sha256.parse()?);
                 if !part.exists() {
@@ -69,13 +70,23 @@ impl ImportRequest {
     pub(super) fn fits_together(&self) -> Result<(), Refusal> {
         let source = match &self.source {
             ImportSource::File(path) | ImportSource::AllowedFile(path) => Some(("path", path)),
-            ImportSource::Url { .. } | ImportSource::Upload { .. } => None,
+            ImportSource::Url { .. } | ImportSource::Disk { .. } | ImportSource::Upload { .. } => None,
         };
         let initrd = self.initrd.as_ref().map(|path| ("initrd", path));
         if let Some((field, path)) =
             source.into_iter().chain(initrd).find(|(_, p)| !p.is_absolute())
         {
             return Err(Refusal::invalid(field, path.display(), "is not an absolute path"));
+        }
+        if matches!(self.source, ImportSource::Disk { .. }) {
+            if self.kind != ImageKind::Disk {
+                let kind = format!("{:?}", self.kind).to_lowercase();
+                return Err(Refusal::invalid("kind", kind, "is not what comes of a disk: say disk"));
+            }
+            if let Some(format @ DiskFormat::Qcow2) = self.format {
+                let problem = "is not what an image of a VM's disk is stored as: it is raw";
+                return Err(Refusal::invalid("format", format, problem));
+            }
         }
         if let (Some(format), ImageKind::Kernel | ImageKind::Iso) = (self.format, self.kind) {
             let problem = "goes with disks only";
@@ -93,7 +104,7 @@ impl ImportRequest {
 mod tests {
     use super::*;
     use crate::StorageOptions;
-    use innkeeper_model::{ByteSize, Code, DiskFormat, ImageName};
+    use innkeeper_model::{ByteSize, Code, ImageName};
     use std::{fs, path::PathBuf};
 
     struct Fixture {

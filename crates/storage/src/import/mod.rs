@@ -1,4 +1,4 @@
-//! Taking in an image.
+//! Taking in an image: a file, what a web server has, what was uploaded, or a VM's disk.
 //!
 //! Its bytes are brought into a work folder of the pool first, so that nobody can change them while
 //! they are looked at; there they are checked, a qcow2 disk is rewritten, and the folder gets the
@@ -8,6 +8,7 @@ pub(crate) mod address;
 mod check;
 pub(crate) mod checksum;
 mod convert;
+mod disk;
 mod download;
 
 use crate::{
@@ -26,7 +27,8 @@ use crate::{
 use checksum::Checksum;
 use download::Download;
 use innkeeper_model::{
-    ByteSize, Code, DiskFormat, Image, ImageKind, ImageName, Refusal, Revision, Timestamp,
+    ByteSize, Code, DiskFormat, Image, ImageKind, ImageName, Refusal, Revision, Timestamp, VmId,
+    VmName, config::Disk,
 };
 use innkeeper_store::write_atomically;
 use rustix::fs::Mode;
@@ -35,6 +37,7 @@ use std::{
     io,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
+    pin::Pin,
     sync::Arc,
 };
 use tokio_util::sync::CancellationToken;
@@ -73,6 +76,16 @@ pub enum ImportSource {
         /// `sha256:` and the digest it must have, in hexadecimal.
         checksum: String,
     },
+    /// A VM's disk as its guest would read it. That the VM is stopped, and stays so, is for the caller
+    /// to see to.
+    Disk {
+        /// The VM.
+        vm: VmId,
+        /// Its name.
+        vm_name: VmName,
+        /// The disk.
+        disk: Box<Disk>,
+    },
     /// What was uploaded for an image of this name. It is gone when the import ends, whatever comes
     /// of it.
     Upload {
@@ -87,6 +100,7 @@ impl ImportSource {
         match self {
             Self::File(_) | Self::AllowedFile(_) => "path",
             Self::Url { .. } => "url",
+            Self::Disk { .. } => "from_disk",
             Self::Upload { .. } => "sha256",
         }
     }
@@ -101,6 +115,7 @@ impl ImportSource {
         match self {
             Self::File(path) | Self::AllowedFile(path) => path.display().to_string(),
             Self::Url { url, .. } => download::shown(url),
+            Self::Disk { vm_name, disk, .. } => format!("disk {} of VM {vm_name}", disk.name),
             Self::Upload { .. } => "an upload".into(),
         }
     }
@@ -162,6 +177,7 @@ struct Import<'a> {
 
 impl Import<'_> {
     async fn run(&self) -> Result<Image, Refusal> {
+        let begun = Timestamp::now();
         self.bring().await?;
         if let Some(initrd) = &self.request.initrd {
             self.bring_file(initrd, self.request.source.is_confined(), INITRD, "initrd").await?;
@@ -188,7 +204,7 @@ impl Import<'_> {
                 fs::rename(&from, &to).map_err(|error| failed("cannot rename", &from, error))?;
             }
         }
-        self.describe(inspected).await
+        self.describe(inspected, begun).await
     }
 
     /// Brings the image's bytes into the work folder.
@@ -210,8 +226,13 @@ impl Import<'_> {
                 let source = self.folder.join(SOURCE);
                 let into =
                     create(&source).map_err(|error| failed("cannot make", &source, error))?;
-                download.run(into.into(), self.on_progress, self.cancel).await
+                // Without its type: an HTTP client's is too deep for a compiler that looks into it from
+                // a whole task.
+                let downloading: Pin<Box<dyn Future<Output = Result<(), Refusal>> + Send + '_>> =
+                    Box::pin(download.run(into.into(), self.on_progress, self.cancel));
+                downloading.await
             }
+            ImportSource::Disk { vm, disk, .. } => self.bring_disk(*vm, disk).await,
             ImportSource::Upload { sha256 } => self.bring_upload(sha256.parse()?).await,
         }
     }
@@ -275,11 +296,12 @@ impl Import<'_> {
     }
 
     /// Digests and seals what will be stored, and writes what it is.
-    async fn describe(&self, inspected: Inspection) -> Result<Image, Refusal> {
+    async fn describe(&self, inspected: Inspection, begun: Timestamp) -> Result<Image, Refusal> {
         let request = self.request.clone();
         let folder = self.folder.to_owned();
         let on_progress = Arc::clone(self.on_progress);
         let known = self.known_digest(inspected.format)?;
+        let lineage = self.lineage(begun)?;
         cancel::blocking(self.cancel, move |cancel| {
             let path = folder.join(data_file(request.kind, inspected.format));
             let file = File::open(&path).map_err(|error| unreadable(&path, error))?;
@@ -300,6 +322,7 @@ impl Import<'_> {
                 digest,
                 initrd: request.initrd.is_some(),
                 source: request.source.shown(),
+                lineage,
                 created: Timestamp::now(),
                 problem: None,
                 revision: Revision::default(),
@@ -373,7 +396,10 @@ fn inspect(shared: &Shared, request: &ImportRequest, file: &File) -> Result<Insp
         }
         ImageKind::Disk => {
             let limit = shared.options.max_virtual_size;
-            format::inspect(&read_head(file, HEAD_LENGTH)?, length, request.format, limit)
+            // What a guest wrote to the beginning of its disk says nothing about the format.
+            let is_disk = matches!(request.source, ImportSource::Disk { .. });
+            let format = if is_disk { Some(DiskFormat::Raw) } else { request.format };
+            format::inspect(&read_head(file, HEAD_LENGTH)?, length, format, limit)
                 .map_err(|bad| bad.at(field, &shown))
         }
     }
