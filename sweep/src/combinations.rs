@@ -1,6 +1,7 @@
 //! What can happen at which point: the rules that say what is not tried, and why.
 
 use crate::{
+    booted,
     host::Kind,
     scenarios::Scenario,
     witness::{Blow, Passed},
@@ -12,14 +13,22 @@ use std::collections::BTreeSet;
 pub(crate) struct Trial {
     pub(crate) driver: Kind,
     pub(crate) scenario: Scenario,
+    /// Whether the guest has a booted kernel.
+    pub(crate) booted: bool,
     pub(crate) blow: Blow,
     pub(crate) point: String,
 }
 
 impl Trial {
+    /// What is done, and to what.
+    pub(crate) fn operation(&self) -> String {
+        let more = if self.booted { "-booted" } else { "" };
+        format!("{}{more}", self.scenario.name())
+    }
+
     /// `driver operation kind point`.
     pub(crate) fn name(&self) -> String {
-        format!("{} {} {} {}", self.driver, self.scenario.name(), self.blow, self.point)
+        format!("{} {} {} {}", self.driver, self.operation(), self.blow, self.point)
     }
 }
 
@@ -29,9 +38,18 @@ pub(crate) fn of(driver: Kind, scenario: Scenario, passed: &[Passed]) -> Vec<Tri
     for passed in passed {
         for blow in Blow::ALL.into_iter().filter(|blow| can_happen(*blow, passed)) {
             let point = passed.point.clone();
-            trials.insert(Trial { driver, scenario, blow, point });
+            trials.insert(Trial { driver, scenario, booted: false, blow, point });
         }
     }
+    // Whatever was passed: one of these whose point is no more shall be missed.
+    let chosen = booted::CASES.into_iter().filter(|case| case.scenario == scenario);
+    trials.extend(chosen.filter(|_| driver == Kind::Qemu).map(|case| Trial {
+        driver,
+        scenario,
+        booted: true,
+        blow: case.blow,
+        point: case.point.into(),
+    }));
     trials.into_iter().collect()
 }
 
@@ -87,6 +105,17 @@ mod tests {
     #[test]
     fn without_a_hypervisor_none_dies() {
         assert!(!blows(passed(true, false)).contains(&Blow::KillHypervisor));
+    }
+
+    #[test]
+    fn guests_are_booted_in_the_chosen_cases_on_qemu() {
+        let booted = |driver| {
+            let all = Scenario::ALL.into_iter().flat_map(move |scenario| of(driver, scenario, &[]));
+            all.filter(|trial| trial.booted).count()
+        };
+        assert_eq!((booted(Kind::Qemu), booted(Kind::Sim)), (booted::CASES.len(), 0));
+        let stop = of(Kind::Qemu, Scenario::Stop, &[]);
+        assert!(stop.iter().all(|trial| trial.operation() == "stop-booted"));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use crate::host::{Host, Kind};
 use anyhow::{Context, ensure};
 use innkeeper_engine::{
     Accepted, Caller, Capacity, Engine, EngineOptions, Noticed, Remembered, Request, Witness,
+    agreement::Ground,
 };
 use innkeeper_hooks::{Hooks, OwnerRule};
 use innkeeper_model::{Host as HostFacts, Mebibytes, Task, Vm, VmId};
@@ -44,8 +45,10 @@ impl Daemon {
     ) -> anyhow::Result<Self> {
         let view = View::start(ViewOptions::new(uuid::Uuid::now_v7()));
         let noticed = Noticed::new(view.clone());
+        let mut allowed_paths = vec![folder.join("allowed")];
+        allowed_paths.extend(host.guest().map(Path::to_owned));
         let storage = Arc::new(Storage::open(StorageOptions {
-            allowed_paths: vec![folder.join("allowed")],
+            allowed_paths,
             ..StorageOptions::new(folder.join("pool"))
         })?);
         let driver = host.driver(&storage, Arc::new(noticed.clone()), BOOT_ID)?;
@@ -54,6 +57,7 @@ impl Daemon {
         let engine = Engine::open(EngineOptions {
             view,
             driver,
+            neighbours: Vec::new(),
             noticed,
             specs: SpecStore::open(folder.join("vms"))?,
             network_store: NetworkStore::open(folder.join("networks"))?,
@@ -113,29 +117,15 @@ impl Daemon {
         self.engine.view().snapshot().vms.get(&vm).map(|record| Vm::clone(record))
     }
 
+    /// What is looked at when nothing is being done.
+    pub(crate) fn ground(&self) -> Ground<'_> {
+        let (engine, storage, hypervisor) = (&self.engine, &*self.storage, &*self.host);
+        Ground { engine, storage, folder: &self.folder, hypervisor }
+    }
+
     /// Waits until nothing is being done, and nothing that was noticed is still to be looked at.
     pub(crate) async fn idle(&self) -> anyhow::Result<()> {
-        self.until("idle", |daemon| {
-            let diagnosis = daemon.engine.diagnose();
-            let ended = |vm: &Vm| {
-                use innkeeper_model::MachineState;
-                vm.facts.machine == MachineState::Ended
-                    || (vm.facts.machine == MachineState::Absent && vm.incarnation.is_some())
-            };
-            // What has happened may not have been noticed.
-            let unnoticed = |vm: &Vm| {
-                daemon.host.machine(vm.id).is_some_and(|machine| machine != vm.facts.machine)
-            };
-            let kept = |vm: &Vm| {
-                vm.dumped.is_some() && vm.facts.machine == innkeeper_model::MachineState::Ended
-            };
-            let unsettled = |vm: &Vm| (ended(vm) && !kept(vm)) || unnoticed(vm);
-            diagnosis.tasks.is_empty()
-                && diagnosis.queues.is_empty()
-                && diagnosis.specs.unwritten == 0
-                && !daemon.vms().iter().any(unsettled)
-        })
-        .await
+        self.until("idle", |daemon| daemon.ground().is_idle()).await
     }
 
     /// Waits until nothing is being done, whatever is still to be.

@@ -1,12 +1,20 @@
 //! The hypervisors that are swept, as far as a trial sees them from outside.
 
+use crate::{booted, status};
 use innkeeper_driver::{Driver, NoTaps, Observer};
+use innkeeper_engine::agreement::{Hypervisor, names};
 use innkeeper_model::{MachineState, VmConfig, VmId};
 use innkeeper_qemu::{AcceleratorChoice, QemuDriver, QemuOptions};
 use innkeeper_sim::{Guest, PowerButton, SimDriver, World, WorldOptions};
 use innkeeper_storage::Storage;
 use serde::{Deserialize, Serialize};
-use std::{fmt, path::Path, str::FromStr, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    str::FromStr,
+    sync::Arc,
+    time::Duration,
+};
 
 /// Which hypervisor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -40,12 +48,16 @@ impl FromStr for Kind {
 /// A hypervisor, of which drivers can be made, and at which can be looked past them.
 pub(crate) enum Host {
     Sim(Arc<World>),
-    Qemu { run: std::path::PathBuf },
+    Qemu {
+        run: PathBuf,
+        /// The folder of the guest whose kernel is booted, if one is.
+        guest: Option<PathBuf>,
+    },
 }
 
 impl Host {
     /// The host in a trial's folder.
-    pub(crate) fn open(kind: Kind, folder: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn open(kind: Kind, booted: bool, folder: &Path) -> anyhow::Result<Self> {
         Ok(match kind {
             Kind::Sim => {
                 // Slow enough to be waited for, quick enough to be swept.
@@ -58,7 +70,10 @@ impl Host {
                     WorldOptions { guest, step_time: step..=step, ..WorldOptions::default() };
                 Self::Sim(World::open(folder.join("world"), options)?)
             }
-            Kind::Qemu => Self::Qemu { run: folder.join("run") },
+            Kind::Qemu => {
+                let guest = booted.then(booted::folder).transpose()?;
+                Self::Qemu { run: folder.join("run"), guest }
+            }
         })
     }
 
@@ -70,7 +85,7 @@ impl Host {
     ) -> anyhow::Result<Arc<dyn Driver>> {
         Ok(match self {
             Self::Sim(world) => Arc::new(SimDriver::new(world.clone(), observer)),
-            Self::Qemu { run } => {
+            Self::Qemu { run, .. } => {
                 std::fs::create_dir_all(run)?;
                 let options = QemuOptions {
                     program: "qemu-system-x86_64".into(),
@@ -100,6 +115,10 @@ impl Host {
                 ]);
                 config.nics = serde_json::from_value(nics).expect("these are NICs");
             }
+            Self::Qemu { guest: Some(guest), .. } => {
+                config.disks.truncate(1);
+                booted::furnish(&mut config, guest);
+            }
             Self::Qemu { .. } => {
                 config.disks.truncate(1);
                 config.boot =
@@ -112,11 +131,24 @@ impl Host {
         config
     }
 
+    /// The folder of the guest whose kernel is booted, if one is.
+    pub(crate) fn guest(&self) -> Option<&Path> {
+        match self {
+            Self::Qemu { guest, .. } => guest.as_deref(),
+            Self::Sim(_) => None,
+        }
+    }
+
+    /// Whether its guests have a booted kernel.
+    pub(crate) fn boots_a_kernel(&self) -> bool {
+        self.guest().is_some()
+    }
+
     /// Ends a VM's hypervisor as by `kill -9`. Whether there was one.
     pub(crate) fn kill_hypervisor(&self, vm: VmId) -> bool {
         match self {
             Self::Sim(world) => world.kill_hypervisor(vm),
-            Self::Qemu { run } => {
+            Self::Qemu { run, .. } => {
                 let killed = qemu_pid(run, vm).is_some_and(|pid| {
                     rustix::process::kill_process(pid, rustix::process::Signal::KILL).is_ok()
                 });
@@ -135,50 +167,51 @@ impl Host {
             Self::Sim(world) => {
                 world.machine(vm).is_some_and(|seen| seen.facts.machine != MachineState::Absent)
             }
-            Self::Qemu { run } => qemu_pid(run, vm).is_some(),
+            Self::Qemu { run, .. } => qemu_pid(run, vm).is_some(),
         }
     }
 
-    /// What a VM's machine is, past every driver; `None` where that cannot be asked.
-    pub(crate) fn machine(&self, vm: VmId) -> Option<MachineState> {
+    /// What a VM's hypervisor itself says that its machine is, once no daemon is at it.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub(crate) fn says(&self, vm: VmId) -> anyhow::Result<MachineState> {
+        match (self, self.machine(vm)) {
+            (_, Some(machine)) => Ok(machine),
+            (Self::Qemu { run, .. }, None) => status::ask(&run.join(format!("{vm}/qmp.sock"))),
+            (Self::Sim(_), None) => Ok(MachineState::Absent),
+        }
+    }
+}
+
+impl Hypervisor for Host {
+    fn machine(&self, vm: VmId) -> Option<MachineState> {
         match self {
             Self::Sim(world) => {
                 Some(world.machine(vm).map_or(MachineState::Absent, |seen| seen.facts.machine))
             }
-            Self::Qemu { run } => qemu_pid(run, vm).is_none().then_some(MachineState::Absent),
+            Self::Qemu { run, .. } => qemu_pid(run, vm).is_none().then_some(MachineState::Absent),
         }
     }
 
-    /// What there is of a VM, but its logs.
-    pub(crate) fn leftovers(&self, vm: VmId) -> Vec<String> {
+    fn leftovers(&self, vm: VmId) -> Vec<String> {
         match self {
             Self::Sim(world) => {
                 world.leftovers(vm).into_iter().filter(|left| left != "logs").collect()
             }
-            Self::Qemu { run } => qemu_pid(run, vm)
+            Self::Qemu { run, .. } => qemu_pid(run, vm)
                 .map(|pid| format!("process {}", pid.as_raw_nonzero()))
                 .into_iter()
                 .collect(),
         }
     }
 
-    /// Everything that there is of any VM.
-    pub(crate) fn all_leftovers(&self) -> Vec<String> {
+    fn vms(&self) -> Vec<VmId> {
         match self {
-            Self::Sim(world) => {
-                let of = |vm: VmId| {
-                    let left = world.leftovers(vm);
-                    left.into_iter().map(move |left| format!("{vm}: {left}"))
-                };
-                world.vms().into_iter().flat_map(of).collect()
+            Self::Sim(world) => world.vms(),
+            Self::Qemu { run, .. } => {
+                names(run).into_iter().filter_map(|name| name.parse().ok()).collect()
             }
-            Self::Qemu { run } => std::fs::read_dir(run)
-                .into_iter()
-                .flatten()
-                .flatten()
-                .filter(|entry| entry.path().is_dir())
-                .map(|entry| entry.path().display().to_string())
-                .collect(),
         }
     }
 }

@@ -8,14 +8,16 @@
 //! A *scenario* brings a VM into a state and asks for one operation. A *point* is a place in that
 //! operation's doing. At each point something happens: a cancel, a failure, a failure whose undo fails
 //! too, the end of the daemon by SIGKILL, the end of the hypervisor. After it the VM must be in a state
-//! that has a name; view, specs, journal and hypervisor must agree; nothing may be left but what was
-//! listed; and a start, a stop and a delete must succeed and leave nothing.
+//! that has a name; view, specs, journal and hypervisor must agree, as the hypervisor itself tells, and in
+//! ten cases a booted guest ([`booted`]); nothing may be left but what was listed; and a start, a stop and
+//! a delete must succeed and leave nothing.
 //!
 //! Every phase is a process of its own, so that the end of a daemon is the end of a process.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is a command")]
 
 mod agreement;
+mod booted;
 mod child;
 mod combinations;
 mod daemon;
@@ -24,6 +26,7 @@ mod networks;
 mod payload;
 mod report;
 mod scenarios;
+mod status;
 mod trials;
 mod witness;
 

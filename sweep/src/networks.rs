@@ -1,4 +1,4 @@
-//! Networks in a sweep: those that there are, what is asked of them, and what must hold of them.
+//! Networks in a sweep: those that there are, and what is asked of them.
 
 use crate::daemon::Daemon;
 use anyhow::Context;
@@ -6,11 +6,8 @@ use innkeeper_engine::{NetworkRequest, Request, ReservationWish};
 use innkeeper_model::{
     Network, NetworkConfig, NetworkId, SubnetConfig, SubnetId, VmId, config::Nic,
 };
-use serde_json::{Value, json};
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    net::{IpAddr, Ipv4Addr},
-};
+use serde_json::json;
+use std::net::{IpAddr, Ipv4Addr};
 
 /// What is kept on the network `net`, and given back.
 const KEPT: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 1, 0, 6));
@@ -88,7 +85,7 @@ fn subnet(daemon: &Daemon, name: &str) -> anyhow::Result<SubnetId> {
     network.and_then(|network| Some(network.subnets.first()?.id)).context("it has a subnet")
 }
 
-pub(crate) fn all(daemon: &Daemon) -> Vec<Network> {
+fn all(daemon: &Daemon) -> Vec<Network> {
     let snapshot = daemon.engine.view().snapshot();
     snapshot.networks.values().map(|record| Network::clone(record)).collect()
 }
@@ -99,52 +96,4 @@ pub(crate) async fn clear(daemon: &Daemon) -> anyhow::Result<()> {
         daemon.must(delete(network.id)).await?;
     }
     Ok(())
-}
-
-/// What does not hold of networks: each is stored as it is seen, and each address has one holder.
-pub(crate) fn disagreements(daemon: &Daemon) -> Vec<String> {
-    let mut found = Vec::new();
-    let networks = all(daemon);
-    let folder = daemon.folder.join("networks");
-    let files: BTreeSet<String> = crate::agreement::names(&folder).into_iter().collect();
-    let known: BTreeSet<String> =
-        networks.iter().map(|known| format!("{}.json", known.id)).collect();
-    if files != known {
-        found.push(format!("networks {files:?} are stored, and {known:?} seen"));
-    }
-    for network in &networks {
-        let stored = std::fs::read(folder.join(format!("{}.json", network.id))).unwrap_or_default();
-        let stored: Value = serde_json::from_slice(&stored).unwrap_or_default();
-        if stored["spec"]["subnets"] != json!(network.subnets) {
-            found.push(format!("network {}: {stored} stored", network.config.name));
-        }
-    }
-    let mut holders: BTreeMap<IpAddr, BTreeSet<String>> = BTreeMap::new();
-    let mut note = |address: &IpAddr, holder: String| {
-        holders.entry(*address).or_default().insert(holder);
-    };
-    for subnet in networks.iter().flat_map(|network| &network.subnets) {
-        note(&subnet.config.gateway(), "the gateway".into());
-        for kept in &subnet.reservations {
-            note(&kept.address, "a reservation".into());
-        }
-    }
-    for vm in daemon.vms() {
-        let machine = vm.incarnation.iter().flat_map(|machine| &machine.plugs);
-        for plug in machine {
-            plug.addresses.iter().for_each(|a| note(a, format!("{}/{}", vm.name, plug.nic)));
-        }
-        let Some(spec) = &vm.spec else { continue };
-        for (nic, addresses) in spec.assigned.addresses.iter() {
-            addresses.iter().for_each(|a| note(a, format!("{}/{nic}", vm.name)));
-        }
-        let nics = spec.config.nics.iter().filter(|nic| nic.network.network().is_some());
-        let without = |nic: &&Nic| spec.assigned.addresses.get(nic.name.as_str()).is_none();
-        for nic in nics.filter(without) {
-            found.push(format!("{}/{} has no address", vm.name, nic.name));
-        }
-    }
-    let twice = holders.into_iter().filter(|(_, holders)| holders.len() > 1);
-    found.extend(twice.map(|(address, holders)| format!("{address} is of {holders:?}")));
-    found
 }

@@ -66,10 +66,10 @@ impl Report {
     /// Forgets the points of the operations in these trials that none of the trials is about.
     pub(crate) fn drop_stale(&mut self, trials: &[Trial]) {
         let names: BTreeSet<String> = trials.iter().map(Trial::name).collect();
-        let swept: BTreeSet<(String, &str)> =
-            trials.iter().map(|one| (one.driver.to_string(), one.scenario.name())).collect();
+        let swept: BTreeSet<(String, String)> =
+            trials.iter().map(|one| (one.driver.to_string(), one.operation())).collect();
         self.0.retain(|name, line| {
-            names.contains(name) || !swept.contains(&(line.driver.clone(), line.operation.as_str()))
+            names.contains(name) || !swept.contains(&(line.driver.clone(), line.operation.clone()))
         });
     }
 
@@ -90,7 +90,7 @@ impl Report {
     pub(crate) fn put(&mut self, trial: &Trial, visited: bool, failed: bool) {
         let line = Line {
             driver: trial.driver.to_string(),
-            operation: trial.scenario.name().into(),
+            operation: trial.operation(),
             kind: trial.blow.to_string(),
             point: trial.point.clone(),
             visited,
@@ -117,7 +117,8 @@ mod tests {
     use crate::{host::Kind, scenarios::Scenario, witness::Blow};
 
     fn trial(scenario: Scenario, point: &str) -> Trial {
-        Trial { driver: Kind::Sim, scenario, blow: Blow::Cancel, point: point.into() }
+        let (driver, blow) = (Kind::Sim, Blow::Cancel);
+        Trial { driver, scenario, booted: false, blow, point: point.into() }
     }
 
     #[test]

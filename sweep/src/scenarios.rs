@@ -1,18 +1,19 @@
 //! What is swept: how a VM is brought into a state, and the one operation that is asked for then.
 
 use crate::{
+    booted,
     daemon::Daemon,
     host::{Host, Kind},
     networks,
 };
 use anyhow::Context;
-use innkeeper_engine::{Accepted, AddImage, ImageFrom, PowerVerb, Request};
+use innkeeper_engine::{Accepted, AddImage, Caller, ImageFrom, ImportVm, PowerVerb, Request};
 use innkeeper_model::{
     DiskFormat, Foreign, ImageKind, MachineState, Mebibytes, Policy, ProcessIdentity, VmConfig,
     VmId,
 };
 use innkeeper_sim::Happening;
-use std::{os::unix::fs::PermissionsExt, path::PathBuf, time::Duration};
+use std::{os::unix::fs::PermissionsExt, path::PathBuf, sync::Arc, time::Duration};
 
 /// How long a guest may take to power itself off.
 const STOP: PowerVerb = PowerVerb::Stop { timeout: Duration::from_secs(20) };
@@ -36,6 +37,7 @@ pub(crate) enum Scenario {
     SuspendPaused,
     Restore,
     Clone,
+    Import,
     Edit,
     Delete,
     ForcedDelete,
@@ -61,7 +63,7 @@ pub(crate) enum Scenario {
 }
 
 impl Scenario {
-    pub(crate) const ALL: [Self; 37] = [
+    pub(crate) const ALL: [Self; 38] = [
         Self::Create,
         Self::Start,
         Self::StartHooked,
@@ -77,6 +79,7 @@ impl Scenario {
         Self::SuspendPaused,
         Self::Restore,
         Self::Clone,
+        Self::Import,
         Self::Edit,
         Self::Delete,
         Self::ForcedDelete,
@@ -118,6 +121,7 @@ impl Scenario {
             Self::SuspendPaused => "suspend-paused",
             Self::Restore => "resume",
             Self::Clone => "clone",
+            Self::Import => "import",
             Self::Edit => "edit",
             Self::Delete => "delete",
             Self::ForcedDelete => "delete-forced",
@@ -187,7 +191,12 @@ impl Scenario {
         let vm = self.create(daemon).await?;
         let power = |verb| Request::Power { vm, verb };
         let before: &[PowerVerb] = match self {
-            Self::Start | Self::StartHooked | Self::Clone | Self::Edit | Self::Delete => &[],
+            Self::Start
+            | Self::StartHooked
+            | Self::Clone
+            | Self::Import
+            | Self::Edit
+            | Self::Delete => &[],
             Self::StartOnNetwork | Self::CloneOnNetwork | Self::DeleteOnNetwork => &[],
             Self::Resume | Self::SuspendPaused => &[START, PowerVerb::Pause],
             Self::Restore | Self::RestoreOnNetwork | Self::StartAfresh => {
@@ -197,6 +206,9 @@ impl Scenario {
         };
         for verb in before {
             daemon.must(power(*verb)).await?;
+            if *verb == START && daemon.host.boots_a_kernel() {
+                booted::is_up(daemon, vm).await?;
+            }
         }
         if self == Self::StartHooked {
             write_hooks(daemon)?;
@@ -277,6 +289,7 @@ impl Scenario {
                 let name = "copy".parse().expect("a name");
                 vm.map(|vm| Request::Clone { vm, name })
             }
+            Self::Import => Some(import(daemon, vm.context("there is a VM")?).await?),
             Self::Edit => vm.and_then(|vm| edited(daemon, vm)),
             Self::EditNics => vm.and_then(|vm| networks::edited(daemon, vm)),
             Self::Delete | Self::DeleteOnNetwork => {
@@ -323,6 +336,21 @@ fn edited(daemon: &Daemon, vm: VmId) -> Option<Request> {
     let new: Vec<innkeeper_model::config::Disk> = serde_json::from_value(new).ok()?;
     config.disks.extend(new);
     Some(Request::Edit { vm, config: Box::new(config), expected: None })
+}
+
+/// The VM goes out as a file, and comes in once more.
+async fn import(daemon: &Daemon, vm: VmId) -> anyhow::Result<Request> {
+    let caller = Caller { name: "sweep".into(), request_id: None };
+    let mut export = daemon.engine.export_vm(&caller, vm).await?.file;
+    let mut arrival = daemon.engine.receive_vm(Some(export.length())).await?;
+    while let Some((piece, next)) = export.read().await? {
+        arrival = arrival.write(piece).await?;
+        export = next;
+    }
+    let staged = Arc::new(arrival.finish().await?);
+    let name = Some("copy".parse()?);
+    let import = ImportVm { staged, name, project: None, keep_identity: false };
+    Ok(Request::Import(Box::new(import)))
 }
 
 fn add_image(daemon: &Daemon) -> anyhow::Result<Request> {
@@ -383,6 +411,9 @@ pub(crate) async fn bring_to_rest(daemon: &Daemon, vm: VmId) -> anyhow::Result<(
     let power = |verb| Request::Power { vm, verb };
     if record.memory.is_some() && record.facts.machine == MachineState::Absent {
         daemon.must(power(PowerVerb::Resume)).await?;
+        if daemon.host.boots_a_kernel() {
+            booted::has_gone_on(daemon, vm).await?;
+        }
     } else if record.facts.machine == MachineState::Absent {
         return Ok(());
     } else if record.facts.machine == MachineState::Paused {
@@ -400,7 +431,13 @@ pub(crate) async fn exercise(daemon: &Daemon, vm: VmId) -> anyhow::Result<()> {
     let draft = daemon.vm(vm).and_then(|vm| vm.spec).is_some_and(|spec| spec.draft);
     if !draft {
         daemon.must(power(START)).await?;
+        if daemon.host.boots_a_kernel() {
+            booted::is_up(daemon, vm).await?;
+        }
         daemon.must(power(STOP)).await?;
+        if daemon.host.boots_a_kernel() {
+            booted::has_powered_off(daemon, vm).await?;
+        }
     }
     daemon.must(Request::Delete { vm, force: true }).await?;
     Ok(())

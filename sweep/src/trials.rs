@@ -113,9 +113,10 @@ fn all_trials(wanted: &Wanted) -> anyhow::Result<Vec<Trial>> {
     for driver in &wanted.drivers {
         for scenario in Scenario::ALL.into_iter().filter(|one| one.is_swept_on(*driver)) {
             let folder = tempfile::tempdir()?;
-            let recorded = phase(*driver, scenario, folder.path(), None, false)?
+            let of = Of { driver: *driver, scenario, booted: false };
+            let recorded = phase(of, folder.path(), None, false)?
                 .with_context(|| format!("{driver} {}: undisturbed, it died", scenario.name()))?;
-            let checked = phase(*driver, scenario, folder.path(), None, true);
+            let checked = phase(of, folder.path(), None, true);
             host::clear(folder.path());
             let checked = checked?
                 .with_context(|| format!("{driver} {}: its check died", scenario.name()))?;
@@ -151,9 +152,10 @@ fn try_once(trial: &Trial) -> anyhow::Result<Verdict> {
 }
 
 fn try_in(trial: &Trial, folder: &Path) -> anyhow::Result<Verdict> {
-    let Trial { driver, scenario, blow, point } = trial;
+    let Trial { driver, scenario, booted, blow, point } = trial;
+    let of = Of { driver: *driver, scenario: *scenario, booted: *booted };
     let at = Some((point.as_str(), *blow));
-    let acted = phase(*driver, *scenario, folder, at, false)?;
+    let acted = phase(of, folder, at, false)?;
     let mut verdict = Verdict { visited: acted.is_none(), wrong: Vec::new() };
     let mut before = None;
     match acted {
@@ -169,7 +171,7 @@ fn try_in(trial: &Trial, folder: &Path) -> anyhow::Result<Verdict> {
         // It was never told to die.
         return Ok(Verdict { visited: false, ..verdict });
     }
-    let checked = phase(*driver, *scenario, folder, at, true)?;
+    let checked = phase(of, folder, at, true)?;
     let checked = checked.context("the next daemon died")?;
     verdict.wrong.extend(checked.wrong);
     if let Some(before) = before {
@@ -202,17 +204,27 @@ fn changed_by_restart(
     (before != after).then(|| format!("before a restart {before:?}, after it {after:?}"))
 }
 
-/// Runs one phase. `None`: its process was killed, as by SIGKILL.
-fn phase(
+/// What a phase is of.
+#[derive(Debug, Clone, Copy)]
+struct Of {
     driver: Kind,
     scenario: Scenario,
+    booted: bool,
+}
+
+/// Runs one phase. `None`: its process was killed, as by SIGKILL.
+fn phase(
+    of: Of,
     folder: &Path,
     at: Option<(&str, Blow)>,
     check: bool,
 ) -> anyhow::Result<Option<Findings>> {
     let mut command = Command::new(std::env::current_exe()?);
     command.env("RUST_BACKTRACE", "0");
-    command.args(["phase", "--driver", &driver.to_string(), "--scenario", scenario.name()]);
+    command.args(["phase", "--driver", &of.driver.to_string(), "--scenario", of.scenario.name()]);
+    if of.booted {
+        command.arg("--booted");
+    }
     command.arg("--folder").arg(folder);
     if let Some((point, blow)) = at {
         command.args(["--point", point, "--blow", blow.name()]);

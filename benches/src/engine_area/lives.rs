@@ -53,7 +53,7 @@ pub(super) fn measure(bench: &Bench) -> anyhow::Result<Vec<Figure>> {
     ];
     let more = bench.rounds(MANY, 10 * fewer);
     let mut times = Vec::new();
-    for _ in 0..bench.rounds(1, 1) {
+    for _ in 0..bench.rounds(3, 1) {
         times.push(run(bench, more)?.seconds);
     }
     let measured = Measured::new(format!("{more} of them"), median_number(&mut times), "s");

@@ -46,7 +46,7 @@ pub(super) fn measure(bench: &Bench) -> anyhow::Result<Vec<Figure>> {
 
     let image = state.path().join("pool/volumes").join(id.to_string()).join("memory.img");
     let (mut suspends, mut resumes, mut saves, mut loads) = (vec![], vec![], vec![], vec![]);
-    for _ in 0..bench.rounds(9, 1) {
+    for _ in 0..bench.rounds(21, 1) {
         suspends.push(timed(&mut api, id, "suspend")?);
         let own = by_itself(&by_hand, by_hand_in.path(), &image)?;
         loads.push(own.load);

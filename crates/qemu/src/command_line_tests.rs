@@ -39,6 +39,7 @@ pub(crate) fn spec(config: VmConfig) -> Spec {
         updated: Timestamp::UNIX_EPOCH,
         want: Want::Running,
         draft: false,
+        driver: None,
         config,
         assigned,
     }
@@ -83,6 +84,7 @@ fn built_with(config: VmConfig, files: MachineFiles) -> (Incarnation, Vec<Open>)
         plugs: &[],
         hypervisor: &hypervisor,
         launch: &launch,
+        managed: None,
     };
     let place = Place { run_folder: Path::new("/run/vm"), cgroup: None, boot_id: "boot" };
     let incarnation = build(&context, place).unwrap();
@@ -150,6 +152,7 @@ fn a_guest_that_shares_the_daemons_user_has_no_way_out() {
         plugs: &[],
         hypervisor: &hypervisor,
         launch: &launch,
+        managed: None,
     };
     let place = Place { run_folder: Path::new("/run/vm"), cgroup: None, boot_id: "boot" };
     let incarnation = build(&context, place).unwrap();

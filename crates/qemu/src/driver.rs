@@ -30,6 +30,7 @@ use innkeeper_driver::{
 use innkeeper_model::{
     Assigned, Code, Foreign, Incarnation, IncarnationId, MachineState, Refusal, Statistics,
     VmConfig, VmId,
+    diagnosis::DriverDiagnosis,
     host::{Hypervisor, Safeguard},
     keyboard::Stroke,
 };
@@ -177,6 +178,18 @@ impl Driver for QemuDriver {
         self.hypervisor.get_or_try_init(detect).await.cloned()
     }
 
+    fn diagnosis(&self) -> DriverDiagnosis {
+        let kept = self.machines();
+        let machines = kept.values().map(|kept| &kept.machine);
+        DriverDiagnosis {
+            name: NAME.into(),
+            version: self.hypervisor.get().map(|hypervisor| hypervisor.version.clone()),
+            machines: kept.len(),
+            connections: machines.clone().filter(|machine| machine.is_connected()).count(),
+            last_error: machines.filter_map(|it| it.trouble()).max_by_key(|error| error.at),
+        }
+    }
+
     fn safeguards(&self) -> Vec<Safeguard> {
         self.confinement.safeguards()
     }
@@ -309,6 +322,13 @@ impl Driver for QemuDriver {
         });
         let found = records.into_iter().map(|record| self.recognise(record));
         futures_util::future::join_all(found).await.into_iter().flatten().collect()
+    }
+
+    async fn look(&self, vm: VmId) -> Result<(), Refusal> {
+        match self.machine_of(vm, None) {
+            Some(machine) => machine.look().await,
+            None => Ok(()),
+        }
     }
 
     async fn open_console(&self, vm: VmId) -> Result<Box<dyn ByteStream>, Refusal> {

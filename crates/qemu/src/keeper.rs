@@ -22,7 +22,7 @@ use std::{
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{debug, warn};
 
 /// How long to wait before connecting again to a QEMU that hung up but lives.
@@ -35,6 +35,9 @@ const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(60);
 /// How long a QEMU that is stuck in the kernel may take to answer, as it does when its host's disk is
 /// slow for a moment.
 const STUCK_ANSWERS_WITHIN: Duration = Duration::from_secs(2);
+
+/// How long a QEMU that somebody wants looked at may take.
+pub(crate) const LOOKED_AT_WITHIN: Duration = Duration::from_secs(2);
 
 /// What a person is told of a machine whose socket is another's.
 const STRANGER: &str = "the machine was adopted, and another process listens on its control socket now: \
@@ -49,6 +52,7 @@ pub(crate) struct Keeper {
     pub(crate) connection: watch::Sender<Option<Arc<Qmp>>>,
     pub(crate) facts: watch::Sender<Facts>,
     pub(crate) progress: watch::Sender<()>,
+    pub(crate) looks: mpsc::UnboundedReceiver<oneshot::Sender<()>>,
     pub(crate) keeper: FactKeeper,
     pub(crate) reach: Reach,
 }
@@ -96,8 +100,7 @@ impl Keeper {
         let status = qmp.execute(&QueryStatus {}).await?;
         let qmp = Arc::new(qmp);
         self.reached(Reach::Fine);
-        let ended = self.why_ended();
-        self.update(|keeper, now| keeper.on_status(&status.status, ended, now));
+        self.is_as_it_says(&status.status);
         self.connection.send_replace(Some(qmp.clone()));
         self.progress.send_replace(());
         if self.machine.ends_on_reboot() {
@@ -124,6 +127,12 @@ impl Keeper {
                     Some(event) => self.take_in(event),
                     None => return Ok(()),
                 },
+                Some(answered) = self.looks.recv() => {
+                    let status = self.ask(qmp, events, LOOKED_AT_WITHIN).await?;
+                    self.is_as_it_says(&status);
+                    self.observer.facts(self.machine.vm, self.keeper.facts().clone());
+                    let _ = answered.send(());
+                }
                 _ = beats.tick() => {
                     count = (count + 1) % beat::beats_in(HOUSEKEEPING_EVERY);
                     let patience = match self.machine.process.activity() {
@@ -133,7 +142,11 @@ impl Keeper {
                         Activity::Able => None,
                     };
                     if let Some(patience) = patience {
-                        self.ask(qmp, events, patience).await?;
+                        let status = self.ask(qmp, events, patience).await?;
+                        // Of what answers at once, its events have told.
+                        if self.keeper.facts().machine == MachineState::Unresponsive {
+                            self.is_as_it_says(&status);
+                        }
                     }
                     if count == 0 {
                         self.bound_output();
@@ -149,26 +162,26 @@ impl Keeper {
         qmp: &Qmp,
         events: &mut Events,
         patience: Duration,
-    ) -> Result<(), QmpError> {
+    ) -> Result<String, QmpError> {
         let mut answer = std::pin::pin!(qmp.execute_patiently(&QueryStatus {}));
         let mut silent = std::pin::pin!(tokio::time::sleep(patience));
-        let status = loop {
+        loop {
             tokio::select! {
                 biased;
                 // What QEMU said before it answered comes first.
                 Some(event) = events.recv() => self.take_in(event),
-                status = &mut answer => break status?.status,
+                status = &mut answer => return Ok(status?.status),
                 () = &mut silent, if !silent.is_elapsed() => {
                     debug!(vm = %self.machine.vm, ?patience, "QEMU does not answer");
                     self.update(FactKeeper::on_silence);
                 }
             }
-        };
-        if self.keeper.facts().machine == MachineState::Unresponsive {
-            let ended = self.why_ended();
-            self.update(|keeper, now| keeper.on_status(&status, ended, now));
         }
-        Ok(())
+    }
+
+    fn is_as_it_says(&mut self, status: &str) {
+        let ended = self.why_ended();
+        self.update(|keeper, now| keeper.on_status(status, ended, now));
     }
 
     fn take_in(&mut self, event: Event) {
@@ -189,6 +202,9 @@ impl Keeper {
 
     fn unreachable(&mut self, error: &QmpError) {
         debug!(vm = %self.machine.vm, %error, "QEMU is not reachable");
+        if !matches!(error, QmpError::Closed) {
+            self.machine.is_in_trouble(error);
+        }
         match error {
             // It hangs up when it ends; one that lives and does not listen is found at the next try.
             QmpError::Closed => {}

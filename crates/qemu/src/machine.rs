@@ -2,6 +2,8 @@
 //!
 //! A keeper task of its own keeps the facts; see `keeper`.
 
+mod looks;
+
 use crate::{
     command_line::{SERIAL_RING, SERIAL_RING_ID},
     console::Seated,
@@ -19,7 +21,9 @@ use crate::{
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD as BASE64};
 use innkeeper_driver::Observer;
-use innkeeper_model::{Code, Facts, Incarnation, MachineState, Refusal, Timestamp, VmId};
+use innkeeper_model::{
+    Code, Facts, Incarnation, MachineState, Refusal, Timestamp, VmId, diagnosis::DriverError,
+};
 use rustix::{fd::OwnedFd, process::Signal};
 use std::{
     sync::{
@@ -30,7 +34,7 @@ use std::{
 };
 use tokio::{
     net::UnixStream,
-    sync::{OwnedMutexGuard, watch},
+    sync::{OwnedMutexGuard, mpsc, oneshot, watch},
 };
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{debug, warn};
@@ -56,6 +60,10 @@ pub(crate) struct Machine {
     facts: watch::Receiver<Facts>,
     /// Changes whenever something that QEMU does in the background may have come further.
     progress: watch::Receiver<()>,
+    /// Who wants QEMU asked how it is, and is told when it has been.
+    looks: mpsc::UnboundedSender<oneshot::Sender<()>>,
+    /// Why QEMU could not be reached, the last time that it could not.
+    trouble: Mutex<Option<DriverError>>,
     /// What will make the guest's reboots end the machine again.
     rearming: Mutex<Option<AbortOnDropHandle<()>>>,
     /// The one place at the serial console.
@@ -83,6 +91,7 @@ impl Machine {
         let keeper = FactKeeper::new(begins_as, Timestamp::now());
         let (facts_to, facts) = watch::channel(keeper.facts().clone());
         let (progress_to, progress) = watch::channel(());
+        let (looks, looks_from) = mpsc::unbounded_channel();
         observer.facts(incarnation.vm, keeper.facts().clone());
         let machine = Arc::new(Self {
             vm: incarnation.vm,
@@ -93,6 +102,8 @@ impl Machine {
             connection,
             facts,
             progress,
+            looks,
+            trouble: Mutex::default(),
             rearming: Mutex::default(),
             console_seat: Arc::default(),
             agent_seat: Arc::default(),
@@ -105,6 +116,7 @@ impl Machine {
             connection: connection_to,
             facts: facts_to,
             progress: progress_to,
+            looks: looks_from,
             keeper,
             reach: Reach::default(),
         };

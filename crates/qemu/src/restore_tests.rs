@@ -36,6 +36,7 @@ fn rebuilt(
         plugs: &[],
         hypervisor: here,
         launch: &launch,
+        managed: None,
     };
     let place = Place { run_folder: Path::new("/run/new"), cgroup: None, boot_id: "later" };
     rebuild(image, &context, place)

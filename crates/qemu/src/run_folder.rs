@@ -8,10 +8,10 @@ use innkeeper_store::{harm, write_atomically};
 use rustix::fd::{AsRawFd, OwnedFd};
 use std::{
     fs::{self, File, OpenOptions},
-    io::{self, Read, Seek, SeekFrom, Write},
+    io::{self, ErrorKind, Read, Seek, SeekFrom, Write},
     os::unix::{
         fs::{DirBuilderExt, OpenOptionsExt, chown, symlink},
-        net::UnixListener,
+        net::{self, UnixListener},
     },
     path::{Path, PathBuf},
 };
@@ -154,14 +154,22 @@ impl RunFolder {
         }
     }
 
-    /// Binds a listening socket of this name.
+    /// Binds a listening socket of this name. One at which nobody listens is replaced: it was left by a
+    /// daemon that ended while it launched a machine, which is launched again.
     ///
     /// # Errors
-    /// The host refused.
+    /// Somebody listens, or the host refused.
     pub(crate) fn listen(&self, name: &str) -> io::Result<OwnedFd> {
         let folder = File::open(&self.path)?;
-        let listener = UnixListener::bind(through(&folder, name))?;
-        Ok(listener.into())
+        let path = through(&folder, name);
+        let listener = match UnixListener::bind(&path) {
+            Err(error) if error.kind() == ErrorKind::AddrInUse && is_left_over(&path) => {
+                harm::remove_file(&self.path.join(name))?;
+                UnixListener::bind(&path)
+            }
+            bound => bound,
+        };
+        Ok(listener?.into())
     }
 
     /// Puts a link to somebody else's socket in place of a socket of this name.
@@ -243,6 +251,12 @@ fn through(folder: &File, name: &str) -> String {
     format!("/proc/self/fd/{}/{name}", folder.as_raw_fd())
 }
 
+/// Whether there is a socket here whose listener has ended.
+fn is_left_over(socket: &str) -> bool {
+    let reached = net::UnixStream::connect(socket);
+    reached.is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused)
+}
+
 fn ignore_missing(outcome: io::Result<()>) -> io::Result<()> {
     match outcome {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -269,6 +283,23 @@ pub(crate) fn read_tail(path: &Path, most: u64) -> io::Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_socket_is_replaced_when_nobody_listens_and_only_then() {
+        let runtime = tempfile::tempdir().unwrap();
+        let folder = RunFolder::of(runtime.path(), VmId::new());
+        folder.prepare(None, Logs::Anew).unwrap();
+        let first = folder.listen(QMP_SOCKET).unwrap();
+        let refused = folder.listen(QMP_SOCKET).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::AddrInUse);
+        drop(first);
+        let _second = folder.listen(QMP_SOCKET).unwrap();
+        assert!(net::UnixStream::connect(folder.path().join(QMP_SOCKET)).is_ok());
+        // What is no socket is not removed.
+        fs::write(folder.path().join(SERIAL_SOCKET), "").unwrap();
+        folder.listen(SERIAL_SOCKET).unwrap_err();
+        assert!(folder.path().join(SERIAL_SOCKET).exists());
+    }
 
     #[test]
     fn logs_go_on_with_the_guest_and_begin_anew_with_another() {

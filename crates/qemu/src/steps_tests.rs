@@ -28,6 +28,7 @@ fn planned(operation: &Operation, before: &Before) -> Result<Vec<Step>, Refusal>
         plugs: &[],
         hypervisor: &hypervisor,
         launch: &launch,
+        managed: None,
     };
     let confinement = Confinement::none();
     let steps = plan(operation, &context, Path::new("/run"), "boot", &confinement)?;

@@ -216,14 +216,39 @@ async fn it_can_be_told_whether_a_guest_went_on() {
         vm.perform(step, &CancellationToken::new()).await.unwrap();
     }
     assert_eq!(probe(&vm, go_on).await, Probed::Happened);
-    let process = vm.told.incarnation_of(vm.id()).unwrap().process.unwrap();
-    let pid = process.pid.to_string();
-    std::process::Command::new("busybox").args(["kill", "-9", &pid]).status().unwrap();
+    kill(&vm);
     vm.until(MachineState::Absent).await;
     assert_eq!(probe(&vm, go_on).await, Probed::Happened, "its machine has died since");
     let vm = vm.next_daemon().await;
     assert_eq!(probe(&vm, go_on).await, Probed::Happened, "nobody saw it die");
     vm.run(Operation::PutAway).await;
+}
+
+/// Its image must be there for another, whether its death has been seen by then or not.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_that_died_before_it_was_let_run_did_not_go_on() {
+    let world = World::new();
+    let vm = Vm::new(&world, &guests::ticks(), |_| ()).await;
+    vm.run(Operation::Start).await;
+    vm.written(2).await;
+    let image = vm.suspend().await;
+    let plan = vm.plan(vm.restore(image)).await.unwrap();
+    let [load @ .., go_on] = &plan[..] else { panic!("{plan:?}") };
+    for step in load {
+        vm.perform(step, &CancellationToken::new()).await.unwrap();
+    }
+    kill(&vm);
+    assert!(vm.perform(go_on, &CancellationToken::new()).await.is_err());
+    assert_eq!(probe(&vm, go_on).await, Probed::DidNot);
+    vm.undo(&plan).await;
+    assert_eq!(vm.told.facts(vm.id()).machine, MachineState::Absent);
+}
+
+/// Ends its QEMU as nobody should.
+fn kill(vm: &Vm<'_>) {
+    let process = vm.told.incarnation_of(vm.id()).unwrap().process.unwrap();
+    let pid = process.pid.to_string();
+    std::process::Command::new("busybox").args(["kill", "-9", &pid]).status().unwrap();
 }
 
 async fn probe(vm: &Vm<'_>, step: &Step) -> Probed {

@@ -3,7 +3,7 @@
 mod support;
 
 use innkeeper_driver::Operation;
-use innkeeper_model::MachineState;
+use innkeeper_model::{Code, MachineState, diagnosis::DriverDiagnosis};
 use std::time::Duration;
 use support::{Vm, World, guests};
 
@@ -35,4 +35,22 @@ async fn one_that_is_stopped_is_unresponsive_until_it_goes_on() {
     vm.hold(true);
     let killed = tokio::time::timeout(Duration::from_secs(5), vm.run(Operation::Kill));
     killed.await.expect("one that is stopped is ended as any other");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_is_looked_at_says_how_it_is_or_is_told_to_say_nothing() {
+    let world = World::new();
+    let vm = Vm::new(&world, &guests::ticks(), |_| ()).await;
+    vm.driver.look(vm.id()).await.expect("there is nothing to ask");
+    vm.run(Operation::Start).await;
+    vm.until(MachineState::Running).await;
+    vm.driver.look(vm.id()).await.unwrap();
+    let DriverDiagnosis { name, machines, connections, last_error, .. } = vm.driver.diagnosis();
+    assert_eq!((name.as_str(), machines, connections, last_error), ("qemu", 1, 1, None));
+    vm.hold(true);
+    assert_eq!(vm.driver.look(vm.id()).await.unwrap_err().code, Code::Timeout);
+    assert_eq!(vm.told.facts(vm.id()).machine, MachineState::Unresponsive);
+    vm.hold(false);
+    vm.driver.look(vm.id()).await.unwrap();
+    assert_eq!(vm.told.facts(vm.id()).machine, MachineState::Running);
 }

@@ -60,6 +60,9 @@ impl QemuDriver {
     pub(super) async fn resume(&self, vm: VmId, of: Option<IncarnationId>) -> Result<(), Refusal> {
         let machine = self.machine_for(vm, of)?;
         self.refuse_if_saved(&machine).await?;
+        // One that has died by now was never let run, and must not be noted as if it might have been: the
+        // memory that it was given would be lost with it.
+        machine.execute(&QueryStatus {}).await?;
         self.note_that_it_ran(vm).await?;
         machine.execute(&Cont {}).await?;
         self.expect(&machine, MachineState::Running).await

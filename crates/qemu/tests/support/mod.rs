@@ -166,6 +166,7 @@ impl<'a> Vm<'a> {
             updated: Timestamp::now(),
             want: Want::Running,
             draft: false,
+            driver: None,
             assigned: driver.assign(&config, None, &hypervisor).unwrap(),
             config,
         };
@@ -216,6 +217,7 @@ impl<'a> Vm<'a> {
             plugs: &[],
             hypervisor: &self.driver.hypervisor().await.unwrap(),
             launch: &Launch { incarnation: IncarnationId::new(), now: Timestamp::now() },
+            managed: None,
         };
         let flow = self.driver.plan(&operation, &context)?;
         Ok(flow.iter().flat_map(Flow::steps).cloned().collect())
