@@ -10,11 +10,13 @@
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod flow;
+mod neighbour;
 mod plan;
 mod step;
 mod taps;
 
 pub use flow::Flow;
+pub use neighbour::{Neighbour, NeighbourObserver};
 pub use plan::{Launch, Operation, PlanContext};
 pub use step::{Crash, Probed, Step, StepContext, StepError, StepProgress};
 pub use taps::{NoTaps, Taps};
@@ -22,7 +24,7 @@ pub use taps::{NoTaps, Taps};
 use async_trait::async_trait;
 use innkeeper_model::{
     Assigned, Code, Facts, Foreign, HypervisorEvent, Incarnation, Refusal, Statistics, VmConfig,
-    VmId, host::Hypervisor, host::Safeguard, keyboard::Stroke,
+    VmId, diagnosis::DriverDiagnosis, host::Hypervisor, host::Safeguard, keyboard::Stroke,
 };
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -76,6 +78,12 @@ pub trait Driver: Send + Sync + 'static {
     /// # Errors
     /// The hypervisor is not installed, or is unusable; the refusal names the package.
     async fn hypervisor(&self) -> Result<Arc<Hypervisor>, Refusal>;
+
+    /// What it has to do with, and what went wrong last. Never waits, and asks nobody: it is asked while
+    /// everything else is stuck.
+    fn diagnosis(&self) -> DriverDiagnosis {
+        DriverDiagnosis { name: self.name().into(), ..DriverDiagnosis::default() }
+    }
 
     /// What stands between this driver's guests and the host.
     fn safeguards(&self) -> Vec<Safeguard>;
@@ -140,6 +148,17 @@ pub trait Driver: Send + Sync + 'static {
     /// run from now on. One that died meanwhile is found with the facts of its end. Nothing else is
     /// touched.
     async fn recover(&self) -> Vec<Found>;
+
+    /// Asks the hypervisor how a VM's machine is, and tells the observer, be it news or not. Ends within a
+    /// few seconds where the hypervisor does not answer, which is told, too. Where there is no machine, or
+    /// nothing can be asked that is not told of by itself, it does nothing.
+    ///
+    /// # Errors
+    /// It does not answer.
+    async fn look(&self, vm: VmId) -> Result<(), Refusal> {
+        let _ = vm;
+        Ok(())
+    }
 
     /// Opens a machine's serial console. There is one place at it, which is free again soon after the
     /// stream was dropped. Whoever has it reads without pause: a hypervisor may hold a guest whose line

@@ -1,8 +1,8 @@
 //! What a driver is asked to plan, and everything that its plan may depend on.
 
 use innkeeper_model::{
-    DeviceName, Facts, Foreign, Incarnation, IncarnationId, MachineFiles, MemoryImage, Spec,
-    Timestamp, host::Hypervisor, network::Plug,
+    DeviceName, Facts, Foreign, Incarnation, IncarnationId, MachineFiles, ManagedMachine,
+    MemoryImage, Spec, Timestamp, host::Hypervisor, network::Plug,
 };
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -97,4 +97,6 @@ pub struct PlanContext<'a> {
     pub hypervisor: &'a Hypervisor,
     /// The identity of a new machine.
     pub launch: &'a Launch,
+    /// What the manager says of it whose machine it is, where that is not Innkeeper.
+    pub managed: Option<&'a ManagedMachine>,
 }

@@ -36,6 +36,7 @@ impl Bench {
             updated: Timestamp::now(),
             want: Want::Running,
             draft: false,
+            driver: None,
             config,
             assigned,
         };
@@ -68,6 +69,7 @@ impl Bench {
             plugs: &[],
             hypervisor: &self.hypervisor,
             launch: &Launch { incarnation: IncarnationId::new(), now: Timestamp::now() },
+            managed: None,
         };
         self.driver.plan(operation, &context)
     }

@@ -11,11 +11,15 @@ mod bench;
 mod consoles;
 mod lives;
 mod memory;
+mod neighbours;
 mod nics;
+mod paper;
 mod repeats;
 mod starts;
 mod told;
 
+pub use neighbours::{NeighbourFixture, OwnersDeed, WhatIsTold, check_neighbour};
+pub use paper::{PaperManager, PaperNeighbour};
 pub use told::Told;
 
 use crate::{Driver, Observer};
