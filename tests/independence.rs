@@ -5,7 +5,11 @@ use crate::harness::{
     BOOT, Daemon, GuestSlots, Mount, Request, SHORT, TCG, files_in, say, skip_without_root, until,
 };
 use serde_json::{Value, json};
-use std::{collections::BTreeMap, fs, path::PathBuf};
+use std::{collections::BTreeMap, fs, path::PathBuf, time::Duration};
+
+/// How long a daemon that is told to stop may take: as long as on a disk that takes everything, which is a
+/// second, and as much again and again for a host that is busy with other tests.
+const STOPS_WITHIN: Duration = Duration::from_secs(3);
 
 /// A VM of which nothing is on the disk but its spec.
 fn diskless(name: &str) -> Value {
@@ -219,7 +223,7 @@ fn a_disk_that_takes_nothing_any_more_keeps_nobody_from_reading_or_from_ending_a
     let listed = daemon.inn_ok(&["list"]);
     assert!(listed.contains("held") && listed.contains("still"), "{listed}");
     let (status, took) = daemon.terminate();
-    assert!(status.success() && took < SHORT, "{status} {took:?}");
+    assert!(status.success() && took < STOPS_WITHIN, "{status} {took:?}");
     // A daemon can be told to begin only where it can keep something, and says so.
     daemon.spawn();
     let (status, log) = daemon.ended();

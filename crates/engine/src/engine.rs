@@ -9,10 +9,11 @@ use crate::{
     diagnose::diagnosis::Interventions,
     journal::{Recorder, history::History, notes::Notes, unfinished::Unreadable},
     perform::Performer,
-    reconcile::{noticed::Noticed, owed::Owing},
+    reconcile::{by_hand::Displaced, guarding, marks::Marks, noticed::Noticed, owed::Owing},
     sessions::{Agents, Consoles, Sessions},
     turn::{live::Live, queues::Queues},
 };
+use innkeeper_driver::Neighbour;
 use innkeeper_model::{
     Code, Refusal, Statistics, Task, TaskId, Vm, VmId,
     host::{Hypervisor, Safeguard},
@@ -33,6 +34,8 @@ pub struct Engine {
 pub(crate) struct Shared {
     pub(crate) view: View,
     pub(crate) performer: Performer,
+    /// The other managers of machines on this host.
+    pub(crate) neighbours: Vec<Arc<dyn Neighbour>>,
     pub(crate) noticed: Noticed,
     pub(crate) uids: Option<UidRange>,
     pub(crate) queues: Queues,
@@ -42,6 +45,9 @@ pub(crate) struct Shared {
     pub(crate) history: History,
     pub(crate) owing: Owing,
     pub(crate) notes: Notes,
+    pub(crate) displaced: Displaced,
+    /// VMs that an operator wants looked at.
+    pub(crate) to_examine: Marks,
     pub(crate) interrupted: Interrupted,
     /// Records that cannot be understood; they stay as long as this does.
     pub(crate) unreadable: Vec<Unreadable>,
@@ -65,7 +71,7 @@ impl Engine {
 
     /// What stands between guests and this host.
     pub fn safeguards(&self) -> Vec<Safeguard> {
-        let mut safeguards = self.shared.performer.driver.safeguards();
+        let mut safeguards = self.shared.performer.drivers.own().safeguards();
         safeguards.push(self.shared.performer.hands.guard.safeguard());
         safeguards
     }
@@ -75,7 +81,7 @@ impl Engine {
     /// # Errors
     /// There is none that could be used.
     pub async fn hypervisor(&self) -> Result<Arc<Hypervisor>, Refusal> {
-        self.shared.performer.driver.hypervisor().await
+        self.shared.performer.drivers.own().hypervisor().await
     }
 
     pub(crate) fn vm(&self, vm: VmId) -> Result<Arc<Record<Vm>>, Refusal> {
@@ -144,6 +150,7 @@ impl Engine {
         if let Err(error) = self.shared.performer.hands.wishes.flush().await {
             warn!(%error, "specs stay in the journal until the next start");
         }
+        guarding::lift(self).await;
         self.write_last_notes().await;
         let journal = self.shared.recorder.journal().clone();
         let _ = tokio::task::spawn_blocking(move || journal.close()).await;
@@ -155,8 +162,7 @@ impl Engine {
     /// # Errors
     /// There is no such VM, or the host refused.
     pub async fn serial_log(&self, vm: VmId) -> Result<Vec<u8>, Refusal> {
-        self.vm(vm)?;
-        self.shared.performer.driver.serial_log(vm).await
+        self.reader_of(vm)?.serial_log(vm).await
     }
 
     /// The last of what a VM's hypervisor wrote, at most 64 KiB.
@@ -164,8 +170,7 @@ impl Engine {
     /// # Errors
     /// There is no such VM, or the host refused.
     pub async fn hypervisor_log(&self, vm: VmId) -> Result<Vec<u8>, Refusal> {
-        self.vm(vm)?;
-        self.shared.performer.driver.hypervisor_log(vm).await
+        self.reader_of(vm)?.hypervisor_log(vm).await
     }
 
     /// What a VM's machine has used of the host.
@@ -178,7 +183,7 @@ impl Engine {
             let message = format!("VM {} has no statistics: it is {}", record.name, record.state);
             return Err(Refusal::new(Code::WrongState, message).with_hint("`inn start` it first"));
         }
-        self.shared.performer.driver.statistics(vm).await
+        self.shared.performer.drivers.of(&record)?.statistics(vm).await
     }
 }
 

@@ -15,16 +15,20 @@
 //! - `journal`: what is written down, of deeds, of wishes, of tasks that have ended, and of what nobody
 //!   could be asked again.
 //! - `begin`: what is stored, what runs, and what an earlier daemon was in the middle of.
+//! - `neighbours`: other managers' machines: shown, left alone, adopted, and driven through their manager.
 //! - `reconcile`: what the driver tells, what nobody tells, and what is still owed, turned into operations.
 //! - `diagnose`: answers while everything else is stuck.
 //!
 //! The engine does not know which hypervisor it drives, nor who listens to its answers.
 
 mod accept;
+#[cfg(feature = "agreement")]
+pub mod agreement;
 mod begin;
 mod diagnose;
 mod engine;
 mod journal;
+mod neighbours;
 mod networks;
 mod perform;
 mod plan;
@@ -33,16 +37,16 @@ mod sessions;
 mod turn;
 
 pub use accept::request::{
-    Accepted, AddImage, Caller, ImageFrom, NetworkRequest, NicChange, PowerVerb, Request,
+    Accepted, AddImage, Caller, ImageFrom, ImportVm, NetworkRequest, NicChange, PowerVerb, Request,
     ReservationWish, STOP_TIMEOUT,
 };
 pub use begin::{opening::EngineOptions, taking_up::Resolution};
 pub use engine::Engine;
-pub use innkeeper_storage::{FlatDisk, ImageFile, Upload};
+pub use innkeeper_storage::{Arrival, Export, FlatDisk, ImageFile, StagedVm, Upload};
 pub use journal::history::Remembered;
 pub use perform::{
     accountant::{Bounds, Capacity, Usage},
     witness::{Point, Site, Witness},
 };
 pub use reconcile::noticed::Noticed;
-pub use sessions::{OpenedAgent, OpenedConsole, OpenedDisk, SessionGuard};
+pub use sessions::{OpenedAgent, OpenedConsole, OpenedDisk, OpenedExport, SessionGuard};

@@ -23,6 +23,8 @@ pub const MAX_CPUS: u16 = 288;
 pub const MIN_MEMORY: Mebibytes = Mebibytes(16);
 /// The most disks of one VM.
 pub const MAX_DISKS: usize = 24;
+/// The least quota of one VM: what the headers of its files take.
+pub const MIN_QUOTA: ByteSize = ByteSize(1 << 20);
 /// The most network interfaces of one VM.
 pub const MAX_NICS: usize = 16;
 /// The most spare hotplug ports of one VM.
@@ -76,6 +78,10 @@ pub struct VmConfig {
     /// Disks and CD-ROMs, in boot order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub disks: Vec<Disk>,
+    /// What its files may take of the host's disk, together: the copies that its disks are of images, its
+    /// blank disks, and the memory that is kept while it is suspended. Default: as much as there is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quota: Option<ByteSize>,
     /// Network interfaces.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub nics: Vec<Nic>,
@@ -299,6 +305,7 @@ impl VmConfig {
             machine: None,
             boot: Boot::default(),
             disks: Vec::new(),
+            quota: None,
             nics: Vec::new(),
             display: Display::default(),
             agent: yes(),
@@ -322,6 +329,10 @@ impl VmConfig {
         }
         at_most("disks", self.disks.len(), MAX_DISKS)?;
         at_most("nics", self.nics.len(), MAX_NICS)?;
+        if let Some(quota) = self.quota.filter(|quota| *quota < MIN_QUOTA) {
+            let problem = format!("is too little: at least {MIN_QUOTA}");
+            return Err(Refusal::invalid("quota", quota, problem).with_limit(MIN_QUOTA));
+        }
         in_range("spare_ports", self.spare_ports, 0, MAX_SPARE_PORTS)?;
         self.validate_texts()?;
         if let Boot::Kernel(kernel) = &self.boot {

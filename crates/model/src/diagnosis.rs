@@ -38,8 +38,8 @@ pub struct Diagnosis {
     pub problems: Vec<VmProblem>,
     /// The tasks that failed last, newest first.
     pub failures: Vec<Failure>,
-    /// The hypervisors.
-    pub drivers: Vec<String>,
+    /// The hypervisors, the daemon's own first.
+    pub drivers: Vec<DriverDiagnosis>,
     /// How much of everything there is.
     pub sizes: Sizes,
 }
@@ -174,6 +174,55 @@ pub struct FeedDiagnosis {
     pub readers: usize,
     /// How many changes the slowest reader is behind.
     pub slowest_lag: u64,
+    /// The readers that are furthest behind, those first; at most [`MAX_READERS`].
+    #[serde(default)]
+    pub reading: Vec<ReaderDiagnosis>,
+}
+
+/// How many readers are told of one by one.
+pub const MAX_READERS: usize = 100;
+
+/// A reader of the feed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ReaderDiagnosis {
+    /// Who, and what of it they follow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub who: Option<String>,
+    /// Since when.
+    #[schema(value_type = String, format = DateTime)]
+    pub since: Timestamp,
+    /// How many revisions they are behind.
+    pub lag: u64,
+}
+
+/// A hypervisor, as its driver sees it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DriverDiagnosis {
+    /// The driver's name.
+    pub name: String,
+    /// The hypervisor's version, once it has been asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// How many machines it keeps.
+    pub machines: usize,
+    /// How many control connections to them, or to their manager, it has.
+    pub connections: usize,
+    /// What went wrong last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_error: Option<DriverError>,
+}
+
+/// Something that a driver could not do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DriverError {
+    /// When.
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Timestamp,
+    /// The VM.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vm: Option<VmId>,
+    /// What, and why not.
+    pub error: String,
 }
 
 /// What the host has given.

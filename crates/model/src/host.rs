@@ -1,6 +1,6 @@
 //! The host: what it has, what its hypervisor can do, and how its guests are confined.
 
-use crate::{Timestamp, foreign::Foreign, ids::Revision, units::Mebibytes};
+use crate::{Timestamp, foreign::Foreign, ids::{HostId, Revision}, units::Mebibytes};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use utoipa::ToSchema;
@@ -8,6 +8,10 @@ use utoipa::ToSchema;
 /// One host.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Host {
+    /// Its id, the same after each start; absent until somebody has described it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = Uuid)]
+    pub id: Option<HostId>,
     /// Its name.
     pub name: String,
     /// Innkeeper's version.

@@ -58,6 +58,10 @@ uuid_id! {
     TaskId
 }
 uuid_id! {
+    /// Names one host.
+    HostId
+}
+uuid_id! {
     /// Names one network.
     NetworkId
 }

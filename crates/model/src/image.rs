@@ -1,6 +1,11 @@
 //! Images: what disks are copies of and kernels are booted from. An image never changes.
 
-use crate::{Timestamp, ids::Revision, names::ImageName, units::ByteSize};
+use crate::{
+    Timestamp,
+    ids::{Revision, VmId},
+    names::{DeviceName, ImageName, VmName},
+    units::ByteSize,
+};
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 use utoipa::ToSchema;
@@ -76,6 +81,9 @@ pub struct Image {
     pub initrd: bool,
     /// Where it was imported from.
     pub source: String,
+    /// What it comes from, where it was made of a VM's disk.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lineage: Option<Lineage>,
     /// When it was imported.
     #[schema(value_type = String, format = DateTime)]
     pub created: Timestamp,
@@ -86,4 +94,47 @@ pub struct Image {
     /// The view's revision at its last change; zero in storage.
     #[serde(default)]
     pub revision: Revision,
+}
+
+/// What an image comes from that was made of a VM's disk. All of it is as it was then: the VM can have
+/// another name by now, and be gone like the image under its disk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Lineage {
+    /// The VM.
+    pub vm: VmId,
+    /// Its name.
+    pub vm_name: VmName,
+    /// The disk.
+    pub disk: DeviceName,
+    /// The image that the disk was a copy of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<Ancestor>,
+    /// When the disk was read. The VM had no machine.
+    #[schema(value_type = String, format = DateTime)]
+    pub taken: Timestamp,
+}
+
+/// An image that another comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Ancestor {
+    /// Its name.
+    pub name: ImageName,
+    /// `sha256:` and the digest of its file.
+    pub digest: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_that_was_stored_before_there_was_a_lineage_has_none() {
+        let stored = serde_json::json!({
+            "name": "debian", "kind": "disk", "format": "raw", "size": "1MiB", "virtual_size": "1MiB",
+            "digest": "", "source": "/srv/debian.raw", "created": "2026-01-01T00:00:00Z",
+        });
+        let image: Image = serde_json::from_value(stored).unwrap();
+        assert_eq!(image.lineage, None);
+        assert!(serde_json::to_value(&image).unwrap().get("lineage").is_none());
+    }
 }

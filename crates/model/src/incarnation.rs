@@ -71,7 +71,7 @@ pub struct Incarnation {
     /// What the process found open, in the order of its descriptors; the driver's own. A machine that
     /// takes this one's memory over finds the same.
     #[serde(default, skip_serializing_if = "Value::is_null")]
-    #[schema(value_type = Object)]
+    #[schema(value_type = serde_json::Value)]
     pub opens: Value,
     /// Whether somebody else started the process, and Innkeeper took it over. Such a machine can be
     /// stopped and killed, and cannot be made again.

@@ -40,11 +40,11 @@ pub use config::VmConfig;
 pub use diagnosis::Diagnosis;
 pub use facts::{EndReason, Facts, MachineState};
 pub use files::{DiskLayers, KernelFiles, Layer, MachineFiles};
-pub use foreign::Foreign;
+pub use foreign::{Foreign, ManagedDisk, ManagedMachine, ManagedNic, NeighbourMachine};
 pub use guest::GuestSystem;
 pub use host::Host;
-pub use ids::{IncarnationId, NetworkId, Revision, SubnetId, TaskId, VmId};
-pub use image::{DiskFormat, Image, ImageKind};
+pub use ids::{HostId, IncarnationId, NetworkId, Revision, SubnetId, TaskId, VmId};
+pub use image::{Ancestor, DiskFormat, Image, ImageKind, Lineage};
 pub use incarnation::{Incarnation, ProcessIdentity};
 pub use memory::MemoryImage;
 pub use names::{DeviceName, ImageName, NetworkName, ProjectName, VmName};
@@ -58,7 +58,7 @@ pub use spec::{Assigned, Placement, Spec, Want};
 pub use statistics::Statistics;
 pub use task::{Task, TaskLogLine, TaskState, TaskStep};
 pub use units::{ByteSize, Mebibytes};
-pub use vm::{DiskFacts, Vm, VmState};
+pub use vm::{DiskFacts, Managed, Vm, VmState};
 
 /// The time of something, in UTC; written as RFC 3339.
 pub type Timestamp = jiff::Timestamp;

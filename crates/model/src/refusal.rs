@@ -46,6 +46,8 @@ pub enum Code {
     Unsupported,
     /// A program that is needed is not installed.
     MissingProgram,
+    /// Another manager of this host has the machine, and it was not adopted.
+    ManagedElsewhere,
     /// The VM's stored spec is damaged, and the VM is left alone until a person mends it.
     Quarantined,
     /// An earlier operation stopped halfway, and a person must say how it goes on.

@@ -45,6 +45,10 @@ pub struct Spec {
     /// cannot be started until then.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub draft: bool,
+    /// What drives it: the name of the manager that it was adopted from, which still has its machine;
+    /// absent for the daemon's own driver.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub driver: Option<String>,
     /// What a person asked for.
     pub config: VmConfig,
     /// What was chosen for it.

@@ -3,14 +3,16 @@
 use crate::{
     Timestamp,
     facts::{Facts, MachineState},
+    foreign::ManagedMachine,
     guest::GuestSystem,
     ids::{Revision, TaskId, VmId},
     incarnation::Incarnation,
     memory::MemoryImage,
     names::{DeviceName, ProjectName, VmName},
     network::GuestAddress,
+    refusal::{Code, Refusal},
     spec::{Spec, Want},
-    units::ByteSize,
+    units::{ByteSize, Mebibytes},
 };
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -81,6 +83,57 @@ impl Vm {
     pub fn is_on(&self) -> bool {
         self.facts.machine != MachineState::Absent
     }
+
+    /// Whose machine it is: the name of another manager on this host, whether it was adopted from that or
+    /// not; `None` for Innkeeper's own.
+    pub fn manager(&self) -> Option<&str> {
+        let by_spec = || self.spec.as_ref()?.driver.as_deref();
+        self.managed.as_ref().map(|managed| &*managed.by).or_else(by_spec)
+    }
+
+    /// Its virtual CPUs and its memory: as whoever has its machine says, else as its spec does; `None` while
+    /// neither can be asked.
+    pub fn size(&self) -> Option<(u16, Mebibytes)> {
+        let managed = self.managed.as_ref().map(|managed| &managed.machine);
+        let config = || self.spec.as_ref().map(|spec| (spec.config.cpus, spec.config.memory));
+        managed.map(|machine| (machine.cpus, machine.memory)).or_else(config)
+    }
+
+    /// Whether it is another manager's, and was not adopted: it is shown, and nothing is done to it.
+    pub fn is_foreign(&self) -> bool {
+        self.managed.is_some() && self.spec.is_none() && self.state != VmState::Quarantined
+    }
+
+    /// Refuses to do something to it, named by a verb, where another manager has it and it was not
+    /// adopted.
+    ///
+    /// # Errors
+    /// It is that manager's; the refusal says whose, and how to adopt it.
+    pub fn check_adopted(&self, verb: &str) -> Result<(), Refusal> {
+        if !self.is_foreign() {
+            return Ok(());
+        }
+        let (name, by) = (&self.name, self.manager().unwrap_or("another manager"));
+        let message = format!("cannot {verb} VM {name}: it is {by}'s, and only shown here");
+        let hint = format!("`inn adopt {}` has Innkeeper drive it, through {by}", self.id);
+        Err(Refusal::new(Code::ManagedElsewhere, message).with_hint(hint))
+    }
+}
+
+/// A VM whose machine another manager of this host has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Managed {
+    /// The manager's name, such as `libvirt`.
+    pub by: String,
+    /// Until when what is said of it is known to be true; absent while its manager can be asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub as_of: Option<Timestamp>,
+    /// Why its manager cannot be asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lost: Option<String>,
+    /// What it is, in its manager's words.
+    pub machine: ManagedMachine,
 }
 
 /// What a disk is, as its file says.
@@ -118,7 +171,7 @@ pub struct Vm {
     pub problem: Option<String>,
     /// What the hypervisor says.
     pub facts: Facts,
-    /// What somebody asked for; absent while it cannot be read.
+    /// What somebody asked for; absent while it cannot be read, and of another manager's VM.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Spec>)]
     pub spec: Option<Arc<Spec>>,
@@ -126,6 +179,11 @@ pub struct Vm {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Incarnation>)]
     pub incarnation: Option<Arc<Incarnation>>,
+    /// What its manager says of it, where that is not Innkeeper. Without a spec it was not adopted, and
+    /// nothing is done to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Managed>)]
+    pub managed: Option<Arc<Managed>>,
     /// The memory of a suspended machine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<MemoryImage>)]

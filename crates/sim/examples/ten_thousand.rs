@@ -54,6 +54,7 @@ fn spec(
         updated: Timestamp::now(),
         want: Want::Running,
         draft: false,
+        driver: None,
         config: config.clone(),
         assigned: driver.assign(config, None, hypervisor).unwrap(),
     }
@@ -83,6 +84,7 @@ impl Bench {
             plugs: &[],
             hypervisor: &self.hypervisor,
             launch: &Launch { incarnation: IncarnationId::new(), now: Timestamp::now() },
+            managed: None,
         };
         let flow = self.driver.plan(operation, &context).unwrap();
         flow.into_iter().flat_map(Flow::into_steps).collect()

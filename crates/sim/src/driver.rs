@@ -9,7 +9,7 @@ use crate::{
     faults::{Call, CallKind, Fate, Fault},
     plan::{self, Place},
     steps::SimStep,
-    world::World,
+    world::{State, World},
 };
 use async_trait::async_trait;
 use innkeeper_driver::{
@@ -18,6 +18,7 @@ use innkeeper_driver::{
 };
 use innkeeper_model::{
     Assigned, ByteSize, Code, EndReason, Facts, Foreign, MachineState, Refusal, VmConfig, VmId,
+    diagnosis::DriverDiagnosis,
     host::{Hypervisor, Safeguard},
     names::NotAName,
 };
@@ -62,6 +63,13 @@ impl SimDriver {
 
     fn meet(&self, vm: VmId) {
         self.world.state().introduce(self.watcher, vm, |facts| facts);
+    }
+
+    /// One that does not answer is found, too, as that.
+    fn find_silent(&self, state: &mut State, vm: VmId) {
+        if state.machine(vm).is_some_and(|machine| machine.held && !machine.silent) {
+            self.world.change(state, vm, Change::FoundSilent);
+        }
     }
 
     /// Does something with a step, unless it goes wrong. `claim` is what a lie says.
@@ -118,6 +126,14 @@ impl Driver for SimDriver {
 
     async fn hypervisor(&self) -> Result<Arc<Hypervisor>, Refusal> {
         Ok(self.hypervisor.clone())
+    }
+
+    fn diagnosis(&self) -> DriverDiagnosis {
+        let state = self.world.state();
+        let machines = state.host.vms.values().filter(|has| has.machine.is_some()).count();
+        let version = Some(self.hypervisor.version.clone());
+        // A simulated machine has no connection that could be lost.
+        DriverDiagnosis { name: NAME.into(), version, machines, ..DriverDiagnosis::default() }
     }
 
     fn safeguards(&self) -> Vec<Safeguard> {
@@ -215,10 +231,7 @@ impl Driver for SimDriver {
         vms.sort_unstable();
         let mut found = Vec::new();
         for vm in vms {
-            // One that does not answer is found, too, as that.
-            if state.machine(vm).is_some_and(|machine| machine.held && !machine.silent) {
-                self.world.change(&mut state, vm, Change::FoundSilent);
-            }
+            self.find_silent(&mut state, vm);
             let Some(machine) = state.machine(vm) else { continue };
             let (incarnation, ran) = (machine.incarnation.clone(), machine.ran);
             let facts = as_found(machine.facts(), ran);
@@ -226,6 +239,13 @@ impl Driver for SimDriver {
             found.push(Found { vm, incarnation, facts, ran });
         }
         found
+    }
+
+    async fn look(&self, vm: VmId) -> Result<(), Refusal> {
+        let mut state = self.world.state();
+        self.find_silent(&mut state, vm);
+        state.tell_again(self.watcher, vm);
+        Ok(())
     }
 
     async fn open_console(&self, vm: VmId) -> Result<Box<dyn ByteStream>, Refusal> {

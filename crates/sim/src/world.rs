@@ -342,6 +342,15 @@ impl State {
         }
     }
 
+    /// Tells a driver how a VM's machine is, if it knows the VM.
+    pub(crate) fn tell_again(&self, watcher: u64, vm: VmId) {
+        let mut watchers = self.watchers.iter();
+        let watcher = watchers.find(|other| other.id == watcher && other.knows.contains(&vm));
+        if let Some(watcher) = watcher {
+            watcher.observer.facts(vm, self.host.facts(vm));
+        }
+    }
+
     /// Tells a driver that a VM has no machine on record, whatever it was told before.
     pub(crate) fn tell_of_no_record(&self, vm: VmId) {
         for watcher in self.watchers.iter().filter(|watcher| watcher.knows.contains(&vm)) {

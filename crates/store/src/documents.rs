@@ -7,7 +7,7 @@ use crate::{
     atomic::{WriteFailed, is_temporary, sync_folder, write_atomically},
     document::{Document, DocumentId},
     envelope::{self, Damage},
-    harm,
+    harm, rejected,
     stamps::Stamps,
     write_behind::{Change, WriteBehind},
 };
@@ -259,6 +259,30 @@ impl<D: Document> Store<D> {
         self.stamps.doubt(id);
     }
 
+    /// Keeps a document that is not to be in force in a file beside its own, in place of the one that was
+    /// kept so before. It goes with the document, or by [`remove_rejected`](Self::remove_rejected).
+    ///
+    /// # Errors
+    /// [`StoreFailed::Write`].
+    pub fn save_rejected(&self, document: &D) -> Result<(), StoreFailed> {
+        let file = self.rejected(document.id());
+        Ok(write_atomically(&file, &envelope::write(document), 0o600)?)
+    }
+
+    /// The file that such a document is kept in.
+    pub fn rejected(&self, id: D::Id) -> PathBuf {
+        rejected::beside(&self.file(id))
+    }
+
+    /// Forgets what was kept so. That there is nothing is no failure.
+    ///
+    /// # Errors
+    /// [`StoreFailed::Remove`].
+    pub fn remove_rejected(&self, id: D::Id) -> Result<(), StoreFailed> {
+        let file = self.file(id);
+        rejected::remove(&file).map_err(|source| StoreFailed::Remove { file, source })
+    }
+
     /// Forgets a document. That there is none is no failure, so that a crash can be repeated.
     ///
     /// # Errors
@@ -306,10 +330,10 @@ impl<D: Document> Store<D> {
         let file = self.file(id);
         self.unsynced.forget(id);
         self.stamps.forget(id);
-        let removed = match harm::remove_file(&file) {
+        let removed = rejected::remove(&file).and_then(|()| match harm::remove_file(&file) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             other => other.and_then(|()| sync_folder(&self.folder)),
-        };
+        });
         removed.map_err(|source| StoreFailed::Remove { file, source })
     }
 
@@ -331,6 +355,7 @@ impl<D: Document> Store<D> {
             let name = entry?.file_name();
             match name.to_str().and_then(id_of_file) {
                 Some(id) => ids.push(id),
+                None if name.to_str().is_some_and(rejected::is_one) => {}
                 None => tracing::warn!(
                     file = %self.folder.join(&name).display(),
                     "nothing that is stored: its name is not the id of a {}", D::KIND

@@ -14,6 +14,7 @@ fn spec(name: &str) -> Spec {
         updated: Timestamp::UNIX_EPOCH,
         want: Want::Running,
         draft: false,
+        driver: None,
         config: VmConfig::new(name.parse().unwrap()),
         assigned: Assigned::default(),
     }
@@ -168,6 +169,34 @@ fn what_is_removed_is_gone_and_can_be_removed_again() {
     store.remove(spec.id).unwrap();
     store.remove(spec.id).unwrap();
     assert!(store.load_one(spec.id).is_none());
+}
+
+#[test]
+fn what_is_rejected_is_kept_beside_and_goes_with_it() {
+    let fixture = fixture();
+    let store = &fixture.store;
+    for unsynced in [false, true] {
+        let (spec, mut other) = (spec("web"), spec("other"));
+        store.save(&spec).unwrap();
+        other.id = spec.id;
+        store.save_rejected(&other).unwrap();
+        store.save_rejected(&other).unwrap();
+        let file = store.rejected(spec.id);
+        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(file.parent(), store.file(spec.id).parent());
+        assert!(matches!(only(store), StoredSpec::Whole(found) if *found == spec));
+        store.remove_rejected(spec.id).unwrap();
+        store.remove_rejected(spec.id).unwrap();
+        assert!(!file.exists() && store.file(spec.id).exists());
+        store.save_rejected(&other).unwrap();
+        if unsynced {
+            store.remove_unsynced(spec.id).unwrap();
+            store.sync_all().unwrap();
+        } else {
+            store.remove(spec.id).unwrap();
+        }
+        assert!(!file.exists() && !store.file(spec.id).exists(), "unsynced: {unsynced}");
+    }
 }
 
 #[test]

@@ -1,15 +1,15 @@
 //! The bytes of what must never be lost, and of what may be.
 //!
 //! [`SpecStore`] keeps the VMs' specs and [`NetworkStore`] the networks, a file each; [`journal`] keeps what is to be done, before it is
-//! done; [`StateLock`] keeps two daemons from one folder; [`write_atomically`] replaces a file so that
-//! a crash leaves the old one or the new one, whole. [`TaskHistory`] remembers what was done, and may
-//! be lost without losing a VM. What is stored when, and in which order, is the engine's to decide.
+//! done; [`registry`] which hosts there are; [`StateLock`] keeps two daemons from one folder;
+//! [`write_atomically`] replaces a file so that a crash leaves the old one or the new one, whole.
+//! [`TaskHistory`] remembers what was done, and may be lost without losing a VM. What is stored when, and in which order, is the engine's to decide.
 //!
 //! A file that was damaged is kept as it is and reported with its reason ([`Damage`]). To mend one, a
 //! person edits the file, then writes into it the checksum that the report names as the right one.
 //!
-//! Everything here but appending to the journal is synchronous and waits for the disk (a save takes
-//! about the time of two syncs): call it from a thread that may block.
+//! Everything here but appending to the journal and the registry is synchronous and waits for the disk
+//! (a save takes about the time of two syncs): call it from a thread that may block.
 
 mod atomic;
 mod document;
@@ -18,6 +18,9 @@ mod envelope;
 pub mod harm;
 pub mod journal;
 mod lock;
+mod redb_file;
+pub mod registry;
+mod rejected;
 mod stamps;
 mod tasks;
 mod write_behind;

@@ -4,7 +4,7 @@ use crate::{
     atomic::{WriteFailed, sync_folder, temporary_name, write_unsynced},
     document::DocumentId,
     documents::StoreFailed,
-    harm,
+    harm, rejected,
     stamps::Stamps,
 };
 use std::{
@@ -116,6 +116,7 @@ impl<I: DocumentId> WriteBehind<I> {
             }
             None => {
                 stamps.forget(*id);
+                rejected::remove(file)?;
                 match harm::remove_file(file) {
                     Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
                     other => other,

@@ -285,6 +285,7 @@ fn spec(id: VmId, n: usize) -> Spec {
         updated: Timestamp::now(),
         want: Want::Stopped,
         draft: false,
+        driver: None,
         config,
         assigned,
     };

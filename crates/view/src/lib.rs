@@ -46,6 +46,7 @@ pub use batch::Batch;
 pub use diff::diff;
 pub use entry::{Entry, Subject, Transition};
 pub use lookup::{Lookup, MAX_CANDIDATES, SubnetOf};
+pub use readers::ReaderFigures;
 pub use record::{EncodingSlot, Record};
 pub use snapshot::Snapshot;
 pub use subscription::{Delivery, Subscription};

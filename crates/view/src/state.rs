@@ -1,5 +1,7 @@
 //! What an update does: a function from the state and the update to the new state and the entries
-//! of the feed. No clock, no channel, no lock.
+//! of the feed. No clock, no channel, no lock. What another manager tells of its VMs is in `managed`.
+
+mod managed;
 
 use crate::{
     entry::{Entry, Subject, Transition},
@@ -42,7 +44,15 @@ impl State {
                 changes.quarantine(id, name, project, problem)
             }
             Update::VmRemoved(id) => changes.remove_vm(id),
+            Update::VmManaged { by, machine } => changes.see_managed(by, *machine),
+            Update::VmManagerLost { id, at, reason } => {
+                changes.edit_vm(id, |vm| managed::lose(vm, at, reason));
+            }
+            Update::VmUnmanaged { id, problem } => changes.lose_managed(id, problem),
             Update::VmFacts { id, facts } => changes.edit_vm(id, |vm| {
+                if vm.manager().is_some() {
+                    return;
+                }
                 vm.facts = facts;
                 if !vm.is_on() {
                     put_guest(vm, None, Vec::new());
@@ -116,7 +126,8 @@ fn kept(mut spec: Arc<Spec>) -> Arc<Spec> {
 /// The one word for a VM, from what is known of it.
 fn state_of(vm: &Vm) -> VmState {
     match (&vm.spec, vm.facts.machine) {
-        (None, _) => VmState::Quarantined,
+        // Of another manager's VM, nothing is wrong but a spec of it that cannot be read.
+        (None, _) if vm.managed.is_none() || vm.problem.is_some() => VmState::Quarantined,
         _ if vm.interrupted.is_some() => VmState::Interrupted,
         (_, MachineState::Absent) if vm.memory.is_some() => VmState::Suspended,
         (_, machine) => VmState::from(machine),
@@ -149,6 +160,9 @@ impl Applying<'_> {
         if vm.spec.is_none() {
             // What was wrong was the spec; of a new VM nothing is wrong yet.
             vm.problem = None;
+            if let (Some(driver), None) = (&spec.driver, &vm.managed) {
+                managed::not_seen_yet(&mut vm, driver);
+            }
         }
         vm.name.clone_from(&spec.config.name);
         vm.project.clone_from(&spec.config.project);
@@ -187,6 +201,13 @@ impl Applying<'_> {
     }
 
     fn remove_vm(&mut self, id: VmId) {
+        match self.state.snapshot.vms.get(&id) {
+            Some(vm) if vm.managed.is_some() => self.edit_vm(id, managed::is_theirs_again),
+            _ => self.take_vm(id),
+        }
+    }
+
+    fn take_vm(&mut self, id: VmId) {
         let snapshot = &mut self.state.snapshot;
         if let Some(record) = snapshot.vms.remove(&id) {
             let transition = Transition::Deleted(Arc::clone(record.value()));
@@ -344,6 +365,7 @@ fn new_vm(id: VmId, name: VmName, project: ProjectName) -> Vm {
         facts: Facts::default(),
         spec: None,
         incarnation: None,
+        managed: None,
         memory: None,
         dumped: None,
         addresses: Vec::new(),

@@ -46,6 +46,13 @@ impl Subscription {
         }
     }
 
+    /// The same, of this reader, as diagnoses show it. One that has a name keeps it.
+    #[must_use]
+    pub fn of(self, who: impl Into<String>) -> Self {
+        self.place.is_of(who.into());
+        self
+    }
+
     /// Where this reader is: the last change that it was handed. Hand it to
     /// [`crate::View::subscribe`] to go on from there.
     pub const fn position(&self) -> Position {

@@ -33,6 +33,7 @@ pub(crate) fn spec(n: u128, name: &str) -> Spec {
         updated: second(0),
         want: Want::Stopped,
         draft: false,
+        driver: None,
         config: VmConfig::new(name.parse().unwrap()),
         assigned: Default::default(),
     }

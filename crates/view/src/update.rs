@@ -2,8 +2,8 @@
 
 use innkeeper_model::{
     DiskFacts, Facts, GuestAddress, GuestSystem, Host, HypervisorEvent, Image, ImageName,
-    Incarnation, MemoryImage, Network, NetworkId, ProjectName, Spec, Task, TaskId, Timestamp, VmId,
-    VmName, network::NetworkFacts,
+    Incarnation, MemoryImage, NeighbourMachine, Network, NetworkId, ProjectName, Spec, Task,
+    TaskId, Timestamp, VmId, VmName, network::NetworkFacts,
 };
 use std::sync::Arc;
 
@@ -27,9 +27,33 @@ pub enum Update {
         /// What is wrong with the spec.
         problem: String,
     },
-    /// A VM is gone.
+    /// A VM is gone. One whose machine another manager has is that manager's again.
     VmRemoved(VmId),
-    /// What the hypervisor says of a VM now.
+    /// A machine of another manager as it is now: a VM that is not Innkeeper's, or one that was adopted.
+    /// Dropped where the id is that of a VM of Innkeeper's own, or of a third manager's.
+    VmManaged {
+        /// The manager's name, which is the VM's project too.
+        by: ProjectName,
+        /// The machine.
+        machine: Box<NeighbourMachine>,
+    },
+    /// Another manager cannot be asked: of its VM, what was told is known to be true until then.
+    VmManagerLost {
+        /// The VM.
+        id: VmId,
+        /// Until when.
+        at: Timestamp,
+        /// Why it cannot be asked.
+        reason: String,
+    },
+    /// Another manager does not have a machine any more, or never had one that was adopted.
+    VmUnmanaged {
+        /// The VM: gone, unless it was adopted. One that was has no machine from now on.
+        id: VmId,
+        /// What is said of it, if it was.
+        problem: String,
+    },
+    /// What the hypervisor says of a VM now. Dropped for one whose machine another manager has.
     VmFacts {
         /// The VM.
         id: VmId,

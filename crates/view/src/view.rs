@@ -1,7 +1,7 @@
 //! The handle through which everybody reads and posts.
 
 use crate::{
-    readers::Readers,
+    readers::{ReaderFigures, Readers},
     ring::{Bounds, Ring},
     snapshot::Snapshot,
     state::State,
@@ -176,14 +176,19 @@ impl View {
     /// How large the view is.
     pub fn figures(&self) -> Figures {
         let published = self.shared.load();
-        let (readers, last) = (self.shared.readers.all(), published.snapshot.revision.0);
+        let lags = self.shared.readers.lags(published.snapshot.revision.0);
         Figures {
             revision: published.snapshot.revision,
             changes: published.ring.changes(),
             change_bytes: published.ring.bytes(),
-            subscriptions: readers.len(),
-            slowest_lag: readers.iter().map(|seen| last.saturating_sub(*seen)).max().unwrap_or(0),
+            subscriptions: lags.len(),
+            slowest_lag: lags.into_iter().max().unwrap_or(0),
         }
+    }
+
+    /// The subscriptions that are furthest behind, those first; at most so many.
+    pub fn slowest_readers(&self, at_most: usize) -> Vec<ReaderFigures> {
+        self.shared.readers.slowest(self.shared.load().snapshot.revision.0, at_most)
     }
 
     fn send(&self, message: Message) {

@@ -1,14 +1,14 @@
 //! From what a caller wrote to the spec that is stored, or to the reason why not.
 
-use crate::networks::claims::NicClaim;
+use crate::{accept::request::ImportVm, networks::claims::NicClaim};
 use innkeeper_driver::Driver;
 use innkeeper_model::{
     Assigned, Code, Host, Mebibytes, NetworkId, Refusal, Revision, Spec, Timestamp, VmConfig, VmId,
     Want,
-    config::{Boot, CloudInit, Disk, MacAddress},
+    config::{Boot, CloudInit, Disk, Nic},
     host::Hypervisor,
 };
-use innkeeper_storage::Storage;
+use innkeeper_storage::{Manifest, StagedVm, Storage};
 use std::sync::Arc;
 
 /// What a new or changed configuration is held against.
@@ -42,11 +42,22 @@ impl Admission<'_> {
         config: VmConfig,
         uid: Option<u32>,
     ) -> Result<Admitted, Refusal> {
+        self.admit_new(id, config, None, uid)
+    }
+
+    /// A new VM whose devices have these places, as far as they fit.
+    fn admit_new(
+        &self,
+        id: VmId,
+        config: VmConfig,
+        places: Option<&Assigned>,
+        uid: Option<u32>,
+    ) -> Result<Admitted, Refusal> {
         self.check(&config)?;
         for disk in &config.disks {
             self.storage.check_disk(disk)?;
         }
-        let mut assigned = self.driver.assign(&config, None, self.hypervisor)?;
+        let mut assigned = self.driver.assign(&config, places, self.hypervisor)?;
         assigned.uid = uid;
         let now = Timestamp::now();
         Ok(admit(Spec {
@@ -56,6 +67,7 @@ impl Admission<'_> {
             updated: now,
             want: Want::Stopped,
             draft: false,
+            driver: None,
             config,
             assigned,
         }))
@@ -86,7 +98,6 @@ impl Admission<'_> {
         Ok(admit(Spec {
             revision: before.revision.next(),
             updated: Timestamp::now(),
-            // Whoever saves a draft has confirmed it.
             draft: false,
             config,
             assigned,
@@ -109,11 +120,7 @@ impl Admission<'_> {
         let mut config = from.config.clone();
         config.name = name;
         config.protected = false;
-        for nic in &mut config.nics {
-            nic.mac = None::<MacAddress>;
-            nic.addresses.clear();
-            nic.publish.clear();
-        }
+        config.nics.iter_mut().for_each(make_copy);
         if let Some(disk) =
             config.disks.iter().find(|disk| disk.path.is_some() && !disk.is_read_only())
         {
@@ -128,6 +135,66 @@ impl Admission<'_> {
         // A copy of what nobody has confirmed is no more confirmed.
         Arc::make_mut(&mut admitted.spec).draft = from.draft;
         Ok(admitted)
+    }
+
+    /// Admits a VM from a file: as it was to its guest, device for device. A copy gets hardware addresses
+    /// of its own, and publishes no ports, which its original may have.
+    ///
+    /// # Errors
+    /// As [`Admission::create`]; or an image that it names is another here, or its UEFI variables are
+    /// another firmware's.
+    pub(crate) fn import(
+        &self,
+        import: &ImportVm,
+        id: VmId,
+        uid: Option<u32>,
+    ) -> Result<Admitted, Refusal> {
+        let manifest = import.staged.manifest();
+        let mut config = manifest.config.clone();
+        config.name = import.name.clone().unwrap_or(config.name);
+        config.project = import.project.clone().unwrap_or(config.project);
+        if !import.keep_identity {
+            config.nics.iter_mut().for_each(make_copy);
+        }
+        let was = &manifest.assigned;
+        let pinned = pinned(&config, was, import.keep_identity);
+        self.same_images(manifest)?;
+        self.fits_firmware(&import.staged)?;
+        // What it was known by is in the configuration, and is held against this host like any other.
+        let places =
+            Assigned { devices: was.devices.clone(), ports: was.ports, ..Assigned::default() };
+        let mut admitted = self.admit_new(id, pinned, Some(&places), uid)?;
+        Arc::make_mut(&mut admitted.spec).config = config;
+        Ok(admitted)
+    }
+
+    /// The images that a VM from a file names are here what they were there.
+    fn same_images(&self, manifest: &Manifest) -> Result<(), Refusal> {
+        for (name, digest) in manifest.images.iter() {
+            let found = name.parse().ok().and_then(|name| self.storage.image(&name).ok());
+            // One that is missing is missed where it is used.
+            if let Some(found) = found.filter(|found| found.digest != *digest) {
+                let problem = format!("is another image here: {}, and not {digest}", found.digest);
+                return Err(Refusal::invalid("images", name, problem).with_hint(
+                    "bring the image from where the VM was: inn image download, inn image upload",
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// UEFI variables are as long as the firmware that reads them has it.
+    fn fits_firmware(&self, staged: &StagedVm) -> Result<(), Refusal> {
+        let (Some(found), Some(uefi)) = (staged.nvram(), &self.hypervisor.uefi) else {
+            return Ok(());
+        };
+        let wanted = std::fs::metadata(&uefi.variables)?.len();
+        if found == wanted {
+            return Ok(());
+        }
+        let problem = "are the UEFI variables of another firmware than this host's";
+        Err(Refusal::invalid("nvram.fd", format!("{found} bytes"), problem)
+            .with_limit(format!("{wanted} bytes")))
     }
 
     fn check(&self, config: &VmConfig) -> Result<(), Refusal> {
@@ -159,6 +226,27 @@ impl Admission<'_> {
         }
         Ok(())
     }
+}
+
+/// Takes from a NIC what only one VM can have.
+fn make_copy(nic: &mut Nic) {
+    nic.mac = None;
+    nic.addresses.clear();
+    nic.publish.clear();
+}
+
+/// The configuration with all that was chosen for it written out, so that it is chosen again.
+fn pinned(config: &VmConfig, was: &Assigned, keep_identity: bool) -> VmConfig {
+    let mut pinned = config.clone();
+    pinned.machine = Some(was.machine.clone());
+    pinned.cpu_model = Some(was.cpu_model.clone());
+    for disk in &mut pinned.disks {
+        disk.serial = disk.serial.take().or_else(|| was.serials.get(disk.name.as_str()).cloned());
+    }
+    for nic in pinned.nics.iter_mut().filter(|_| keep_identity) {
+        nic.mac = nic.mac.or_else(|| was.macs.get(nic.name.as_str()).copied());
+    }
+    pinned
 }
 
 /// Takes the secrets out of a spec.

@@ -11,14 +11,19 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Operation {
-    /// What is done to its machine. `kill` may cut this short, and an edit or a change of NICs.
+    /// What is done to its machine. `kill` cuts this short, whether it has begun or waits; an edit or a change
+    /// of NICs only where that has begun.
     Machine(MachineVerb),
     Edit,
+    /// Make an image of one of its disks.
+    Commit,
     /// A NIC is added, taken out or changed, in the machine too where it is on.
     ChangeNics,
     Clone,
     Delete,
     ForcedDelete,
+    /// Give one that was adopted from another manager back to it.
+    LetGo,
 }
 
 /// What is done to a machine.
@@ -52,7 +57,8 @@ impl Operation {
             Self::Edit => "edit",
             Self::ChangeNics => "change the NICs of",
             Self::Clone => "clone",
-            Self::Delete | Self::ForcedDelete => "delete",
+            Self::Commit => "commit",
+            Self::Delete | Self::ForcedDelete | Self::LetGo => "delete",
         }
     }
 }
@@ -134,14 +140,14 @@ pub(crate) const fn after(operation: Operation, state: VmState) -> Option<VmStat
         (Op::Machine(Verb::Resume), State::Paused | State::Starting) => Some(State::Running),
         (Op::Machine(Verb::Resume), _) => None,
 
-        (Op::Edit, _) => Some(state),
+        (Op::Edit | Op::LetGo, _) => Some(state),
         // A guest that has not begun, or has ended, cannot let go of anything; and what a kept memory has,
         // the machine that takes it over must have.
         (Op::ChangeNics, State::Stopped | State::Running | State::Paused) => Some(state),
         (Op::ChangeNics, _) => None,
         // The disks of a machine that runs change under the copy.
-        (Op::Clone, State::Stopped) => Some(State::Stopped),
-        (Op::Clone, _) => None,
+        (Op::Clone | Op::Commit, State::Stopped) => Some(State::Stopped),
+        (Op::Clone | Op::Commit, _) => None,
         (Op::Delete, State::Stopped) => Some(State::Stopped),
         (Op::Delete, _) => None,
         (Op::ForcedDelete, _) => Some(State::Stopped),
@@ -178,7 +184,7 @@ pub(crate) fn refuse(operation: Operation, now: VmState, then: VmState, name: &V
         (Operation::Machine(Verb::Start), VmState::Suspended) => {
             "its memory is kept: `inn resume` goes on from it, `inn start --discard-memory` gives it up"
         }
-        (Operation::Clone | Operation::Delete, VmState::Suspended) => {
+        (Operation::Clone | Operation::Commit | Operation::Delete, VmState::Suspended) => {
             "its memory is kept, and its disks with it: `inn resume` it, then stop it"
         }
         (Operation::Machine(Verb::Stop), VmState::Paused) => {
@@ -188,7 +194,7 @@ pub(crate) fn refuse(operation: Operation, now: VmState, then: VmState, name: &V
             "`inn kill` ends it at once"
         }
         (Operation::Delete, _) => "`inn stop` it first, or `inn delete --force`",
-        (Operation::Clone, _) => "`inn stop` it first",
+        (Operation::Clone | Operation::Commit, _) => "`inn stop` it first",
         (Operation::Machine(Verb::Pause | Verb::Reset | Verb::Reboot), VmState::Stopped) => {
             "`inn start` it first"
         }

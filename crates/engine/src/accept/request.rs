@@ -1,12 +1,13 @@
 //! What can be asked of the engine: one closed list, whichever door it comes through.
 
 use innkeeper_model::{
-    DeviceName, DiskFormat, ImageKind, ImageName, NetworkConfig, NetworkId, NetworkName, Revision,
-    SubnetConfig, SubnetId, TaskId, VmConfig, VmId, VmName,
+    DeviceName, DiskFormat, ImageKind, ImageName, NetworkConfig, NetworkId, NetworkName,
+    ProjectName, Revision, SubnetConfig, SubnetId, TaskId, VmConfig, VmId, VmName,
     config::{MacAddress, Nic},
 };
+use innkeeper_storage::StagedVm;
 use serde::{Deserialize, Serialize};
-use std::{net::IpAddr, path::PathBuf, time::Duration};
+use std::{net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
 
 /// How long a guest may take to power itself off, where nobody says.
 pub const STOP_TIMEOUT: Duration = Duration::from_secs(60);
@@ -24,6 +25,11 @@ impl Caller {
     /// Innkeeper itself, acting on what it noticed.
     pub fn innkeeper() -> Self {
         Self { name: "innkeeper".into(), request_id: None }
+    }
+
+    /// Whoever changed a spec in its file.
+    pub(crate) fn by_hand() -> Self {
+        Self { name: "by-hand".into(), request_id: None }
     }
 }
 
@@ -53,7 +59,9 @@ pub enum Request {
         /// The new VM's name.
         name: VmName,
     },
-    /// Delete a VM and its disks.
+    /// Make a VM of a file that has arrived.
+    Import(Box<ImportVm>),
+    /// Delete a VM and its disks. One that was adopted from another manager is given back as it is.
     Delete {
         /// The VM.
         vm: VmId,
@@ -81,15 +89,37 @@ pub enum Request {
         /// The name that the VM gets; else the machine's own.
         name: Option<VmName>,
     },
+    /// Have a VM that another manager has driven by Innkeeper, through that manager.
+    AdoptManaged {
+        /// The VM.
+        vm: VmId,
+        /// The name that it gets; else it keeps the one that it is shown under.
+        name: Option<VmName>,
+    },
     /// Something about networks.
     Network(NetworkRequest),
-    /// Import an image.
+    /// Import an image, or make one of a VM's disk.
     AddImage(Box<AddImage>),
     /// Remove an image.
     RemoveImage {
         /// Its name.
         name: ImageName,
     },
+}
+
+/// A VM from a file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ImportVm {
+    /// What has arrived: see [`crate::Engine::receive_vm`]. It is thrown away when the task has ended and
+    /// nobody else has it.
+    pub staged: Arc<StagedVm>,
+    /// The name it gets; else its own.
+    pub name: Option<VmName>,
+    /// The project that it belongs to; else its own.
+    pub project: Option<ProjectName>,
+    /// Whether it is the VM that it was, to its guest and on its networks: with its id, its hardware
+    /// addresses and its published ports. Else it is a copy, with new ones and without ports.
+    pub keep_identity: bool,
 }
 
 /// What becomes of a NIC.
@@ -281,11 +311,29 @@ pub enum ImageFrom {
         /// The SHA-256 that it must have, in hexadecimal.
         checksum: Option<String>,
     },
+    /// A VM's disk. The VM has no machine until it is read. It makes an image of kind disk, whose format
+    /// is not looked for.
+    Disk {
+        /// The VM.
+        vm: VmId,
+        /// The disk; its first where absent, which is no CD-ROM.
+        disk: Option<DeviceName>,
+    },
     /// What was uploaded for an image of this name: see [`crate::Engine::upload_image`].
     Upload {
         /// The SHA-256 that it was announced with, in hexadecimal.
         sha256: String,
     },
+}
+
+impl AddImage {
+    /// The VM whose disk it is made of.
+    pub(crate) const fn vm(&self) -> Option<VmId> {
+        match &self.from {
+            ImageFrom::Disk { vm, .. } => Some(*vm),
+            ImageFrom::File(_) | ImageFrom::Url { .. } | ImageFrom::Upload { .. } => None,
+        }
+    }
 }
 
 /// What was accepted. It is done by and by; [`crate::Engine::wait`] tells when.

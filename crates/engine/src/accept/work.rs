@@ -12,20 +12,58 @@ use innkeeper_model::{
     Assigned, Code, Foreign, ImageName, NetworkId, NetworkName, Refusal, Revision, Spec, Timestamp,
     Vm, VmConfig, VmId, VmName, Want, config::Boot,
 };
+use innkeeper_storage::StagedVm;
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 /// What an accepted operation is done from.
 pub(crate) enum Work {
-    Create { admitted: Admitted },
-    Clone { from: VmId, admitted: Admitted },
-    Edit { vm: VmId, config: Box<VmConfig>, expected: Option<Revision>, networks: Vec<NetworkId> },
-    Nic { vm: VmId, change: NicChange, networks: Vec<NetworkId> },
-    Delete { vm: VmId },
-    Power { vm: VmId, verb: MachineVerb, timeout: Duration },
-    Adopt { spec: Arc<Spec>, machine: Box<Foreign> },
+    Create {
+        admitted: Admitted,
+    },
+    Clone {
+        from: VmId,
+        admitted: Admitted,
+    },
+    /// What has arrived goes with this, if no step has taken it.
+    Import {
+        staged: Arc<StagedVm>,
+        admitted: Admitted,
+    },
+    Edit {
+        vm: VmId,
+        config: Box<VmConfig>,
+        expected: Option<Revision>,
+        networks: Vec<NetworkId>,
+        /// Whether a draft is none any more.
+        confirms: bool,
+    },
+    Nic {
+        vm: VmId,
+        change: NicChange,
+        networks: Vec<NetworkId>,
+    },
+    Delete {
+        vm: VmId,
+    },
+    Power {
+        vm: VmId,
+        verb: MachineVerb,
+        timeout: Duration,
+    },
+    Adopt {
+        spec: Arc<Spec>,
+        machine: Box<Foreign>,
+    },
+    AdoptManaged {
+        spec: Arc<Spec>,
+    },
     AddImage(Box<AddImage>),
     RemoveImage(ImageName),
-    Network { request: Box<NetworkRequest>, network: NetworkId, name: NetworkName },
+    Network {
+        request: Box<NetworkRequest>,
+        network: NetworkId,
+        name: NetworkName,
+    },
 }
 
 impl Work {
@@ -33,11 +71,12 @@ impl Work {
         match self {
             Self::Create { .. } => "create",
             Self::Clone { .. } => "clone",
+            Self::Import { .. } => "import",
             Self::Edit { .. } => "edit",
             Self::Nic { change, .. } => change.name(),
             Self::Delete { .. } => "delete",
             Self::Power { verb, .. } => verb.name(),
-            Self::Adopt { .. } => "adopt",
+            Self::Adopt { .. } | Self::AdoptManaged { .. } => "adopt",
             Self::AddImage(_) => "image-add",
             Self::RemoveImage(_) => "image-remove",
             Self::Network { request, .. } => request.name(),
@@ -46,22 +85,37 @@ impl Work {
 
     pub(crate) fn vm(&self) -> Option<VmId> {
         match self {
-            Self::Create { admitted } | Self::Clone { admitted, .. } => Some(admitted.spec.id),
+            Self::Create { admitted }
+            | Self::Clone { admitted, .. }
+            | Self::Import { admitted, .. } => Some(admitted.spec.id),
             Self::Edit { vm, .. }
             | Self::Nic { vm, .. }
             | Self::Delete { vm }
             | Self::Power { vm, .. } => Some(*vm),
-            Self::Adopt { spec, .. } => Some(spec.id),
-            Self::AddImage(_) | Self::RemoveImage(_) | Self::Network { .. } => None,
+            Self::Adopt { spec, .. } | Self::AdoptManaged { spec } => Some(spec.id),
+            Self::AddImage(image) => image.vm(),
+            Self::RemoveImage(_) | Self::Network { .. } => None,
+        }
+    }
+
+    pub(crate) const fn network(&self) -> Option<NetworkId> {
+        match self {
+            Self::Network { network, .. } => Some(*network),
+            _ => None,
         }
     }
 
     pub(crate) fn subject(&self, name: Option<&VmName>) -> String {
         match (self, name) {
-            (Self::Create { admitted } | Self::Clone { admitted, .. }, _) => {
-                admitted.spec.config.name.to_string()
+            (
+                Self::Create { admitted }
+                | Self::Clone { admitted, .. }
+                | Self::Import { admitted, .. },
+                _,
+            ) => admitted.spec.config.name.to_string(),
+            (Self::Adopt { spec, .. } | Self::AdoptManaged { spec }, _) => {
+                spec.config.name.to_string()
             }
-            (Self::Adopt { spec, .. }, _) => spec.config.name.to_string(),
             (Self::AddImage(image), _) => image.name.to_string(),
             (Self::RemoveImage(name), _) => name.to_string(),
             (Self::Network { name, .. }, _) => name.to_string(),
@@ -85,7 +139,7 @@ impl Work {
             networks.iter().map(shared).collect::<Vec<_>>()
         };
         match self {
-            Self::Create { admitted } => {
+            Self::Create { admitted } | Self::Import { admitted, .. } => {
                 let own = (Resource::Vm(admitted.spec.id), Hold::Exclusive);
                 let shared = images(&admitted.spec).chain(networks(&admitted.networks));
                 std::iter::once(own).chain(shared).collect()
@@ -105,8 +159,14 @@ impl Work {
             Self::Delete { vm } | Self::Power { vm, .. } => {
                 vec![(Resource::Vm(*vm), Hold::Exclusive)]
             }
-            Self::Adopt { spec, .. } => vec![(Resource::Vm(spec.id), Hold::Exclusive)],
-            Self::AddImage(image) => vec![(Resource::Image(image.name.clone()), Hold::Exclusive)],
+            Self::Adopt { spec, .. } | Self::AdoptManaged { spec } => {
+                vec![(Resource::Vm(spec.id), Hold::Exclusive)]
+            }
+            Self::AddImage(image) => {
+                let own = (Resource::Image(image.name.clone()), Hold::Exclusive);
+                let of = image.vm().map(|vm| (Resource::Vm(vm), Hold::Shared));
+                of.into_iter().chain([own]).collect()
+            }
             Self::RemoveImage(name) => vec![(Resource::Image(name.clone()), Hold::Exclusive)],
             Self::Network { network, .. } => vec![
                 (Resource::Networks, Hold::Exclusive),
@@ -117,6 +177,7 @@ impl Work {
 }
 
 pub(crate) fn spec_of(record: &Vm) -> Result<Arc<Spec>, Refusal> {
+    record.check_adopted("use")?;
     record.spec.clone().ok_or_else(|| {
         let problem = record.problem.clone().unwrap_or_default();
         let message = format!("VM {} is quarantined: {problem}", record.name);
@@ -133,6 +194,7 @@ pub(crate) fn spec_or_stand_in(record: &Vm) -> Arc<Spec> {
         updated: Timestamp::UNIX_EPOCH,
         want: Want::Stopped,
         draft: false,
+        driver: record.manager().map(str::to_owned),
         config: VmConfig::new(record.name.clone()),
         assigned: Assigned::default(),
     };

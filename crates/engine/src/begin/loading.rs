@@ -6,9 +6,10 @@ use crate::{
         unfinished::{self, LastWish, OnRecord, Unreadable},
         wishes,
     },
+    reconcile::by_hand,
 };
-use innkeeper_model::{Code, ProjectName, Refusal, VmId, VmName, names::NotAName};
-use innkeeper_storage::{Storage, Swept};
+use innkeeper_model::{Code, ProjectName, Refusal, Spec, VmId, VmName, names::NotAName};
+use innkeeper_storage::{Storage, Swept, needs_volume};
 use innkeeper_store::{
     NetworkStore, SpecStore, StoredNetwork, StoredSpec, TaskHistory,
     journal::{Damage, Found},
@@ -60,6 +61,8 @@ pub(crate) fn load(
     updates.extend(stored_vms(stored, &on_record, reservations)?);
     // A note of a VM that is there no more says nothing to the view.
     updates.extend(on_record.notes.values().flat_map(|(note, _)| note.updates(boot_id)));
+    let unnoted = disks_not_noted(stored.storage, &updates, &on_record);
+    updates.extend(unnoted);
     updates.extend(kept_memories(stored.storage)?);
     quarantine(&unreadable, &mut on_record, &mut updates);
     let catalogue = stored.storage.images()?;
@@ -159,7 +162,7 @@ fn stored_vms(
     }
     for stored in stored {
         updates.push(match stored {
-            StoredSpec::Whole(spec) => Update::VmSpec(Arc::from(spec)),
+            StoredSpec::Whole(spec) => Update::VmSpec(Arc::new(in_force(parts.specs, *spec))),
             StoredSpec::Damaged { id, file, reason } => {
                 let problem = format!("{} is damaged: {reason}", file.display());
                 warn!(%id, problem, "quarantined");
@@ -170,6 +173,33 @@ fn stored_vms(
         });
     }
     Ok(updates)
+}
+
+/// A stored spec as far as it is in force. What a person added while no daemon ran is asked for by the first
+/// survey.
+fn in_force(specs: &SpecStore, spec: Spec) -> Spec {
+    let placed = by_hand::with_places(&spec);
+    if placed.config != spec.config {
+        info!(vm = %spec.id, "its spec has devices that were added by hand");
+        specs.look_again(spec.id);
+    }
+    placed
+}
+
+/// The disks of VMs whose notes do not name them, such as those that were made just before a daemon was
+/// killed. Notes that name them are believed until the first survey: to look at them all takes long.
+fn disks_not_noted(storage: &Storage, updates: &[Update], on_record: &OnRecord) -> Vec<Update> {
+    let mut found = Vec::new();
+    for update in updates {
+        let Update::VmSpec(spec) = update else { continue };
+        let noted = on_record.notes.get(&spec.id).map(|(note, _)| &*note.disks).unwrap_or_default();
+        let disks = spec.config.disks.iter().filter(|disk| needs_volume(disk));
+        if !disks.map(|disk| &disk.name).eq(noted.iter().map(|disk| &disk.name)) {
+            let disks = storage.disk_facts(spec.id, &spec.config.disks);
+            found.push(Update::VmDisks { id: spec.id, disks });
+        }
+    }
+    found
 }
 
 fn kept_memories(storage: &Storage) -> Result<Vec<Update>, Refusal> {

@@ -15,6 +15,7 @@ use crate::{
         unfinished::OnRecord,
         wishes::Wishes,
     },
+    neighbours::drivers::Drivers,
     networks::{self, Networks},
     perform::{
         Performer,
@@ -23,7 +24,10 @@ use crate::{
         witness::Witness,
     },
     plan::steps::Share,
-    reconcile::{self, guarding, noticed::Noticed, owed::Owing, survey},
+    reconcile::{
+        self, by_hand::Displaced, examining, guarding, marks::Marks, noticed::Noticed, owed::Owing,
+        quotas, survey,
+    },
     sessions::{self, Agents, Consoles, Sessions},
     turn::{
         live::{Live, LiveTask},
@@ -32,7 +36,7 @@ use crate::{
     },
 };
 use futures_util::StreamExt;
-use innkeeper_driver::{Driver, Found};
+use innkeeper_driver::{Driver, Found, Neighbour};
 use innkeeper_hooks::Hooks;
 use innkeeper_model::{
     MachineState, Refusal, TaskState, Vm, VmId, VmState, Want, config::Autostart,
@@ -57,6 +61,8 @@ pub struct EngineOptions {
     pub view: View,
     /// The hypervisor.
     pub driver: Arc<dyn Driver>,
+    /// The other managers of machines on this host, whose machines are shown, and driven once adopted.
+    pub neighbours: Vec<Arc<dyn Neighbour>>,
     /// What the driver was told to tell.
     pub noticed: Noticed,
     /// Where specs are kept.
@@ -138,10 +144,12 @@ impl Engine {
         let (accountant, hooks) = (accountant, options.hooks);
         let hands =
             Hands { view: view.clone(), wishes, storage, guard, accountant, hooks, networks };
+        let drivers = Drivers::new(options.driver, &options.neighbours);
         let engine = Self {
             shared: Arc::new(Shared {
                 view,
-                performer: Performer { hands, driver: options.driver, witness: options.witness },
+                performer: Performer { hands, drivers, witness: options.witness },
+                neighbours: options.neighbours,
                 noticed: options.noticed.clone(),
                 uids: options.uids,
                 queues: Queues::default(),
@@ -151,6 +159,8 @@ impl Engine {
                 history: History::start(history, options.remembered),
                 owing: Owing::default(),
                 notes,
+                displaced: Displaced::default(),
+                to_examine: Marks::default(),
                 interrupted: Interrupted::default(),
                 unreadable,
                 sessions: Sessions::default(),
@@ -200,7 +210,9 @@ impl Engine {
                 }
             });
         }
+        self.hear_neighbours();
         self.look_after(reconcile::run(self.clone(), noticed));
+        self.look_after(examining::run(self.clone()));
         self.look_after(self.shared.performer.hands.wishes.clone().run());
         self.look_after(self.clone().settle_by_and_by());
         self.look_after(self.clone().write_notes());
@@ -235,7 +247,7 @@ impl Engine {
     /// Finds the machines that an earlier daemon left, goes on with what it was doing, then starts what
     /// should run and does not. Requests that came before are done after.
     pub async fn recover(&self) {
-        let found = self.shared.performer.driver.recover().await;
+        let found = self.shared.performer.drivers.own().recover().await;
         self.shared.noticed.found(&found, &self.shared.notes.take_before());
         let snapshot = self.view().snapshot();
         let (known, orphans): (Vec<_>, Vec<_>) =
@@ -274,6 +286,7 @@ impl Engine {
         self.look_after(networks::keeping::run(self.clone()));
         self.look_after(guarding::run(self.clone()));
         self.look_after(survey::run(self.clone()));
+        self.look_after(quotas::run(self.clone()));
         self.look_after(sessions::asking::run(self.clone()));
 
         futures_util::stream::iter(work)
@@ -364,7 +377,8 @@ enum Beginning {
 
 fn is_to_run(vm: &Vm) -> bool {
     vm.spec.as_ref().is_some_and(|spec| {
-        // What nobody has confirmed yet is not made a machine of.
-        spec.want == Want::Running && spec.config.autostart == Autostart::Auto && !spec.draft
+        // What nobody has confirmed yet is not made a machine of, and another manager starts its own.
+        let is_to = spec.want == Want::Running && spec.config.autostart == Autostart::Auto;
+        is_to && !spec.draft && spec.driver.is_none()
     })
 }

@@ -70,6 +70,7 @@ impl Engine {
             let mine = live.vm.map(|id| Update::VmTask { id, task: Some(live.id) });
             self.view().post_all(mine.into_iter().collect());
             let place = self.shared.queues.enter(deed.resources().to_vec());
+            live.takes(&place);
             placed.push((deed, place));
         }
         placed
@@ -108,7 +109,10 @@ impl Engine {
             let same_boot = deed.boot_id() == self.shared.boot_id;
             let way_on = match by_person {
                 // What is not known cannot be asked after, and whoever says so knows that.
-                Some(Resolution::Undo) => Ok(()),
+                Some(Resolution::Undo) => {
+                    self.shared.performer.name_all_unknown(&deed);
+                    Ok(())
+                }
                 _ => self.way_on(&deed, same_boot).await,
             };
             let ended = match way_on {

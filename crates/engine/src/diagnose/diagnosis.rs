@@ -8,12 +8,13 @@ use crate::{
 use innkeeper_model::{
     ByteSize, Diagnosis, Task, TaskState, Timestamp, VmId,
     diagnosis::{
-        Failure, FeedDiagnosis, Intervention, JournalDiagnosis, MAX_INTERVENTIONS, OwedDiagnosis,
-        Sizes, SpecsDiagnosis, TaskDiagnosis, UsageDiagnosis, VmProblem,
+        Failure, FeedDiagnosis, Intervention, JournalDiagnosis, MAX_INTERVENTIONS, MAX_READERS,
+        OwedDiagnosis, ReaderDiagnosis, Sizes, SpecsDiagnosis, TaskDiagnosis, UsageDiagnosis,
+        VmProblem,
     },
     task::StepState,
 };
-use innkeeper_view::Snapshot;
+use innkeeper_view::{ReaderFigures, Snapshot};
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -47,7 +48,7 @@ impl Engine {
             },
             problems: problems(&snapshot),
             failures: failures(&snapshot),
-            drivers: vec![self.shared.performer.driver.name().into()],
+            drivers: self.shared.performer.drivers.diagnose(),
             sizes: sizes(&snapshot),
         }
     }
@@ -88,6 +89,7 @@ impl Engine {
             change_bytes: figures.change_bytes,
             readers: figures.subscriptions,
             slowest_lag: figures.slowest_lag,
+            reading: self.view().slowest_readers(MAX_READERS).into_iter().map(reader).collect(),
         }
     }
 
@@ -98,10 +100,11 @@ impl Engine {
         self.shared.queues.pause(&Resource::Vm(vm), paused);
     }
 
-    /// Has a VM looked at, as if its hypervisor had told of it.
+    /// Has a VM looked at: its hypervisor is asked, its spec's file and its disks are looked at, what is owed
+    /// of it is tried, and what its policy says is done. Equal requests are one.
     pub fn reconcile(&self, caller: &Caller, vm: VmId) {
         self.intervened(caller, format!("VM {vm} reconciled"));
-        self.shared.noticed.mark(vm);
+        self.shared.to_examine.mark(vm);
     }
 }
 
@@ -132,6 +135,10 @@ impl Interventions {
     fn all(&self) -> Vec<Intervention> {
         self.list().iter().cloned().collect()
     }
+}
+
+fn reader(ReaderFigures { who, since, lag }: ReaderFigures) -> ReaderDiagnosis {
+    ReaderDiagnosis { who, since, lag }
 }
 
 fn diagnose_task(live: &Arc<LiveTask>) -> TaskDiagnosis {

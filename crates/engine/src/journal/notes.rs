@@ -221,7 +221,9 @@ impl Engine {
         let notes = &self.shared.notes;
         let mut written = Vec::new();
         for id in vms.into_iter().filter(|id| !self.is_busy(*id)) {
-            let Some(vm) = snapshot.vms.get(&id) else {
+            // What another manager has can be asked of it.
+            let vm = snapshot.vms.get(&id).filter(|vm| vm.manager().is_none());
+            let Some(vm) = vm else {
                 notes.forget(id);
                 continue;
             };

@@ -16,6 +16,7 @@ use innkeeper_store::{
 use std::{
     collections::BTreeMap,
     ops::RangeInclusive,
+    path::PathBuf,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -172,6 +173,28 @@ impl Wishes {
     /// Has one of those be among the next again: nothing has come of it yet.
     pub(crate) fn look_again(&self, vm: VmId) {
         self.0.specs.look_again(vm);
+    }
+
+    /// Keeps what a person wrote into a spec's file beside it. Blocks.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub(crate) fn keep_rejected(&self, written: &Spec) -> Result<(), Refusal> {
+        self.0.specs.save_rejected(written)?;
+        Ok(())
+    }
+
+    /// Where that is.
+    pub(crate) fn rejected(&self, vm: VmId) -> PathBuf {
+        self.0.specs.rejected(vm)
+    }
+
+    /// Forgets it. Blocks.
+    ///
+    /// # Errors
+    /// It cannot be removed.
+    pub(crate) fn forget_rejected(&self, vm: VmId) -> Result<(), Refusal> {
+        Ok(self.0.specs.remove_rejected(vm)?)
     }
 
     fn next(&self) -> u64 {

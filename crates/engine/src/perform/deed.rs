@@ -106,6 +106,7 @@ impl Deed {
                 PlanStep::Own(
                     OwnStep::CreateVolume { .. }
                         | OwnStep::CloneVolumes { .. }
+                        | OwnStep::BringVolumes { .. }
                         | OwnStep::RemoveVolume { .. }
                 )
             )

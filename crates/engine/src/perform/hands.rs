@@ -1,10 +1,9 @@
 //! Does the engine's own steps, and takes them back.
 
 use crate::{
-    accept::request::{AddImage, ImageFrom},
     journal::wishes::Wishes,
-    networks::Networks,
-    perform::accountant::Accountant,
+    networks::{Networks, wiring::name_in},
+    perform::{accountant::Accountant, importing::import_request},
     plan::steps::{OwnStep, Share},
     turn::live::LiveTask,
 };
@@ -12,7 +11,7 @@ use innkeeper_driver::{StepError, StepProgress};
 use innkeeper_hooks::{HookEvent, Hooks, Occasion};
 use innkeeper_model::{ByteSize, Code, Refusal, Spec, Timestamp, VmId, Want};
 use innkeeper_network::LoopbackGuard;
-use innkeeper_storage::{ImportRequest, ImportSource, OnProgress, Progress, SeedRequest, Storage};
+use innkeeper_storage::{OnProgress, Progress, SeedRequest, Storage};
 use innkeeper_view::{Update, View};
 use std::sync::{Arc, Weak};
 use tokio_util::sync::CancellationToken;
@@ -65,6 +64,9 @@ impl Hands {
                 // What is large and rare is kept apart, or every task would have room for it.
                 Box::pin(storage.clone_volumes(*from, *to, on_progress, cancelled)).await?;
             }
+            OwnStep::BringVolumes { vm, from } => {
+                Box::pin(storage.bring_volumes(*vm, from, on_progress, cancelled)).await?;
+            }
             OwnStep::CreateNvram { vm, template } => {
                 storage.create_nvram(*vm, template).await?;
             }
@@ -108,7 +110,8 @@ impl Hands {
             OwnStep::NoteWant { vm, want, .. } => self.note_want(*vm, *want, task).await?,
             OwnStep::GuardLoopback => unless(cancelled, self.guard_loopback()).await?,
             OwnStep::ReserveAddresses { vm, claims } => {
-                self.networks.claims.take_chosen(*vm, claims)?;
+                let denied = self.networks.claims.take_chosen(*vm, claims);
+                denied.map_err(|denied| denied.refusal(name_in(&self.view.snapshot())))?;
             }
             OwnStep::WireNics { networks, .. } => {
                 // A machine that was just put away is not wired any more.
@@ -135,7 +138,8 @@ impl Hands {
                 Box::pin(self.run_hooks(*vm, *event, reason, task, cancelled)).await?;
             }
             OwnStep::ImportImage(image) => {
-                let importing = storage.import(import_request(image)?, on_progress, cancelled);
+                let request = import_request(image, &self.view.snapshot())?;
+                let importing = storage.import(request, on_progress, cancelled);
                 let image = Box::pin(importing).await?;
                 self.tell(Update::Image(image)).await?;
             }
@@ -168,6 +172,10 @@ impl Hands {
             OwnStep::CreateVolume { vm, disk } => storage.remove_volume(*vm, &disk.name).await?,
             OwnStep::CloneVolumes { to: vm, .. } | OwnStep::ClaimVolumes { vm } => {
                 storage.abandon_volumes(*vm).await?;
+            }
+            OwnStep::BringVolumes { vm, from } => {
+                storage.abandon_volumes(*vm).await?;
+                storage.discard_arrived(from).await?;
             }
             OwnStep::CreateMemory { vm } | OwnStep::SealMemory { vm, .. } => {
                 self.remove_memory(*vm).await?;
@@ -339,28 +347,6 @@ fn kept_addresses(reservations: &[innkeeper_model::network::Reservation]) -> Str
         0 => format!("kept {named}"),
         more => format!("kept {named} and {more} more"),
     }
-}
-
-pub(crate) fn import_request(image: &AddImage) -> Result<ImportRequest, Refusal> {
-    let source = match &image.from {
-        ImageFrom::File(path) => ImportSource::File(path.clone()),
-        ImageFrom::Url { url, checksum } => {
-            let checksum = checksum.as_deref().ok_or_else(|| {
-                let problem = "needs the checksum of what is expected there";
-                Refusal::invalid("checksum", url, problem).with_hint("add --checksum sha256:…")
-            })?;
-            let digest = checksum.strip_prefix("sha256:").unwrap_or(checksum);
-            ImportSource::Url { url: url.clone(), checksum: format!("sha256:{digest}") }
-        }
-        ImageFrom::Upload { sha256 } => ImportSource::Upload { sha256: sha256.clone() },
-    };
-    Ok(ImportRequest {
-        name: image.name.clone(),
-        kind: image.kind,
-        source,
-        format: image.format,
-        initrd: image.initrd.clone(),
-    })
 }
 
 /// Waits for something that may be dropped at any of its waits, until it is cancelled.

@@ -8,20 +8,25 @@
 
 pub(crate) mod accountant;
 pub(crate) mod deed;
+mod finding_out;
 pub(crate) mod hands;
+pub(crate) mod importing;
+pub(crate) mod panics;
 pub(crate) mod witness;
 
 use crate::{
     journal::{Mark, Way},
+    neighbours::drivers::Drivers,
     perform::{
         deed::Deed,
         hands::{Hands, progress_of, step_progress_of},
+        panics::caught,
         witness::{Point, Site, Witness},
     },
     plan::steps::{OwnStep, PlanStep},
 };
-use futures_util::{StreamExt, stream::FuturesUnordered};
-use innkeeper_driver::{Crash, Driver, Flow, Probed, Step, StepContext, StepError};
+use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
+use innkeeper_driver::{Crash, Flow, Probed, Step, StepContext, StepError};
 use innkeeper_model::{Code, Refusal, VmId, task::StepState};
 use std::{pin::pin, sync::Arc, time::Instant};
 use tokio_util::sync::CancellationToken;
@@ -30,7 +35,7 @@ use tracing::{Instrument, debug, debug_span, warn};
 /// Performs plans.
 pub(crate) struct Performer {
     pub(crate) hands: Hands,
-    pub(crate) driver: Arc<dyn Driver>,
+    pub(crate) drivers: Drivers,
     pub(crate) witness: Option<Arc<dyn Witness>>,
 }
 
@@ -158,7 +163,9 @@ impl Performer {
         }
         let span = debug_span!("step", task = %deed.task.id, name = deed.paths[index]);
         let began = Instant::now();
-        let outcome = self.step_between_points(deed, index, step, cancelled).instrument(span).await;
+        // Boxed, or the type of a whole task is too deep for the compiler.
+        let work = self.step_between_points(deed, index, step, cancelled).instrument(span).boxed();
+        let outcome = caught(work).await;
         let took_us = u64::try_from(began.elapsed().as_micros()).ok();
         match &outcome {
             Ok(()) => {
@@ -236,7 +243,7 @@ impl Performer {
         cancelled: &CancellationToken,
     ) -> Result<(), StepError> {
         match step {
-            PlanStep::Own(OwnStep::Forget { vm }) => Ok(self.driver.forget(*vm).await?),
+            PlanStep::Own(OwnStep::Forget { vm }) => self.forget(*vm).await,
             PlanStep::Own(step) => {
                 self.hands.perform(step, &deed.task, &progress_of(&deed.task), cancelled).await
             }
@@ -244,7 +251,11 @@ impl Performer {
                 let vm = vm_of(deed)?;
                 let progress = step_progress_of(&deed.task);
                 let context = StepContext { cancelled: cancelled.clone(), progress };
-                match self.driver.perform(vm, step, &context).await {
+                let outcome = self.drivers.of_step(step).perform(vm, step, &context).await;
+                if let Err(StepError::Failed(refusal)) = &outcome {
+                    self.drivers.note(step, vm, refusal);
+                }
+                match outcome {
                     Err(error) if step.crash == Crash::Probe => self.despite(vm, step, error).await,
                     outcome => outcome,
                 }
@@ -253,10 +264,24 @@ impl Performer {
         }
     }
 
+    /// Has the driver of a VM that is being deleted forget it. One that is not here any more kept nothing
+    /// here either.
+    async fn forget(&self, vm: VmId) -> Result<(), StepError> {
+        let known = self.hands.view.snapshot().vms.get(&vm).cloned();
+        let driver = match &known {
+            Some(known) => self.drivers.of(known).ok(),
+            None => Some(self.drivers.own()),
+        };
+        match driver {
+            Some(driver) => Ok(driver.forget(vm).await?),
+            None => Ok(()),
+        }
+    }
+
     /// A step that failed or was cancelled and can be asked after may have been done all the same: a
     /// guest that went on must not be taken for one that did not.
     async fn despite(&self, vm: VmId, step: &Step, error: StepError) -> Result<(), StepError> {
-        match self.driver.probe(vm, step).await {
+        match self.drivers.of_step(step).probe(vm, step).await {
             Ok(Probed::Happened) => {
                 debug!(step = step.name, %error, "done all the same");
                 Ok(())
@@ -272,7 +297,10 @@ impl Performer {
             if !matches!(deed.mark(index), Mark::Begun | Mark::Done) {
                 continue;
             }
-            match self.undo(deed, index, placed.step).await {
+            match caught(self.undo(deed, index, placed.step)).await {
+                // It stays on record as begun: whoever takes this up does not know more.
+                Ok(()) if deed.task.is_unknown(index) => {}
+                Ok(()) if matches!(placed.step, PlanStep::Unknown(_)) => {}
                 Ok(()) => {
                     deed.record_step(index, Mark::Undone).await;
                     deed.task.undone(index);
@@ -308,58 +336,19 @@ impl Performer {
             PlanStep::Own(step @ OwnStep::SaveSpec { spec, before: None }) => {
                 self.hands.undo(step).await?;
                 // There is no such VM any more, and nobody to delete what the driver kept of it.
-                Ok(self.driver.forget(spec.id).await?)
+                Ok(self.drivers.of_spec(spec)?.forget(spec.id).await?)
             }
             PlanStep::Own(step) => self.hands.undo(step).await,
-            PlanStep::Driver(step) => self.driver.undo(vm_of(deed)?, step).await,
+            PlanStep::Driver(step) => self.drivers.of_step(step).undo(vm_of(deed)?, step).await,
             PlanStep::Unknown(step) => {
                 // Only a person has a plan with such a step undone, and knows that it has one.
                 deed.task.warn_once(format!("not undone: {}", unknown(step).message));
+                if deed.mark(index) == Mark::Begun {
+                    deed.task.step(index, StepState::Unknown, None);
+                }
                 Ok(())
             }
         }
-    }
-
-    /// Asks about the steps that a daemon was in when it ended, and notes what is known of them then.
-    ///
-    /// # Errors
-    /// A step is not known here, or nothing tells whether it happened.
-    pub(crate) async fn find_out(&self, deed: &Deed) -> Result<(), Refusal> {
-        for (index, placed) in deed.steps() {
-            match (placed.step, deed.mark(index)) {
-                (PlanStep::Unknown(step), _) => return Err(unknown(step)),
-                (step, Mark::Begun) if step.crash() == Crash::Once => {
-                    deed.task.step(index, StepState::Unknown, None);
-                    let path = &deed.paths[index];
-                    let message = format!("nothing tells whether {path} was done");
-                    match deed.way() {
-                        Way::Forward => return Err(Refusal::new(Code::OutcomeUnknown, message)),
-                        Way::OnlyForward => {
-                            deed.task.warn_once(message);
-                            deed.note(index, Mark::Done);
-                        }
-                        Way::Back => {}
-                    }
-                }
-                (PlanStep::Driver(step), Mark::Waiting | Mark::Begun)
-                    if step.crash == Crash::Probe && deed.way() != Way::Back =>
-                {
-                    match self.driver.probe(vm_of(deed)?, step).await {
-                        Ok(Probed::Happened) => {
-                            deed.record_step(index, Mark::Done).await;
-                            deed.task.step(index, StepState::Done, None);
-                        }
-                        Ok(Probed::DidNot) => {}
-                        Err(StepError::Failed(refusal)) => return Err(*refusal),
-                        Err(StepError::Cancelled) => {
-                            return Err(Refusal::new(Code::Cancelled, "cancelled"));
-                        }
-                    }
-                }
-                _ => {}
-            }
-        }
-        Ok(())
     }
 
     async fn pass(&self, deed: &Deed, index: usize, site: Site) -> Result<(), StepError> {

@@ -23,9 +23,9 @@ pub(crate) mod steps;
 mod stop;
 mod suspend;
 
-pub(crate) use adopt::adopt;
-pub(crate) use create::{clone, create};
-pub(crate) use delete::delete;
+pub(crate) use adopt::{adopt, adopt_managed};
+pub(crate) use create::{clone, create, import};
+pub(crate) use delete::{delete, let_go};
 pub(crate) use edit::edit;
 pub(crate) use files::machine_files;
 pub(crate) use images::{add_image, remove_image};
@@ -45,7 +45,8 @@ use crate::plan::steps::{OwnStep, PlanStep, Share};
 use innkeeper_driver::{Crash, Driver, Flow, Launch, Operation, PlanContext, Step};
 use innkeeper_hooks::HookEvent;
 use innkeeper_model::{
-    EndReason, Facts, Incarnation, MachineFiles, MachineState, MemoryImage, Refusal, Spec, Want,
+    EndReason, Facts, Incarnation, MachineFiles, MachineState, Managed, MemoryImage, Refusal, Spec,
+    Want,
     host::Hypervisor,
     network::Plug,
     task::{PlannedOperation, PlannedStep},
@@ -181,6 +182,8 @@ pub(crate) struct Context {
     pub(crate) hypervisor: Arc<Hypervisor>,
     pub(crate) spec: Arc<Spec>,
     pub(crate) incarnation: Option<Arc<Incarnation>>,
+    /// What another manager says of the VM, where it has its machine.
+    pub(crate) managed: Option<Arc<Managed>>,
     pub(crate) facts: Facts,
     pub(crate) files: MachineFiles,
     /// The connections that the VM's NICs have to networks, those of kept memory included.
@@ -209,6 +212,7 @@ impl Context {
             plugs: &self.plugs,
             hypervisor: &self.hypervisor,
             launch: &self.launch,
+            managed: self.managed.as_ref().map(|managed| &managed.machine),
         };
         self.driver.plan(&operation, &context)
     }

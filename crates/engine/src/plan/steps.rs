@@ -68,6 +68,8 @@ pub(crate) enum OwnStep {
     RemoveVolumes { vm: VmId },
     /// Copy all volumes of a VM for another.
     CloneVolumes { from: VmId, to: VmId },
+    /// Make volumes of what has arrived under this name, and take that away.
+    BringVolumes { vm: VmId, from: String },
     /// Give a VM its UEFI variables.
     CreateNvram { vm: VmId, template: PathBuf },
     /// Write the cloud-init seed. Its texts are secrets and are not written down: after a crash what
@@ -139,6 +141,7 @@ impl OwnStep {
             Self::RemoveVolume { .. } => "remove-volume",
             Self::RemoveVolumes { .. } => "remove-volumes",
             Self::CloneVolumes { .. } => "clone-volumes",
+            Self::BringVolumes { .. } => "bring-volumes",
             Self::CreateNvram { .. } => "create-nvram",
             Self::WriteSeed { .. } => "write-seed",
             Self::RemoveSeed { .. } => "remove-seed",

@@ -72,6 +72,7 @@ fn all() -> Vec<OwnStep> {
         OwnStep::RemoveVolume { vm, disk: "root".parse().unwrap() },
         OwnStep::RemoveVolumes { vm },
         OwnStep::CloneVolumes { from: vm, to: vm },
+        OwnStep::BringVolumes { vm, from: ".arrival-1".into() },
         OwnStep::CreateNvram { vm, template: "/vars".into() },
         OwnStep::WriteSeed {
             vm,

@@ -57,6 +57,7 @@ fn spec(config: Value) -> Arc<Spec> {
         updated: Timestamp::UNIX_EPOCH,
         want: Want::Stopped,
         draft: false,
+        driver: None,
         config: serde_json::from_value(config).unwrap(),
         assigned: serde_json::from_value(assigned).unwrap(),
     })
@@ -83,6 +84,7 @@ fn off(config: Value) -> Context {
         hypervisor: Arc::new(hypervisor(false)),
         spec: spec(config),
         incarnation: None,
+        managed: None,
         facts: Facts::default(),
         files: MachineFiles::default(),
         launch: Launch { incarnation: IncarnationId::new(), now: Timestamp::UNIX_EPOCH },
@@ -372,6 +374,19 @@ fn clone_prints() {
     add("without a seed", config());
     add("with a seed", uefi());
     insta::assert_snapshot!("clone", printed.settled());
+}
+
+#[test]
+fn import_prints() {
+    let mut printed = Printed::default();
+    let mut add = |variant, config, with_uefi| {
+        let (from, size) = (".arrival-1".into(), ByteSize(1 << 30));
+        let plan = import(from, spec(config), size, Vec::new(), &hypervisor(with_uefi));
+        printed.add("import", variant, plan);
+    };
+    add("with a disk", config(), false);
+    add("of UEFI", uefi(), true);
+    insta::assert_snapshot!("import", printed.settled());
 }
 
 #[test]

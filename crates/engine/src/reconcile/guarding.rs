@@ -1,7 +1,8 @@
-//! Keeps the guard between guests and their host in force while there are guests.
+//! Keeps the guard between guests and their host in force while there are guests, and no longer.
 //!
 //! Whoever flushes the host's firewall takes the guard's rule away, and nobody tells. So the rule is set
-//! anew from time to time, which costs one short process, and only while a guest runs that it is for.
+//! anew from time to time, which costs one short process, and only while a guest runs that it is for. With
+//! the last of them it goes, so that nothing is left on a host that has done with Innkeeper.
 
 use crate::engine::Engine;
 use innkeeper_model::{Vm, config::Attachment};
@@ -19,8 +20,22 @@ pub(crate) async fn run(engine: Engine) {
             if let Err(error) = guarded {
                 warn!(%error, "guests with a NIC are not kept from this host");
             }
+        } else {
+            lift(&engine).await;
         }
         tokio::time::sleep(EVERY).await;
+    }
+}
+
+/// Takes the guard away, if it is nobody's. Whoever begins a machine is busy from before the guard is set for
+/// it until it is told that it is on.
+pub(crate) async fn lift(engine: &Engine) {
+    let is_needed = || {
+        let snapshot = engine.view().snapshot();
+        snapshot.vms.values().any(|vm| needs_guard(vm) || engine.is_busy(vm.id))
+    };
+    if let Err(refusal) = engine.shared.performer.hands.guard.lift(is_needed).await {
+        warn!(%refusal, "the rule that keeps guests from this host cannot be taken away");
     }
 }
 
@@ -32,7 +47,7 @@ fn needs_guard(vm: &Vm) -> bool {
         built_from != Some(spec.revision)
             || spec.config.nics.iter().any(|nic| nic.network == Attachment::User)
     });
-    vm.is_on() && may_have_way_out
+    vm.is_on() && vm.manager().is_none() && may_have_way_out
 }
 
 impl Engine {

@@ -32,11 +32,16 @@ impl Marks {
         self.some.notify_one();
     }
 
+    /// Takes those that are marked now.
+    pub(crate) fn take_now(&self) -> BTreeSet<VmId> {
+        std::mem::take(&mut *self.vms())
+    }
+
     /// Waits until some are marked, and takes them. Dropped before it is done, it has taken none.
     pub(crate) async fn take(&self) -> BTreeSet<VmId> {
         loop {
             let waiting = self.some.notified();
-            let taken = std::mem::take(&mut *self.vms());
+            let taken = self.take_now();
             if !taken.is_empty() {
                 return taken;
             }

@@ -1,13 +1,18 @@
 //! Facts that nobody asked for, turned into operations.
 //!
 //! The driver tells of facts at any moment and never waits; they go to the view, and the VM is marked
-//! (`noticed`). One task drains the marks and looks at each VM as it is by then.
+//! (`noticed`). One task drains the marks and looks at each VM as it is by then. What nobody tells is found by
+//! surveys (`survey`), what persons write into files among it (`by_hand`); one VM at an operator's word
+//! (`examining`).
 
+pub(crate) mod by_hand;
+pub(crate) mod examining;
 pub(crate) mod guarding;
 pub(crate) mod marks;
 pub(crate) mod noticed;
 pub(crate) mod owed;
 pub(crate) mod policy;
+pub(crate) mod quotas;
 pub(crate) mod survey;
 
 use crate::{
@@ -33,11 +38,15 @@ pub(crate) async fn run(engine: Engine, noticed: Noticed) {
             return;
         }
         let snapshot = engine.view().snapshot();
+        noticed.take_impatient().into_iter().for_each(|id| patience.forget(id));
         for id in marked {
             let Some(vm) = snapshot.vms.get(&id) else {
                 patience.forget(id);
                 continue;
             };
+            if vm.manager().is_some() {
+                engine.settle_share(vm);
+            }
             let Some(action) = policy::action(vm) else {
                 patience.forget(id);
                 continue;

@@ -22,6 +22,8 @@ pub struct Noticed {
     view: View,
     to_look_at: Arc<Marks>,
     to_note: Arc<Marks>,
+    /// Of those, what failed before is tried at once.
+    impatient: Arc<Marks>,
     past: Arc<Mutex<Past>>,
 }
 
@@ -45,7 +47,8 @@ impl Noticed {
     pub fn new(view: View) -> Self {
         let past = Past { held_back: Some(HashMap::new()), carried: HashMap::new() };
         let past = Arc::new(Mutex::new(past));
-        Self { view, to_look_at: Arc::default(), to_note: Arc::default(), past }
+        let (to_look_at, to_note, impatient) = Default::default();
+        Self { view, to_look_at, to_note, impatient, past }
     }
 
     fn past(&self) -> MutexGuard<'_, Past> {
@@ -57,6 +60,17 @@ impl Noticed {
     pub(crate) fn mark(&self, vm: VmId) {
         self.to_look_at.mark(vm);
         self.to_note.mark(vm);
+    }
+
+    /// The same, and what has failed before is not left alone for a while.
+    pub(crate) fn mark_at_once(&self, vm: VmId) {
+        self.impatient.mark(vm);
+        self.mark(vm);
+    }
+
+    /// Those that were marked so.
+    pub(crate) fn take_impatient(&self) -> BTreeSet<VmId> {
+        self.impatient.take_now()
     }
 
     /// The VMs that are to be noted.

@@ -121,6 +121,13 @@ impl Engine {
         }
     }
 
+    /// Tries what is owed of a VM once, in turns of its own.
+    pub(crate) async fn settle_of(&self, vm: VmId) {
+        for deed in self.shared.owing.of_vm(vm) {
+            self.settle_in_turn(&deed).await;
+        }
+    }
+
     /// Tries what is owed of one deed, if its turn comes soon: whoever has the VM may keep it for long, and
     /// what waits for one resource keeps others from the rest. Should its VM be to be killed, it is left as
     /// far as it is, for later: a kill waits for nothing.

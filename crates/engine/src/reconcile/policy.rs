@@ -28,7 +28,8 @@ pub(crate) enum Action {
 
 /// What is to be done about a VM; nothing about one that runs, is off, or is kept on purpose.
 pub(crate) fn action(vm: &Vm) -> Option<Action> {
-    if vm.interrupted.is_some() {
+    // Another manager has policies of its own for its machines.
+    if vm.interrupted.is_some() || vm.manager().is_some() {
         return None;
     }
     let ended = match vm.facts.machine {

@@ -119,6 +119,7 @@ fn ended(end: Option<EndReason>, policy: Policy, kept: bool, launched: &str) -> 
         spec: Some(Arc::new(spec)),
         incarnation: Some(incarnation),
         memory: None,
+        managed: None,
         dumped: None,
         addresses: Vec::new(),
         guest: None,

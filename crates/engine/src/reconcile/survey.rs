@@ -2,10 +2,9 @@
 //! changed by hand. What it finds becomes ordinary changes.
 
 use crate::{engine::Engine, networks::keeping, perform::hands::blocking, turn::live::LiveTask};
-use innkeeper_model::{Code, Refusal, Spec, Vm};
-use innkeeper_store::StoredSpec;
+use innkeeper_model::Vm;
 use innkeeper_view::Update;
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, time::Duration};
 use tracing::{info, warn};
 
 /// How often.
@@ -23,8 +22,9 @@ pub(crate) async fn run(engine: Engine) {
 impl Engine {
     /// Looks once, at everything.
     pub async fn survey(&self) {
+        self.survey_neighbours().await;
         self.look_for_foreign_machines().await;
-        if let Err(error) = self.look_for_edited_specs().await {
+        if let Err(error) = self.look_for_edited_specs(|_| true).await {
             warn!(%error, "the stored specs cannot be looked at");
         }
         self.look_at_disks().await;
@@ -34,67 +34,18 @@ impl Engine {
     }
 
     async fn look_for_foreign_machines(&self) {
-        let foreign = self.shared.performer.driver.foreign().await;
-        let mut host = self.view().snapshot().host.value().as_ref().clone();
+        let mut foreign = self.shared.performer.drivers.own().foreign().await;
+        let snapshot = self.view().snapshot();
+        let managed = snapshot.vms.values().filter_map(|vm| vm.managed.as_ref()?.machine.pid);
+        let pids: HashSet<u32> = managed.collect();
+        // Those that are VMs are shown as that.
+        foreign.retain(|machine| !pids.contains(&machine.process.pid));
+        let mut host = snapshot.host.value().as_ref().clone();
         if host.foreign != foreign {
             info!(count = foreign.len(), "machines of others on this host");
             host.foreign = foreign;
             self.view().post(Update::Host(host));
         }
-    }
-
-    /// Takes over specs that a person changed in their files.
-    async fn look_for_edited_specs(&self) -> Result<(), Refusal> {
-        let (engine, wishes) = (self.clone(), self.shared.performer.hands.wishes.clone());
-        // One of a busy VM is left to a later survey, where whoever works on it does not store it again.
-        let changed = move || wishes.changed_by_hand(|vm| engine.is_busy(vm));
-        for changed in blocking(changed).await? {
-            let id = changed.id();
-            if self.is_busy(id) {
-                // Since it was looked at.
-                self.shared.performer.hands.wishes.look_again(id);
-                continue;
-            }
-            let snapshot = self.view().snapshot();
-            let Some(known) = snapshot.vms.get(&id) else { continue };
-            match changed {
-                StoredSpec::Whole(spec) => self.take_over(known, spec).await,
-                StoredSpec::Damaged { file, reason, .. } => {
-                    let problem = format!("{} is damaged: {reason}", file.display());
-                    warn!(vm = %id, problem, "quarantined");
-                    let (name, project) = (known.name.clone(), known.project.clone());
-                    self.view().post(Update::VmQuarantined { id, name, project, problem });
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Takes a spec over as if its VM had been edited: what an edit would be refused is not taken over.
-    async fn take_over(&self, known: &Vm, spec: Box<Spec>) {
-        let id = spec.id;
-        if let Err(refusal) = self.admit_by_hand(known, &spec).await {
-            warn!(vm = %id, %refusal, "its spec was changed by hand, and is not taken over");
-            let problem = format!("its file was changed by hand, and is not taken over: {refusal}");
-            self.view().post(Update::VmProblem { id, problem: Some(problem) });
-            return;
-        }
-        info!(vm = %id, "its spec was changed by hand");
-        self.view().post(Update::VmSpec(Arc::from(spec)));
-    }
-
-    async fn admit_by_hand(&self, known: &Vm, spec: &Spec) -> Result<(), Refusal> {
-        let (config, in_use) = (spec.config.clone(), known.is_on() || known.memory.is_some());
-        config.validate()?;
-        let snapshot = self.view().snapshot();
-        if snapshot.vm_named(&config.project, &config.name).is_some_and(|vm| vm.id != known.id) {
-            let message = format!("there is another VM named {}", config.name);
-            return Err(Refusal::new(Code::NameTaken, message).at("name"));
-        }
-        let Some(before) = known.spec.clone() else { return Ok(()) };
-        let hypervisor = self.hypervisor().await?;
-        self.admit(hypervisor, move |admission| admission.edit(&before, config, in_use)).await?;
-        Ok(())
     }
 
     /// Looks whether the disks are as large as they are thought to be.
@@ -106,13 +57,15 @@ impl Engine {
 
     /// The same, of the VM of a task that changed them.
     pub(crate) async fn look_at_disks_of_task(&self, task: &LiveTask) {
+        // What the task told is in the view after this: a VM that it has made among it.
+        let _ = self.view().barrier(Vec::new()).await;
         let snapshot = self.view().snapshot();
         if let Some(vm) = task.vm.and_then(|vm| snapshot.vms.get(&vm)) {
             self.look_at_disks_of(vm).await;
         }
     }
 
-    async fn look_at_disks_of(&self, vm: &Vm) {
+    pub(crate) async fn look_at_disks_of(&self, vm: &Vm) {
         let Some(spec) = vm.spec.clone() else { return };
         if spec.config.disks.is_empty() && vm.disks.is_empty() {
             return;

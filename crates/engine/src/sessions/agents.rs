@@ -81,14 +81,15 @@ impl Engine {
         vm: VmId,
         kind: &'static str,
     ) -> Result<OpenedAgent, Refusal> {
-        self.vm(vm)?;
+        self.driver_of(vm)?;
         let agent = self.agent_of(vm);
         Ok(OpenedAgent { agent, session: self.shared.sessions.list(vm, kind, caller) })
     }
 
     /// The one agent that all who ask in a VM's guest share.
     pub(crate) fn agent_of(&self, vm: VmId) -> Agent {
-        let driver = self.shared.performer.driver.clone();
+        let drivers = &self.shared.performer.drivers;
+        let driver = self.reader_of(vm).unwrap_or_else(|_| drivers.own().clone());
         let mut agents = self.shared.agents.agents();
         // Those of VMs whose machine is gone have no connection, and nobody uses them.
         agents.retain(|known, agent| *known == vm || !agent.is_idle());

@@ -67,7 +67,7 @@ impl Engine {
         vm: VmId,
         role: Role,
     ) -> Result<OpenedConsole, Refusal> {
-        self.vm(vm)?;
+        self.driver_of(vm)?;
         let joined = self.join_line(&caller.name, vm, role).await;
         let Joined { viewer, may_type, typist } =
             joined.map_err(|refusal| self.explain(vm, "console", refusal))?;
@@ -86,7 +86,8 @@ impl Engine {
         }
         let patience = if line.take().is_some() { FREE_WITHIN } else { Duration::ZERO };
         let stream = self.open_line(vm, patience).await?;
-        let history = timeout(HISTORY_WITHIN, self.shared.performer.driver.serial_log(vm)).await;
+        let driver = self.driver_of(vm)?;
+        let history = timeout(HISTORY_WITHIN, driver.serial_log(vm)).await;
         let history = history.ok().and_then(Result::ok).unwrap_or_default();
         let hub = Hub::start(stream, &history);
         let joined = hub.join(who, role);
@@ -100,10 +101,11 @@ impl Engine {
         vm: VmId,
         patience: Duration,
     ) -> Result<Box<dyn ByteStream>, Refusal> {
+        let driver = self.driver_of(vm)?;
         let open = async {
             loop {
                 // QEMU has no event for the end of a connection to a line; `patience` bounds this.
-                match self.shared.performer.driver.open_console(vm).await {
+                match driver.open_console(vm).await {
                     Err(refusal) if refusal.code == Code::InUse => sleep(LOOK_EVERY).await,
                     opened => return opened,
                 }
@@ -111,7 +113,7 @@ impl Engine {
         };
         match timeout(patience, open).await {
             Ok(opened) => opened,
-            Err(_elapsed) => self.shared.performer.driver.open_console(vm).await,
+            Err(_elapsed) => driver.open_console(vm).await,
         }
     }
 }

@@ -4,6 +4,7 @@
 mod agents;
 pub(crate) mod asking;
 mod consoles;
+mod exports;
 mod listed;
 mod rounds;
 mod transfers;
@@ -12,6 +13,7 @@ pub(crate) use agents::Agents;
 pub use agents::OpenedAgent;
 pub(crate) use consoles::Consoles;
 pub use consoles::OpenedConsole;
+pub use exports::OpenedExport;
 pub use listed::SessionGuard;
 pub use transfers::OpenedDisk;
 
@@ -96,8 +98,7 @@ impl Engine {
         caller: &Caller,
         vm: VmId,
     ) -> Result<Box<dyn ByteStream>, Refusal> {
-        self.vm(vm)?;
-        let opened = self.shared.performer.driver.open_vnc(vm).await;
+        let opened = self.driver_of(vm)?.open_vnc(vm).await;
         let stream = opened.map_err(|refusal| self.explain(vm, "screen", refusal))?;
         info!(%vm, caller = caller.name, "a viewer of the screen");
         Ok(Box::new(Counted::new(stream, self.shared.sessions.list(vm, "vnc", caller))))
@@ -108,8 +109,7 @@ impl Engine {
     /// # Errors
     /// There is no such VM, it does not run, or it has no screen.
     pub async fn screenshot(&self, vm: VmId) -> Result<Vec<u8>, Refusal> {
-        self.vm(vm)?;
-        let taken = self.shared.performer.driver.screenshot(vm).await;
+        let taken = self.reader_of(vm)?.screenshot(vm).await;
         taken.map_err(|refusal| self.explain(vm, "screen", refusal))
     }
 
@@ -123,9 +123,9 @@ impl Engine {
         vm: VmId,
         strokes: &[Stroke],
     ) -> Result<(), Refusal> {
-        self.vm(vm)?;
+        let driver = self.driver_of(vm)?;
         info!(%vm, caller = caller.name, strokes = strokes.len(), "keys are pressed");
-        let pressed = self.shared.performer.driver.send_keys(vm, strokes).await;
+        let pressed = driver.send_keys(vm, strokes).await;
         pressed.map_err(|refusal| self.explain(vm, "keyboard", refusal))
     }
 

@@ -6,6 +6,7 @@ use crate::{
         submit::Subject,
     },
     journal::Mark,
+    turn::queues::{Place, Queues},
 };
 use innkeeper_model::{
     Code, Refusal, Revision, Task, TaskId, TaskLogLine, TaskState, Timestamp, VmId, VmName,
@@ -28,6 +29,8 @@ pub(crate) struct LiveTask {
     /// What it does to its VM, where legality asks.
     pub(crate) operation: Option<Operation>,
     pub(crate) cancel: CancellationToken,
+    /// Its place in the queues, once it has one.
+    place: OnceLock<u64>,
     /// The state that its VM will have after it, as was expected when it was admitted.
     leads_to: OnceLock<VmState>,
     kind: String,
@@ -42,6 +45,7 @@ impl LiveTask {
             id: task.id,
             vm: task.vm,
             operation,
+            place: OnceLock::new(),
             leads_to: OnceLock::new(),
             kind: task.operation.clone(),
             cancel: CancellationToken::new(),
@@ -140,6 +144,11 @@ impl LiveTask {
         });
     }
 
+    /// Whether nothing tells if a step was done.
+    pub(crate) fn is_unknown(&self, index: usize) -> bool {
+        self.record().steps.get(index).is_some_and(|step| step.state == StepState::Unknown)
+    }
+
     /// Adds a line to the task's log, while there is room.
     pub(crate) fn log(&self, text: String) {
         self.update(|task| {
@@ -163,6 +172,16 @@ impl LiveTask {
         if self.record().percent != Some(percent) {
             self.update(|task| task.percent = Some(percent));
         }
+    }
+
+    /// Notes its place in the queues.
+    pub(crate) fn takes(&self, place: &Place) {
+        let _ = self.place.set(place.number());
+    }
+
+    /// Whether its turn has come.
+    pub(crate) fn has_begun(&self, queues: &Queues) -> bool {
+        self.place.get().is_some_and(|place| queues.has(*place))
     }
 
     /// What the task does.

@@ -13,11 +13,9 @@ use crate::{
     },
     engine::{Engine, stopping},
     journal::Entry,
-    perform::{Ended, Outcome, deed::Deed},
-    turn::{
-        live::LiveTask,
-        queues::{Hold, Place, Resource},
-    },
+    perform::{Ended, Outcome, deed::Deed, panics::caught},
+    plan::Plan,
+    turn::{live::LiveTask, queues::Place},
 };
 use innkeeper_model::{Code, Refusal, TaskState};
 use innkeeper_store::journal::{Durability, Held};
@@ -36,18 +34,19 @@ impl Engine {
         work: Work,
         reservation: Option<Reservation>,
     ) -> Result<Accepted, Refusal> {
-        self.begin_holding(task, work.resources(), work, reservation).await
+        let place = self.shared.queues.enter(work.resources());
+        task.takes(&place);
+        self.begin_at(task, place, work, reservation).await
     }
 
-    /// As [`Self::begin`], with only these resources to itself.
-    pub(crate) async fn begin_holding(
+    /// As [`Self::begin`], at a place that it has taken.
+    pub(crate) async fn begin_at(
         &self,
         task: Arc<LiveTask>,
-        resources: Vec<(Resource, Hold)>,
+        place: Place,
         work: Work,
         reservation: Option<Reservation>,
     ) -> Result<Accepted, Refusal> {
-        let place = self.shared.queues.enter(resources);
         let record = task.snapshot();
         let accepted = Entry::Accepted { task: Box::new(record.clone()) };
         // What cannot be written down is told when its turn comes.
@@ -104,13 +103,11 @@ impl Engine {
         let mine = task.vm.map(|id| Update::VmTask { id, task: Some(task.id) });
         // What was told before this turn began is in the snapshot that it is planned from.
         self.view().barrier(mine.into_iter().collect()).await.map_err(|_| stopping())?;
-        if let Some(vm) = task.vm {
-            self.settle_before(task, vm).await?;
-        }
-        if let Work::Network { network, .. } = work {
-            self.settle_before_network(*network).await?;
-        }
-        let plan = self.plan(task.operation, work).await?;
+        let plan = tokio::select! {
+            biased;
+            () = task.cancel.cancelled() => return Ok(None),
+            plan = caught(self.plan_when_settled(task, work)) => plan?,
+        };
         let boot_id = self.shared.boot_id.clone();
         let deed = Deed::new(task.clone(), plan, work.resources(), boot_id);
         let beginning = task.beginning(&deed.paths);
@@ -127,6 +124,18 @@ impl Engine {
             task.warn_once(format!("recorded: false; {error}"));
         }
         Ok(Some(deed))
+    }
+
+    /// Clears what is owed, then plans. Either may wait for a machine that does not answer; dropping the
+    /// future leaves what is owed as far as it is, for later.
+    async fn plan_when_settled(&self, task: &LiveTask, work: &Work) -> Result<Plan, Refusal> {
+        if let Some(vm) = task.vm {
+            self.settle_before(task, vm).await?;
+        }
+        if let Work::Network { network, .. } = work {
+            self.settle_before_network(*network).await?;
+        }
+        self.plan(task.operation, work).await
     }
 
     /// Tells the end of a task of which nothing was begun.
@@ -160,6 +169,9 @@ impl Engine {
         let made = matches!(task.operation, Some(Operation::Machine(verb)) if verb.makes());
         // What was wrong with a machine of before is past when there is a new one.
         let trouble = trouble.or((made && state == TaskState::Done).then_some(None));
+        let edited = task.operation == Some(Operation::Edit) && state == TaskState::Done;
+        let mends = edited && task.vm.is_some_and(|vm| self.is_refused_by_hand(vm));
+        let trouble = trouble.or(mends.then_some(None));
         let record = task.ending(state, error, leftovers);
         let held = deed.record_end(record, owed).await;
         // Written down, its warnings are all there.

@@ -12,7 +12,7 @@ use crate::{
         keeping::are_those,
         wiring::{network, networks_of, plugs_of},
     },
-    perform::hands::blocking,
+    perform::{hands::blocking, importing::import_request},
     plan::{self, Plan},
 };
 use innkeeper_driver::Launch;
@@ -46,7 +46,14 @@ impl Engine {
                 let size = self.disk_size(&admitted.spec);
                 Ok(plan::clone(*from, admitted.spec.clone(), size, admitted.claims.clone()))
             }
-            Work::Edit { vm, config, expected, networks } => {
+            Work::Import { staged, admitted } => {
+                let hypervisor = self.hypervisor().await?;
+                self.networks_are_there(admitted)?;
+                let Admitted { spec, claims, .. } = admitted.clone();
+                let size = self.disk_size(&spec);
+                Ok(plan::import(staged.name().into(), spec, size, claims, &hypervisor))
+            }
+            Work::Edit { vm, config, expected, networks, confirms } => {
                 let record = self.still_legal(operation, *vm)?;
                 let before = spec_of(&record)?;
                 check_revision(&before, *expected)?;
@@ -60,7 +67,10 @@ impl Engine {
                     .await?;
                 let admitted = self.with_addresses(admitted, Some(&before))?;
                 are_those(&admitted.networks, networks)?;
-                let Admitted { spec, seed, claims, .. } = admitted;
+                let Admitted { mut spec, seed, claims, .. } = admitted;
+                if before.draft && !confirms {
+                    Arc::make_mut(&mut spec).draft = true;
+                }
                 let sizes = (self.disk_size_now(&before), self.disk_size(&spec));
                 Ok(plan::edit(before, spec, seed, sizes, claims, &hypervisor))
             }
@@ -69,6 +79,9 @@ impl Engine {
             }
             Work::Delete { vm } => {
                 let record = self.still_legal(operation, *vm)?;
+                if record.manager().is_some() {
+                    return Ok(plan::let_go(*vm, record.spec.is_none()));
+                }
                 plan::delete(&self.context(&record, false).await?, record.spec.is_none())
             }
             Work::Power { vm, verb, timeout } => {
@@ -78,11 +91,16 @@ impl Engine {
                 let context = self.context_of_adopted(spec.clone()).await?;
                 plan::adopt(&context, Foreign::clone(machine))
             }
+            Work::AdoptManaged { spec } => self.plan_adopt_managed(spec),
             Work::Network { request, .. } => {
                 Ok(plan::change_network(self.network_change(request).await?))
             }
             Work::AddImage(image) => {
                 self.image_name_is_free(&image.name)?;
+                if let Some(vm) = image.vm() {
+                    self.still_legal(operation, vm)?;
+                    import_request(image, &self.view().snapshot())?;
+                }
                 Ok(plan::add_image((**image).clone()))
             }
             Work::RemoveImage(name) => {
@@ -123,6 +141,7 @@ impl Engine {
             MachineVerb::Kill => self.vm(vm)?,
             _ => self.still_legal(operation, vm)?,
         };
+        self.check_quota_for(vm, verb).await?;
         let context = self.context(&record, verb.makes()).await?;
         let context = if verb.makes() { self.connected(context, verb)? } else { context };
         match verb {
@@ -201,7 +220,11 @@ impl Engine {
     ) -> Result<plan::Context, Refusal> {
         // Legality lets only what needs no spec be done to a VM that has none.
         let spec = if makes { spec_of(record)? } else { spec_or_stand_in(record) };
-        let (hypervisor, files) = if makes {
+        let driver = self.shared.performer.drivers.of(record)?.clone();
+        let (hypervisor, files) = if makes && record.manager().is_some() {
+            // Its manager has all that it is made of.
+            (driver.hypervisor().await?, Default::default())
+        } else if makes {
             check_confirmed(&spec)?;
             self.check_user(&spec)?;
             let (storage, spec) = (self.shared.performer.hands.storage.clone(), spec.clone());
@@ -224,7 +247,8 @@ impl Engine {
         Ok(plan::Context {
             memory_problem,
             plugs,
-            driver: self.shared.performer.driver.clone(),
+            driver,
+            managed: record.managed.clone(),
             hypervisor,
             incarnation: record.incarnation.clone(),
             facts: record.facts.clone(),
@@ -248,7 +272,8 @@ impl Engine {
         let storage = &self.shared.performer.hands.storage;
         Ok(plan::Context {
             plugs: Vec::new(),
-            driver: self.shared.performer.driver.clone(),
+            driver: self.shared.performer.drivers.own().clone(),
+            managed: None,
             hypervisor: self.hypervisor().await?,
             incarnation: None,
             facts: Default::default(),

@@ -4,6 +4,9 @@
 //! any two operations meet in the same order everywhere and no circle of waiting can form. It may
 //! begin when it is first in each, or when only others that share stand before it and it shares too.
 //! Nothing times out here; leaving a queue is dropping one's place.
+//!
+//! Only who needs a single resource may go ahead of those who wait: nobody waits for it elsewhere, so it
+//! cannot close a circle.
 
 use innkeeper_model::{ImageName, NetworkId, VmId, diagnosis::QueueDiagnosis};
 use serde::{Deserialize, Serialize};
@@ -76,11 +79,29 @@ pub(crate) struct Place {
 impl Queues {
     /// Takes a place in the queue of each resource.
     pub(crate) fn enter(&self, wants: Vec<(Resource, Hold)>) -> Place {
+        self.enter_at(wants, |state, resource| state.queues.get(resource).map_or(0, VecDeque::len))
+    }
+
+    /// Takes a place in the queue of a resource before all who wait, behind who has it.
+    pub(crate) fn enter_ahead(&self, want: (Resource, Hold)) -> Place {
+        self.enter_at(vec![want], |state, resource| {
+            let queue = state.queues.get(resource).into_iter().flatten();
+            let last = queue.enumerate().filter(|(_, (place, _))| state.has(*place)).last();
+            last.map_or(0, |(index, _)| index + 1)
+        })
+    }
+
+    fn enter_at(
+        &self,
+        wants: Vec<(Resource, Hold)>,
+        position: impl Fn(&State, &Resource) -> usize,
+    ) -> Place {
         let mut state = self.state();
         let number = state.next;
         state.next += 1;
         for (resource, hold) in &wants {
-            state.queues.entry(resource.clone()).or_default().push_back((number, *hold));
+            let at = position(&state, resource);
+            state.queues.entry(resource.clone()).or_default().insert(at, (number, *hold));
         }
         let (granted_to, granted) = watch::channel(false);
         state.places.insert(number, Waiting { wants, granted: granted_to });
@@ -106,8 +127,7 @@ impl Queues {
     /// Every resource that is held, waited for or paused.
     pub(crate) fn figures(&self) -> Vec<QueueDiagnosis> {
         let state = self.state();
-        let has =
-            |place: &u64| state.places.get(place).is_some_and(|place| *place.granted.borrow());
+        let has = |place: &u64| state.has(*place);
         let of = |(resource, queue): (&Resource, &VecDeque<(u64, Hold)>)| {
             let holders = queue.iter().filter(|(place, _)| has(place)).count();
             QueueDiagnosis {
@@ -122,6 +142,11 @@ impl Queues {
         state.queues.iter().chain(unused.map(|resource| (resource, &idle))).map(of).collect()
     }
 
+    /// Whether a place has what it wants, or had, and is not left.
+    pub(crate) fn has(&self, number: u64) -> bool {
+        self.state().has(number)
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         // Only collection operations happen under the lock.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -129,6 +154,10 @@ impl Queues {
 }
 
 impl State {
+    fn has(&self, number: u64) -> bool {
+        self.places.get(&number).is_some_and(|place| *place.granted.borrow())
+    }
+
     /// Lets a place begin if it may.
     fn grant(&self, number: u64) {
         let Some(waiting) = self.places.get(&number) else { return };
@@ -175,6 +204,11 @@ impl State {
 }
 
 impl Place {
+    /// What the queues know it by.
+    pub(crate) const fn number(&self) -> u64 {
+        self.number
+    }
+
     /// Waits until the resources are this place's.
     pub(crate) async fn granted(&mut self) {
         // The sender lives as long as the place does, so this ends with a grant only.
@@ -216,6 +250,26 @@ mod tests {
         assert!(!may(&third), "the first still holds it");
         drop(first);
         assert!(may(&third));
+    }
+
+    #[test]
+    fn who_goes_ahead_comes_behind_who_has_it_and_before_who_waits() {
+        let (queues, vm) = (Queues::default(), vm());
+        let holder = queues.enter(vec![(vm.clone(), Shared)]);
+        let waiting = queues.enter(vec![(vm.clone(), Exclusive)]);
+        let ahead = queues.enter_ahead((vm.clone(), Exclusive));
+        let behind = queues.enter_ahead((vm.clone(), Exclusive));
+        assert!(may(&holder) && queues.has(holder.number()) && !queues.has(ahead.number()));
+        drop(holder);
+        // Of two, the later one: it does not know of the other.
+        assert_eq!((may(&behind), may(&ahead), may(&waiting)), (true, false, false));
+        drop(behind);
+        assert!(may(&ahead) && !may(&waiting));
+        drop(ahead);
+        assert!(may(&waiting));
+        drop(waiting);
+        assert!(may(&queues.enter_ahead((vm, Exclusive))));
+        assert!(queues.state().queues.is_empty());
     }
 
     #[test]

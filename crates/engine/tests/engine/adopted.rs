@@ -1,8 +1,8 @@
 //! A machine that somebody else made, taken over by explicit word.
 
 use crate::{
+    by_hand::edit_by_hand,
     support::{Bench, Ended, START, STOP, caller, stranger},
-    survey::edit_by_hand,
 };
 use innkeeper_engine::{PowerVerb, Request};
 use innkeeper_model::{Code, Foreign, Policy, TaskState, VmId, VmState, Want};
@@ -50,7 +50,7 @@ async fn it_is_stopped_like_any_other_and_started_when_its_spec_was_confirmed() 
     let refused = bench.power(vm, START).await.error.unwrap();
     assert_eq!(refused.code, Code::WrongState);
     assert!(refused.message.contains("drafted") && refused.hint.unwrap().contains("inn edit"));
-    let refused = bench.engine.dry_run(vm, START).await.unwrap_err();
+    let refused = bench.engine.dry_run(Request::Power { vm, verb: START }).await.unwrap_err();
     assert!(refused.message.contains("drafted"));
     bench.is_sound().await;
     let config = Box::new(bench.vm(vm).spec.unwrap().config.clone());

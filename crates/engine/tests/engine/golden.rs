@@ -3,7 +3,8 @@
 //! Each is a state folder as a daemon left it that was ended by SIGKILL in the middle of something: its
 //! journal, its specs, and of its pool what matters. The world is made from the journal itself, by doing
 //! the driver's steps that it says were done. `UPDATE_GOLDEN=1 cargo test -p innkeeper-engine golden`
-//! writes those of this version; those of others are never touched.
+//! writes those of this version, or with the name of a shape in place of the 1 that one; those of others are
+//! never touched.
 
 use crate::{
     agreement::names,
@@ -11,12 +12,12 @@ use crate::{
     support::{Bench, Ended, RESUME, START, STOP, SUSPEND, Setup, copy, create, furnished},
 };
 use innkeeper_driver::{Driver, Flow, Observer, Step, StepContext};
-use innkeeper_engine::Request;
+use innkeeper_engine::{PowerVerb, Request};
 use innkeeper_model::{
     Code, Facts, HypervisorEvent, Incarnation, MachineState, Mebibytes, TaskId, TaskState, VmId,
     VmState, Want,
 };
-use innkeeper_sim::{CallKind, Fault, FaultRule, SimDriver, World};
+use innkeeper_sim::{CallKind, Fault, FaultRule, Happening, SimDriver, World};
 use innkeeper_store::journal::{Found, Journal, JournalOptions};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -110,16 +111,35 @@ fn slim(folder: &Path) {
 
 #[tokio::test]
 async fn golden_journals_are_written_when_asked_for() {
-    if std::env::var_os("UPDATE_GOLDEN").is_none() {
-        return;
+    let Some(asked) = std::env::var_os("UPDATE_GOLDEN") else { return };
+    // One by its name, or all.
+    let is_asked = |shape: &str| asked == shape || !SHAPES.iter().any(|known| asked == **known);
+    for shape in SHAPES.into_iter().filter(|shape| is_asked(shape)) {
+        match shape {
+            "create" => create_in_the_middle().await,
+            "start" => start_past_its_launch().await,
+            "owed" => owed().await,
+            "suspend-before-no-return" => {
+                suspend(shape, "suspend/sim/save-memory/after-act").await;
+            }
+            "suspend-after-no-return" => suspend(shape, "suspend/set-want/before-journal").await,
+            "wishes" => wishes().await,
+            "noted" => noted().await,
+            other => panic!("nobody knows how to make {other}"),
+        }
     }
-    create_in_the_middle().await;
-    start_past_its_launch().await;
-    owed().await;
-    suspend("suspend-before-no-return", "suspend/sim/save-memory/after-act").await;
-    suspend("suspend-after-no-return", "suspend/set-want/before-journal").await;
-    wishes().await;
 }
+
+/// What there are goldens of.
+const SHAPES: [&str; 7] = [
+    "create",
+    "start",
+    "owed",
+    "suspend-before-no-return",
+    "suspend-after-no-return",
+    "wishes",
+    "noted",
+];
 
 async fn create_in_the_middle() {
     let (bench, stop) = daemon("create/volumes/create-volume:more/after-act").await;
@@ -175,6 +195,42 @@ async fn wishes() {
     // As they were: a spec's file is written to a file beside it first.
     copy(&bench.path().join("away"), &vms);
     save(bench, "wishes", None).await;
+}
+
+/// One VM that crashed too soon after its start, and one that runs and was reset.
+async fn noted() {
+    let (bench, _) = daemon("").await;
+    let crashed = bench.started("crashed").await;
+    bench.world.guest(crashed, Happening::Panics);
+    bench.until("left", |snapshot| snapshot.vms[&crashed].problem.is_some()).await;
+    let web = bench.started("web").await;
+    bench.powers(web, &[PowerVerb::Reset, PowerVerb::Reset]).await;
+    bench.is_sound().await;
+    let is_noted = |vm: VmId, says: fn(&Value) -> bool| {
+        last_note(bench.path(), vm).is_some_and(|note| says(&note))
+    };
+    bench
+        .until_so("noted", || {
+            is_noted(crashed, |note| note["problem"].is_string())
+                && is_noted(web, |note| note["facts"]["resets"] == 2)
+        })
+        .await;
+    bench.until_so("stored", || bench.engine.diagnose().specs.unwritten == 0).await;
+    save(bench, "noted", None).await;
+}
+
+/// What a folder's journal says of a VM last.
+fn last_note(folder: &Path, vm: VmId) -> Option<Value> {
+    let apart = tempfile::tempdir().unwrap();
+    copy(&folder.join("journal"), apart.path());
+    let opened = Journal::open(JournalOptions {
+        segment_size: 16 << 10,
+        ..JournalOptions::new(apart.path())
+    });
+    let records = opened.unwrap().records.into_iter();
+    let entries = records.map(|found| serde_json::from_slice::<Value>(&found.bytes).unwrap());
+    let noted = |entry: &Value| entry["entry"] == "noted" && entry["note"]["vm"] == json!(vm);
+    entries.filter(noted).last().map(|entry| entry["note"].clone())
 }
 
 fn edit(bench: &Bench, vm: VmId, edit: impl FnOnce(&mut innkeeper_model::VmConfig)) -> Request {
@@ -372,6 +428,31 @@ async fn wishes_that_had_not_reached_their_files_are_fulfilled() {
         let spec = bench.vm(about.vms["web"]).spec.unwrap();
         assert_eq!((spec.config.memory, spec.revision.0), (Mebibytes(768), 3));
         serves_the_other(&bench, &about).await;
+        bench.is_sound().await;
+    }
+}
+
+/// What nobody could be asked again.
+#[tokio::test]
+async fn what_was_noted_is_known() {
+    for folder in versions_of("noted") {
+        let left = Left::of(&folder, &[("start", RUNS)]).await;
+        let (crashed, web, about) = (left.vm("crashed"), left.vm("web"), left.about);
+        let noted = [crashed, web].map(|vm| last_note(left.ended.path(), vm).unwrap());
+        let bench = left.ended.begin().await;
+        bench.is_sound().await;
+        assert_eq!((bench.state(crashed), bench.want(crashed)), (VmState::Stopped, Want::Running));
+        assert_eq!(json!(bench.vm(crashed).problem), noted[0]["problem"]);
+        assert_eq!(json!(bench.vm(crashed).facts), noted[0]["facts"]);
+        let facts = bench.vm(web).facts;
+        assert_eq!((bench.state(web), facts.resets), (VmState::Running, 2));
+        assert_eq!(json!(facts.since), noted[1]["facts"]["since"]);
+        assert!(bench.tasks("start").iter().all(|task| task.taken_up == 0), "nothing was done");
+        assert_eq!(bench.tasks("start").len(), 2);
+        serves_the_other(&bench, &about).await;
+        // In another boot it is past, and what is wanted is started.
+        let bench = bench.restart_with(Ended::reboot_host).await;
+        assert_eq!((bench.state(crashed), bench.vm(crashed).problem), (VmState::Running, None));
         bench.is_sound().await;
     }
 }

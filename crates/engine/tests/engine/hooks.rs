@@ -1,16 +1,17 @@
 //! Operators' executables at the turning points, and what their refusal undoes.
 
 use crate::support::{Bench, START, STOP};
-use innkeeper_engine::{PowerVerb, Request};
-use innkeeper_model::{Code, TaskState, VmState, Want};
+use innkeeper_engine::{Point, PowerVerb, Request, Witness};
+use innkeeper_model::{Code, Refusal, Task, TaskState, VmState, Want, task::StepState};
 use innkeeper_sim::Happening;
 use std::{
     os::unix::fs::PermissionsExt,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 /// Puts a hook in its folder.
-fn hook(bench: &Bench, event: &str, script: &str) {
+pub(crate) fn hook(bench: &Bench, event: &str, script: &str) {
     let folder = bench.path().join("hooks").join(event);
     std::fs::create_dir_all(&folder).unwrap();
     let file = folder.join("10-test");
@@ -149,8 +150,75 @@ async fn one_that_a_daemon_ended_in_is_not_run_again() {
     bench.until_so("running", || std::fs::read(&runs).is_ok_and(|text| !text.is_empty())).await;
     let bench = bench.restart().await;
     let task = bench.end_of(&start).await;
+    let of_hook = |task: &Task| state_of(task, "hook:pre-start");
+    assert_eq!(of_hook(&task), StepState::Unknown, "nor whether it was undone");
     assert_eq!(task.error.unwrap().code, Code::OutcomeUnknown);
     assert_eq!(std::fs::read_to_string(&runs).unwrap(), "once\n");
     assert_eq!((bench.state(vm), bench.want(vm)), (VmState::Stopped, Want::Stopped));
     bench.is_sound().await;
+    let bench = bench.restart().await;
+    assert_eq!(of_hook(&bench.engine.task(start.task).await.unwrap()), StepState::Unknown);
+}
+
+/// What became of a step.
+fn state_of(task: &Task, name: &str) -> StepState {
+    task.steps.iter().find(|step| step.name == name).unwrap().state
+}
+
+/// Daemon after daemon ends while it is undone.
+#[tokio::test]
+async fn that_nobody_knows_is_not_forgotten_on_the_way_back() {
+    let bench = Bench::new().await;
+    let vm = bench.create("web").await;
+    let ready = bench.path().join("ready");
+    hook(&bench, "post-start", &format!("touch {}\nexec sleep 1000", ready.display()));
+    let start = bench.submit(Request::Power { vm, verb: START }).await.unwrap();
+    bench.until_so("running", || ready.exists()).await;
+    let mut ended = bench.end().await;
+    for _ in 0..2 {
+        let stuck = Arc::new(StuckUndo::of("start/reserve"));
+        let bench = ended.open_only(Some(stuck.clone())).await;
+        let waking = bench.engine.clone();
+        tokio::spawn(async move { waking.recover().await });
+        stuck.reached().await;
+        ended = bench.killed().await;
+    }
+    let bench = ended.begin().await;
+    let task = bench.end_of(&start).await;
+    assert_eq!(state_of(&task, "hook:post-start"), StepState::Unknown, "{task:?}");
+    assert!(task.warnings.iter().any(|text| text.contains("nothing tells")), "{task:?}");
+    assert_eq!(state_of(&task, "sim/launch"), StepState::Undone);
+    bench.is_sound().await;
+}
+
+/// A witness who never lets a step be undone.
+struct StuckUndo {
+    at: &'static str,
+    reached: tokio::sync::Semaphore,
+}
+
+impl StuckUndo {
+    fn of(at: &'static str) -> Self {
+        Self { at, reached: tokio::sync::Semaphore::new(0) }
+    }
+
+    async fn reached(&self) {
+        let reached = tokio::time::timeout(crate::support::LONG, self.reached.acquire()).await;
+        drop(reached.expect("it is undone").unwrap());
+    }
+}
+
+#[async_trait::async_trait]
+impl Witness for StuckUndo {
+    async fn passes(&self, _: &Point) -> Result<(), Refusal> {
+        Ok(())
+    }
+
+    async fn undoes(&self, point: &Point) -> Result<(), Refusal> {
+        if point.to_string().starts_with(self.at) {
+            self.reached.add_permits(1);
+            std::future::pending::<()>().await;
+        }
+        Ok(())
+    }
 }

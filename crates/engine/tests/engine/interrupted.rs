@@ -121,6 +121,8 @@ async fn undone_it_goes_back_as_far_as_is_known() {
     assert!(task.log.iter().any(|line| line.text.contains("undone by test")), "{:?}", task.log);
     let launch = task.steps.iter().find(|step| step.name == "sim/launch").unwrap();
     assert_eq!(launch.state, StepState::Undone);
+    let polish = task.steps.iter().find(|step| step.name == "reserve").unwrap();
+    assert_eq!(polish.state, StepState::Done, "nobody here could undo it");
     let Halfway { bench, vm, accepted, .. } = halfway;
     assert_eq!(bench.state(vm), VmState::Stopped);
     bench.is_sound().await;

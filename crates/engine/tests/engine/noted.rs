@@ -204,3 +204,25 @@ async fn a_note_stays_while_the_journal_goes_on() {
     is_as(&bench, &before, "after a kill");
     assert_eq!(bench.state(left), VmState::Stopped);
 }
+
+#[tokio::test]
+async fn disks_that_a_daemon_had_no_time_to_note_are_seen_first() {
+    let bench = Bench::new().await;
+    let vm = bench.create_of(furnished("web")).await;
+    bench.idle().await;
+    // What they take of the disk is another's in a copy.
+    let seen = |bench: &Bench| {
+        let disks = bench.vm(vm).disks.into_iter();
+        disks.map(|disk| (disk.name, disk.virtual_size)).collect::<Vec<_>>()
+    };
+    let disks = seen(&bench);
+    assert_eq!(disks.len(), 2);
+    let mut ended = bench.killed().await;
+    ended.setup.reread = Some(|_, records| {
+        let is_note = |bytes: &[u8]| bytes.starts_with(br#"{"entry":"noted""#);
+        records.into_iter().filter(|found| !is_note(&found.bytes)).collect()
+    });
+    // Before anybody has surveyed anything.
+    let bench = ended.open_only(None).await;
+    assert_eq!(seen(&bench), disks);
+}

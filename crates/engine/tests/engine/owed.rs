@@ -89,6 +89,33 @@ async fn a_kill_does_not_wait_for_what_is_owed() {
 }
 
 #[tokio::test]
+async fn a_cancel_and_a_kill_reach_who_waits_for_what_is_owed() {
+    let bench = Bench::new().await;
+    let vm = left_over(&bench, "sim/plug-nic", "sim/launch").await;
+    bench.world.take_away_all();
+    let undo = || FaultRule::new("sim/launch", Fault::Hangs).when(CallKind::Undo);
+    let hung = bench.world.inject(undo());
+    let waits = bench.submit(bench.edited(vm, |config| config.cpus = 2)).await.unwrap();
+    bench.world.until_hit(hung).await;
+    let asked = Instant::now();
+    bench.cancel(&waits).await.unwrap();
+    assert_eq!(bench.end_of(&waits).await.state, TaskState::Cancelled);
+    assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
+
+    bench.world.take_away_all();
+    let hung = bench.world.inject(undo());
+    let waits = bench.submit(bench.edited(vm, |config| config.cpus = 2)).await.unwrap();
+    bench.world.until_hit(hung).await;
+    let asked = Instant::now();
+    bench.powers(vm, &[PowerVerb::Kill]).await;
+    assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
+    assert_eq!(bench.end_of(&waits).await.state, TaskState::Cancelled);
+    bench.world.take_away_all();
+    bench.is_sound().await;
+    bench.powers(vm, &[START]).await;
+}
+
+#[tokio::test]
 async fn what_waits_for_its_turn_keeps_no_other_from_being_cleared() {
     let bench = Bench::new().await;
     let waits = left_over(&bench, "sim/plug-nic", "sim/launch").await;

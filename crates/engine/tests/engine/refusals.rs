@@ -1,7 +1,7 @@
 //! What is refused at once, with the field, the limit and what to do; and what only looks.
 
 use crate::support::{Bench, START, STOP, caller, create, furnished};
-use innkeeper_engine::{PowerVerb, Request};
+use innkeeper_engine::{NicChange, PowerVerb, Request};
 use innkeeper_model::{Code, TaskId, VmId, VmState};
 use serde_json::json;
 
@@ -32,7 +32,7 @@ async fn what_is_not_there_is_not_found() {
     let refused = bench.engine.cancel(&caller(), TaskId::new()).await.unwrap_err();
     assert_eq!(refused.code, Code::NotFound);
     assert_eq!(bench.engine.task(TaskId::new()).await, None);
-    let refused = bench.engine.dry_run(vm, START).await.unwrap_err();
+    let refused = bench.engine.dry_run(Request::Power { vm, verb: START }).await.unwrap_err();
     assert_eq!(refused.code, Code::NotFound);
     let image = Request::RemoveImage { name: "none".parse().unwrap() };
     assert_eq!(bench.refused(image).await.code, Code::NotFound);
@@ -80,11 +80,11 @@ async fn a_dry_run_says_what_would_be_done_and_does_nothing() {
     bench.world.watch_calls();
     let before =
         (bench.snapshot().revision, files(&bench), bench.engine.diagnose().journal.records);
-    let plan = bench.engine.dry_run(vm, START).await.unwrap();
+    let plan = bench.engine.dry_run(Request::Power { vm, verb: START }).await.unwrap();
     let paths: Vec<_> = plan.steps.iter().map(|step| step.path.as_str()).collect();
     assert!(paths.contains(&"sim/launch") && paths.contains(&"sim/plug-nic:lan"), "{paths:?}");
     assert_eq!((plan.operation.as_str(), plan.after_crash.as_str()), ("start", "forward"));
-    let refused = bench.engine.dry_run(vm, STOP).await.unwrap_err();
+    let refused = bench.engine.dry_run(Request::Power { vm, verb: STOP }).await.unwrap_err();
     assert_eq!(refused.code, Code::WrongState);
     let after = (bench.snapshot().revision, files(&bench), bench.engine.diagnose().journal.records);
     assert_eq!(after, before);
@@ -94,6 +94,78 @@ async fn a_dry_run_says_what_would_be_done_and_does_nothing() {
     let task = bench.power(vm, START).await;
     let names: Vec<_> = task.steps.iter().map(|step| step.name.as_str()).collect();
     assert_eq!(names, paths);
+}
+
+/// Of whatever can be asked, what would be refused is refused and nothing is taken.
+#[tokio::test]
+async fn every_request_can_be_tried_dry() {
+    let bench = Bench::new().await;
+    let lan = bench.lan().await;
+    let vm = bench.create_of(furnished("web")).await;
+    let on = bench.create_of(furnished("on")).await;
+    bench.powers(on, &[START]).await;
+    bench.idle().await;
+    bench.world.watch_calls();
+    let nic = |name: &str| {
+        let nic = json!({ "name": name, "network": "lan", "addresses": ["10.0.0.2"] });
+        Box::new(serde_json::from_value(nic).unwrap())
+    };
+    let edited = bench.edited(vm, |config| {
+        config.disks.push(crate::support::disk("data"));
+        config.disks.remove(0);
+    });
+    let requests: [(&str, Request, &[&str]); 12] = [
+        ("create", create(crate::networks::on_lan("new")), &["reserve-addresses", "save-spec"]),
+        ("create", create(furnished("other")), &["volumes/create-volume:root", "save-spec"]),
+        ("clone", Request::Clone { vm, name: "copy".parse().unwrap() }, &["clone-volumes"]),
+        ("edit", edited, &["create-volume:data", "save-spec", "remove-volume:root"]),
+        ("delete", Request::Delete { vm, force: false }, &["remove-spec", "remove-volumes"]),
+        ("delete", Request::Delete { vm: on, force: true }, &["sim/kill", "remove-spec"]),
+        (
+            "nic-add",
+            Request::Nic { vm: on, change: NicChange::Add(nic("eth")) },
+            &["reserve-addresses", "sim/add-nic:eth"],
+        ),
+        (
+            "nic-remove",
+            Request::Nic { vm: on, change: NicChange::Remove("lan".parse().unwrap()) },
+            &["sim/remove-nic:lan"],
+        ),
+        ("suspend", Request::Power { vm: on, verb: crate::support::SUSPEND }, &["sim/save-memory"]),
+        ("kill", Request::Power { vm: on, verb: PowerVerb::Kill }, &["sim/kill"]),
+        ("network-delete", crate::networks::network_delete(lan), &["remove-network"]),
+        ("pause", Request::Power { vm: on, verb: PowerVerb::Pause }, &["sim/pause"]),
+    ];
+    let before =
+        (bench.snapshot().revision, files(&bench), bench.engine.diagnose().journal.records);
+    for (operation, request, parts) in &requests {
+        let plan = bench.engine.dry_run(request.clone()).await.unwrap();
+        assert_eq!(plan.operation, *operation);
+        let paths: Vec<_> = plan.steps.iter().map(|step| step.path.as_str()).collect();
+        for part in *parts {
+            assert!(paths.contains(part), "{operation}: {part} in {paths:?}");
+        }
+    }
+    for (request, code) in [
+        (create(json!({ "name": "web" })), Code::NameTaken),
+        (create(json!({ "name": "large", "memory": "1TiB" })), Code::InvalidField),
+        (Request::Clone { vm: on, name: "copy".parse().unwrap() }, Code::WrongState),
+        (Request::Delete { vm: on, force: false }, Code::WrongState),
+        (Request::Nic { vm, change: NicChange::Remove("eth".parse().unwrap()) }, Code::NotFound),
+        (bench.edited(on, |config| drop(config.disks.remove(0))), Code::InUse),
+    ] {
+        let text = format!("{request:?}");
+        let refused = bench.engine.dry_run(request).await.unwrap_err();
+        assert_eq!(refused.code, code, "{text}: {refused}");
+    }
+    let after = (bench.snapshot().revision, files(&bench), bench.engine.diagnose().journal.records);
+    assert_eq!(after, before);
+    assert!(bench.world.calls().is_empty());
+    // Nobody has the names and the addresses that were tried.
+    bench.must(requests[6].1.clone()).await;
+    bench.must(requests[2].1.clone()).await;
+    assert_eq!(bench.assigned(on, "eth"), [crate::networks::ip("10.0.0.2")]);
+    bench.is_sound().await;
 }
 
 /// Every file, but those of the journal, which makes room when it likes.

@@ -1,6 +1,7 @@
 //! A daemon without its sockets, on a folder and a world that outlive it.
 
 use crate::held::Stop;
+use innkeeper_driver::conformance::PaperManager;
 use innkeeper_engine::{
     Accepted, Caller, Capacity, Engine, EngineOptions, Noticed, PowerVerb, Remembered, Request,
     Witness,
@@ -54,6 +55,8 @@ pub(crate) struct Setup {
     pub(crate) uids: Option<UidRange>,
     /// The host's networks, which outlive the daemon.
     pub(crate) networks: Arc<PaperNetworks>,
+    /// Another manager on this host, which outlives the daemon.
+    pub(crate) neighbour: Option<Arc<PaperManager>>,
     /// What is changed in records before the engine reads them.
     pub(crate) reread: Option<Reread>,
 }
@@ -73,6 +76,7 @@ impl Default for Setup {
             autostart_parallel: 2,
             uids: None,
             networks: Arc::new(PaperNetworks::new()),
+            neighbour: None,
             reread: None,
         }
     }
@@ -135,6 +139,7 @@ impl Bench {
         let engine = Engine::open(EngineOptions {
             view,
             driver,
+            neighbours: setup.neighbour.iter().map(PaperManager::neighbour).collect(),
             noticed,
             specs: SpecStore::open(path.join("vms")).unwrap(),
             network_store: NetworkStore::open(path.join("networks")).unwrap(),

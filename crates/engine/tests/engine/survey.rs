@@ -1,46 +1,12 @@
 //! What no event tells: files changed by hand, disks, and machines of others.
 
-use crate::support::{Bench, START, furnished, stranger};
-use innkeeper_engine::{PowerVerb, Request};
-use innkeeper_model::{ByteSize, Code, Mebibytes, TaskState, VmId, VmState};
-use innkeeper_store::{SpecStore, StoredSpec};
-use innkeeper_view::Delivery;
-use std::{path::Path, process::Command};
-
-/// Changes a stored spec as a person does who knows the file's shape.
-pub(crate) fn edit_by_hand(folder: &Path, vm: VmId, edit: impl FnOnce(&mut innkeeper_model::Spec)) {
-    let specs = SpecStore::open(folder.join("vms")).unwrap();
-    let Some(StoredSpec::Whole(mut spec)) = specs.load_one(vm) else { panic!("it is whole") };
-    edit(&mut spec);
-    specs.save(&spec).unwrap();
-}
-
-#[tokio::test]
-async fn a_spec_that_was_edited_by_hand_becomes_an_ordinary_change() {
-    let bench = Bench::new().await;
-    let (vm, other) = (bench.create("web").await, bench.create("other").await);
-    bench.idle().await;
-    let mut changes = bench.engine.view().subscribe(None);
-    edit_by_hand(bench.path(), vm, |spec| spec.config.memory = Mebibytes(768));
-    bench.engine.survey().await;
-    bench
-        .until("taken over", |snapshot| {
-            snapshot.vms[&vm].spec.as_ref().unwrap().config.memory == Mebibytes(768)
-        })
-        .await;
-    let Delivery::Changes(batch) = changes.next().await.unwrap() else { panic!("no gap") };
-    assert_eq!(batch.entries().len(), 1, "and nothing else: {batch:?}");
-    bench.is_sound().await;
-    // What nobody has changed is no change.
-    let revision = bench.snapshot().revision;
-    bench.engine.survey().await;
-    bench.idle().await;
-    assert_eq!(bench.snapshot().revision, revision);
-    bench.powers(vm, &[START]).await;
-    assert_eq!(bench.world.machine(vm).unwrap().incarnation.memory, Mebibytes(768));
-    assert_eq!(bench.state(other), VmState::Stopped);
-    bench.is_sound().await;
-}
+use crate::{
+    by_hand::edit_by_hand,
+    support::{Bench, START, furnished, stranger},
+};
+use innkeeper_engine::Request;
+use innkeeper_model::{ByteSize, Code, TaskState, VmState};
+use std::process::Command;
 
 #[tokio::test]
 async fn a_spec_that_was_damaged_by_hand_is_quarantined_and_mended_is_served() {
@@ -64,46 +30,6 @@ async fn a_spec_that_was_damaged_by_hand_is_quarantined_and_mended_is_served() {
     bench.engine.survey().await;
     bench.until_state(vm, VmState::Running).await;
     bench.is_sound().await;
-}
-
-#[tokio::test]
-async fn a_spec_that_was_edited_by_hand_while_the_daemon_was_away_is_taken_as_it_is() {
-    let bench = Bench::new().await;
-    let vm = bench.create("web").await;
-    bench.idle().await;
-    let bench = bench
-        .restart_with(|ended| edit_by_hand(ended.path(), vm, |spec| spec.config.cpus = 3))
-        .await;
-    assert_eq!(bench.vm(vm).spec.unwrap().config.cpus, 3);
-    bench.powers(vm, &[START]).await;
-    bench.is_sound().await;
-}
-
-/// A spec that nobody could have asked for is no better for having been written by hand.
-#[tokio::test]
-async fn a_spec_that_is_not_allowed_is_not_taken_over() {
-    let bench = Bench::new().await;
-    let vm = bench.create("web").await;
-    bench.create("other").await;
-    bench.idle().await;
-    type Edit = fn(&mut innkeeper_model::Spec);
-    let edits: [(&str, Edit); 2] = [
-        ("a value out of range", |spec| spec.config.cpus = 0),
-        ("another VM's name", |spec| spec.config.name = "other".parse().unwrap()),
-    ];
-    for (what, edit) in edits {
-        let whole = std::fs::read(bench.spec_file(vm)).unwrap();
-        edit_by_hand(bench.path(), vm, edit);
-        bench.engine.survey().await;
-        bench.idle().await;
-        let seen = bench.vm(vm);
-        let config = seen.spec.map(|spec| (spec.config.cpus, spec.config.name.to_string()));
-        let taken = config.is_some_and(|config| config != (1, "web".into()));
-        assert!(!taken && seen.problem.is_some(), "{what}: {:?}", seen.problem);
-        std::fs::write(bench.spec_file(vm), whole).unwrap();
-        bench.engine.survey().await;
-        bench.until_state(vm, VmState::Stopped).await;
-    }
 }
 
 #[tokio::test]
@@ -143,26 +69,6 @@ async fn what_is_being_done_is_not_disturbed() {
     assert_eq!(bench.vm(vm).spec.unwrap().config.cpus, 1);
     assert_eq!(bench.engine.task(accepted.task).await.unwrap().state, TaskState::Running);
     drop(bench.end().await);
-}
-
-#[tokio::test]
-async fn a_spec_that_was_edited_by_hand_while_its_vm_was_busy_is_taken_over_later() {
-    let bench = Bench::new().await;
-    let vm = bench.started("web").await;
-    bench.idle().await;
-    let fault = bench.hangs("sim/reset");
-    let reset = bench.submit(Request::Power { vm, verb: PowerVerb::Reset }).await.unwrap();
-    bench.until("busy", |snapshot| snapshot.vms[&vm].task == Some(reset.task)).await;
-    edit_by_hand(bench.path(), vm, |spec| spec.config.memory = Mebibytes(768));
-    let memory = || bench.vm(vm).spec.unwrap().config.memory;
-    bench.engine.survey().await;
-    assert_ne!(memory(), Mebibytes(768));
-    bench.world.take_away(fault);
-    assert_eq!(bench.end_of(&reset).await.state, TaskState::Done);
-    bench.idle().await;
-    bench.engine.survey().await;
-    assert_eq!(memory(), Mebibytes(768), "nobody stored it since");
-    bench.is_sound().await;
 }
 
 #[tokio::test]

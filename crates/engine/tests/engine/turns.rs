@@ -1,14 +1,26 @@
 //! Who goes when: queues, what overtakes them, and cancels.
 
-use crate::support::{Bench, START, STOP, caller, create, furnished};
-use innkeeper_engine::{PowerVerb, Request};
-use innkeeper_model::{Code, MachineState, TaskState, VmState, Want, task::StepState};
-use innkeeper_sim::{Guest, PowerButton};
+use crate::{
+    networks::Gate,
+    support::{Bench, START, STOP, caller, create, furnished},
+};
+use innkeeper_engine::{Accepted, NicChange, PowerVerb, Request};
+use innkeeper_model::{Code, MachineState, TaskState, VmId, VmState, Want, task::StepState};
+use innkeeper_sim::{FaultId, Guest, PowerButton};
 use serde_json::json;
 use std::time::{Duration, Instant};
 
 /// What a cancel may take where the hypervisor answers.
 const AT_ONCE: Duration = Duration::from_secs(2);
+
+/// A VM whose start does not get on until the fault is taken away.
+async fn hanging_start(bench: &Bench) -> (VmId, Accepted, FaultId) {
+    let vm = bench.create("web").await;
+    let hung = bench.hangs("sim/launch");
+    let start = bench.submit(Request::Power { vm, verb: START }).await.unwrap();
+    bench.world.until_hit(hung).await;
+    (vm, start, hung)
+}
 
 #[tokio::test]
 async fn kill_overtakes_a_stop_that_waits_for_its_guest() {
@@ -26,34 +38,50 @@ async fn kill_overtakes_a_stop_that_waits_for_its_guest() {
 }
 
 #[tokio::test]
-async fn kill_cancels_all_that_is_in_its_way() {
+async fn kill_cancels_what_is_to_be_done_to_the_machine_and_nothing_else_that_waits() {
     let bench = Bench::new().await;
-    let vm = bench.create("web").await;
-    let hung = bench.hangs("sim/launch");
-    let start = bench.submit(Request::Power { vm, verb: START }).await.unwrap();
-    bench.world.until_hit(hung).await;
+    bench.lan().await;
+    let (vm, start, hung) = hanging_start(&bench).await;
     let pause = bench.submit(Request::Power { vm, verb: PowerVerb::Pause }).await.unwrap();
-    let mut edited = bench.vm(vm).spec.unwrap().config.clone();
-    edited.cpus = 2;
-    let edit = Request::Edit { vm, config: Box::new(edited), expected: None };
-    let edit = bench.submit(edit).await.unwrap();
+    let edit = bench.submit(bench.edited(vm, |config| config.cpus = 2)).await.unwrap();
+    let nic = serde_json::from_value(json!({ "name": "eth", "network": "lan" })).unwrap();
+    let nic = Request::Nic { vm, change: NicChange::Add(Box::new(nic)) };
+    let nic = bench.submit(nic).await.unwrap();
     let kill = bench.submit(Request::Power { vm, verb: PowerVerb::Kill }).await.unwrap();
-    let ends = [&start, &pause, &edit, &kill].map(|accepted| bench.end_of(accepted));
+    let ends = [&start, &pause, &edit, &nic, &kill].map(|accepted| bench.end_of(accepted));
     let ends = futures_util::future::join_all(ends).await;
     let states: Vec<_> = ends.iter().map(|task| task.state).collect();
     use TaskState::{Cancelled, Done};
-    assert_eq!(states, [Cancelled, Cancelled, Cancelled, Done]);
+    assert_eq!(states, [Cancelled, Cancelled, Done, Done, Done], "{ends:?}");
+    assert!(ends[4].ended <= ends[2].started, "the kill did not wait for it: {ends:?}");
+    let spec = bench.vm(vm).spec.unwrap();
+    assert_eq!((spec.config.cpus, spec.config.nics.len(), spec.revision.0), (2, 1, 3));
     bench.world.take_away(hung);
+    bench.is_sound().await;
+}
+
+#[tokio::test]
+async fn kill_cancels_an_edit_that_has_the_vm() {
+    let gate = Gate::at("edit/save-spec/before-journal");
+    let bench = Bench::witnessed(Default::default(), Some(gate.clone())).await;
+    let vm = bench.started("web").await;
+    let edit = bench.submit(bench.edited(vm, |config| config.cpus = 2)).await.unwrap();
+    gate.reached().await;
+    let waits = bench.submit(bench.edited(vm, |config| config.cpus = 3)).await.unwrap();
+    let kill = bench.submit(Request::Power { vm, verb: PowerVerb::Kill }).await.unwrap();
+    gate.open();
+    assert_eq!(bench.end_of(&kill).await.state, TaskState::Done);
+    assert_eq!(bench.end_of(&edit).await.state, TaskState::Cancelled);
+    assert_eq!(bench.end_of(&waits).await.state, TaskState::Done);
+    assert_eq!(bench.vm(vm).spec.unwrap().config.cpus, 3);
+    assert_eq!((bench.state(vm), bench.want(vm)), (VmState::Stopped, Want::Stopped));
     bench.is_sound().await;
 }
 
 #[tokio::test]
 async fn a_task_that_waits_its_turn_can_be_cancelled() {
     let bench = Bench::new().await;
-    let vm = bench.create("web").await;
-    let hung = bench.hangs("sim/launch");
-    let start = bench.submit(Request::Power { vm, verb: START }).await.unwrap();
-    bench.world.until_hit(hung).await;
+    let (vm, start, hung) = hanging_start(&bench).await;
     let stop = bench.submit(Request::Power { vm, verb: STOP }).await.unwrap();
     bench.cancel(&stop).await.unwrap();
     assert_eq!(bench.end_of(&stop).await.state, TaskState::Cancelled);
@@ -160,10 +188,7 @@ async fn past_its_point_of_no_return_a_task_is_not_cancelled() {
 #[tokio::test]
 async fn what_is_asked_is_held_against_what_is_queued() {
     let bench = Bench::new().await;
-    let vm = bench.create("web").await;
-    let hung = bench.hangs("sim/launch");
-    let start = bench.submit(Request::Power { vm, verb: START }).await.unwrap();
-    bench.world.until_hit(hung).await;
+    let (vm, start, hung) = hanging_start(&bench).await;
     // By then it will run, so that it can be stopped, and not started once more.
     bench.submit(Request::Power { vm, verb: STOP }).await.unwrap();
     let last = bench.submit(Request::Power { vm, verb: START }).await.unwrap();
@@ -216,10 +241,7 @@ async fn what_is_asked_is_held_against_the_end_of_what_is_being_done() {
 #[tokio::test]
 async fn what_was_legal_and_is_not_by_its_turn_fails_and_has_changed_nothing() {
     let bench = Bench::new().await;
-    let vm = bench.create("web").await;
-    let hung = bench.hangs("sim/launch");
-    let start = bench.submit(Request::Power { vm, verb: START }).await.unwrap();
-    bench.world.until_hit(hung).await;
+    let (vm, start, hung) = hanging_start(&bench).await;
     let pause = bench.submit(Request::Power { vm, verb: PowerVerb::Pause }).await.unwrap();
     bench.cancel(&start).await.unwrap();
     let task = bench.end_of(&pause).await;

@@ -95,6 +95,7 @@ pub(crate) fn spec_of(config: serde_json::Value) -> Spec {
         updated: Timestamp::now(),
         want: Want::Running,
         draft: false,
+        driver: None,
         config,
         assigned: serde_json::from_value(assigned).unwrap(),
     }
@@ -127,6 +128,7 @@ impl Bench {
             plugs: &[],
             hypervisor: &hypervisor,
             launch: &Launch { incarnation: IncarnationId::new(), now: Timestamp::now() },
+            managed: None,
         };
         self.driver.plan(operation, &context)
     }

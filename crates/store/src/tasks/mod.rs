@@ -11,7 +11,8 @@
 
 mod database;
 
-use database::{Open, TASKS};
+use crate::redb_file::{self, Open};
+use database::TASKS;
 use innkeeper_model::{Code, Refusal, Task, TaskId, Timestamp};
 use redb::{ReadTransaction, ReadableDatabase, ReadableTable, ReadableTableMetadata};
 use std::{
@@ -89,7 +90,7 @@ impl TaskHistory {
     /// # Errors
     /// [`TaskHistoryFailed::Open`] if the disk does not let it be opened or made.
     pub fn open(file: &Path) -> Result<OpenedHistory, TaskHistoryFailed> {
-        Self::open_with(file, Arc::new(database::File))
+        Self::open_with(file, Arc::new(redb_file::File))
     }
 
     fn open_with(file: &Path, open: Arc<dyn Open>) -> Result<OpenedHistory, TaskHistoryFailed> {
@@ -224,13 +225,11 @@ impl TaskHistory {
         loop {
             let database = self.database()?;
             // A damaged page can make redb panic, as it trusts what it wrote.
-            let worked = panic::catch_unwind(AssertUnwindSafe(|| work(&database)))
-                .unwrap_or_else(|panic| Err(database::panicked(&*panic)));
-            let error = match worked {
+            let error = match redb_file::caught(|| work(&database)) {
                 Ok(done) => return Ok(done),
                 Err(error) => error,
             };
-            let damaged = database::is_damage(&error);
+            let damaged = redb_file::is_damage(&error);
             self.close(database, damaged && !replaced)?;
             if !damaged || replaced {
                 return Err(TaskHistoryFailed::Use {

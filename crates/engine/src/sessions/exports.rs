@@ -1,0 +1,67 @@
+//! Whole VMs that go out as files, and files that come in to become VMs. None of it is a task, and none of
+//! it queues; the making of a VM of what has arrived is.
+
+use super::SessionGuard;
+use crate::{
+    Engine,
+    accept::{request::Caller, work::spec_of},
+};
+use innkeeper_model::{Code, Refusal, VmId, VmName, VmState};
+use innkeeper_storage::{Arrival, Export};
+
+/// A stopped VM as a file, for one session.
+#[derive(Debug)]
+pub struct OpenedExport {
+    /// The file; reading it ends when one of the VM's disks is written to.
+    pub file: Export,
+    /// The VM's name.
+    pub name: VmName,
+    /// Lists the session while it lives.
+    pub session: SessionGuard,
+}
+
+impl Engine {
+    /// Opens a stopped VM to be read as one file. The VM can be started meanwhile: it waits for nobody.
+    ///
+    /// # Errors
+    /// There is no such VM, it is not stopped, another manager has it, or nobody has confirmed it;
+    /// something of it is only on this host, or cannot be read.
+    pub async fn export_vm(&self, caller: &Caller, vm: VmId) -> Result<OpenedExport, Refusal> {
+        let record = self.vm(vm)?;
+        let spec = spec_of(&record)?;
+        let name = record.name.clone();
+        if let Some(manager) = record.manager() {
+            let message = format!("VM {name} is {manager}'s, which has its disks");
+            return Err(Refusal::new(Code::Unsupported, message)
+                .with_hint(format!("export it with {manager}'s own tools")));
+        }
+        let (is, hint) = match record.state {
+            VmState::Stopped if spec.draft => ("a draft".into(), format!("inn edit {name}")),
+            VmState::Stopped => {
+                let session = self.shared.sessions.list(vm, "export", caller);
+                let file = self.shared.performer.hands.storage.export(&spec).await?;
+                return Ok(OpenedExport { file, name, session });
+            }
+            // Memory is of use only with the machine that it is of, and disks only with the memory.
+            VmState::Suspended => (
+                "suspended".into(),
+                format!(
+                    "its memory is not exported: inn resume {name}, then inn stop {name}; or give \
+                     it up: inn start --discard-memory {name}, then inn stop {name}"
+                ),
+            ),
+            state => (state.to_string(), format!("inn stop {name}")),
+        };
+        let message = format!("VM {name} is {is}; only one that is stopped can be exported");
+        Err(Refusal::new(Code::WrongState, message).with_hint(hint))
+    }
+
+    /// Begins to receive a file of which [`crate::Request::Import`] then makes a VM. `length` is how long
+    /// it is, where that is known.
+    ///
+    /// # Errors
+    /// It is too large, or the pool is full.
+    pub async fn receive_vm(&self, length: Option<u64>) -> Result<Arrival, Refusal> {
+        self.shared.performer.hands.storage.receive_vm(length).await
+    }
+}

@@ -1,0 +1,283 @@
+//! VMs that go out as files, and files that come in to become VMs.
+
+use crate::{
+    agreement::names,
+    networks::on_lan,
+    support::{Bench, RESUME, START, STOP, SUSPEND, Setup, caller, furnished},
+};
+use async_trait::async_trait;
+use innkeeper_engine::{
+    Bounds, Capacity, Engine, Export, ImportVm, Point, PowerVerb, Request, StagedVm, Witness,
+};
+use innkeeper_model::{ByteSize, Code, Refusal, Spec, TaskState, VmId};
+use serde_json::json;
+use std::{
+    os::unix::fs::FileExt,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+/// Reads all of a file.
+async fn read(mut export: Export) -> Vec<u8> {
+    let mut file = Vec::new();
+    while let Some((piece, next)) = export.read().await.unwrap() {
+        file.extend(piece);
+        export = next;
+    }
+    file
+}
+
+async fn export(bench: &Bench, vm: VmId) -> Vec<u8> {
+    read(bench.engine.export_vm(&caller(), vm).await.unwrap().file).await
+}
+
+/// What an export of another VM than this would be.
+async fn export_as(bench: &Bench, vm: VmId, change: impl FnOnce(&mut Spec)) -> Vec<u8> {
+    let mut spec = Spec::clone(bench.vm(vm).spec.as_ref().unwrap());
+    change(&mut spec);
+    read(bench.storage.export(&Arc::new(spec)).await.unwrap()).await
+}
+
+async fn arrive(bench: &Bench, file: &[u8]) -> StagedVm {
+    let arrival = bench.engine.receive_vm(Some(file.len() as u64)).await.unwrap();
+    arrival.write(file.to_vec()).await.unwrap().finish().await.unwrap()
+}
+
+/// The import of such a file under a name, or with all that it was.
+async fn import(bench: &Bench, file: &[u8], name: Option<&str>) -> Request {
+    let staged = Arc::new(arrive(bench, file).await);
+    let keep_identity = name.is_none();
+    let name = name.map(|name| name.parse().unwrap());
+    Request::Import(Box::new(ImportVm { staged, name, project: None, keep_identity }))
+}
+
+/// Waits until nothing is left of what has arrived.
+async fn is_cleared(bench: &Bench) {
+    let uploads = bench.path().join("pool/uploads");
+    bench.until_so("cleared", || names(&uploads).is_empty()).await;
+}
+
+#[tokio::test]
+async fn a_vm_goes_out_and_comes_in_as_a_copy() {
+    let bench = Bench::new().await;
+    let vm = bench.create_of(furnished("web")).await;
+    let file = export(&bench, vm).await;
+    let task = bench.must(import(&bench, &file, Some("copy")).await).await;
+    assert_eq!((task.operation.as_str(), task.subject.as_str()), ("import", "copy"));
+    let copy = task.vm.unwrap();
+    let (was, is) = (bench.vm(vm).spec.unwrap(), bench.vm(copy).spec.unwrap());
+    assert_eq!(is.config.name.as_str(), "copy");
+    assert_eq!((&is.config.disks, &is.config.nics), (&was.config.disks, &was.config.nics));
+    let (was, is) = (&was.assigned, &is.assigned);
+    assert_eq!((&is.machine, &is.cpu_model, is.ports), (&was.machine, &was.cpu_model, was.ports));
+    assert_eq!((&is.devices, &is.serials), (&was.devices, &was.serials));
+    assert_ne!((vm, &was.macs), (copy, &is.macs));
+    for name in ["root.qcow2", "more.qcow2"] {
+        let volume = std::fs::metadata(bench.volumes(copy).join(name)).unwrap();
+        assert_eq!(volume.len() % (64 << 10), 0, "{name}");
+    }
+    is_cleared(&bench).await;
+    bench.is_sound().await;
+    let bench = bench.restart().await;
+    bench.powers(copy, &[START, STOP]).await;
+    for vm in [vm, copy] {
+        bench.must(Request::Delete { vm, force: false }).await;
+    }
+    bench.is_empty().await;
+}
+
+#[tokio::test]
+async fn a_vm_that_keeps_its_identity_is_the_one_that_it_was() {
+    let bench = Bench::new().await;
+    bench.lan().await;
+    let mut config = on_lan("web");
+    config["nics"][0]["publish"] = json!(["18080:80"]);
+    let vm = bench.create_of(config).await;
+    let file = export(&bench, vm).await;
+    let was = bench.vm(vm).spec.unwrap();
+    let taken = bench.refused(import(&bench, &file, None).await).await;
+    assert_eq!((taken.code, taken.field.as_deref()), (Code::NameTaken, Some("id")));
+    let named = bench.refused(import(&bench, &file, Some("web")).await).await;
+    assert_eq!((named.code, named.field.as_deref()), (Code::NameTaken, Some("name")));
+    // As a copy it has another address, and the port is not its own.
+    let task = bench.must(import(&bench, &file, Some("copy")).await).await;
+    let copy = bench.vm(task.vm.unwrap()).spec.unwrap();
+    assert!(copy.config.nics[0].publish.is_empty());
+    assert_ne!(copy.assigned.addresses, was.assigned.addresses);
+    bench.must(Request::Delete { vm, force: false }).await;
+    // Somebody else has taken its hardware address, and then it has gone.
+    let mut other = on_lan("other");
+    other["nics"][0]["mac"] = json!(was.assigned.macs["lan"].to_string());
+    let other = bench.create_of(other).await;
+    let taken = bench.refused(import(&bench, &file, None).await).await;
+    assert_eq!((taken.code, taken.field.as_deref()), (Code::InUse, Some("nics[0].mac")));
+    bench.must(Request::Delete { vm: other, force: false }).await;
+    let task = bench.must(import(&bench, &file, None).await).await;
+    assert_eq!(task.vm, Some(vm));
+    let is = bench.vm(vm).spec.unwrap();
+    assert_eq!((&is.config, &is.assigned), (&was.config, &was.assigned));
+    is_cleared(&bench).await;
+    bench.is_sound().await;
+}
+
+#[tokio::test]
+async fn only_what_is_stopped_goes_out_and_nothing_waits_for_it() {
+    let bench = Bench::new().await;
+    let vm = bench.create_of(furnished("web")).await;
+    let refused = |refusal: Refusal, state: &str, hint: &str| {
+        assert_eq!(refusal.code, Code::WrongState);
+        assert!(refusal.message.contains(state), "{refusal}");
+        assert!(refusal.hint.unwrap().contains(hint));
+    };
+    bench.powers(vm, &[START]).await;
+    refused(bench.engine.export_vm(&caller(), vm).await.unwrap_err(), "running", "inn stop web");
+    bench.powers(vm, &[PowerVerb::Pause]).await;
+    refused(bench.engine.export_vm(&caller(), vm).await.unwrap_err(), "paused", "inn stop web");
+    bench.powers(vm, &[RESUME, SUSPEND]).await;
+    refused(
+        bench.engine.export_vm(&caller(), vm).await.unwrap_err(),
+        "suspended",
+        "inn resume web",
+    );
+    bench.powers(vm, &[RESUME, STOP]).await;
+    let opened = bench.engine.export_vm(&caller(), vm).await.unwrap();
+    let sessions = bench.engine.diagnose().sessions;
+    assert_eq!((sessions[0].vm, sessions[0].kind.as_str()), (vm, "export"));
+    // A guest that writes breaks it off.
+    bench.powers(vm, &[START]).await;
+    let root = bench.volumes(vm).join("root.qcow2");
+    let root = std::fs::OpenOptions::new().write(true).open(root).unwrap();
+    root.set_modified(std::time::SystemTime::now() + Duration::from_secs(60)).unwrap();
+    root.write_all_at(b"guest", 4096).unwrap();
+    let mut file = opened.file;
+    let refusal = loop {
+        match file.read().await {
+            Ok(next) => file = next.expect("it does not come to its end").1,
+            Err(refusal) => break refusal,
+        }
+    };
+    assert_eq!(refusal.code, Code::WrongState);
+    drop(opened.session);
+    assert!(bench.engine.diagnose().sessions.is_empty());
+    let nobody = bench.engine.export_vm(&caller(), VmId::new()).await.unwrap_err();
+    assert_eq!(nobody.code, Code::NotFound);
+}
+
+#[tokio::test]
+async fn what_this_host_cannot_be_is_refused_and_not_kept() {
+    let bench = Bench::new().await;
+    let vm = bench.create_of(furnished("web")).await;
+    type Change = fn(&mut Spec);
+    let cases: [(Change, &str); 6] = [
+        (|spec| spec.assigned.machine = "pc-q35-99.0".into(), "machine"),
+        (|spec| spec.assigned.machine = "x,driver=y".into(), "machine"),
+        (|spec| spec.assigned.cpu_model = "x,+y".into(), "cpu_model"),
+        (|spec| spec.config.cpus = 200, "cpus"),
+        (
+            |spec| {
+                let nic = json!([{ "name": "lan", "network": "nowhere" }]);
+                spec.config.nics = serde_json::from_value(nic).unwrap();
+            },
+            "nics[0].network",
+        ),
+        (|spec| spec.assigned.serials = [("root", "s".repeat(99))].into(), "disks[0].serial"),
+    ];
+    for (change, field) in cases {
+        let file = export_as(&bench, vm, change).await;
+        let refusal = bench.refused(import(&bench, &file, Some("copy")).await).await;
+        assert_eq!((refusal.code, refusal.field.as_deref()), (Code::InvalidField, Some(field)));
+        is_cleared(&bench).await;
+    }
+    bench.is_sound().await;
+}
+
+#[tokio::test]
+async fn what_is_too_much_for_a_quota_leaves_nothing() {
+    let quota = Bounds { disk: Some(ByteSize(3 << 20)), ..Bounds::default() };
+    let capacity = Capacity { host: quota, ..Capacity::default() };
+    let bench = Bench::with(Setup { capacity, ..Setup::default() }).await;
+    let vm = bench.create_of(furnished("web")).await;
+    let file = export(&bench, vm).await;
+    let task = bench.run(import(&bench, &file, Some("copy")).await).await;
+    assert_eq!((task.state, task.error.unwrap().code), (TaskState::Failed, Code::OutOfCapacity));
+    assert_eq!(bench.vms().len(), 1);
+    is_cleared(&bench).await;
+    bench.is_sound().await;
+}
+
+/// Cancels the first task that passes a point.
+struct Cancels {
+    at: String,
+    engine: OnceLock<Engine>,
+}
+
+#[async_trait]
+impl Witness for Cancels {
+    async fn passes(&self, point: &Point) -> Result<(), Refusal> {
+        match self.engine.get().filter(|_| point.to_string() == self.at) {
+            Some(engine) => engine.cancel(&caller(), point.task).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn undoes(&self, _: &Point) -> Result<(), Refusal> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn an_import_that_is_cancelled_leaves_nothing() {
+    for point in [
+        "reserve-disk/before-journal",
+        "bring-volumes/before-journal",
+        "bring-volumes/in-wait",
+        "bring-volumes/after-act",
+        "save-spec/before-journal",
+    ] {
+        let cancels = Cancels { at: format!("import/{point}"), engine: OnceLock::new() };
+        let cancels = Arc::new(cancels);
+        let bench = Bench::witnessed(Setup::default(), Some(cancels.clone())).await;
+        assert!(cancels.engine.set(bench.engine.clone()).is_ok());
+        let vm = bench.create_of(furnished("web")).await;
+        let file = export(&bench, vm).await;
+        let task = bench.run(import(&bench, &file, Some("copy")).await).await;
+        assert_eq!(task.state, TaskState::Cancelled, "{point}: {task:?}");
+        assert_eq!((bench.vms().len(), names(&bench.path().join("pool/volumes")).len()), (1, 1));
+        is_cleared(&bench).await;
+        bench.is_sound().await;
+    }
+}
+
+#[tokio::test]
+async fn a_daemon_that_ends_leaves_all_of_it_or_nothing() {
+    for (point, whole) in [
+        ("reserve-disk/before-journal", false),
+        ("bring-volumes/before-journal", false),
+        ("bring-volumes/after-act", false),
+        ("save-spec/before-journal", false),
+        ("finish-volumes/before-journal", true),
+        ("finish-volumes/after-act", true),
+    ] {
+        let (bench, stop) = Bench::stopping_at(&format!("import/{point}")).await;
+        let vm = bench.create_of(furnished("web")).await;
+        let file = export(&bench, vm).await;
+        // One that nobody has asked anything of yet, and one that has not arrived.
+        let waits = arrive(&bench, &file).await;
+        let half = bench.engine.receive_vm(None).await.unwrap();
+        let half = half.write(file[..file.len() / 2].to_vec()).await.unwrap();
+        let accepted = bench.submit(import(&bench, &file, Some("copy")).await).await.unwrap();
+        stop.reached().await;
+        let ended = bench.killed().await;
+        drop((waits, half));
+        let bench = ended.begin().await;
+        let task = bench.end_of(&accepted).await;
+        let expected = if whole { TaskState::Done } else { TaskState::Failed };
+        assert_eq!(task.state, expected, "{point}: {task:?}");
+        assert_eq!(bench.vms().len(), if whole { 2 } else { 1 }, "{point}");
+        is_cleared(&bench).await;
+        bench.is_sound().await;
+        if whole {
+            bench.powers(accepted.vm.unwrap(), &[START, STOP]).await;
+        }
+    }
+}
