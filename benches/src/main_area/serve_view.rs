@@ -8,8 +8,9 @@
 use crate::rig::specs;
 use anyhow::{Context, bail};
 use clap::Args;
-use innkeeper_api::{ApiState, ReadOnly};
+use innkeeper_api::ApiState;
 use innkeeper_model::{Facts, MachineState, VmId};
+use innkeeper_surface::ReadOnly;
 use innkeeper_view::{Update, View, ViewOptions};
 use std::{
     io::Write,

@@ -76,6 +76,7 @@ pub(crate) fn spec(number: usize) -> Spec {
         updated: now,
         want: Want::Stopped,
         draft: false,
+        driver: None,
         config,
         assigned: Assigned {
             machine: "pc-q35-10.0".into(),

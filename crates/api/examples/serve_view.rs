@@ -4,13 +4,14 @@
 //! address, the token and the id of one VM, and serves until it is interrupted.
 #![expect(clippy::print_stdout, reason = "printing is what it is for")]
 
-use innkeeper_api::{ApiState, ReadOnly, serve_tcp};
+use innkeeper_api::{ApiState, serve_tcp};
 use innkeeper_auth::Token;
 use innkeeper_model::{
     Assigned, Facts, Revision, Spec, Timestamp, VmConfig, VmId, Want,
     config::{Disk, DiskKind, MacAddress, Nic},
     spec::Placement,
 };
+use innkeeper_surface::ReadOnly;
 use innkeeper_view::{Update, View, ViewOptions};
 use std::{sync::Arc, time::Duration};
 use tokio::{net::TcpListener, time::MissedTickBehavior};
@@ -97,5 +98,15 @@ fn spec(id: VmId, n: usize) -> Result<Spec, Box<dyn std::error::Error>> {
     };
     let now = Timestamp::now();
     let (revision, want) = (Revision(1), Want::Stopped);
-    Ok(Spec { id, revision, created: now, updated: now, want, draft: false, config, assigned })
+    Ok(Spec {
+        id,
+        revision,
+        created: now,
+        updated: now,
+        want,
+        draft: false,
+        driver: None,
+        config,
+        assigned,
+    })
 }

@@ -266,6 +266,41 @@ async fn a_verb_is_planned_and_not_done_where_that_is_asked() {
 }
 
 #[tokio::test]
+async fn every_change_of_a_vm_is_planned_and_not_done_where_that_is_asked() {
+    let (api, _) = Api::with(&["web"]).await;
+    let nic = r#"{"name":"eth","network":"none"}"#;
+    for (method, uri, body, operation) in [
+        ("POST", "/v1/vms?dry_run=true", CREATE, "create"),
+        ("POST", "/v1/vms?start=true&dry_run=true", CREATE, "create"),
+        ("POST", "/v1/vms/web/clone?dry_run=true", r#"{"name":"copy"}"#, "clone"),
+        ("PUT", "/v1/vms/web?dry_run=true", CREATE, "edit"),
+        ("PATCH", "/v1/vms/web?dry_run=true", r#"{"cpus":2}"#, "edit"),
+        ("DELETE", "/v1/vms/web?dry_run=true", "", "delete"),
+        ("DELETE", "/v1/vms/web?force=true&dry_run=true", "", "delete"),
+        ("POST", "/v1/vms/web/nics?dry_run=true", nic, "nic-add"),
+    ] {
+        let media =
+            if method == "PATCH" { "application/merge-patch+json" } else { "application/json" };
+        let planned = with_header(&api, method, uri, ("content-type", media), body).await;
+        assert_eq!(planned.status, StatusCode::OK, "{method} {uri}: {}", planned.text);
+        assert_eq!(planned.json()["operation"], operation, "{method} {uri}");
+    }
+    api.engine.plan(Err(Refusal::new(Code::NameTaken, "there is one")));
+    let taken = with_header(
+        &api,
+        "POST",
+        "/v1/vms?dry_run=true",
+        ("content-type", "application/json"),
+        CREATE,
+    );
+    taken.await.problem("name-taken");
+    api.send("DELETE", "/v1/vms/web?dry_run=maybe", "").await.problem("invalid-field");
+    assert_eq!(api.engine.asked(), []);
+    assert!(api.view.snapshot().tasks.is_empty());
+    assert_eq!(api.view.snapshot().vms.len(), 1);
+}
+
+#[tokio::test]
 async fn a_vm_is_created_with_an_id_and_started() {
     let api = Api::new();
     let id = innkeeper_model::VmId::new();

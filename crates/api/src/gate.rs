@@ -7,12 +7,12 @@
 use crate::{
     protocol::{
         answer::encode,
-        asked::{Admitted, REQUEST_ID, request_id},
+        asked::Admitted,
         json::{MAX_BODY, too_large},
         problem::Problem,
     },
     resources::{
-        health, images,
+        exports, health, images,
         metrics::Route,
         session::{files::takes_a_file, is_ticketed},
     },
@@ -23,10 +23,11 @@ use axum::{
     body::Body,
     response::{IntoResponse, Response},
 };
-use http::{HeaderMap, HeaderValue, Request, header, uri::Authority};
+use http::{HeaderMap, HeaderValue, Request, header};
 use innkeeper_auth::{Identity, Token};
 use innkeeper_model::{Code, Refusal};
-use std::{net::IpAddr, sync::Arc};
+use innkeeper_surface::{REQUEST_ID, check_host, check_origin, check_token, request_id};
+use std::sync::Arc;
 use tower::Service;
 
 /// How a caller came in, and by what it is known.
@@ -51,9 +52,10 @@ impl Gate {
     pub(crate) fn new(state: ApiState, router: Router, entrance: Arc<Entrance>) -> Self {
         Self { state, router, entrance }
     }
+}
 
-    /// Answers a request.
-    pub(crate) async fn answer(&self, mut request: Request<Body>) -> Response {
+impl innkeeper_surface::Gate for Gate {
+    async fn answer(&self, mut request: Request<Body>) -> Response {
         let request_id = request_id(request.headers());
         let route = Route::of(request.uri().path());
         let mut response = match self.admit(&request) {
@@ -82,12 +84,17 @@ impl Gate {
         response.headers_mut().insert(REQUEST_ID, request_id);
         response
     }
+}
 
+impl Gate {
     /// Who is calling; nobody in particular where no credential is needed.
     fn admit(&self, request: &Request<Body>) -> Result<Option<Identity>, Refusal> {
         let headers = request.headers();
         let (method, path) = (request.method(), request.uri().path());
-        if !takes_a_file(method, path) && !images::file::takes_a_file(method, path) {
+        if !takes_a_file(method, path)
+            && !images::file::takes_a_file(method, path)
+            && !exports::takes_a_file(method, path)
+        {
             check_length(headers)?;
         }
         match &*self.entrance {
@@ -103,7 +110,8 @@ impl Gate {
                 if request.uri().path() == health::PATH {
                     return Ok(None);
                 }
-                check_token(headers, token).map(Some)
+                check_token(headers, token)?;
+                Ok(Some(Identity::Token))
             }
         }
     }
@@ -128,74 +136,6 @@ fn check_length(headers: &HeaderMap) -> Result<(), Refusal> {
         Some(length) if length <= MAX_BODY as u64 => Ok(()),
         _ => Err(too_large()),
     }
-}
-
-fn check_token(headers: &HeaderMap, token: &Token) -> Result<Identity, Refusal> {
-    let Some(value) = headers.get(header::AUTHORIZATION) else {
-        return Err(Refusal::new(Code::Unauthenticated, "this address needs a token").with_hint(
-            "send Authorization: Bearer and what is in the file `token` of the state folder",
-        ));
-    };
-    let presented = value.to_str().ok().and_then(bearer);
-    if presented.is_some_and(|presented| token.matches(presented)) {
-        return Ok(Identity::Token);
-    }
-    Err(Refusal::new(Code::Unauthenticated, "this is not the daemon's token")
-        .with_hint("the token is in the file `token` of the state folder"))
-}
-
-fn bearer(credentials: &str) -> Option<&str> {
-    let (scheme, token) = credentials.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
-}
-
-/// Refuses requests for other names than this host's own: a page of a foreign site whose name was made
-/// to point here (DNS rebinding) comes with that name.
-fn check_host(request: &Request<Body>) -> Result<(), Refusal> {
-    let host = match request.uri().authority() {
-        Some(authority) => authority.as_str(),
-        None => {
-            let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
-            host.ok_or_else(|| Refusal::new(Code::BadRequest, "the header Host is missing"))?
-        }
-    };
-    if is_loopback(host) {
-        return Ok(());
-    }
-    let mut refusal = Refusal::new(Code::Forbidden, format!("this host is not {host:?}"))
-        .at("Host")
-        .with_limit("localhost, or a loopback address");
-    refusal.value = Some(host.into());
-    Err(refusal)
-}
-
-fn is_loopback(host: &str) -> bool {
-    let Ok(authority) = host.parse::<Authority>() else {
-        return false;
-    };
-    if authority.as_str().contains('@') {
-        return false;
-    }
-    let name = authority.host();
-    let address = name.trim_start_matches('[').trim_end_matches(']');
-    name.eq_ignore_ascii_case("localhost")
-        || address.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
-}
-
-/// Refuses what a page of another origin sends.
-fn check_origin(headers: &HeaderMap) -> Result<(), Refusal> {
-    let Some(origin) = headers.get(header::ORIGIN) else {
-        return Ok(());
-    };
-    let host = headers.get(header::HOST).map(HeaderValue::as_bytes);
-    if origin.as_bytes().strip_prefix(b"http://").is_some_and(|origin| Some(origin) == host) {
-        return Ok(());
-    }
-    let origin = String::from_utf8_lossy(origin.as_bytes());
-    let mut refusal =
-        Refusal::new(Code::Forbidden, "pages of other origins may not call this API").at("Origin");
-    refusal.value = Some(origin.into());
-    Err(refusal)
 }
 
 /// A route that does not exist.

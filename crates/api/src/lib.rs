@@ -1,7 +1,7 @@
 //! The native API: HTTP/1.1 on a unix socket, and on loopback for whoever shows the token.
 //!
 //! A read is answered from the view and never waits; a write becomes a task of the engine. So a
-//! handler is short: it reads the request, asks the view or [`Operations`], and writes what it is
+//! handler is short: it reads the request, asks the view or [`Operations`](innkeeper_surface::Operations), and writes what it is
 //! told. Nothing here decides anything about a VM.
 //!
 //! ```text
@@ -19,13 +19,13 @@
 
 #[cfg(test)]
 mod api_tests;
+mod flattened;
 mod gate;
 mod metadata;
 #[cfg(test)]
 mod network_tests;
 #[cfg(test)]
 mod nic_tests;
-mod operations;
 mod protocol;
 mod resources;
 mod router;
@@ -35,7 +35,6 @@ mod state;
 mod test_support;
 
 pub use metadata::{Peer, Peers, SeedDocument, Seeds, serve_metadata};
-pub use operations::{Diagnostics, Operations, ReadOnly, Sessions};
 pub use router::{document, router};
 pub use server::{serve_diagnostics, serve_tcp, serve_unix};
 pub use state::ApiState;

@@ -1,6 +1,7 @@
 //! The routes and their documentation, in one table: a route that is served is documented.
 
 use crate::{
+    flattened::flatten,
     gate::{no_method, no_route},
     protocol::{
         answer,
@@ -8,8 +9,8 @@ use crate::{
         problem::{Answer, Document},
     },
     resources::{
-        diagnostics, disks, events, foreign, health, host, images, logs, metrics, networks, nics,
-        power, session, statistics, subnets, tasks, vms,
+        diagnostics, disks, events, exports, foreign, health, host, images, logs, metrics,
+        networks, nics, power, session, statistics, subnets, tasks, vms,
     },
     state::ApiState,
 };
@@ -79,6 +80,8 @@ table! {
     get "/v1/vms/{vm}/files" => session::files::read,
     put "/v1/vms/{vm}/files" => session::files::write,
     get "/v1/vms/{vm}/disks/{disk}/file" => disks::download,
+    get "/v1/vms/{vm}/export" => exports::export,
+    post "/v1/imports" => exports::import,
     get "/v1/tasks" => tasks::list,
     get "/v1/tasks/{id}" => tasks::read,
     get "/v1/tasks/{id}/events" => tasks::events::follow,
@@ -108,6 +111,7 @@ table! {
     get "/v1/events" => events::follow,
     get "/v1/host" => host::read,
     post "/v1/foreign/{pid}/adopt" => foreign::adopt,
+    post "/v1/vms/{vm}/adopt" => foreign::adopt_managed,
     get "/v1/diagnostics" => diagnostics::read,
     get "/v1/diagnostics/configuration" => diagnostics::configuration,
     post "/v1/diagnostics/reconcile" => diagnostics::reconcile,
@@ -141,7 +145,8 @@ pub(crate) fn diagnostics_router(state: ApiState) -> Router {
 /// The OpenAPI 3.1 document of the native API, as JSON.
 pub fn document() -> Bytes {
     static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| {
-        let document = documented().into_openapi();
+        let mut document = documented().into_openapi();
+        flatten(&mut document);
         let mut json = serde_json::to_vec_pretty(&document)
             .expect("the document is made here, with text keys only");
         json.push(b'\n');
@@ -251,7 +256,7 @@ const PROBLEMS: [ProblemStatus; 16] = [
     ProblemStatus::new(
         409,
         "Conflict",
-        "`name-taken`, `ambiguous-name`, `wrong-state`, `in-use`, `protected`, `quarantined`, `interrupted`, `leftovers`, `incompatible-memory`, `idempotency-conflict`, `out-of-capacity`, `cancelled`: not as things are",
+        "`name-taken`, `ambiguous-name`, `wrong-state`, `in-use`, `protected`, `managed-elsewhere`, `quarantined`, `interrupted`, `leftovers`, `incompatible-memory`, `idempotency-conflict`, `out-of-capacity`, `cancelled`: not as things are",
         true,
     ),
     ProblemStatus::new(
@@ -376,6 +381,7 @@ mod tests {
             Code::DiskFailed,
             Code::Unsupported,
             Code::MissingProgram,
+            Code::ManagedElsewhere,
             Code::Quarantined,
             Code::Interrupted,
             Code::Leftovers,

@@ -1,8 +1,13 @@
 use super::*;
 use crate::test_support::{Api, running};
+use innkeeper_surface::{MAX_HEAD, MAX_HEADERS};
 use innkeeper_view::Update;
 use serde_json::Value;
-use std::{future::Future, path::PathBuf, time::Instant};
+use std::{
+    future::Future,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     task::JoinHandle,
@@ -188,4 +193,19 @@ async fn the_socket_of_the_diagnosis_has_nothing_that_could_wait() {
     }
     api.stopping.cancel();
     soon(serving).await.unwrap();
+}
+
+#[tokio::test]
+async fn who_is_refused_while_they_send_reads_why() {
+    let served = Served::new(Api::new());
+    let head = "POST /v1/imports HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let mut connection = served.send(head).await;
+    // More than fits between the two.
+    for _ in 0..64 {
+        let chunk = format!("10000\r\n{}\r\n", "x".repeat(0x1_0000));
+        soon(connection.write_all(chunk.as_bytes())).await.unwrap();
+    }
+    assert_eq!(line(&mut connection).await, "HTTP/1.1 400 Bad Request\r\n");
+    drop(connection);
+    served.stop().await;
 }

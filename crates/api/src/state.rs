@@ -1,13 +1,13 @@
 //! What all routes share.
 
 use crate::{
-    operations::{Diagnostics, Operations},
     protocol::{idempotency::Keys, mutation::Submitted},
     resources::metrics::Metrics,
 };
 use innkeeper_auth::Identity;
 use innkeeper_model::{Code, Refusal};
 use innkeeper_session::Tickets;
+use innkeeper_surface::{Diagnostics, Operations};
 use innkeeper_view::View;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;

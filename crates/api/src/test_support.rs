@@ -3,7 +3,6 @@
 
 use crate::{
     gate::{Entrance, Gate},
-    operations::{Diagnostics, Operations, Sessions},
     router::router,
     state::ApiState,
 };
@@ -14,8 +13,8 @@ use http_body_util::BodyExt;
 use innkeeper_auth::Identity;
 use innkeeper_driver::ByteStream;
 use innkeeper_engine::{
-    Accepted, Caller, ImageFile, NetworkRequest, OpenedConsole, PowerVerb, Request, Resolution,
-    Upload,
+    Accepted, Arrival, Caller, ImageFile, ImageFrom, NetworkRequest, NicChange, OpenedConsole, Request,
+    Resolution, Upload,
 };
 use innkeeper_model::{
     Assigned, Code, Diagnosis, Facts, ImageName, MachineState, Network, NetworkConfig, NetworkId,
@@ -26,6 +25,7 @@ use innkeeper_model::{
 };
 use innkeeper_session::Role;
 use innkeeper_storage::{Storage, StorageOptions};
+use innkeeper_surface::{Diagnostics, Gate as _, Operations, Sessions};
 use innkeeper_view::{Update, View, ViewOptions};
 use serde_json::{Value, json};
 use std::{
@@ -47,6 +47,7 @@ pub(crate) fn spec(name: &str) -> Spec {
         updated: Timestamp::UNIX_EPOCH,
         want: Want::Stopped,
         draft: false,
+        driver: None,
         config: VmConfig::new(name.parse().unwrap()),
         assigned: Assigned::default(),
     }
@@ -140,6 +141,11 @@ impl FakeEngine {
         *self.serial.lock().unwrap() = log.to_vec();
     }
 
+    /// The folder of its pool.
+    pub(crate) fn pool(&self) -> &std::path::Path {
+        self.pool.0.path()
+    }
+
     /// From now on no task is seen to end.
     pub(crate) fn never_tell(&self) {
         self.waits.store(true, Ordering::Release);
@@ -197,6 +203,10 @@ impl Sessions for FakeEngine {
         self.pool.1.uploaded(name, sha256)
     }
 
+    async fn receive_vm(&self, length: Option<u64>) -> Result<Arrival, Refusal> {
+        self.pool.1.receive_vm(length).await
+    }
+
     async fn send_keys(
         &self,
         caller: &Caller,
@@ -243,7 +253,8 @@ impl Operations for FakeEngine {
             | Request::Clone { vm, .. }
             | Request::Delete { vm, .. }
             | Request::Nic { vm, .. }
-            | Request::Power { vm, .. } => Some(vm),
+            | Request::Power { vm, .. }
+            | Request::AdoptManaged { vm, .. } => Some(vm),
             Request::Adopt { name, .. } => {
                 let name = name.map_or_else(|| "adopted".to_owned(), |name| name.to_string());
                 let made = spec(&name);
@@ -251,7 +262,17 @@ impl Operations for FakeEngine {
                 updates.push(Update::VmSpec(Arc::new(made)));
                 Some(id)
             }
-            Request::AddImage(_) | Request::RemoveImage { .. } => None,
+            Request::Import(import) => {
+                let made = spec(import.staged.manifest().config.name.as_str());
+                let id = made.id;
+                updates.push(Update::VmSpec(Arc::new(made)));
+                Some(id)
+            }
+            Request::AddImage(image) => match image.from {
+                ImageFrom::Disk { vm, .. } => Some(vm),
+                _ => None,
+            },
+            Request::RemoveImage { .. } => None,
             Request::Network(request) => {
                 network = Some(self.change_network(request, &mut updates));
                 None
@@ -263,8 +284,18 @@ impl Operations for FakeEngine {
         Ok(Accepted { task: task.id, vm, network, revision })
     }
 
-    async fn dry_run(&self, vm: VmId, verb: PowerVerb) -> Result<PlannedOperation, Refusal> {
-        assert!(self.view.snapshot().vms.contains_key(&vm));
+    async fn dry_run(&self, request: Request) -> Result<PlannedOperation, Refusal> {
+        let operation = match &request {
+            Request::Create { .. } => "create",
+            Request::Clone { .. } => "clone",
+            Request::Edit { .. } => "edit",
+            Request::Delete { .. } => "delete",
+            Request::Nic { change: NicChange::Add(_), .. } => "nic-add",
+            Request::Nic { change: NicChange::Remove(_), .. } => "nic-remove",
+            Request::Nic { change: NicChange::Set(_), .. } => "nic-change",
+            Request::Power { verb, .. } => verb.name(),
+            other => panic!("{other:?} is not planned"),
+        };
         if let Some(Err(refusal)) = self.ends.lock().unwrap().pop() {
             return Err(refusal);
         }
@@ -274,7 +305,7 @@ impl Operations for FakeEngine {
             crash: "repeat".into(),
             way_back: true,
         };
-        let (operation, after_crash) = (verb.name().into(), "forward".into());
+        let (operation, after_crash) = (operation.into(), "forward".into());
         Ok(PlannedOperation { operation, after_crash, steps: vec![step] })
     }
 
@@ -340,7 +371,7 @@ impl Diagnostics for FakeEngine {
             "feed": {"changes": 0, "change_bytes": 0, "readers": 0, "slowest_lag": 0},
             "sessions": [], "interventions": [],
             "usage": {"vms": 0, "cpus": 0, "memory": "0MiB", "disk": "0B"},
-            "problems": [], "failures": [], "drivers": ["fake"],
+            "problems": [], "failures": [], "drivers": [{ "name": "fake", "machines": 0, "connections": 0 }],
             "sizes": {"vms": 0, "tasks": 0, "images": 0, "resident": "0B", "open_files": 0, "threads": 1},
         });
         serde_json::from_value(nothing).unwrap()

@@ -1,12 +1,14 @@
 //! Identities: who called, as far as it was proved.
 
+use crate::tcp_peer::uid_of_peer;
 use rustix::net::sockopt::socket_peercred;
-use std::{fmt, io, os::fd::AsFd};
+use std::{fmt, io, net::SocketAddr, os::fd::AsFd};
 
 /// Who is calling.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Identity {
-    /// A process on this host that opened the unix socket.
+    /// A process on this host that opened the unix socket, or a connection over loopback where that is
+    /// let in.
     User {
         /// The user it ran as when it did.
         uid: u32,
@@ -23,6 +25,15 @@ impl Identity {
     pub fn of_peer(socket: impl AsFd) -> io::Result<Self> {
         let peer = socket_peercred(socket)?;
         Ok(Self::User { uid: peer.uid.as_raw() })
+    }
+
+    /// Who opened the other end of a TCP connection between these two addresses of this host, as the
+    /// kernel knows it now.
+    ///
+    /// # Errors
+    /// The other end is not on this host, or is gone already.
+    pub fn of_tcp_peer(local: SocketAddr, peer: SocketAddr) -> io::Result<Self> {
+        Ok(Self::User { uid: uid_of_peer(local, peer)? })
     }
 }
 

@@ -13,6 +13,7 @@ pub(crate) mod matching;
 pub(crate) mod merge;
 pub(crate) mod mutation;
 pub(crate) mod params;
+pub(crate) mod pieces;
 pub(crate) mod prefer;
 pub(crate) mod problem;
 pub(crate) mod range;

@@ -14,8 +14,9 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use innkeeper_engine::{Accepted, PowerVerb, Request};
 use innkeeper_model::{
     Code, Image, ImageName, NetworkId, Refusal, Revision, ShownNetwork, SubnetId, Task, TaskId,
-    TaskState, Vm, VmId,
+    TaskState, Vm, VmId, task::PlannedOperation,
 };
+use innkeeper_surface::task_at_end;
 use serde::Serialize;
 use std::{
     sync::Arc,
@@ -69,6 +70,35 @@ pub(crate) struct Submitted {
     start: Option<Result<Accepted, Refusal>>,
     /// What the first of them was about, with the id that was chosen for it.
     subject: Subject,
+}
+
+/// What was done; or, with `dry_run`, what it would come to.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "it is there to be documented")]
+pub(crate) enum DoneOrPlanned {
+    Done(Outcome),
+    Planned(PlannedOperation),
+}
+
+/// Answers what a request would come to, and does nothing.
+pub(crate) async fn plan(state: &ApiState, request: Request) -> Answer {
+    let plan = state.operations().dry_run(request).await?;
+    let revision = state.view().snapshot().revision;
+    Ok(answer::json(revision, answer::encode(&plan)))
+}
+
+/// Submits a request, and answers as the caller prefers; or plans it, where that is asked.
+pub(crate) async fn perform_or_plan(
+    state: &ApiState,
+    asked: &Asked,
+    request: Request,
+    dry_run: bool,
+) -> Answer {
+    match dry_run {
+        true => plan(state, request).await,
+        false => perform(state, asked, request, Subject::Vm).await,
+    }
 }
 
 /// Submits a request, and answers as the caller prefers.
@@ -242,23 +272,9 @@ pub(crate) async fn ended(
     id: TaskId,
     at_most: Duration,
 ) -> Result<Arc<Task>, Refusal> {
-    let now = || {
-        let snapshot = state.view().snapshot();
-        snapshot.tasks.get(&id).map(|record| Arc::clone(record.value()))
-    };
-    let Some(current) = now() else {
-        // The view has what goes on and what ended last; the rest is in the history.
-        let remembered = state.operations().task(id).await;
-        return remembered.map(Arc::new).ok_or_else(|| forgotten(id));
-    };
-    if at_most.is_zero() || current.state.is_final() {
-        return Ok(current);
-    }
-    let waited = tokio::select! {
-        task = state.operations().wait(id, at_most) => task.map(Arc::new),
-        () = state.stopping().cancelled() => None,
-    };
-    waited.or_else(now).ok_or_else(|| forgotten(id))
+    let (operations, view) = (state.operations().as_ref(), state.view());
+    let task = task_at_end(operations, view, state.stopping(), id, at_most).await;
+    task.ok_or_else(|| forgotten(id))
 }
 
 fn forgotten(id: TaskId) -> Refusal {

@@ -124,6 +124,7 @@ pub(crate) const fn status(code: Code) -> StatusCode {
         | Code::WrongState
         | Code::InUse
         | Code::Protected
+        | Code::ManagedElsewhere
         | Code::Quarantined
         | Code::Interrupted
         | Code::Leftovers
@@ -165,6 +166,7 @@ const fn title(code: Code) -> &'static str {
         Code::DiskFailed => "Disk fails",
         Code::Unsupported => "Not supported here",
         Code::MissingProgram => "Program missing",
+        Code::ManagedElsewhere => "Another manager's",
         Code::Quarantined => "Quarantined",
         Code::Interrupted => "Interrupted",
         Code::Leftovers => "Leftovers in the way",

@@ -72,8 +72,8 @@ pub(crate) struct Reconciled {
 
 /// Have a VM looked at
 ///
-/// As if its hypervisor had told of a change: what its state calls for is done, now rather than after a
-/// pause.
+/// Its hypervisor is asked, its spec's file and its disks are looked at, what is owed of it is tried, and
+/// what its policy says is done, now rather than after a pause.
 #[utoipa::path(
     post,
     path = "/v1/diagnostics/reconcile",

@@ -59,12 +59,25 @@ async fn the_daemon_says_how_it_is_and_how_it_is_configured() {
     let api = Api::new();
     let diagnosis = api.get("/v1/diagnostics").await.json();
     assert_eq!(
-        (&diagnosis["journal"]["records"], &diagnosis["drivers"][0]),
+        (&diagnosis["journal"]["records"], &diagnosis["drivers"][0]["name"]),
         (&json!(7), &json!("fake"))
     );
     let configuration = api.get("/v1/diagnostics/configuration").await.json();
     assert_eq!(configuration, json!({ "driver": "fake" }));
     api.get("/v1/diagnostics?all=true").await.problem("invalid-field");
+}
+
+#[tokio::test]
+async fn who_follows_something_is_known_by_name() {
+    let api = Api::new();
+    let task = crate::test_support::task(innkeeper_model::TaskState::Running, None);
+    api.post(vec![innkeeper_view::Update::Task(task.clone())]).await;
+    let follow = async |uri: &str| api.call(http::Request::get(uri), String::new()).await;
+    let _events = follow("/v1/events").await;
+    let _task = follow(&format!("/v1/tasks/{}/events", task.id)).await;
+    let readers = api.view.slowest_readers(9);
+    let who: Vec<_> = readers.iter().filter_map(|reader| reader.who.as_deref()).collect();
+    assert_eq!(who, ["uid:1000: events", &format!("uid:1000: task {}", task.id)]);
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use super::{
     pulse::Pulse,
 };
 use crate::{
-    protocol::{answer, params::Params, problem::Answer},
+    protocol::{answer, asked::Follower, params::Params, problem::Answer},
     resources::tasks::vm_id,
     router::ReadProblems,
     state::ApiState,
@@ -62,6 +62,7 @@ const KINDS: [ResourceKind; 5] = [
 pub(crate) async fn follow(
     State(state): State<ApiState>,
     mut params: Params,
+    follower: Follower,
     headers: HeaderMap,
 ) -> Answer {
     let since: Option<Position> = params.parsed("since")?;
@@ -75,7 +76,7 @@ pub(crate) async fn follow(
         vm: vm.map(|text| vm_id(&snapshot, &text)).transpose()?,
     };
     let framing = framing(&headers);
-    let subscription = state.view().subscribe(since);
+    let subscription = state.view().subscribe(since).of(follower.of("events"));
     let reader = Reader::new(subscription, framing, filter, state.stopping().clone());
     let ready = feed::ready(framing, reader.subscription.position(), snapshot.revision);
     let chunks = stream::unfold((Some(ready), reader), |(ready, mut reader)| async move {

@@ -13,13 +13,14 @@ use crate::{
         params::Params,
         problem::Answer,
     },
+    resources::vms,
     router::{ReadProblems, WriteProblems},
     state::ApiState,
 };
 use axum::{body::Body, extract::State};
 use http::HeaderMap;
 use innkeeper_engine::{AddImage, ImageFrom, Request};
-use innkeeper_model::{DiskFormat, Image, ImageKind, ImageName, Refusal};
+use innkeeper_model::{DeviceName, DiskFormat, Image, ImageKind, ImageName, Refusal, VmId};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use utoipa::ToSchema;
@@ -77,14 +78,16 @@ pub(crate) async fn read(
     Ok(answer::json(snapshot.revision, native(image)))
 }
 
-/// An image to import. Exactly one of `path` and `url` says from where.
+/// An image to import, or to make of a VM's disk. Exactly one of `path`, `url` and `from_disk` says from
+/// where.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewImage {
     /// The name it gets.
     name: ImageName,
-    /// What it is for.
-    kind: ImageKind,
+    /// What it is for. Needed with `path` and `url`; of a disk it is `disk`.
+    #[serde(default)]
+    kind: Option<ImageKind>,
     /// A file on the host, by its absolute path, which the daemon can read.
     #[serde(default)]
     #[schema(value_type = Option<String>)]
@@ -92,10 +95,14 @@ pub(crate) struct NewImage {
     /// An `https://` or `http://` address.
     #[serde(default)]
     url: Option<String>,
+    /// A disk of a VM that is stopped, and stays so until it is read.
+    #[serde(default)]
+    from_disk: Option<FromDisk>,
     /// The SHA-256 that a download must have, in hexadecimal; needed with `url`, and only with it.
     #[serde(default)]
     checksum: Option<String>,
-    /// A disk's format; looked for in its header where absent. Only for a disk.
+    /// A disk's format; looked for in its header where absent. Only for a disk; what is made of a VM's is
+    /// `raw`.
     #[serde(default)]
     format: Option<DiskFormat>,
     /// A file on the host to keep with a kernel, by its absolute path. Only for a kernel.
@@ -104,32 +111,54 @@ pub(crate) struct NewImage {
     initrd: Option<PathBuf>,
 }
 
+/// A disk of a VM.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FromDisk {
+    /// The VM: its name, its id, or the beginning of either.
+    vm: String,
+    /// The disk's name. Default: the VM's first disk, which is no CD-ROM.
+    #[serde(default)]
+    disk: Option<DeviceName>,
+}
+
 impl NewImage {
-    fn into_request(self) -> Result<AddImage, Refusal> {
-        let Self { name, kind, path, url, checksum, format, initrd } = self;
-        let from = match (path, url) {
-            (Some(path), None) => {
-                if let Some(checksum) = checksum {
-                    return Err(Refusal::invalid("checksum", checksum, "goes with url only"));
-                }
-                ImageFrom::File(path)
+    /// What is asked for, where `find` finds VMs.
+    fn into_request(
+        self,
+        find: impl FnOnce(&str) -> Result<VmId, Refusal>,
+    ) -> Result<AddImage, Refusal> {
+        let Self { name, kind, path, url, from_disk, checksum, format, initrd } = self;
+        let default_kind = from_disk.is_some().then_some(ImageKind::Disk);
+        let Some(kind) = kind.or(default_kind) else {
+            return Err(Refusal::invalid("kind", "", "is missing: disk, kernel or iso"));
+        };
+        if let Some(checksum) = checksum.as_ref().filter(|_| url.is_none()) {
+            return Err(Refusal::invalid("checksum", checksum, "goes with url only"));
+        }
+        let from = match (path, url, from_disk) {
+            (Some(path), None, None) => ImageFrom::File(path),
+            (None, Some(url), None) => ImageFrom::Url { url, checksum },
+            (None, None, Some(FromDisk { vm, disk })) => {
+                let vm = find(&vm).map_err(|refusal| refusal.at("from_disk.vm"))?;
+                ImageFrom::Disk { vm, disk }
             }
-            (None, Some(url)) => ImageFrom::Url { url, checksum },
-            (path, _) => {
-                let given = if path.is_some() { "both" } else { "neither" };
-                return Err(Refusal::invalid(
-                    "path",
-                    given,
-                    "is there: exactly one of path and url \
-                    says where the image comes from",
-                ));
+            (path, url, disk) => {
+                let none = path.is_none() && url.is_none() && disk.is_none();
+                let given = if none { "none" } else { "more than one" };
+                let problem = "is there: exactly one of path, url and from_disk says where the image \
+                               comes from";
+                return Err(Refusal::invalid("path", given, problem));
             }
         };
         Ok(AddImage { name, kind, from, format, initrd })
     }
 }
 
-/// Import an image
+/// Import an image, or make one of a VM's disk
+///
+/// A VM whose disk is taken must be stopped when its turn comes, not suspended (409 `wrong-state`); until
+/// the disk is read, what is asked of the VM waits. The image's `lineage` says what it comes from.
 ///
 /// What can be seen to be wrong without bringing anything in (what goes with what, a file that is not
 /// there or is no such image, an address that is none) is refused at once; the rest fails in the task.
@@ -161,7 +190,8 @@ pub(crate) async fn add(
     json::expect_type(&headers, "application/json")?;
     let body = json::read(body).await?;
     let image: NewImage = json::decode(&body)?;
-    let image = image.into_request()?;
+    let snapshot = state.view().snapshot();
+    let image = image.into_request(|vm| vms::find(&snapshot, vm, None).map(|vm| vm.id))?;
 
     let creation = Creation {
         fingerprint: fingerprint(&[b"image", &body]),
@@ -211,7 +241,7 @@ mod tests {
     use super::*;
 
     fn request(body: serde_json::Value) -> Result<AddImage, Refusal> {
-        json::decode_value::<NewImage>(&body)?.into_request()
+        json::decode_value::<NewImage>(&body)?.into_request(|vm| Err(Refusal::not_found("VM", vm)))
     }
 
     #[test]
@@ -231,6 +261,16 @@ mod tests {
                 serde_json::json!({ "name": "a", "kind": "disk", "path": "/a", "checksum": "b" }),
                 "checksum",
             ),
+            (
+                serde_json::json!({ "name": "a", "path": "/a", "from_disk": { "vm": "web" } }),
+                "kind",
+            ),
+            (
+                serde_json::json!({ "name": "a", "kind": "disk", "path": "/a", "from_disk": { "vm": "web" } }),
+                "path",
+            ),
+            (serde_json::json!({ "name": "a", "from_disk": { "vm": "none" } }), "from_disk.vm"),
+            (serde_json::json!({ "name": "a", "path": "/a" }), "kind"),
             (serde_json::json!({ "name": "a", "kind": "floppy", "path": "/a" }), "kind"),
         ] {
             assert_eq!(request(body).unwrap_err().field.as_deref(), Some(field));

@@ -66,7 +66,7 @@ impl Route {
             };
         };
         match resource.split('/').next() {
-            Some("vms") => Self::Vms,
+            Some("vms" | "imports") => Self::Vms,
             Some("tasks") => Self::Tasks,
             Some("images") => Self::Images,
             Some("host") => Self::Host,

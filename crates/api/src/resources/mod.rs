@@ -3,6 +3,7 @@
 pub(crate) mod diagnostics;
 pub(crate) mod disks;
 pub(crate) mod events;
+pub(crate) mod exports;
 pub(crate) mod feed;
 pub(crate) mod foreign;
 pub(crate) mod health;

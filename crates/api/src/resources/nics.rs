@@ -8,7 +8,7 @@ use crate::{
         conditional,
         idempotency::fingerprint,
         json, merge as patch,
-        mutation::{self, Creation, Outcome, Subject},
+        mutation::{self, Creation, DoneOrPlanned, Outcome, Subject},
         params::Params,
         problem::Answer,
     },
@@ -39,11 +39,12 @@ const SPEC: &str = "the VM's spec";
         ("vm" = String, Path, description = "Its id or name, or the beginning of either if only one begins so"),
         ("project" = Option<String>, Query, description = "Where to look for the name"),
         ("Idempotency-Key" = Option<String>, Header, description = "Do this once, however often it is sent with this key; remembered for a day"),
+        ("dry_run" = Option<bool>, Query, description = "Do nothing, and answer what it would come to"),
         ("Prefer" = Option<String>, Header, description = "`wait=N`: wait up to N seconds for the task's end"),
     ),
     request_body = Nic,
     responses(
-        (status = 200, description = "Added", body = Outcome),
+        (status = 200, description = "Added; or planned, with `dry_run`", body = DoneOrPlanned),
         (status = 202, description = "Accepted", body = Outcome),
         WriteProblems,
     ),
@@ -51,7 +52,7 @@ const SPEC: &str = "the VM's spec";
 pub(crate) async fn add(
     State(state): State<ApiState>,
     Segment(vm): Segment,
-    params: Params,
+    mut params: Params,
     asked: Asked,
     headers: HeaderMap,
     body: Body,
@@ -60,10 +61,15 @@ pub(crate) async fn add(
     json::expect_type(&headers, "application/json")?;
     let body = json::read(body).await?;
     let nic: Nic = json::decode(&body)?;
+    let dry_run = params.flag("dry_run")?;
     let vm = target(&state, &vm, params)?.id;
+    let request = Request::Nic { vm, change: NicChange::Add(Box::new(nic)) };
+    if dry_run {
+        return mutation::plan(&state, request).await;
+    }
     let creation = Creation {
         fingerprint: fingerprint(&[b"nic", vm.to_string().as_bytes(), &body]),
-        request: Request::Nic { vm, change: NicChange::Add(Box::new(nic)) },
+        request,
         start: false,
         subject: Subject::Vm,
         key,
@@ -86,11 +92,12 @@ pub(crate) async fn add(
         ("nic" = String, Path, description = "Its name in the VM"),
         ("project" = Option<String>, Query, description = "Where to look for the name"),
         ("If-Match" = Option<String>, Header, description = "The entity tag of the VM's spec that the change is based on"),
+        ("dry_run" = Option<bool>, Query, description = "Do nothing, and answer what it would come to"),
         ("Prefer" = Option<String>, Header, description = "`wait=N`: wait up to N seconds for the task's end"),
     ),
     request_body = Nic,
     responses(
-        (status = 200, description = "Changed", body = Outcome),
+        (status = 200, description = "Changed; or planned, with `dry_run`", body = DoneOrPlanned),
         (status = 202, description = "Accepted", body = Outcome),
         WriteProblems,
     ),
@@ -98,15 +105,16 @@ pub(crate) async fn add(
 pub(crate) async fn replace(
     State(state): State<ApiState>,
     Segment((vm, nic)): Segment<(String, String)>,
-    params: Params,
+    mut params: Params,
     asked: Asked,
     headers: HeaderMap,
     body: Body,
 ) -> Answer {
     json::expect_type(&headers, "application/json")?;
     let body = json::read(body).await?;
+    let dry_run = params.flag("dry_run")?;
     let found = Found::new(&state, &vm, &nic, params, &headers)?;
-    set(&state, &asked, &found, json::decode(&body)?).await
+    set(&state, &asked, &found, json::decode(&body)?, dry_run).await
 }
 
 /// Change a NIC
@@ -123,11 +131,12 @@ pub(crate) async fn replace(
         ("nic" = String, Path, description = "Its name in the VM"),
         ("project" = Option<String>, Query, description = "Where to look for the name"),
         ("If-Match" = Option<String>, Header, description = "The entity tag of the VM's spec that the change is based on"),
+        ("dry_run" = Option<bool>, Query, description = "Do nothing, and answer what it would come to"),
         ("Prefer" = Option<String>, Header, description = "`wait=N`: wait up to N seconds for the task's end"),
     ),
     request_body(content = Object, content_type = "application/merge-patch+json"),
     responses(
-        (status = 200, description = "Changed", body = Outcome),
+        (status = 200, description = "Changed; or planned, with `dry_run`", body = DoneOrPlanned),
         (status = 202, description = "Accepted", body = Outcome),
         WriteProblems,
     ),
@@ -135,20 +144,21 @@ pub(crate) async fn replace(
 pub(crate) async fn merge(
     State(state): State<ApiState>,
     Segment((vm, nic)): Segment<(String, String)>,
-    params: Params,
+    mut params: Params,
     asked: Asked,
     headers: HeaderMap,
     body: Body,
 ) -> Answer {
     json::expect_type(&headers, "application/merge-patch+json")?;
     let body = json::read(body).await?;
+    let dry_run = params.flag("dry_run")?;
     let found = Found::new(&state, &vm, &nic, params, &headers)?;
     let changes: Value = json::decode(&body)?;
     let before = serde_json::to_value(&found.nic).map_err(|error| {
         Refusal::new(Code::Internal, "the NIC has no JSON form").caused_by(&error)
     })?;
     let nic = json::decode_value(&patch::merge(before, changes))?;
-    set(&state, &asked, &found, nic).await
+    set(&state, &asked, &found, nic, dry_run).await
 }
 
 /// Take a NIC out
@@ -164,10 +174,11 @@ pub(crate) async fn merge(
         ("nic" = String, Path, description = "Its name in the VM"),
         ("project" = Option<String>, Query, description = "Where to look for the name"),
         ("If-Match" = Option<String>, Header, description = "The entity tag of the VM's spec that the change is based on"),
+        ("dry_run" = Option<bool>, Query, description = "Do nothing, and answer what it would come to"),
         ("Prefer" = Option<String>, Header, description = "`wait=N`: wait up to N seconds for the task's end"),
     ),
     responses(
-        (status = 200, description = "Taken out", body = Outcome),
+        (status = 200, description = "Taken out; or planned, with `dry_run`", body = DoneOrPlanned),
         (status = 202, description = "Accepted", body = Outcome),
         WriteProblems,
     ),
@@ -175,13 +186,14 @@ pub(crate) async fn merge(
 pub(crate) async fn remove(
     State(state): State<ApiState>,
     Segment((vm, nic)): Segment<(String, String)>,
-    params: Params,
+    mut params: Params,
     asked: Asked,
     headers: HeaderMap,
 ) -> Answer {
+    let dry_run = params.flag("dry_run")?;
     let Found { vm, nic } = Found::new(&state, &vm, &nic, params, &headers)?;
     let request = Request::Nic { vm, change: NicChange::Remove(nic.name) };
-    mutation::perform(&state, &asked, request, Subject::Vm).await
+    mutation::perform_or_plan(&state, &asked, request, dry_run).await
 }
 
 /// A NIC that a path names.
@@ -212,10 +224,10 @@ impl Found {
     }
 }
 
-async fn set(state: &ApiState, asked: &Asked, found: &Found, nic: Nic) -> Answer {
+async fn set(state: &ApiState, asked: &Asked, found: &Found, nic: Nic, dry_run: bool) -> Answer {
     keeps_its_name(&found.nic.name, &nic.name)?;
     let request = Request::Nic { vm: found.vm, change: NicChange::Set(Box::new(nic)) };
-    mutation::perform(state, asked, request, Subject::Vm).await
+    mutation::perform_or_plan(state, asked, request, dry_run).await
 }
 
 fn keeps_its_name(before: &DeviceName, after: &DeviceName) -> Result<(), Refusal> {

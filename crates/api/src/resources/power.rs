@@ -2,10 +2,9 @@
 
 use crate::{
     protocol::{
-        answer,
         asked::{Asked, Segment},
         json,
-        mutation::{self, Outcome, Subject},
+        mutation::{self, DoneOrPlanned, Outcome},
         params::Params,
         problem::Answer,
     },
@@ -16,8 +15,8 @@ use crate::{
 use axum::{body::Body, extract::State};
 use http::HeaderMap;
 use innkeeper_engine::{PowerVerb, Request, STOP_TIMEOUT};
-use innkeeper_model::{Refusal, task::PlannedOperation};
-use serde::{Deserialize, Serialize};
+use innkeeper_model::Refusal;
+use serde::Deserialize;
 use std::time::Duration;
 use utoipa::ToSchema;
 
@@ -51,15 +50,6 @@ impl StopOptions {
     }
 }
 
-/// What was done; or, with `dry_run`, what it would come to.
-#[derive(Serialize, ToSchema)]
-#[serde(untagged)]
-#[expect(dead_code, reason = "it is there to be documented")]
-pub(crate) enum DoneOrPlanned {
-    Done(Outcome),
-    Planned(PlannedOperation),
-}
-
 /// A verb without options takes no body, or an empty object.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -82,12 +72,7 @@ async fn submit(
 ) -> Answer {
     let dry_run = params.flag("dry_run")?;
     let vm = target(state, &text.0, params)?.id;
-    if dry_run {
-        let plan = state.operations().dry_run(vm, verb).await?;
-        let revision = state.view().snapshot().revision;
-        return Ok(answer::json(revision, answer::encode(&plan)));
-    }
-    mutation::perform(state, asked, Request::Power { vm, verb }, Subject::Vm).await
+    mutation::perform_or_plan(state, asked, Request::Power { vm, verb }, dry_run).await
 }
 
 /// The document of a verb: all are alike but for their names, a parameter or two, and options.

@@ -8,6 +8,7 @@ use crate::{
         asked::{Asked, Segment},
         mutation::{self, Outcome, Subject},
         params::Params,
+        pieces::Pieces,
         problem::Answer,
         range,
     },
@@ -16,7 +17,6 @@ use crate::{
 };
 use axum::{body::Body, extract::State, response::Response};
 use base64::{Engine, prelude::BASE64_STANDARD};
-use futures_util::StreamExt;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use innkeeper_engine::{AddImage, ImageFrom, Request, Upload};
 use innkeeper_model::{Code, DiskFormat, ImageKind, ImageName, Refusal};
@@ -24,9 +24,8 @@ use serde::de::{DeserializeOwned, IntoDeserializer, value};
 use std::{
     io::{Seek, SeekFrom},
     ops::Range,
-    time::Duration,
 };
-use tokio::{fs::File, io::AsyncReadExt, time::timeout};
+use tokio::{fs::File, io::AsyncReadExt};
 use tokio_util::io::ReaderStream;
 
 /// How much of an upload has arrived, in bytes.
@@ -36,9 +35,6 @@ const DIGEST: HeaderName = HeaderName::from_static("repr-digest");
 
 /// How much is read at once, in bytes.
 const PIECE: usize = 256 << 10;
-/// How long the next piece may take to arrive from a caller.
-const PIECE_WITHIN: Duration = Duration::from_secs(60);
-
 /// Whether a request has a file as its body, which may be of any length.
 pub(crate) fn takes_a_file(method: &Method, path: &str) -> bool {
     let rest = path.strip_prefix("/v1/images/").and_then(|rest| rest.split_once('/'));
@@ -189,13 +185,12 @@ pub(crate) async fn upload(
 
 /// Writes what arrives until it ends. What is dropped in the midst of it keeps what has arrived.
 async fn receive(mut upload: Upload, body: Body) -> Result<(), Refusal> {
-    let mut pieces = body.into_data_stream();
-    let slow = |_| Refusal::new(Code::BadRequest, "the file did not arrive in time");
-    while let Some(piece) = timeout(PIECE_WITHIN, pieces.next()).await.map_err(slow)? {
-        let piece = piece.map_err(|error| {
-            Refusal::new(Code::BadRequest, "the file broke off").caused_by(&error)
-        })?;
-        upload.write(piece).await?;
+    let mut pieces = Pieces::of(body);
+    while let Some(piece) = pieces.next().await? {
+        if let Err(refusal) = upload.write(piece).await {
+            pieces.refuse();
+            return Err(refusal);
+        }
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 use super::*;
 use crate::test_support::{Api, Read};
+use futures_util::StreamExt;
 use std::convert::Infallible;
 
 async fn get(api: &Api, headers: &[(&str, &str)]) -> Read {

@@ -1,11 +1,7 @@
 //! How a connection becomes a session: who asks, and what the connection is to be.
 
 use crate::{
-    protocol::{
-        asked::{Admitted, request_id},
-        params::Params,
-        problem::Problem,
-    },
+    protocol::{asked::Admitted, params::Params, problem::Problem},
     state::ApiState,
 };
 use axum::extract::{FromRequestParts, WebSocketUpgrade};
@@ -15,6 +11,7 @@ use innkeeper_auth::Identity;
 use innkeeper_engine::Caller;
 use innkeeper_model::{Code, Refusal, VmId};
 use innkeeper_session::{Purpose, TicketRefused};
+use innkeeper_surface::request_id;
 use std::time::Instant;
 
 /// What a connection is upgraded to where it carries nothing but the bytes.

@@ -5,7 +5,13 @@
 
 use super::task_id;
 use crate::{
-    protocol::{answer, asked::Segment, mutation, params::Params, problem::Answer},
+    protocol::{
+        answer,
+        asked::{Follower, Segment},
+        mutation,
+        params::Params,
+        problem::Answer,
+    },
     resources::{
         events::framing,
         feed::{self, Framing},
@@ -70,13 +76,14 @@ pub(crate) async fn follow(
     State(state): State<ApiState>,
     Segment(text): Segment,
     params: Params,
+    follower: Follower,
     headers: HeaderMap,
 ) -> Answer {
     params.nothing_else()?;
     let id = task_id(&text)?;
     let framing = framing(&headers);
     // Before the task is read, so that nothing that comes after it is missed.
-    let subscription = state.view().subscribe(None);
+    let subscription = state.view().subscribe(None).of(follower.of(&format!("task {id}")));
     let task = mutation::ended(&state, id, Duration::ZERO).await?;
     let snapshot = state.view().snapshot();
     let mut reader = Reader::new(id, subscription, framing, state);

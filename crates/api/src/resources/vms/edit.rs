@@ -5,7 +5,7 @@ use crate::{
     protocol::{
         asked::{Asked, Segment},
         conditional, json, merge as patch,
-        mutation::{self, Outcome, Subject},
+        mutation::{self, DoneOrPlanned, Outcome},
         params::Params,
         problem::Answer,
     },
@@ -34,11 +34,12 @@ const SPEC: &str = "the VM's spec";
         ("vm" = String, Path, description = "Its id or name, or the beginning of either if only one begins so"),
         ("project" = Option<String>, Query, description = "Where to look for the name"),
         ("If-Match" = Option<String>, Header, description = "The entity tag of the spec that the change is based on"),
+        ("dry_run" = Option<bool>, Query, description = "Do nothing, and answer what it would come to"),
         ("Prefer" = Option<String>, Header, description = "`wait=N`: wait up to N seconds for the task's end"),
     ),
     request_body = VmConfig,
     responses(
-        (status = 200, description = "Changed", body = Outcome),
+        (status = 200, description = "Changed; or planned, with `dry_run`", body = DoneOrPlanned),
         (status = 202, description = "Accepted", body = Outcome),
         WriteProblems,
     ),
@@ -46,17 +47,18 @@ const SPEC: &str = "the VM's spec";
 pub(crate) async fn replace(
     State(state): State<ApiState>,
     Segment(text): Segment,
-    params: Params,
+    mut params: Params,
     asked: Asked,
     headers: HeaderMap,
     body: Body,
 ) -> Answer {
     json::expect_type(&headers, "application/json")?;
     let body = json::read(body).await?;
+    let dry_run = params.flag("dry_run")?;
     let vm = target(&state, &text, params)?;
     let expected = conditional::expected(&headers, SPEC, revision(&vm))?;
     let config: VmConfig = json::decode(&body)?;
-    edit(&state, &asked, &vm, config, expected).await
+    edit(&state, &asked, &vm, config, expected, dry_run).await
 }
 
 /// Change a VM's configuration
@@ -72,11 +74,12 @@ pub(crate) async fn replace(
         ("vm" = String, Path, description = "Its id or name, or the beginning of either if only one begins so"),
         ("project" = Option<String>, Query, description = "Where to look for the name"),
         ("If-Match" = Option<String>, Header, description = "The entity tag of the spec that the change is based on; without it, the spec as it is"),
+        ("dry_run" = Option<bool>, Query, description = "Do nothing, and answer what it would come to"),
         ("Prefer" = Option<String>, Header, description = "`wait=N`: wait up to N seconds for the task's end"),
     ),
     request_body(content = Object, content_type = "application/merge-patch+json"),
     responses(
-        (status = 200, description = "Changed", body = Outcome),
+        (status = 200, description = "Changed; or planned, with `dry_run`", body = DoneOrPlanned),
         (status = 202, description = "Accepted", body = Outcome),
         WriteProblems,
     ),
@@ -84,13 +87,14 @@ pub(crate) async fn replace(
 pub(crate) async fn merge(
     State(state): State<ApiState>,
     Segment(text): Segment,
-    params: Params,
+    mut params: Params,
     asked: Asked,
     headers: HeaderMap,
     body: Body,
 ) -> Answer {
     json::expect_type(&headers, "application/merge-patch+json")?;
     let body = json::read(body).await?;
+    let dry_run = params.flag("dry_run")?;
     let vm = target(&state, &text, params)?;
     conditional::expected(&headers, SPEC, revision(&vm))?;
     let changes: Value = json::decode(&body)?;
@@ -100,7 +104,7 @@ pub(crate) async fn merge(
     })?;
     let config: VmConfig = json::decode_value(&patch::merge(config, changes))?;
     // Based on this revision and no other, whether the caller named it or not.
-    edit(&state, &asked, &vm, config, Some(spec.revision)).await
+    edit(&state, &asked, &vm, config, Some(spec.revision), dry_run).await
 }
 
 async fn edit(
@@ -109,10 +113,11 @@ async fn edit(
     vm: &Record<Vm>,
     config: VmConfig,
     expected: Option<Revision>,
+    dry_run: bool,
 ) -> Answer {
     config.validate()?;
     let request = Request::Edit { vm: vm.id, config: Box::new(config), expected };
-    mutation::perform(state, asked, request, Subject::Vm).await
+    mutation::perform_or_plan(state, asked, request, dry_run).await
 }
 
 /// The revision of a VM's spec; zero, which no spec has, where it cannot be read.

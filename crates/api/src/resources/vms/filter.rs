@@ -19,17 +19,21 @@ const STATES: [VmState; 9] = [
     VmState::Quarantined,
 ];
 
+/// Who manages the VMs that nobody else does.
+const OWN: &str = "innkeeper";
+
 /// Which VMs are listed; those that fit everything that is given.
 #[derive(Debug, Default)]
 pub(crate) struct Filter {
     states: Option<Vec<VmState>>,
     name: Option<Name>,
     project: Option<ProjectName>,
+    manager: Option<String>,
     labels: Labels,
 }
 
 impl Filter {
-    /// `state`, `name`, `project` and `label.KEY`.
+    /// `state`, `name`, `project`, `manager` and `label.KEY`.
     ///
     /// # Errors
     /// A state that does not exist, or a project that has no name.
@@ -40,6 +44,7 @@ impl Filter {
             states: states.transpose()?,
             name: Name::parse(params)?,
             project: params.parsed("project")?,
+            manager: params.one("manager")?,
             labels: Labels::parse(params),
         })
     }
@@ -47,7 +52,8 @@ impl Filter {
     pub(crate) fn is_everything(&self) -> bool {
         matches!(
             self,
-            Self { states: None, name: None, project: None, labels } if labels.is_empty()
+            Self { states: None, name: None, project: None, manager: None, labels }
+                if labels.is_empty()
         )
     }
 
@@ -55,6 +61,7 @@ impl Filter {
         self.states.as_ref().is_none_or(|states| states.contains(&vm.state))
             && self.name.as_ref().is_none_or(|name| name.matches(vm.name.as_str()))
             && self.project.as_ref().is_none_or(|project| vm.project == *project)
+            && self.manager.as_ref().is_none_or(|by| vm.manager().unwrap_or(OWN) == by)
             && (self.labels.is_empty()
                 || vm.spec.as_ref().is_some_and(|spec| self.labels.matches(&spec.config.labels)))
     }
@@ -90,6 +97,7 @@ mod tests {
             spec: Some(Arc::new(spec)),
             incarnation: None,
             memory: None,
+            managed: None,
             dumped: None,
             addresses: Vec::new(),
             guest: None,
@@ -99,11 +107,13 @@ mod tests {
     }
 
     fn names(query: &str) -> Vec<String> {
-        let vms = [
+        let mut vms = [
             vm("web-1", "default", VmState::Running, ("tier", "front")),
             vm("web-2", "other", VmState::Stopped, ("tier", "front")),
             vm("db", "default", VmState::Paused, ("tier", "back")),
         ];
+        let db = vms[2].spec.as_mut().map(Arc::make_mut).unwrap();
+        db.driver = Some("libvirt".into());
         let mut params = Params::parse(query);
         let filter = Filter::parse(&mut params).unwrap();
         params.nothing_else().unwrap();
@@ -118,6 +128,8 @@ mod tests {
         assert_eq!(names("name=web*"), ["web-1", "web-2"]);
         assert_eq!(names("name=web"), [""; 0]);
         assert_eq!(names("project=other"), ["web-2"]);
+        assert_eq!(names("manager=libvirt"), ["db"]);
+        assert_eq!(names("manager=innkeeper"), ["web-1", "web-2"]);
         assert_eq!(names("label.tier=front&project=default"), ["web-1"]);
         assert_eq!(names("label.tier=front&label.x=y"), [""; 0]);
     }

@@ -11,7 +11,7 @@ use crate::{
         conditional::{self, IfNoneMatch},
         fields::Fields,
         list::{self, Page, Rows},
-        mutation::{self, Outcome, Subject},
+        mutation::{self, DoneOrPlanned, Outcome},
         params::Params,
         problem::Answer,
     },
@@ -41,6 +41,7 @@ const FIELDS: &[&str] = &[
     "facts",
     "spec",
     "incarnation",
+    "managed",
     "memory",
     "dumped",
     "disks",
@@ -72,6 +73,7 @@ pub(crate) struct VmList {
         ("state" = Option<String>, Query, description = "Only in these states, with commas between"),
         ("name" = Option<String>, Query, description = "Only of this name; a `*` at its end stands for anything"),
         ("project" = Option<String>, Query, description = "Only of this project"),
+        ("manager" = Option<String>, Query, description = "Only of this manager: `innkeeper`, or another one of this host such as `libvirt`, adopted or not"),
         ("label.KEY" = Option<String>, Query, description = "Only with this value of the label KEY; may be given for several keys"),
         ("fields" = Option<String>, Query, description = "Only these fields of each, as paths with commas between: `id,facts.machine`"),
         ("limit" = Option<u32>, Query, description = "At most so many"),
@@ -140,6 +142,9 @@ fn shown(snapshot: &Snapshot, vm: &Record<Vm>, if_none_match: &IfNoneMatch) -> R
 }
 
 /// Delete a VM and its disks
+///
+/// One that was adopted from another manager is given back to it: its machine goes on as it is, and nothing
+/// of it is removed.
 #[utoipa::path(
     delete,
     path = "/v1/vms/{vm}",
@@ -149,10 +154,11 @@ fn shown(snapshot: &Snapshot, vm: &Record<Vm>, if_none_match: &IfNoneMatch) -> R
         ("vm" = String, Path, description = "Its id or name, or the beginning of either if only one begins so"),
         ("project" = Option<String>, Query, description = "Where to look for the name"),
         ("force" = Option<bool>, Query, description = "End it first if it runs"),
+        ("dry_run" = Option<bool>, Query, description = "Do nothing, and answer what it would come to"),
         ("Prefer" = Option<String>, Header, description = "`wait=N`: wait up to N seconds for the task's end"),
     ),
     responses(
-        (status = 200, description = "Deleted", body = Outcome),
+        (status = 200, description = "Deleted; or planned, with `dry_run`", body = DoneOrPlanned),
         (status = 202, description = "Accepted", body = Outcome),
         WriteProblems,
     ),
@@ -164,8 +170,9 @@ pub(crate) async fn delete(
     asked: Asked,
 ) -> Answer {
     let force = params.flag("force")?;
+    let dry_run = params.flag("dry_run")?;
     let vm = target(&state, &text, params)?.id;
-    mutation::perform(&state, &asked, Request::Delete { vm, force }, Subject::Vm).await
+    mutation::perform_or_plan(&state, &asked, Request::Delete { vm, force }, dry_run).await
 }
 
 /// The VM that a path names, with `project` as the only parameter that is left.
@@ -208,8 +215,9 @@ pub(crate) fn find(
 /// A VM's spec.
 ///
 /// # Errors
-/// It cannot be read: the VM is quarantined.
+/// It cannot be read: the VM is quarantined; or there is none: the VM is another manager's.
 pub(crate) fn spec_of(vm: &Record<Vm>) -> Result<&Spec, Refusal> {
+    vm.check_adopted("edit")?;
     vm.spec.as_deref().ok_or_else(|| {
         let problem = vm.problem.as_deref().unwrap_or("its spec cannot be read");
         Refusal::new(Code::Quarantined, format!("{} is quarantined: {problem}", vm.name))

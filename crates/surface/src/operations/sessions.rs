@@ -2,7 +2,10 @@
 
 use async_trait::async_trait;
 use innkeeper_driver::ByteStream;
-use innkeeper_engine::{Caller, Engine, ImageFile, OpenedAgent, OpenedConsole, OpenedDisk, Upload};
+use innkeeper_engine::{
+    Arrival, Caller, Engine, ImageFile, OpenedAgent, OpenedConsole, OpenedDisk, OpenedExport,
+    Upload,
+};
 use innkeeper_model::{Code, ImageName, Refusal, VmId, keyboard::Stroke};
 use innkeeper_session::Role;
 
@@ -111,6 +114,24 @@ pub trait Sessions: Send + Sync + 'static {
         let _ = (name, sha256);
         nothing()
     }
+
+    /// Opens a stopped VM to be read as one file. Nothing waits for it.
+    ///
+    /// # Errors
+    /// There is no such VM, it is not stopped, or something of it cannot be read.
+    async fn export_vm(&self, caller: &Caller, vm: VmId) -> Result<OpenedExport, Refusal> {
+        let _ = (caller, vm);
+        nothing()
+    }
+
+    /// Begins to receive a file that is to become a VM. `length` is how long it is, where that is known.
+    ///
+    /// # Errors
+    /// It is too large, or the pool is full.
+    async fn receive_vm(&self, length: Option<u64>) -> Result<Arrival, Refusal> {
+        let _ = length;
+        nothing()
+    }
 }
 
 fn nothing<T>() -> Result<T, Refusal> {
@@ -174,5 +195,13 @@ impl Sessions for Engine {
 
     async fn uploaded(&self, name: &ImageName, sha256: &str) -> Result<u64, Refusal> {
         Engine::uploaded(self, name, sha256).await
+    }
+
+    async fn export_vm(&self, caller: &Caller, vm: VmId) -> Result<OpenedExport, Refusal> {
+        Engine::export_vm(self, caller, vm).await
+    }
+
+    async fn receive_vm(&self, length: Option<u64>) -> Result<Arrival, Refusal> {
+        Engine::receive_vm(self, length).await
     }
 }

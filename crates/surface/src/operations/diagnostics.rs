@@ -13,7 +13,7 @@ pub trait Diagnostics: Send + Sync + 'static {
     /// The configuration that the daemon runs with, as an object, without secrets.
     fn configuration(&self) -> Value;
 
-    /// Has a VM looked at, as if its hypervisor had told of it.
+    /// Has a VM looked at, and whatever follows done.
     fn reconcile(&self, caller: &Caller, vm: VmId);
 
     /// Lets nothing new begin on a VM, or lets it again. What has begun goes on.

@@ -2,7 +2,7 @@
 
 use super::{Operations, Sessions};
 use async_trait::async_trait;
-use innkeeper_engine::{Accepted, Caller, PowerVerb, Request, Resolution};
+use innkeeper_engine::{Accepted, Caller, Request, Resolution};
 use innkeeper_model::{Code, Refusal, Statistics, Task, TaskId, VmId, task::PlannedOperation};
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ impl Operations for ReadOnly {
         nothing()
     }
 
-    async fn dry_run(&self, _: VmId, _: PowerVerb) -> Result<PlannedOperation, Refusal> {
+    async fn dry_run(&self, _: Request) -> Result<PlannedOperation, Refusal> {
         nothing()
     }
 

@@ -12,7 +12,7 @@ pub use read_only::ReadOnly;
 pub use sessions::Sessions;
 
 use async_trait::async_trait;
-use innkeeper_engine::{Accepted, Caller, Engine, PowerVerb, Request, Resolution};
+use innkeeper_engine::{Accepted, Caller, Engine, Request, Resolution};
 use innkeeper_model::{Code, Refusal, Statistics, Task, TaskId, VmId, task::PlannedOperation};
 use std::time::Duration;
 
@@ -25,11 +25,11 @@ pub trait Operations: Sessions {
     /// The request is refused, and nothing was changed.
     async fn submit(&self, caller: &Caller, request: Request) -> Result<Accepted, Refusal>;
 
-    /// What a verb would come to, now. Nothing is done.
+    /// What a request would come to, now. Nothing is done.
     ///
     /// # Errors
     /// The request would be refused.
-    async fn dry_run(&self, vm: VmId, verb: PowerVerb) -> Result<PlannedOperation, Refusal>;
+    async fn dry_run(&self, request: Request) -> Result<PlannedOperation, Refusal>;
 
     /// A task, of before this daemon's start too; `None` for one that is not known, or not any more.
     async fn task(&self, task: TaskId) -> Option<Task>;
@@ -80,8 +80,8 @@ impl Operations for Engine {
         Engine::submit(self, caller, request).await
     }
 
-    async fn dry_run(&self, vm: VmId, verb: PowerVerb) -> Result<PlannedOperation, Refusal> {
-        Engine::dry_run(self, vm, verb).await
+    async fn dry_run(&self, request: Request) -> Result<PlannedOperation, Refusal> {
+        Engine::dry_run(self, request).await
     }
 
     async fn task(&self, task: TaskId) -> Option<Task> {

@@ -1,0 +1,142 @@
+//! `/v1/vms/{vm}/export` and `/v1/imports`: whole VMs as files, out and in.
+
+use crate::{
+    protocol::{
+        answer,
+        asked::{Asked, Segment},
+        mutation::{self, Outcome, Subject},
+        params::Params,
+        pieces::Pieces,
+        problem::Answer,
+    },
+    resources::vms::target,
+    router::WriteProblems,
+    state::ApiState,
+};
+use axum::{body::Body, extract::State};
+use bytes::Bytes;
+use futures_util::{StreamExt, stream::try_unfold};
+use http::{HeaderMap, HeaderValue, Method, header};
+use innkeeper_engine::{ImportVm, OpenedExport, Request, StagedVm};
+use innkeeper_model::{ProjectName, Refusal, VmName};
+use std::sync::Arc;
+
+/// What such a file is.
+const TAR: &str = "application/x-tar";
+
+/// Whether a request has a file as its body, which may be of any length.
+pub(crate) fn takes_a_file(method: &Method, path: &str) -> bool {
+    method == Method::POST && path == "/v1/imports"
+}
+
+/// Export a VM
+///
+/// A tar of what it is, its disks and its UEFI variables, and the digests of all these; without its memory
+/// and its cloud-init documents. The VM has to be stopped. It can be started meanwhile: when one of its
+/// disks is written to, the answer breaks off. What broke off is asked for again from its beginning.
+#[utoipa::path(
+    get,
+    path = "/v1/vms/{vm}/export",
+    tag = "vms",
+    operation_id = "exportVm",
+    params(
+        ("vm" = String, Path, description = "Its id or name, or the beginning of either if only one begins so"),
+        ("project" = Option<String>, Query, description = "Where to look for the name"),
+    ),
+    responses(
+        (status = 200, description = "The file", body = Vec<u8>, content_type = "application/x-tar"),
+        WriteProblems,
+    ),
+)]
+pub(crate) async fn export(
+    State(state): State<ApiState>,
+    Segment(text): Segment,
+    params: Params,
+    asked: Asked,
+) -> Answer {
+    let vm = target(&state, &text, params)?.id;
+    let opened = state.operations().export_vm(&asked.caller, vm).await?;
+    let (length, name) =
+        (opened.file.length(), format!("attachment; filename=\"{}.tar\"", opened.name));
+    let body = Body::from_stream(try_unfold(opened, next_of).boxed());
+    let mut response = answer::of_type(TAR, state.view().snapshot().revision, body);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    // A name has no character that would need to be quoted.
+    if let Ok(name) = HeaderValue::try_from(name) {
+        headers.insert(header::CONTENT_DISPOSITION, name);
+    }
+    Ok(response)
+}
+
+async fn next_of(opened: OpenedExport) -> Result<Option<(Bytes, OpenedExport)>, Refusal> {
+    let OpenedExport { file, name, session } = opened;
+    let Some((piece, file)) = file.read().await? else { return Ok(None) };
+    session.shown(piece.len() as u64);
+    Ok(Some((piece.into(), OpenedExport { file, name, session })))
+}
+
+/// Import a VM
+///
+/// The body is what an export has written. When all of it has arrived and was found to be sound, a VM is
+/// made of it: the answer is that task's. What breaks off is thrown away.
+#[utoipa::path(
+    post,
+    path = "/v1/imports",
+    tag = "vms",
+    operation_id = "importVm",
+    params(
+        ("name" = Option<String>, Query, description = "The name that it gets; else its own"),
+        ("project" = Option<String>, Query, description = "The project that it belongs to; else its own"),
+        ("keep_identity" = Option<bool>, Query, description = "It keeps its id, its hardware addresses and its published ports, which must be free; else it gets new ones, and publishes none"),
+        ("Prefer" = Option<String>, Header, description = "`wait=N`: wait up to N seconds for the task's end"),
+    ),
+    request_body(content = Vec<u8>, content_type = "application/x-tar"),
+    responses(
+        (status = 201, description = "Imported", body = Outcome),
+        (status = 202, description = "It has arrived, and a VM is made of it", body = Outcome),
+        WriteProblems,
+    ),
+)]
+pub(crate) async fn import(
+    State(state): State<ApiState>,
+    mut params: Params,
+    asked: Asked,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
+    let name: Option<VmName> = params.parsed("name")?;
+    let project: Option<ProjectName> = params.parsed("project")?;
+    let keep_identity = params.flag("keep_identity")?;
+    params.nothing_else()?;
+    let length =
+        headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    let staged = Arc::new(receive(&state, length, Pieces::of(body)).await?);
+    let import = ImportVm { staged, name, project, keep_identity };
+    let request = Request::Import(Box::new(import));
+    mutation::perform(&state, &asked, request, Subject::NewVm).await
+}
+
+/// Takes all of a file. Nothing of it is kept where it is refused, or where this is dropped.
+async fn receive(
+    state: &ApiState,
+    length: Option<u64>,
+    mut pieces: Pieces,
+) -> Result<StagedVm, Refusal> {
+    let receiving = async {
+        let mut arrival = state.operations().receive_vm(length).await?;
+        while let Some(piece) = pieces.next().await? {
+            arrival = arrival.write(piece).await?;
+        }
+        arrival.finish().await
+    };
+    let received = receiving.await;
+    if received.is_err() {
+        pieces.refuse();
+    }
+    received
+}
+
+#[cfg(test)]
+#[path = "exports_tests.rs"]
+mod tests;

@@ -1,0 +1,79 @@
+use super::*;
+use crate::test_support::{Api, Read};
+use http::StatusCode;
+use innkeeper_storage::{Storage, StorageOptions};
+use serde_json::json;
+use std::time::{Duration, Instant};
+
+/// What an export of a VM without disks is.
+async fn file() -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = Storage::open(StorageOptions::new(folder.path())).unwrap();
+    let spec = crate::test_support::spec("web");
+    let mut export = storage.export(&Arc::new(spec)).await.unwrap();
+    let mut file = Vec::new();
+    while let Some((piece, next)) = export.read().await.unwrap() {
+        file.extend(piece);
+        export = next;
+    }
+    file
+}
+
+async fn post(api: &Api, target: &str, body: impl Into<Body>) -> Read {
+    Read::of(api.call(http::Request::post(target), body).await).await
+}
+
+#[tokio::test]
+async fn what_has_arrived_whole_is_imported_as_was_asked() {
+    let api = Api::new();
+    let target = "/v1/imports?name=copy&project=shop&keep_identity=true";
+    let done = post(&api, target, file().await).await;
+    assert_eq!(done.status, StatusCode::ACCEPTED, "{}", done.text);
+    let asked = api.engine.asked();
+    let [Request::Import(import)] = &asked[..] else { panic!("{asked:?}") };
+    assert_eq!(import.staged.manifest().config.name.as_str(), "web");
+    assert_eq!(import.name.as_ref().map(VmName::as_str), Some("copy"));
+    assert_eq!(import.project.as_ref().map(ProjectName::as_str), Some("shop"));
+    assert!(import.keep_identity);
+    let request = http::Request::post("/v1/imports").header("prefer", "wait=5");
+    let made = Read::of(api.call(request, file().await).await).await;
+    assert_eq!(made.status, StatusCode::CREATED, "{}", made.text);
+    assert!(made.header("location").starts_with("/v1/vms/"));
+}
+
+#[tokio::test]
+async fn what_does_not_arrive_whole_is_not_imported_and_not_kept() {
+    let api = Api::new();
+    let file = file().await;
+    let broken = Body::from_stream(futures_util::stream::iter([
+        Ok(Bytes::from(file[..700].to_vec())),
+        Err(std::io::Error::from(std::io::ErrorKind::ConnectionReset)),
+    ]));
+    post(&api, "/v1/imports", broken).await.problem("bad-request");
+    post(&api, "/v1/imports", file[..700].to_vec()).await.problem("bad-request");
+    post(&api, "/v1/imports", "no tar".repeat(200)).await.problem("bad-request");
+    let text = json!({ "name": "web" }).to_string();
+    post(&api, "/v1/imports", text).await.problem("bad-request");
+    for parameter in ["name=a%20b", "keep_identity=yes", "start=true"] {
+        let target = format!("/v1/imports?{parameter}");
+        post(&api, &target, file.clone()).await.problem("invalid-field");
+    }
+    assert!(api.engine.asked().is_empty());
+    let uploads = api.engine.pool().join("uploads");
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while std::fs::read_dir(&uploads).unwrap().count() > 0 {
+        assert!(Instant::now() < deadline, "something is left");
+        // It is removed on another thread.
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_stand_in_exports_nothing_and_nobody_else_takes_files() {
+    let (api, _) = Api::with(&["web"]).await;
+    api.get("/v1/vms/web/export").await.problem("unsupported");
+    api.get("/v1/vms/none/export").await.problem("not-found");
+    assert!(takes_a_file(&Method::POST, "/v1/imports"));
+    assert!(!takes_a_file(&Method::POST, "/v1/imports/x"));
+    assert!(!takes_a_file(&Method::POST, "/v1/vms"));
+}

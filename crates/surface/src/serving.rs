@@ -1,0 +1,124 @@
+//! Connections: accepted within bounds, and ended in time.
+//!
+//! Every wait on a connection has an end: for a request's head and between requests, for its body,
+//! and at the daemon's stop for whatever still runs. A caller who does not keep to them loses the
+//! connection and nothing else.
+
+use axum::{
+    body::Body,
+    response::Response,
+    serve::{Listener, ListenerExt},
+};
+use http::Request;
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::{convert::Infallible, io, pin::pin, sync::Arc, time::Duration};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+/// The most connections at a time on one listener; more wait to be accepted.
+const MAX_CONNECTIONS: usize = 4096;
+/// How long a request's head may take, and how long a connection may be idle before it.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// The most bytes of a request's head.
+pub const MAX_HEAD: usize = 32 << 10;
+/// The most headers of a request.
+pub const MAX_HEADERS: usize = 64;
+/// The bytes that are read ahead, or wait to be written, on one connection.
+const BUFFER: usize = 64 << 10;
+/// How long answers that are being written may take when the daemon stops.
+const GRACE: Duration = Duration::from_millis(500);
+
+/// What stands before the routes of one connection: it knows who opened it.
+pub trait Gate: Clone + Send + Sync + 'static {
+    /// Answers a request, whoever sent it.
+    fn answer(&self, request: Request<Body>) -> impl Future<Output = Response> + Send;
+}
+
+/// Serves whoever connects, through the gate that `admit` makes for a connection; one for which it
+/// fails is dropped. Returns when `stopping` is cancelled and all connections have ended, half a second
+/// later at the most.
+pub async fn serve<L: Listener, G: Gate>(
+    mut listener: L,
+    stopping: CancellationToken,
+    admit: impl Fn(&L::Io) -> io::Result<G>,
+) where
+    L::Io: AsyncRead + AsyncWrite,
+{
+    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let connections = TaskTracker::new();
+    loop {
+        let accepted = async {
+            let place = Arc::clone(&places).acquire_owned().await;
+            (place, listener.accept().await.0)
+        };
+        let (place, socket) = tokio::select! {
+            () = stopping.cancelled() => break,
+            accepted = accepted => accepted,
+        };
+        let gate = match admit(&socket) {
+            Ok(gate) => gate,
+            Err(error) => {
+                tracing::warn!(%error, "a connection was dropped: nobody knows who opened it");
+                continue;
+            }
+        };
+        let connection = serve_connection(socket, gate, stopping.clone());
+        connections.spawn(async move {
+            connection.await;
+            drop(place);
+        });
+    }
+    drop(listener);
+    connections.close();
+    connections.wait().await;
+}
+
+/// The listener with connections that send at once: answers are written whole, and waiting for more
+/// would only hold them up.
+pub fn no_delay(
+    listener: TcpListener,
+) -> impl Listener<Io = TcpStream, Addr = std::net::SocketAddr> {
+    listener.tap_io(|socket| {
+        if let Err(error) = socket.set_nodelay(true) {
+            tracing::debug!(%error, "a connection keeps its delay");
+        }
+    })
+}
+
+async fn serve_connection<Io>(socket: Io, gate: impl Gate, stopping: CancellationToken)
+where
+    Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let service = service_fn(move |request: Request<Incoming>| {
+        let gate = gate.clone();
+        async move { Ok::<_, Infallible>(gate.answer(request.map(Body::new)).await) }
+    });
+    let mut connection = pin!(
+        http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEAD_TIMEOUT)
+            .max_header_size(MAX_HEAD)
+            .max_headers(MAX_HEADERS)
+            .max_buf_size(BUFFER)
+            .serve_connection(TokioIo::new(socket), service)
+            .with_upgrades()
+    );
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = stopping.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            match tokio::time::timeout(GRACE, connection).await {
+                Ok(ended) => ended,
+                Err(_elapsed) => return,
+            }
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection broke off");
+    }
+}
