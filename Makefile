@@ -16,6 +16,7 @@ run: guest ## start the daemon with a sample guest (Ctrl-C stops both)
 	@scripts/run
 
 test: guest ## run every test, real guests included
+	@scripts/setup --test
 	@cargo test --workspace --quiet
 
 check: ## format, lints, docs and the direction of dependencies

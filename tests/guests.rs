@@ -8,6 +8,7 @@ mod hooks;
 mod policies;
 mod power;
 mod reach;
+mod screen;
 mod seed;
 mod sessions;
 mod survival;

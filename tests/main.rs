@@ -9,12 +9,15 @@
     reason = "whatever goes wrong in a test is to end it, with its place"
 )]
 
+mod contracts;
 mod daemon;
 mod diagnosis;
+mod doors;
 mod guests;
 mod harm;
 mod harness;
 mod independence;
+mod libvirt;
 mod networks;
 mod refusals;
 mod simulator;

@@ -3,6 +3,7 @@
 //!
 //! Every wait is for a condition and has a bound; one that is not met says what was seen last.
 
+mod browser;
 mod bystander;
 mod console;
 mod daemon;
@@ -14,11 +15,13 @@ mod libvirt;
 mod mount;
 mod neighbour;
 mod network;
+mod pages;
 mod process;
 mod services;
 mod slots;
 mod wait;
 
+pub(crate) use browser::{Browser, browser_and_novnc};
 pub(crate) use bystander::Bystander;
 pub(crate) use console::Console;
 pub(crate) use daemon::{Daemon, TCG, is_root, say, skip_without_root};
@@ -30,6 +33,7 @@ pub(crate) use libvirt::Domain;
 pub(crate) use mount::Mount;
 pub(crate) use neighbour::Neighbour;
 pub(crate) use network::{HOST, OUTSIDE, PrivateNetwork};
+pub(crate) use pages::Pages;
 pub(crate) use process::{Process, qemus_in, servers_in};
 pub(crate) use services::{GREETING, Services, has_ipv6};
 pub(crate) use slots::GuestSlots;

@@ -4,6 +4,7 @@ mod addresses;
 mod adopt;
 mod agent;
 mod apply;
+mod chypervisord;
 mod clone;
 mod completion;
 mod console;
@@ -18,12 +19,15 @@ mod edit;
 mod editing;
 mod events;
 mod exec;
+mod export;
 mod get;
 mod host;
 mod image;
+mod import;
 mod ip;
 mod list;
 mod logs;
+mod lookup;
 mod man;
 mod network;
 mod nic;
@@ -41,6 +45,8 @@ mod task;
 mod tasks;
 mod verb;
 mod version;
+mod vmadm;
+mod vminfo;
 mod vnc;
 mod wait;
 
@@ -128,9 +134,13 @@ struct Global {
 enum Command {
     /// Run the daemon
     Serve(serve::Serve),
+    /// Run the daemon with the door of chypervisord and no other
+    Chypervisord(chypervisord::Chypervisord),
     /// List VMs
     #[command(visible_alias = "ls")]
     List(list::List),
+    /// Find VMs by what they have
+    Lookup(lookup::Lookup),
     /// Show one VM
     Get(VmArg),
     /// Create a VM
@@ -141,6 +151,10 @@ enum Command {
     Edit(edit::Edit),
     /// Make a copy of a stopped VM
     Clone(clone::Clone),
+    /// Write a stopped VM into one file
+    Export(export::Export),
+    /// Make a VM of a file that `inn export` has written
+    Import(import::Import),
     /// Give a VM another name
     Rename(rename::Rename),
     /// Start VMs
@@ -224,6 +238,11 @@ enum Command {
     Completion(completion::Completion),
     /// Print the manual page, or write all of them to a folder
     Man(man::Man),
+    /// Manage VMs with the words of SmartOS: list, lookup, get, create, start, stop, reboot, update, delete,
+    /// events
+    Vmadm(vminfo::Words),
+    /// Ask vminfod's door: ping, status, vms, vm, events
+    Vminfo(vminfo::Words),
     /// Show the versions of this program and of the daemon
     Version,
 }
@@ -319,6 +338,7 @@ fn run(cli: Cli, output: &Output) -> Result<(), Failure> {
     let surroundings = Surroundings::of_process(state_dir.as_deref(), socket.as_deref());
     match cli.command {
         Command::Serve(serve) => return serve::run(serve, &surroundings),
+        Command::Chypervisord(asked) => return chypervisord::run(asked, &surroundings),
         Command::Completion(completion) => return completion::run(&completion, output),
         Command::Man(man) => return man::run(&man, output),
         _ => {}
@@ -339,11 +359,14 @@ async fn ask(
 ) -> Result<(), Failure> {
     match command {
         Command::List(list) => list::run(context, list).await,
+        Command::Lookup(lookup) => lookup::run(context, lookup).await,
         Command::Get(vm) => get::run(context, &vm.vm).await,
         Command::Create(create) => create::run(context, surroundings, *create).await,
         Command::Apply(apply) => apply::run(context, apply).await,
         Command::Edit(edit) => edit::run(context, edit).await,
         Command::Clone(clone) => clone::run(context, clone).await,
+        Command::Export(export) => export::run(context, export).await,
+        Command::Import(import) => import::run(context, import).await,
         Command::Rename(rename) => rename::run(context, rename).await,
         Command::Start(start) => start::run(context, start).await,
         Command::Stop(stop) => stop::run(context, stop, "stop", "stopped").await,
@@ -378,8 +401,13 @@ async fn ask(
         Command::Wait(wait) => wait::run(context, wait).await,
         Command::Diagnose(diagnose) => diagnose::run(context, surroundings, diagnose).await,
         Command::Doctor => doctor::run(context, surroundings).await,
+        Command::Vmadm(words) => vmadm::run(context, words).await,
+        Command::Vminfo(words) => vminfo::run(&context.output, words).await,
         Command::Version => version::run(context).await,
-        Command::Serve(_) | Command::Completion(_) | Command::Man(_) => {
+        Command::Serve(_)
+        | Command::Chypervisord(_)
+        | Command::Completion(_)
+        | Command::Man(_) => {
             unreachable!("these ask no daemon, and were done before")
         }
     }

@@ -88,6 +88,12 @@ impl Call {
         Self::new(Method::DELETE, target)
     }
 
+    /// The same request with this parameter.
+    pub(crate) fn with_parameter(mut self, name: &str, value: bool) -> Self {
+        self.target = self.target.with(name, value);
+        self
+    }
+
     /// The same request with this JSON.
     pub(crate) fn with_body(mut self, body: Value) -> Self {
         let json = HeaderValue::from_static("application/json");

@@ -2,7 +2,12 @@
 //! together with flags and defaults, and checks it. Every key has a line in `docs/configuration.md`,
 //! which is made from the comments here.
 
+mod doors;
+mod libvirt;
 mod reference;
+
+pub use doors::{DoorConfig, DoorsConfig, VmmDoorConfig};
+pub use libvirt::LibvirtConfig;
 
 use crate::failure::Failure;
 use clap::ValueEnum;
@@ -63,6 +68,10 @@ pub struct Config {
     pub quota: BTreeMap<ProjectName, QuotaConfig>,
     /// Networks of this host.
     pub networks: NetworksConfig,
+    /// The APIs of other systems.
+    pub door: DoorsConfig,
+    /// libvirt.
+    pub libvirt: LibvirtConfig,
     /// Executables of yours that run at turning points of a VM's life.
     pub hooks: HooksConfig,
     /// The simulator.
@@ -244,6 +253,8 @@ impl Default for Config {
             capacity: CapacityConfig::default(),
             quota: BTreeMap::new(),
             networks: NetworksConfig::default(),
+            door: DoorsConfig::default(),
+            libvirt: LibvirtConfig::default(),
             hooks: HooksConfig::default(),
             sim: SimConfig::default(),
         }

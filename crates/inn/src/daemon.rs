@@ -7,28 +7,33 @@
 
 mod capacity;
 mod diagnostics;
+mod doors;
 pub(crate) mod folder;
 mod host;
 mod log;
 mod memory;
 mod metadata;
+mod neighbours;
 mod networks;
 mod notify;
 mod simulator;
 mod sockets;
+mod this_host;
 mod uids;
 
 pub use crate::options::DaemonOptions;
 
 use crate::config::{self, Accelerator};
-use anyhow::Context;
+use anyhow::Context as _;
 use diagnostics::Inside;
+use doors::{Doors, House};
 use innkeeper_api::ApiState;
 use innkeeper_auth::Token;
+use innkeeper_doors::Context;
 use innkeeper_driver::Driver;
 use innkeeper_engine::{Engine, EngineOptions, Noticed, Remembered};
 use innkeeper_hooks::{Hooks, OwnerRule};
-use innkeeper_model::Refusal;
+use innkeeper_model::{Host, Refusal};
 use innkeeper_network::UidRange;
 use innkeeper_qemu::{AcceleratorChoice, QemuDriver, QemuOptions};
 use innkeeper_storage::{HttpRules, Storage, StorageOptions};
@@ -103,6 +108,7 @@ async fn serve<Stop: Future<Output = ()>>(
     let apart = sockets::bind_unix(&diagnose_socket, &options.socket_group)?.into_std()?;
     let _diagnose_socket = sockets::RemovedAtTheEnd(&diagnose_socket);
     let tcp = sockets::bind_tcp(&options.listen).await?;
+    let doors = Doors::bind(&options).await?;
     let token = Token::load_or_create(&options.token_file())?;
 
     let view = View::start(view_options(&options));
@@ -113,8 +119,10 @@ async fn serve<Stop: Future<Output = ()>>(
     let networks = networks::of_host(&options, uids)?;
     let taps = HostTaps { view: view.clone(), networks: networks.clone() };
     let driver = driver(&options, &run_folders, &boot_id, &storage, taps, &noticed)?;
-    let host = host::describe(options.driver);
+    let host_id = this_host::id(&options.host_id_file())?;
+    let host = Host { id: Some(host_id), ..host::describe(options.driver) };
     let capacity = capacity::of(&options, &host, &storage)?;
+    let this_host = this_host::describe(host_id, &host, &capacity, storage.total_space()?);
     view.barrier(vec![Update::Host(host)]).await?;
     let history = TaskHistory::open(&options.tasks_file()).map_err(Refusal::from)?;
     if let Some(lost) = history.lost {
@@ -125,6 +133,7 @@ async fn serve<Stop: Future<Output = ()>>(
     let engine = Engine::open(EngineOptions {
         view: view.clone(),
         driver,
+        neighbours: neighbours::of(&options),
         noticed,
         specs: SpecStore::open(options.specs_dir())?,
         network_store: NetworkStore::open(options.networks_dir())?,
@@ -149,6 +158,12 @@ async fn serve<Stop: Future<Output = ()>>(
     let stopping = CancellationToken::new();
     let inside = Inside { engine: engine.clone(), options: options.clone(), log };
     let (operations, inside) = (Arc::new(engine.clone()), Some(Arc::new(inside) as Arc<_>));
+    let house = House {
+        context: Context::new(view.clone(), operations.clone(), stopping.clone()),
+        token: &token,
+        host: this_host,
+        registry: &options.registry,
+    };
     let api = ApiState::new(view.clone(), operations, inside, stopping.clone());
     let diagnosis_ended = diagnostics::serve_apart(apart, api.clone()).await?;
     let mut told_to_stop = pin!(told_to_stop()?);
@@ -169,6 +184,7 @@ async fn serve<Stop: Future<Output = ()>>(
     for listener in tcp {
         serving.spawn(innkeeper_api::serve_tcp(listener, api.clone(), token.clone()));
     }
+    doors.open(&serving, house).await;
     if let Some(metadata) = metadata {
         serving.spawn(metadata.serve(view.clone(), seeds, stopping.clone()));
     }

@@ -36,6 +36,15 @@ impl Document {
     /// # Errors
     /// The file cannot be read, or is not written as its name says.
     pub(crate) fn read(file: &Path) -> Result<Self, Failure> {
+        let value = Self::read_value(file)?;
+        Self::of(value).map_err(|failure| failure.of(&file.display().to_string()))
+    }
+
+    /// Reads a file, whatever it describes.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub(crate) fn read_value(file: &Path) -> Result<Value, Failure> {
         let (syntax, text) = if file == Path::new("-") {
             (Syntax::Yaml, read_text(io::stdin().lock()))
         } else {
@@ -44,7 +53,7 @@ impl Document {
         let text = text.map_err(|error| {
             Failure::usage(format!("cannot read {}", file.display())).because(&error)
         })?;
-        Self::parse(&text, syntax).map_err(|failure| failure.of(&file.display().to_string()))
+        value(&text, syntax).map_err(|failure| failure.of(&file.display().to_string()))
     }
 
     /// Reads a text.
@@ -52,15 +61,14 @@ impl Document {
     /// # Errors
     /// It is not written so, or is not one object.
     pub(crate) fn parse(text: &str, syntax: Syntax) -> Result<Self, Failure> {
-        let value = match syntax {
-            Syntax::Yaml => serde_yaml_ng::from_str(text).map_err(|error| error.to_string()),
-            Syntax::Toml => toml::from_str(text).map_err(|error| error.to_string()),
-            Syntax::Json => serde_json::from_str(text).map_err(|error| error.to_string()),
-        };
-        Self::of(value.map_err(|problem| Failure::usage(problem.trim_end()))?)
+        Self::of(value(text, syntax)?)
     }
 
-    fn of(value: Value) -> Result<Self, Failure> {
+    /// What describes a VM, or is a whole one.
+    ///
+    /// # Errors
+    /// It is not one object, or a whole VM that says of itself two things.
+    pub(crate) fn of(value: Value) -> Result<Self, Failure> {
         match value {
             Value::Object(fields)
                 if fields.contains_key("facts") || fields.contains_key("spec") =>
@@ -93,6 +101,15 @@ impl Document {
     pub(crate) fn into_value(self) -> Value {
         Value::Object(self.0)
     }
+}
+
+fn value(text: &str, syntax: Syntax) -> Result<Value, Failure> {
+    let value = match syntax {
+        Syntax::Yaml => serde_yaml_ng::from_str(text).map_err(|error| error.to_string()),
+        Syntax::Toml => toml::from_str(text).map_err(|error| error.to_string()),
+        Syntax::Json => serde_json::from_str(text).map_err(|error| error.to_string()),
+    };
+    value.map_err(|problem| Failure::usage(problem.trim_end()))
 }
 
 /// What was asked for, of a VM as the API shows it.

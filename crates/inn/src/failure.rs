@@ -66,6 +66,7 @@ impl From<Code> for Exit {
             | Code::Interrupted
             | Code::Leftovers
             | Code::IncompatibleMemory
+            | Code::ManagedElsewhere
             | Code::Quarantined => Self::Refused,
             Code::OutOfSpace
             | Code::DiskFailed

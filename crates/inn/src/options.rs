@@ -1,8 +1,13 @@
 //! What the daemon is started with: configuration, flags and defaults put together and checked.
 
+mod doors;
+
+pub use doors::{AnonymousDoor, DoorOptions, VmmDoor};
+pub(crate) use doors::DoorFlag;
+
 use crate::{
     config::{
-        Accelerator, CapacityConfig, Config, Driver, HooksConfig, LimitsConfig, NetworksConfig,
+        Accelerator, CapacityConfig, Config, Driver, HooksConfig, LibvirtConfig, LimitsConfig, NetworksConfig,
         QemuConfig, QuotaConfig, SimConfig, StorageConfig, UidRange,
     },
     failure::Failure,
@@ -32,6 +37,10 @@ pub struct DaemonOptions {
     pub socket_group: String,
     /// TCP addresses to serve the API on too; all are loopback addresses.
     pub listen: Vec<SocketAddr>,
+    /// The doors that are open.
+    pub doors: DoorOptions,
+    /// The database of hosts that the door of chypervisord shows.
+    pub registry: PathBuf,
     /// What runs the VMs.
     pub driver: Driver,
     /// QEMU's system emulator: a name on the path, or a path.
@@ -58,6 +67,8 @@ pub struct DaemonOptions {
     pub quota: BTreeMap<ProjectName, QuotaConfig>,
     /// Whether a network is made at the first start.
     pub make_default_network: bool,
+    /// libvirt; its socket is an absolute path.
+    pub libvirt: LibvirtConfig,
     /// The folder of the operator's executables.
     pub hooks: PathBuf,
     /// How long one of them may take.
@@ -94,6 +105,11 @@ impl DaemonOptions {
         self.state_dir.join("tasks.redb")
     }
 
+    /// The file of this host's id.
+    pub fn host_id_file(&self) -> PathBuf {
+        self.state_dir.join("host-id")
+    }
+
     /// The socket that answers a diagnosis and nothing else.
     pub fn diagnose_socket(&self) -> PathBuf {
         self.runtime_dir.join(DIAGNOSE_SOCKET)
@@ -125,6 +141,8 @@ impl DaemonOptions {
             capacity: self.capacity.clone(),
             quota: self.quota.clone(),
             networks: NetworksConfig { make_default: Some(self.make_default_network) },
+            door: self.doors.as_config(),
+            libvirt: self.libvirt.clone(),
             hooks: HooksConfig {
                 folder: Some(self.hooks.clone()),
                 deadline_s: self.hook_deadline.as_secs(),
@@ -148,6 +166,7 @@ pub(crate) fn specs_dir(state_dir: &Path) -> PathBuf {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Flags {
     pub(crate) listen: Vec<String>,
+    pub(crate) doors: Vec<DoorFlag>,
     pub(crate) driver: Option<Driver>,
     pub(crate) log_level: Option<String>,
 }
@@ -161,7 +180,8 @@ pub(crate) fn resolve(
     flags: Flags,
     config: Config,
 ) -> Result<DaemonOptions, Failure> {
-    let Config { qemu, storage, limits, capacity, quota, networks, hooks, sim, .. } = config;
+    let Config { qemu, storage, limits, capacity, quota, networks, door, .. } = config;
+    let Config { libvirt, hooks, sim, .. } = config;
     let mut folders = surroundings.folders()?;
     // One folder for everything is asked for by people who want to leave the host's own alone.
     if surroundings.state_dir.is_none() {
@@ -187,6 +207,10 @@ pub(crate) fn resolve(
     }
     let listen = if flags.listen.is_empty() { config.listen } else { flags.listen };
     let pool = absolute("storage.pool", storage.pool)?;
+    let libvirt_socket = absolute("libvirt.socket", libvirt.socket)?;
+    if let Some(socket) = &libvirt_socket {
+        fits("libvirt.socket", socket)?;
+    }
     let hooks_folder = absolute("hooks.folder", hooks.folder)?;
     let is_hosts_own = surroundings.root && surroundings.state_dir.is_none();
     Ok(DaemonOptions {
@@ -196,15 +220,18 @@ pub(crate) fn resolve(
         }),
         make_default_network: networks.make_default.unwrap_or(is_hosts_own),
         hook_deadline: Duration::from_secs(hooks.deadline_s),
+        libvirt: LibvirtConfig { socket: libvirt_socket, ..libvirt },
         capacity,
         quota,
         sim,
         pool: pool.unwrap_or_else(|| folders.state.join("pool")),
+        registry: folders.state.join("registry.redb"),
         state_dir: folders.state,
         runtime_dir: folders.runtime,
         socket: folders.socket,
         socket_group: config.socket_group,
-        listen: listen.iter().map(|text| loopback(text)).collect::<Result<_, _>>()?,
+        listen: listen.iter().map(|text| loopback("listen", text)).collect::<Result<_, _>>()?,
+        doors: doors::resolve(flags.doors, door, rustix::process::geteuid().as_raw())?,
         driver: flags.driver.unwrap_or(config.driver),
         qemu_program: qemu.program,
         accelerator: qemu.accelerator,
@@ -219,7 +246,7 @@ pub(crate) fn resolve(
 }
 
 /// A misuse of `inn serve`, although it is told like a refused field.
-fn misuse(refusal: Refusal) -> Failure {
+pub(crate) fn misuse(refusal: Refusal) -> Failure {
     Failure { exit: crate::failure::Exit::Usage, ..refusal.into() }
 }
 
@@ -245,17 +272,17 @@ fn fits(key: &str, socket: &Path) -> Result<(), Failure> {
     ))
 }
 
-fn loopback(text: &str) -> Result<SocketAddr, Failure> {
+fn loopback(key: &str, text: &str) -> Result<SocketAddr, Failure> {
     let address: SocketAddr = text.parse().map_err(|_| {
         let problem = "is not an address and port, such as 127.0.0.1:7100 or [::1]:7100";
-        misuse(Refusal::invalid("listen", text, problem))
+        misuse(Refusal::invalid(key, text, problem))
     })?;
     if address.ip().is_loopback() {
         return Ok(address);
     }
     let problem = "is not a loopback address: tokens and guests' data would cross the network \
                    readable by anybody, since the API has no TLS yet";
-    Err(misuse(Refusal::invalid("listen", text, problem).with_hint(format!(
+    Err(misuse(Refusal::invalid(key, text, problem).with_hint(format!(
         "listen on 127.0.0.1:{} and reach it through ssh -L, or a proxy that does TLS",
         address.port()
     ))))
@@ -318,7 +345,7 @@ mod tests {
             assert!(text.contains(address) && text.contains("loopback"), "{text}");
         }
         for address in ["localhost:1", "127.0.0.1", ":7100", ""] {
-            assert!(loopback(address).is_err(), "{address}");
+            assert!(loopback("listen", address).is_err(), "{address}");
         }
     }
 
@@ -327,7 +354,7 @@ mod tests {
         let written = config(
             "listen = ['127.0.0.1:1']\n[qemu]\nvm_uids = '5000-6000'\n[storage]\npool = '/p'\n\
              allowed_paths = ['/a']\n[hooks]\ndeadline_s = 7\n[quota.web]\nvms = 3\n[sim]\nseed = 9\n\
-             [capacity]\ncpu_percent = 400",
+             [capacity]\ncpu_percent = 400\n[libvirt]\nsocket = '/run/libvirt/libvirt-sock'",
         );
         let options = resolve(&root(), Flags::default(), written).unwrap();
         let again = resolve(&root(), Flags::default(), options.as_config()).unwrap();
@@ -340,6 +367,7 @@ mod tests {
             ("state_dir = 'x'".to_owned(), "state_dir"),
             ("[storage]\nallowed_paths = ['/a', 'b']".into(), "storage.allowed_paths"),
             (format!("socket = '/{}'", "x".repeat(108)), "socket"),
+            ("[libvirt]\nsocket = 'x'".into(), "libvirt.socket"),
             (format!("socket = '/s'\nruntime_dir = '/{}'", "x".repeat(100)), "runtime_dir"),
         ] {
             let failure = resolve(&root(), Flags::default(), config(&text)).unwrap_err();

@@ -17,6 +17,7 @@ use std::{
     io::{self, Write},
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 /// How much is read at once, in bytes.
@@ -106,6 +107,58 @@ pub(crate) async fn fetch(
         Broken::Connection(failure) => failure.with_hint("the same command again goes on with it"),
     })?;
     Ok(at)
+}
+
+/// How long the daemon may take to look through the tables of a VM's disks.
+const OPENED_WITHIN: Duration = Duration::from_secs(10 * 60);
+
+/// Fetches what can only be had from its beginning, and says how long it is. It gets its name when all of
+/// it has come; whatever happens before, Ctrl-C too, leaves nothing.
+///
+/// # Errors
+/// The daemon refuses; the connection breaks off; the file cannot be written.
+pub(crate) async fn fetch_whole(
+    context: &Context,
+    from: Target,
+    to: &Path,
+) -> Result<u64, Failure> {
+    let response = context.client.open(Call::get(from).within(OPENED_WITHIN)).await?;
+    let length = response.headers().get(header::CONTENT_LENGTH);
+    let length = length.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    let mut name = to.as_os_str().to_owned();
+    name.push(format!(".{}.part", std::process::id()));
+    let part = Unfinished(name.into());
+    let writing = |error: io::Error| cannot("write", &part.0, &error);
+    let mut file = File::create_new(&part.0).map_err(writing)?;
+    let progress = Bytes::start(&context.output, length);
+    let mut at = 0;
+    let written = receive(response.into_body(), |piece| {
+        at += piece.len() as u64;
+        progress.show(at);
+        file.write_all(piece)
+    });
+    let written = tokio::select! {
+        written = written => written,
+        _ = tokio::signal::ctrl_c() => {
+            return Err(Failure::new(Exit::Interrupted, "stopped; nothing of it is left"));
+        }
+    };
+    written.map_err(|failure| match failure {
+        Broken::Write(error) => writing(error),
+        Broken::Connection(failure) => failure.with_hint("nothing of it is left: begin again"),
+    })?;
+    std::fs::rename(&part.0, to).map_err(|error| cannot("write", to, &error))?;
+    Ok(at)
+}
+
+/// A file that goes, unless it has got another name.
+struct Unfinished(PathBuf);
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        // It is not there any more where all went well.
+        drop(std::fs::remove_file(&self.0));
+    }
 }
 
 /// The same request for what comes after so many bytes, if they are still the ones of this tag.

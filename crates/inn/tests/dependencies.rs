@@ -18,10 +18,13 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("driver", &["model"]),
     ("auth", &["model", "store"]),
     ("qemu", &["driver", "model", "storage", "store"]),
+    ("libvirt", &["driver", "model"]),
     // Of the store only `harm`: what removes files puts it on record.
     ("sim", &["driver", "model", "store"]),
     ("engine", &["driver", "hooks", "model", "network", "session", "storage", "store", "view"]),
-    ("api", &["auth", "driver", "engine", "model", "session", "view"]),
+    ("surface", &["auth", "driver", "engine", "model", "session", "view"]),
+    ("doors", &["auth", "engine", "model", "store", "surface", "view"]),
+    ("api", &["auth", "driver", "engine", "model", "session", "surface", "view"]),
 ];
 
 fn dependencies() -> BTreeMap<String, Vec<String>> {
@@ -79,6 +82,7 @@ fn the_engine_knows_no_hypervisor_and_no_wire() {
 const DAEMON: &[&str] = &[
     "api",
     "auth",
+    "doors",
     "driver",
     "engine",
     "hooks",
@@ -90,6 +94,7 @@ const DAEMON: &[&str] = &[
     "sim",
     "storage",
     "store",
+    "surface",
     "view",
 ];
 

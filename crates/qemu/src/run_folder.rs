@@ -10,7 +10,7 @@ use std::{
     fs::{self, File, OpenOptions},
     io::{self, ErrorKind, Read, Seek, SeekFrom, Write},
     os::unix::{
-        fs::{DirBuilderExt, OpenOptionsExt, chown, symlink},
+        fs::{DirBuilderExt, FileTypeExt, OpenOptionsExt, chown, symlink},
         net::{self, UnixListener},
     },
     path::{Path, PathBuf},
@@ -253,8 +253,9 @@ fn through(folder: &File, name: &str) -> String {
 
 /// Whether there is a socket here whose listener has ended.
 fn is_left_over(socket: &str) -> bool {
-    let reached = net::UnixStream::connect(socket);
-    reached.is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused)
+    let is_socket = fs::symlink_metadata(socket).is_ok_and(|found| found.file_type().is_socket());
+    let reached = || net::UnixStream::connect(socket);
+    is_socket && reached().is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused)
 }
 
 fn ignore_missing(outcome: io::Result<()>) -> io::Result<()> {

@@ -87,6 +87,22 @@ pub(super) fn nic_names(begun: &OsStr) -> Vec<CompletionCandidate> {
     beginning_so(nics.unwrap_or_default().iter().filter_map(name), begun)
 }
 
+/// The names of the disks of the VM on the line that begin so.
+pub(super) fn disk_names(begun: &OsStr) -> Vec<CompletionCandidate> {
+    let args: Vec<_> = std::env::args_os().collect();
+    let disks = vm_of_commit(&args).and_then(|vm| {
+        let vm = fetch(&args, |client| async move { client.get(Target::vm(vm)).await })?;
+        vm.body["spec"]["config"]["disks"].as_array().cloned()
+    });
+    beginning_so(disks.unwrap_or_default().iter().filter_map(name), begun)
+}
+
+/// The VM on a line of `inn image commit`, where it comes before the disk.
+fn vm_of_commit(args: &[OsString]) -> Option<String> {
+    let at = args.iter().position(|arg| arg == "commit")?;
+    Some(args.get(at + 1)?.to_str()?.to_owned())
+}
+
 /// The VM on a line of `inn nic`.
 fn vm_of_nic(args: &[OsString]) -> Option<String> {
     let at = args.iter().position(|arg| arg == "nic" || arg == "nics")?;

@@ -5,13 +5,17 @@ mod nics;
 
 pub(super) use flags::free_name;
 
-use super::{Context, room};
+use super::{
+    Context,
+    dry_run::{self, DryRun},
+    room,
+};
 use crate::{
     client::{Call, Target, decode},
     document::Document,
     failure::Failure,
     folders::Surroundings,
-    mutation::{Waiting, carry_out},
+    mutation::Waiting,
     output::Format,
 };
 use clap::Args;
@@ -34,6 +38,8 @@ pub(super) struct Create {
     #[arg(long)]
     start: bool,
     #[command(flatten)]
+    planning: DryRun,
+    #[command(flatten)]
     waiting: Waiting,
 }
 
@@ -42,7 +48,7 @@ pub(super) async fn run(
     surroundings: &Surroundings,
     create: Create,
 ) -> Result<(), Failure> {
-    let Create { name, from_file, flags, start, waiting } = create;
+    let Create { name, from_file, flags, start, planning, waiting } = create;
     if from_file.as_deref() == Some(Path::new("-")) && flags.reads_input() {
         return Err(Failure::usage(
             "--from-file and --user-data cannot both be the standard input",
@@ -64,8 +70,9 @@ pub(super) async fn run(
     let target = Target::new("/v1/vms").with_any("start", start.then_some(true));
     let call = Call::post(target).with_body(document.into_value());
     let done = if start { "created and started" } else { "created" };
-    carry_out(context, waiting, vec![context.job(config.name.as_str(), call, done)]).await?;
-    if !waiting.no_wait && context.output.format == Format::Table {
+    let jobs = vec![context.job(config.name.as_str(), call, done)];
+    dry_run::carry_out(context, planning, waiting, jobs).await?;
+    if !waiting.no_wait && !planning.dry_run && context.output.format == Format::Table {
         tell_room(context, config.name.as_str()).await;
     }
     Ok(())

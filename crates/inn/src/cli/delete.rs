@@ -1,16 +1,25 @@
-//! `inn delete`: VMs and their disks, after asking whoever sits there.
+//! `inn delete`: VMs and their disks, after asking whoever sits there. What was adopted from another
+//! manager is only given back to it.
 
-use super::{Context, VmsArg};
+use super::{
+    Context, VmsArg,
+    dry_run::{self, DryRun},
+};
 use crate::{
-    client::Call,
+    client::{Call, decode},
     failure::{Exit, Failure},
-    mutation::{Job, Shows, Waiting, carry_out},
+    mutation::{Job, Shows, Waiting},
     output::Output,
 };
 use clap::Args;
+use innkeeper_model::Vm;
 use std::io::{self, BufRead, IsTerminal};
 
 #[derive(Debug, Args)]
+#[command(
+    after_help = "A VM that was adopted from another manager, such as libvirt, is given back to it: its \
+    machine goes on as it is, and nothing of it is removed."
+)]
 pub(super) struct Delete {
     #[command(flatten)]
     vms: VmsArg,
@@ -21,20 +30,58 @@ pub(super) struct Delete {
     #[arg(short, long)]
     yes: bool,
     #[command(flatten)]
+    planning: DryRun,
+    #[command(flatten)]
     waiting: Waiting,
 }
 
 pub(super) async fn run(context: &Context, delete: Delete) -> Result<(), Failure> {
     let vms = delete.vms.vms;
-    if !delete.yes {
-        confirm(&context.output, &format!("delete {} and its disks?", vms.join(", ")))?;
+    let mut fates = Vec::new();
+    for vm in vms {
+        fates.push(Fate::of(context, vm).await);
     }
-    let job = |vm: String| {
+    if !delete.yes && !delete.planning.dry_run {
+        confirm(&context.output, &question(&fates))?;
+    }
+    let job = |Fate { vm, manager }: Fate| {
         let force = delete.force.then_some(true);
         let call = Call::delete(context.vm(&vm).with_any("force", force));
-        Job { subject: vm, call, done: "deleted", shows: Shows::Task }
+        let done = if manager.is_some() { "given back to its manager" } else { "deleted" };
+        Job { subject: vm, call, done, shows: Shows::Task }
     };
-    carry_out(context, delete.waiting, vms.into_iter().map(job).collect()).await
+    let jobs = fates.into_iter().map(job).collect();
+    dry_run::carry_out(context, delete.planning, delete.waiting, jobs).await
+}
+
+/// What becomes of a VM.
+struct Fate {
+    vm: String,
+    /// Whose it is again, if it was adopted.
+    manager: Option<String>,
+}
+
+impl Fate {
+    /// As far as can be known: what cannot be found is for the daemon to refuse.
+    async fn of(context: &Context, vm: String) -> Self {
+        let found = context.client.get(context.vm(&vm)).await;
+        let found = found.and_then(|answer| decode::<Vm>(answer.body)).ok();
+        let adopted = found.filter(|found| !found.is_foreign());
+        let manager = adopted.and_then(|vm| vm.manager().map(str::to_owned));
+        Self { vm, manager }
+    }
+}
+
+fn question(fates: &[Fate]) -> String {
+    let named = |given_back: bool| {
+        let those = fates.iter().filter(|fate| fate.manager.is_some() == given_back);
+        those.map(|fate| fate.vm.as_str()).collect::<Vec<_>>().join(", ")
+    };
+    match (named(false), named(true)) {
+        (gone, back) if back.is_empty() => format!("delete {gone} and its disks?"),
+        (gone, back) if gone.is_empty() => format!("give {back} back, and leave it as it is?"),
+        (gone, back) => format!("delete {gone} and its disks, and give {back} back as it is?"),
+    }
 }
 
 /// Asks, where somebody is there to answer; a script has decided already.

@@ -1,9 +1,10 @@
-//! `--dry-run`: what a verb would come to, printed and not done.
+//! `--dry-run`: what a change would come to, printed and not done.
 
 use super::Context;
 use crate::{
     client::{Call, decode},
     failure::{Exit, Failure},
+    mutation::{self, Job, Waiting},
     output::{Format, Table},
 };
 use clap::Args;
@@ -17,12 +18,30 @@ const NO_WAY_BACK: &str =
 const LEGEND: &str = "after a crash: probe = looked up whether it happened; repeat = done again; once = \
                       never done twice, so undone where nothing tells";
 
-/// What every verb takes.
-#[derive(Debug, Clone, Copy, Args)]
+/// What every change that can be planned takes.
+#[derive(Debug, Clone, Copy, Default, Args)]
 pub(super) struct DryRun {
     /// Do nothing; show what would be done, in which order, and what a crash would change
     #[arg(long, conflicts_with = "no_wait")]
     pub(super) dry_run: bool,
+}
+
+/// Has changes carried out; or planned, where that is asked.
+///
+/// # Errors
+/// The first failure, or, if there were several things to do, its exit code: the failures have then been
+/// told one by one.
+pub(super) async fn carry_out(
+    context: &Context,
+    DryRun { dry_run }: DryRun,
+    waiting: Waiting,
+    jobs: Vec<Job>,
+) -> Result<(), Failure> {
+    if !dry_run {
+        return mutation::carry_out(context, waiting, jobs).await;
+    }
+    let call = |job: Job| (job.subject, job.call.with_parameter("dry_run", true));
+    run(context, jobs.into_iter().map(call).collect()).await
 }
 
 /// Shows what each of these calls, which ask for no more than that, would come to.
@@ -30,7 +49,7 @@ pub(super) struct DryRun {
 /// # Errors
 /// The first refusal, or, if there were several VMs, its exit code: the refusals have then been told
 /// one by one.
-pub(super) async fn run(context: &Context, calls: Vec<(String, Call)>) -> Result<(), Failure> {
+async fn run(context: &Context, calls: Vec<(String, Call)>) -> Result<(), Failure> {
     let output = &context.output;
     let several = calls.len() > 1;
     let mut exit = Exit::Done;

@@ -2,6 +2,7 @@
 
 use super::{
     Context, VmArg,
+    dry_run::DryRun,
     editing::{Configured, Editable, edit},
 };
 use crate::{
@@ -19,11 +20,13 @@ pub(super) struct Edit {
     #[command(flatten)]
     vm: VmArg,
     #[command(flatten)]
+    planning: DryRun,
+    #[command(flatten)]
     waiting: Waiting,
 }
 
 pub(super) async fn run(context: &Context, of: Edit) -> Result<(), Failure> {
-    edit::<EditedVm>(context, of.waiting, context.vm(&of.vm.vm)).await
+    edit::<EditedVm>(context, of.planning, of.waiting, context.vm(&of.vm.vm)).await
 }
 
 struct EditedVm;

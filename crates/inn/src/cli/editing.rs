@@ -1,12 +1,15 @@
 //! A configuration in the caller's editor, as YAML. What the daemon refuses is opened again, with the
 //! reason above it, until it is accepted or given up; no text is lost.
 
-use super::Context;
+use super::{
+    Context,
+    dry_run::{self, DryRun},
+};
 use crate::{
     client::{Call, Target},
     difference::{differences, show},
     failure::{Exit, Failure},
-    mutation::{Job, Shows, Waiting, carry_out},
+    mutation::{Job, Shows, Waiting},
 };
 use http::HeaderValue;
 use innkeeper_model::Code;
@@ -53,12 +56,13 @@ struct Read {
     etag: Option<HeaderValue>,
 }
 
-/// Has the caller edit the thing at this address.
+/// Has the caller edit the thing at this address, or plan what they would change.
 ///
 /// # Errors
 /// It cannot be read or saved; or the caller gave up what was refused.
 pub(super) async fn edit<T: Editable>(
     context: &Context,
+    planning: DryRun,
     waiting: Waiting,
     target: Target,
 ) -> Result<(), Failure> {
@@ -75,7 +79,7 @@ pub(super) async fn edit<T: Editable>(
         if text.trim().is_empty() || baseline.is_some_and(|baseline| text == baseline) {
             return abandon(context, &name, refused, &draft);
         }
-        let failure = match attempt::<T>(context, waiting, &read, &text).await {
+        let failure = match attempt::<T>(context, (planning, waiting), &read, &text).await {
             Ok(()) => return Ok(()),
             Err(failure) if matches!(failure.exit, Exit::Refused | Exit::Usage) => failure,
             Err(failure) => return Err(draft.keep(failure)),
@@ -101,7 +105,7 @@ async fn read<T: Editable>(context: &Context, target: Target) -> Result<Read, Fa
 
 async fn attempt<T: Editable>(
     context: &Context,
-    waiting: Waiting,
+    (planning, waiting): (DryRun, Waiting),
     read: &Read,
     text: &str,
 ) -> Result<(), Failure> {
@@ -111,7 +115,7 @@ async fn attempt<T: Editable>(
     let subject = name.to_owned();
     let call = Call::put(read.thing.target.clone()).if_match(read.etag.clone()).with_body(body);
     let job = Job { subject, call, done: "changed", shows: T::SHOWS };
-    carry_out(context, waiting, vec![job]).await
+    dry_run::carry_out(context, planning, waiting, vec![job]).await
 }
 
 fn abandon(context: &Context, name: &str, refused: bool, file: &Draft) -> Result<(), Failure> {

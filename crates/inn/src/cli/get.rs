@@ -1,5 +1,7 @@
 //! `inn get`: all of one VM.
 
+mod managed;
+
 use super::{Context, agent, list};
 use crate::{
     client::decode,
@@ -39,6 +41,11 @@ fn table(vm: &Vm, now: Timestamp) -> Table {
     if let Some(problem) = &vm.problem {
         table.field("problem", problem);
     }
+    if let Some(managed) = &vm.managed {
+        managed::add(&mut table, vm, managed, now);
+    } else if let Some(by) = vm.manager() {
+        table.field("manager", by);
+    }
     if let Some(end) = &vm.facts.last_end {
         table.field("last end", how(end));
     }
@@ -54,7 +61,7 @@ fn table(vm: &Vm, now: Timestamp) -> Table {
         table.field("guest", format!("{} (agent)", agent::in_words(guest)));
     }
     add_kept(&mut table, vm);
-    if let Some(spec) = &vm.spec {
+    if let Some(spec) = vm.spec.as_ref().filter(|spec| spec.driver.is_none()) {
         add_spec(&mut table, spec, &vm.disks);
         let (free, machine) = (spec.free_ports(vm.incarnation.as_deref()), &vm.incarnation);
         let ports = machine.as_ref().and_then(|machine| machine.ports);
@@ -103,6 +110,9 @@ fn add_spec(table: &mut Table, spec: &Spec, sizes: &[DiskFacts]) {
     }
     for nic in &config.nics {
         table.field("nic", describe_nic(nic, spec));
+    }
+    if let Some(quota) = config.quota {
+        table.field("quota", quota.to_string());
     }
     table.field("screen", word(&config.display));
     if config.on != Policies::default() {

@@ -1,5 +1,6 @@
-//! `inn image add`, `upload`, `download`, `list`, `get`, `delete`.
+//! `inn image add`, `commit`, `upload`, `download`, `list`, `get`, `delete`.
 
+mod commit;
 mod download;
 mod upload;
 
@@ -22,6 +23,8 @@ use std::path::{Path, PathBuf};
 pub(super) enum ImageCommand {
     /// Import an image from a file or a URL
     Add(Add),
+    /// Make an image of a stopped VM's disk
+    Commit(commit::Commit),
     /// Send a file to the daemon, and import it as an image
     Upload(upload::Upload),
     /// Fetch an image's bytes from the daemon into a file
@@ -109,6 +112,7 @@ pub(super) async fn run(
 ) -> Result<(), Failure> {
     match command {
         ImageCommand::Add(image) => add(context, surroundings, image).await,
+        ImageCommand::Commit(commit) => commit::run(context, commit).await,
         ImageCommand::Upload(upload) => upload::run(context, upload).await,
         ImageCommand::Download(download) => download::run(context, download).await,
         ImageCommand::List => list(context).await,
@@ -210,6 +214,9 @@ async fn get(context: &Context, name: &str) -> Result<(), Failure> {
     }
     table.field("digest", image.digest);
     table.field("source", image.source);
+    if let Some(lineage) = &image.lineage {
+        commit::show(&mut table, lineage);
+    }
     table.field("created", format!("{:.0}", image.created));
     output.table(&table)
 }

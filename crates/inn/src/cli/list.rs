@@ -8,7 +8,7 @@ use crate::{
     output::{Cell, Format, Table, Tint},
 };
 use clap::Args;
-use innkeeper_model::{ProjectName, Timestamp, Vm, VmState};
+use innkeeper_model::{Managed, ProjectName, Timestamp, Vm, VmState};
 
 #[derive(Debug, Args)]
 pub(super) struct List {
@@ -18,6 +18,9 @@ pub(super) struct List {
     /// Only those with this name
     #[arg(long)]
     name: Option<String>,
+    /// Only those of this manager: innkeeper, or another one of the host, such as libvirt
+    #[arg(long, value_name = "NAME")]
+    manager: Option<String>,
     /// Only those with this label (can be repeated)
     #[arg(long, value_name = "KEY=VALUE", value_parser = parse_label)]
     label: Vec<(String, String)>,
@@ -33,6 +36,7 @@ pub(super) async fn run(context: &Context, list: List) -> Result<(), Failure> {
     let mut target = Target::new("/v1/vms")
         .with_any("state", list.state)
         .with_any("name", list.name)
+        .with_any("manager", list.manager)
         .with_any("project", context.project.as_deref());
     for (key, value) in list.label {
         target = target.with(&format!("label.{key}"), value);
@@ -55,23 +59,38 @@ pub(super) async fn run(context: &Context, list: List) -> Result<(), Failure> {
 fn table(vms: &[Vm], now: Timestamp) -> Table {
     let mut table = Table::new(["NAME", "STATE", "CPUS", "MEMORY", "ADDRESS", "SINCE", "NOTE"]);
     for vm in vms {
-        let config = vm.spec.as_ref().map(|spec| &spec.config);
         let name = if vm.project == ProjectName::default() {
             vm.name.to_string()
         } else {
             format!("{}/{}", vm.project, vm.name)
         };
+        let size = vm.size();
         table.row([
             name.into(),
             state(vm.state),
-            config.map(|config| config.cpus.to_string()).unwrap_or_default().into(),
-            config.map(|config| config.memory.to_string()).unwrap_or_default().into(),
+            size.map(|(cpus, _)| cpus.to_string()).unwrap_or_default().into(),
+            size.map(|(_, memory)| memory.to_string()).unwrap_or_default().into(),
             address(vm).into(),
             vm.facts.since.map(|since| age(since, now)).unwrap_or_default().into(),
-            vm.problem.clone().unwrap_or_default().into(),
+            note(vm, now).into(),
         ]);
     }
     table
+}
+
+/// What is wrong with it; else whose it is, and how old what is said of it.
+fn note(vm: &Vm, now: Timestamp) -> String {
+    let age = |managed: &Managed| managed.as_of.map(|then| format!("as of {} ago", age(then, now)));
+    let whose = || {
+        let by = vm.manager()?;
+        let whose = match vm.is_foreign() {
+            true => format!("{by}'s; inn adopt"),
+            false => format!("through {by}"),
+        };
+        let age = vm.managed.as_deref().and_then(age);
+        Some(age.map_or_else(|| whose.clone(), |age| format!("{whose}, {age}")))
+    };
+    vm.problem.clone().or_else(whose).unwrap_or_default()
 }
 
 /// Where the guest is reached best, as far as that is known.

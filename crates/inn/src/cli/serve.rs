@@ -5,7 +5,7 @@ use crate::{
     daemon,
     failure::{Exit, Failure},
     folders::Surroundings,
-    options::{self, Flags},
+    options::{self, DoorFlag, Flags},
 };
 use clap::Args;
 use innkeeper_model::Refusal;
@@ -22,6 +22,11 @@ pub(super) struct Serve {
     /// Serve the API on this TCP address too, such as 127.0.0.1:7100; loopback only (can be repeated)
     #[arg(long, value_name = "ADDR")]
     listen: Vec<String>,
+    /// Open a door for programs of another system: vminfod, vmm, chypervisord or virtx, on a loopback
+    /// address; `anonymous=viewer|operator|admin` says what callers may do where that system's protocol
+    /// has no credential (can be repeated)
+    #[arg(long, value_name = "NAME=ADDR[,anonymous=ROLE]")]
+    door: Vec<DoorFlag>,
     /// How much to log: error, warn, info, debug, trace
     #[arg(long, value_name = "LEVEL")]
     log_level: Option<String>,
@@ -29,13 +34,14 @@ pub(super) struct Serve {
 
 pub(super) fn run(serve: Serve, surroundings: &Surroundings) -> Result<(), Failure> {
     let config = configuration(serve.config, surroundings)?;
-    let Serve { listen, driver, log_level, .. } = serve;
-    let options = options::resolve(surroundings, Flags { listen, driver, log_level }, config)?;
+    let Serve { listen, door, driver, log_level, .. } = serve;
+    let flags = Flags { listen, doors: door, driver, log_level };
+    let options = options::resolve(surroundings, flags, config)?;
     daemon::run(options).map_err(told)
 }
 
 /// Why the daemon ended. A refusal brings its own code and advice.
-fn told(error: anyhow::Error) -> Failure {
+pub(super) fn told(error: anyhow::Error) -> Failure {
     error.downcast::<Refusal>().map(Failure::from).unwrap_or_else(|error| {
         let mut failure = Failure::new(Exit::Failed, error.to_string());
         failure.causes = error.chain().skip(1).map(ToString::to_string).collect();
@@ -43,7 +49,7 @@ fn told(error: anyhow::Error) -> Failure {
     })
 }
 
-fn configuration(named: Option<PathBuf>, surroundings: &Surroundings) -> Result<Config, Failure> {
+pub(super) fn configuration(named: Option<PathBuf>, surroundings: &Surroundings) -> Result<Config, Failure> {
     match named {
         Some(file) => Config::read(&surroundings.absolute(&file)),
         None => match surroundings.config_file().filter(|file| file.exists()) {

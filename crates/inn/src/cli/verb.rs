@@ -4,11 +4,7 @@ use super::{
     Context, VmsArg,
     dry_run::{self, DryRun},
 };
-use crate::{
-    client::Call,
-    failure::Failure,
-    mutation::{Waiting, carry_out},
-};
+use crate::{client::Call, failure::Failure, mutation::Waiting};
 use clap::Args;
 use serde_json::Value;
 
@@ -48,12 +44,12 @@ impl Verb<'_> {
         self,
         context: &Context,
         VmsArg { vms }: VmsArg,
-        DryRun { dry_run }: DryRun,
+        planning: DryRun,
         waiting: Waiting,
     ) -> Result<(), Failure> {
         let call = |vm: &str| {
             let mut target = context.of_vm(vm, self.verb);
-            for parameter in self.parameter.into_iter().chain(dry_run.then_some("dry_run")) {
+            if let Some(parameter) = self.parameter {
                 target = target.with(parameter, true);
             }
             let call = Call::post(target);
@@ -62,11 +58,7 @@ impl Verb<'_> {
                 None => call,
             }
         };
-        let calls = vms.into_iter().map(|vm| (call(&vm), vm));
-        if dry_run {
-            return dry_run::run(context, calls.map(|(call, vm)| (vm, call)).collect()).await;
-        }
-        let jobs = calls.map(|(call, vm)| context.job(&vm, call, self.done)).collect();
-        carry_out(context, waiting, jobs).await
+        let jobs = vms.iter().map(|vm| context.job(vm, call(vm), self.done)).collect();
+        dry_run::carry_out(context, planning, waiting, jobs).await
     }
 }

@@ -3,8 +3,8 @@
 #[cfg(test)]
 mod tests {
     use crate::config::{
-        CapacityConfig, Config, HooksConfig, LimitsConfig, NetworksConfig, QemuConfig, QuotaConfig,
-        SimConfig, StorageConfig,
+        CapacityConfig, Config, DoorConfig, HooksConfig, LibvirtConfig, LimitsConfig, NetworksConfig,
+        QemuConfig, QuotaConfig, SimConfig, StorageConfig, VmmDoorConfig,
     };
     use std::{fmt::Write, path::Path};
     use utoipa::{
@@ -84,10 +84,13 @@ Sizes have a unit (`\"512MiB\"`, `\"10GiB\"`). Paths are absolute.
         section::<CapacityConfig>(&mut page, "`[capacity]`", table("capacity"), see);
         section::<QuotaConfig>(&mut page, "`[quota.PROJECT]`", table("quota"), "without bound");
         section::<NetworksConfig>(&mut page, "`[networks]`", table("networks"), see);
+        section::<DoorConfig>(&mut page, "`[door.NAME]`", table("door"), see);
+        section::<VmmDoorConfig>(&mut page, "`[door.vmm]`", table("door"), see);
+        section::<LibvirtConfig>(&mut page, "`[libvirt]`", table("libvirt"), see);
         section::<HooksConfig>(&mut page, "`[hooks]`", table("hooks"), see);
         section::<SimConfig>(&mut page, "`[sim]`", table("sim"), see);
         let sections = defaults.values().filter(|value| value.is_table()).count();
-        assert_eq!(sections, 8, "a section is missing from this page");
+        assert_eq!(sections, 10, "a section is missing from this page");
         page
     }
 

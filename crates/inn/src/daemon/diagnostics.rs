@@ -4,9 +4,10 @@
 //! whose reader is stuck may be what all others wait for.
 
 use super::{DaemonOptions, log::Log};
-use innkeeper_api::{ApiState, Diagnostics, serve_diagnostics};
+use innkeeper_api::{ApiState, serve_diagnostics};
 use innkeeper_engine::{Caller, Engine};
 use innkeeper_model::{Diagnosis, Refusal, VmId};
+use innkeeper_surface::Diagnostics;
 use serde_json::Value;
 use std::{io, os::unix::net::UnixListener as Listener, thread};
 use tokio::{net::UnixListener, sync::oneshot};

@@ -117,6 +117,9 @@ fn what_can_be_done_to_memory_reaches_the_daemon() {
     check_exit(&inn_in(daemon.folder(), &["start", "--discard-memory", "web"]), 0);
     check_exit(&inn_in(daemon.folder(), &["adopt", "4711", "--name", "old", "-q"]), 0);
     check_exit(&inn_in(daemon.folder(), &["adopt", "4711", "--no-wait"]), 0);
+    let output = inn_in(daemon.folder(), &["adopt", "web", "--project", "libvirt"]);
+    check_exit(&output, 0);
+    assert!(!talk(&output).contains("draft"), "its manager knows what it is");
     let sent: Vec<_> = daemon
         .requests()
         .into_iter()
@@ -131,6 +134,7 @@ fn what_can_be_done_to_memory_reaches_the_daemon() {
             line("POST /v1/vms/web/start?discard_memory=true", Value::Null),
             line("POST /v1/foreign/4711/adopt", json!({"name": "old"})),
             line("POST /v1/foreign/4711/adopt", Value::Null),
+            line("POST /v1/vms/web/adopt?project=libvirt", Value::Null),
         ]
     );
 }
@@ -177,6 +181,40 @@ fn a_dry_run_shows_the_plan_and_asks_for_no_more() {
         check_exit(&inn_in(daemon.folder(), &[verb, "web", "--dry-run"]), 0);
     }
     check_exit(&inn_in(daemon.folder(), &["start", "web", "--dry-run", "--no-wait"]), 2);
+}
+
+#[test]
+fn every_change_of_a_vm_can_be_run_dry() {
+    let daemon = FakeDaemon::start(|request| {
+        let is_read = request.line.starts_with("GET");
+        ok(if is_read { vm("web", "stopped") } else { planned("change") })
+    });
+    let last_asked = || {
+        let asked = daemon.lines().into_iter().filter(|line| !line.starts_with("GET"));
+        asked.last().unwrap_or_default()
+    };
+    for (args, sent) in [
+        (&["create", "new"][..], "POST /v1/vms?dry_run=true"),
+        (&["create", "new", "--start"], "POST /v1/vms?start=true&dry_run=true"),
+        (&["clone", "web", "copy"], "POST /v1/vms/web/clone?dry_run=true"),
+        (&["delete", "web"], "DELETE /v1/vms/web?dry_run=true"),
+        (&["adopt", "4711"], "POST /v1/foreign/4711/adopt?dry_run=true"),
+        (&["adopt", "web"], "POST /v1/vms/web/adopt?dry_run=true"),
+        (&["delete", "--force", "web"], "DELETE /v1/vms/web?force=true&dry_run=true"),
+        (&["nic", "add", "web", "none", "--name", "e"], "POST /v1/vms/web/nics?dry_run=true"),
+        (&["nic", "remove", "web", "e"], "DELETE /v1/vms/web/nics/e?dry_run=true"),
+        (&["nic", "set", "web", "e", "--connect"], "PATCH /v1/vms/web/nics/e?dry_run=true"),
+    ] {
+        let output = inn_in(daemon.folder(), &[args, &["--dry-run"]].concat());
+        check_exit(&output, 0);
+        assert!(data(&output).starts_with("change of "), "{args:?}: {}", data(&output));
+        assert_eq!(last_asked(), sent, "{args:?}");
+        check_exit(&inn_in(daemon.folder(), &[args, &["--dry-run", "--no-wait"]].concat()), 2);
+    }
+    let editor = editor(&daemon, "sed -i s/cpus:.2/cpus:\\ 5/ \"$1\"");
+    let mut edit = inn(&["edit", "web", "--dry-run", "--state-dir"]);
+    check_exit(&edit.arg(daemon.folder()).env("EDITOR", editor).output().unwrap(), 0);
+    assert_eq!(last_asked(), format!("PUT /v1/vms/{VM_ID}?dry_run=true"));
 }
 
 #[test]

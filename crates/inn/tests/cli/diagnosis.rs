@@ -11,7 +11,12 @@ use std::{collections::BTreeMap, fs, io::Read, io::Write, path::Path};
 
 fn diagnosis() -> Value {
     json!({
-        "at": "2026-01-01T00:00:00Z", "version": "0.1.0", "drivers": ["sim"],
+        "at": "2026-01-01T00:00:00Z", "version": "0.1.0",
+        "drivers": [
+            {"name": "qemu", "version": "10.0.8", "machines": 3, "connections": 2, "last_error":
+                {"at": "2026-01-01T00:00:00Z", "vm": VM_ID, "error": "qemu/launch: no such program"}},
+            {"name": "libvirt", "machines": 0, "connections": 1},
+        ],
         "queues": [{"resource": "vm/web", "holders": 1, "waiting": 2, "paused": true}],
         "tasks": [{"id": TASK_ID, "operation": "start", "vm": VM_ID, "state": "interrupted",
             "steps": ["sim/launch"], "for_ms": 61500, "cancellable": false}],
@@ -20,7 +25,10 @@ fn diagnosis() -> Value {
         "journal": {"segments": 2, "size": "16MiB", "records": 70, "syncs": 30, "pending": 1, "low": true,
             "last_error": "no space", "damage": ["vms/1 is damaged"]},
         "specs": {"unwritten": 3, "problem": "read-only"},
-        "feed": {"changes": 50, "change_bytes": 2048, "readers": 4, "slowest_lag": 9},
+        "feed": {"changes": 50, "change_bytes": 2048, "readers": 4, "slowest_lag": 9, "reading": [
+            {"who": "uid:0: events", "since": "2026-01-01T00:00:00Z", "lag": 9},
+            {"since": "2026-01-01T00:00:00Z", "lag": 0},
+        ]},
         "sessions": [], "interventions": [],
         "usage": {"vms": 1, "cpus": 2, "memory": "1GiB", "disk": "10GiB"},
         "problems": [{"vm": VM_ID, "name": "web", "state": "stopped", "problem": "crashed within 120 s"}],
@@ -48,6 +56,11 @@ fn a_diagnosis_is_asked_of_its_own_socket_and_shown_by_section() {
         "journal:    last error: no space",
         "specs:      3 in the journal, not yet in files",
         "feed:       50 changes, 2KiB; 4 readers, the slowest 9 behind",
+        "driver:     qemu 10.0.8 with 3 machines and 2 connections",
+        "driver:     libvirt (not asked yet) with 0 machines and 1 connections",
+        "qemu    2026-01-01T00:00:00Z",
+        "qemu/launch: no such program",
+        "uid:0: events  2026-01-01T00:00:00Z  9",
         "interrupted  61.5s  no           sim/launch",
         "vm/web    1        2        paused; inn diagnose unpause",
         "create-volume:root could not be undone: it is busy",
@@ -71,6 +84,9 @@ fn what_is_well_has_no_section() {
     well["journal"] = json!({"segments": 1, "size": "8MiB", "records": 0, "syncs": 0, "pending": 0,
         "low": false});
     well["specs"] = json!({"unwritten": 0});
+    well["feed"]["reading"] = json!([]);
+    well["drivers"] =
+        json!([{"name": "qemu", "version": "10.0.8", "machines": 1, "connections": 1}]);
     let daemon = FakeDaemon::start(move |_| ok(well.clone()));
     let output = inn_in(daemon.folder(), &["diagnose"]);
     check_exit(&output, 0);

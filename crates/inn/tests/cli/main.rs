@@ -4,7 +4,9 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod changes;
+mod chypervisord;
 mod diagnosis;
+mod exports;
 mod fake;
 mod local;
 mod networks;
@@ -14,6 +16,7 @@ mod sessions;
 mod streams;
 mod tasks;
 mod transfers;
+mod vmadm;
 
 use std::{
     path::Path,

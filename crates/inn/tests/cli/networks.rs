@@ -582,3 +582,60 @@ fn names_of_networks_and_ranges_of_subnets_are_completed() {
     let attachments = complete(&["create", "web", "--nic", ""]);
     assert_eq!(attachments.lines().collect::<Vec<_>>(), ["user", "none", "lan"]);
 }
+
+#[test]
+fn networks_and_subnets_are_applied_from_files() {
+    let daemon = with_lan();
+    let file = |text: &str| -> String {
+        let path = daemon.folder().join("net.yaml");
+        fs::write(&path, text).unwrap();
+        path.to_str().unwrap().into()
+    };
+    let apply = |text: &str, more: &[&str]| {
+        let path = file(text);
+        inn_in(daemon.folder(), &[&["apply", &path], more].concat())
+    };
+    // What `get` printed is what it is.
+    for shown in ["network", "subnet"] {
+        let named = if shown == "network" { "lan" } else { "10.87.0.0/24" };
+        let printed = data(&inn_in(daemon.folder(), &[shown, "get", named, "-o", "yaml"]));
+        let output = apply(&printed.replace("name: servers", ""), &[]);
+        check_exit(&output, 0);
+        assert!(talk(&output).ends_with(": unchanged\n"), "{}", talk(&output));
+    }
+    check_exit(&apply("kind: network\nname: lan\n", &[]), 0);
+    assert_eq!(sent(&daemon), []);
+
+    let changed =
+        "name: lan\nisolated: true\nsubnets:\n- range: 10.87.0.0/24\n- range: fd00::/64\n";
+    let output = apply(changed, &["--dry-run"]);
+    let shown = data(&output);
+    assert!(shown.starts_with("lan: would change\n  isolated: false -> true\n"), "{shown}");
+    assert!(shown.contains("fd00::/64") && !shown.contains("10.87"), "{shown}");
+    assert_eq!(sent(&daemon), []);
+    check_exit(&apply(changed, &["-q"]), 0);
+    check_exit(&apply("range: 10.88.0.0/24\nnetwork: lan\ndhcp: false\n", &["-q"]), 0);
+    let new = "name: new\nsubnets: [{range: 10.99.0.0/24}]\n";
+    check_exit(&apply(new, &["-q"]), 0);
+    let expected = [
+        line(&format!("PUT /v1/networks/{NETWORK_ID}"), json!({"name": "lan", "isolated": true})),
+        line("POST /v1/subnets", json!({"range": "fd00::/64", "network": "lan"})),
+        line("POST /v1/subnets", json!({"range": "10.88.0.0/24", "network": "lan", "dhcp": false})),
+        line("POST /v1/networks", json!({"name": "new", "subnets": [{"range": "10.99.0.0/24"}]})),
+    ];
+    assert_eq!(sent(&daemon), expected);
+
+    for (text, code, words) in [
+        ("range: 10.87.0.0/24\nnetwork: lan\ndhcp: false\n", 4, "cannot be changed: dhcp"),
+        ("range: 10.87.0.0/24\nnetwork: none-such\n", 3, "no network none-such"),
+        ("range: 10.87.0.0/24\n", 2, "network"),
+        ("name: lan\nsubnets: [{range: 10.0.0.1/24}]\n", 4, "subnets[0]"),
+        ("name: lan\nvlan: 5000\n", 4, "vlan"),
+        ("kind: house\nname: lan\n", 2, "vm, network and subnet"),
+    ] {
+        let output = apply(text, &[]);
+        check_exit(&output, code);
+        assert!(talk(&output).contains(words), "{text}: {}", talk(&output));
+    }
+    assert_eq!(sent(&daemon).len(), expected.len());
+}

@@ -212,9 +212,8 @@ fn holds(early: bool) -> FakeDaemon {
             writeln!(stream, "{frozen}").unwrap();
             let (is_thawed, told) = &*thawed;
             let waiting = |is_thawed: &mut bool| !*is_thawed;
-            let (_, waited) =
-                told.wait_timeout_while(is_thawed.lock().unwrap(), LONG, waiting).unwrap();
-            assert!(!waited.timed_out(), "nobody let it go on");
+            let waited = told.wait_timeout_while(is_thawed.lock().unwrap(), LONG, waiting);
+            assert!(!waited.unwrap().1.timed_out(), "nobody let it go on");
             writeln!(stream, r#"{{"state":"thawed"}}"#).unwrap();
         }))
     })

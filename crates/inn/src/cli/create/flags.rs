@@ -5,7 +5,7 @@ use crate::{cli::completion, document::Document, failure::Failure, folders::Surr
 use clap::{Args, ValueEnum};
 use clap_complete::engine::ArgValueCompleter;
 use innkeeper_model::{
-    Mebibytes, Policy,
+    ByteSize, Mebibytes, Policy,
     config::{Display, Firmware},
 };
 use serde::Serialize;
@@ -59,6 +59,10 @@ pub(super) struct ConfigFlags {
         add = ArgValueCompleter::new(completion::image_names),
     )]
     cdrom: Vec<String>,
+    /// What its files may take of the host's disk, such as 10GiB: its disks, and its memory while it is
+    /// suspended
+    #[arg(long, value_name = "SIZE")]
+    quota: Option<ByteSize>,
     #[command(flatten)]
     nics: NicFlags,
     /// No screen
@@ -187,6 +191,9 @@ impl ConfigFlags {
     }
 
     fn change_words(&self, fields: &mut Map<String, Value>) -> Result<(), Failure> {
+        if let Some(quota) = self.quota {
+            fields.insert("quota".into(), quota.to_string().into());
+        }
         if let Some(description) = &self.description {
             fields.insert("description".into(), description.as_str().into());
         }

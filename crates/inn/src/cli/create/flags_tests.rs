@@ -26,6 +26,7 @@ fn check(line: &str, expected: Value) {
 fn each_flag_is_its_field() {
     check("--cpus 2 --memory 1GiB", json!({"cpus": 2, "memory": "1GiB"}));
     check("--no-display", json!({"display": "none"}));
+    check("--quota 10GiB", json!({"quota": "10GiB"}));
     check("--firmware uefi", json!({"boot": {"firmware": "uefi"}}));
     check("--image debian", json!({"disks": [{"name": "root", "image": "debian"}]}));
     check(

@@ -4,6 +4,7 @@ use super::{NetworkArg, create::ChangeableFlags, target};
 use crate::{
     cli::{
         Context,
+        dry_run::DryRun,
         editing::{self, Configured, Editable},
     },
     client::{Call, decode},
@@ -41,7 +42,8 @@ pub(super) async fn run(context: &Context, edit: Edit) -> Result<(), Failure> {
         changes.insert("name".into(), new.as_str().into());
     }
     if changes.is_empty() {
-        return editing::edit::<EditedNetwork>(context, waiting, target(&name)).await;
+        return editing::edit::<EditedNetwork>(context, DryRun::default(), waiting, target(&name))
+            .await;
     }
     let call = Call::patch(target(&name)).with_body(changes.into());
     let subject = edit.rename.map_or(name, |new| new.to_string());

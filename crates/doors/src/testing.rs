@@ -1,0 +1,229 @@
+//! What the tests of doors have in common: a daemon without sockets, over simulated machines.
+
+use crate::{
+    Context, Door, Protocol,
+    access::Entrance,
+    gate::{DoorGate, Opened},
+};
+use axum::body::Body;
+use http::{HeaderMap, Request as HttpRequest, StatusCode};
+use http_body_util::BodyExt;
+use innkeeper_auth::{Identity, Role, Token};
+use innkeeper_engine::{
+    AddImage, Caller, Capacity, Engine, EngineOptions, ImageFrom, Noticed, PowerVerb, Remembered,
+    Request,
+};
+use innkeeper_hooks::{Hooks, OwnerRule};
+use innkeeper_model::{DiskFormat, Host, ImageKind, Mebibytes, Vm, VmConfig, VmId};
+use innkeeper_network::PaperNetworks;
+use innkeeper_sim::{Guest, PowerButton, SimDriver, World, WorldOptions};
+use innkeeper_storage::{Storage, StorageOptions};
+use innkeeper_store::{
+    NetworkStore, SpecStore, TaskHistory,
+    journal::{Journal, JournalOptions},
+};
+use innkeeper_surface::Gate;
+use innkeeper_view::{Update, View, ViewOptions};
+use serde_json::Value;
+use std::{sync::Arc, time::Duration};
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+
+/// How long anything may take; a bound for what is broken, not a measure.
+pub(crate) const LONG: Duration = Duration::from_secs(30);
+
+/// A daemon without sockets. Its host has 8 CPUs and 4 GiB, and its guests power off when they are told.
+pub(crate) struct House {
+    pub(crate) context: Context,
+    pub(crate) engine: Engine,
+    pub(crate) world: Arc<World>,
+    pub(crate) folder: TempDir,
+}
+
+impl House {
+    pub(crate) async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path();
+        let view = View::start(ViewOptions::new(uuid::Uuid::now_v7()));
+        let noticed = Noticed::new(view.clone());
+        let power_button = PowerButton::PowersOff { after: Duration::from_millis(2) };
+        let guest = Guest { power_button, ..Guest::default() };
+        let world = World::in_memory(WorldOptions {
+            guest,
+            noticed_after: Duration::from_millis(20),
+            ..WorldOptions::default()
+        });
+        let driver = Arc::new(SimDriver::new(world.clone(), Arc::new(noticed.clone())));
+        let host = Host {
+            name: "inn-1".into(),
+            cpus: 8,
+            memory: Mebibytes(4096),
+            ..Host::default()
+        };
+        view.barrier(vec![Update::Host(host)]).await.unwrap();
+        let allowed_paths = vec![path.join("allowed")];
+        let options = StorageOptions { allowed_paths, ..StorageOptions::new(path.join("pool")) };
+        let storage = Arc::new(Storage::open(options).unwrap());
+        let engine = Engine::open(EngineOptions {
+            view: view.clone(),
+            driver,
+            neighbours: Vec::new(),
+            noticed,
+            specs: SpecStore::open(path.join("vms")).unwrap(),
+            network_store: NetworkStore::open(path.join("networks")).unwrap(),
+            networks: Arc::new(PaperNetworks::new()),
+            metadata: None,
+            make_default_network: false,
+            storage,
+            journal: Journal::open(JournalOptions::new(path.join("journal"))).unwrap(),
+            history: TaskHistory::open(&path.join("tasks.redb")).unwrap().history,
+            remembered: Remembered { count: 1000, age: LONG },
+            shown_tasks: 100,
+            capacity: Capacity::default(),
+            hooks: Hooks::new(path.join("hooks"), LONG, OwnerRule::of_this_process()),
+            boot_id: "boot-1".into(),
+            uids: None,
+            autostart_parallel: 2,
+            witness: None,
+        })
+        .await
+        .unwrap();
+        engine.recover().await;
+        let context = Context::new(view, Arc::new(engine.clone()), CancellationToken::new());
+        Self { context, engine, world, folder }
+    }
+
+    /// Makes a VM of this document.
+    pub(crate) async fn create(&self, config: Value) -> VmId {
+        let config: VmConfig = serde_json::from_value(config).unwrap();
+        let request = Request::Create { config: Box::new(config), id: None };
+        self.perform(request).await.unwrap()
+    }
+
+    /// Starts one.
+    pub(crate) async fn start(&self, vm: VmId) {
+        self.perform(Request::Power { vm, verb: PowerVerb::Start { discard_memory: false } }).await;
+    }
+
+    /// Imports an image of these bytes.
+    pub(crate) async fn import(&self, name: &str, kind: ImageKind, bytes: &[u8]) {
+        let folder = self.folder.path().join("allowed");
+        std::fs::create_dir_all(&folder).unwrap();
+        let file = folder.join(name);
+        std::fs::write(&file, bytes).unwrap();
+        let image = AddImage {
+            name: name.parse().unwrap(),
+            kind,
+            from: ImageFrom::File(file),
+            format: (kind == ImageKind::Disk).then_some(DiskFormat::Raw),
+            initrd: None,
+        };
+        self.perform(Request::AddImage(Box::new(image))).await;
+    }
+
+    /// Has something done to its end, and says which VM it was about.
+    pub(crate) async fn perform(&self, request: Request) -> Option<VmId> {
+        let done = self.context.perform(&Caller::innkeeper(), request, LONG).await.unwrap();
+        done.accepted.vm
+    }
+
+    /// A VM as readers see it now.
+    pub(crate) fn vm(&self, id: VmId) -> Option<Arc<Vm>> {
+        let snapshot = self.context.view().snapshot();
+        snapshot.vms.get(&id).map(|vm| Arc::clone(vm.value()))
+    }
+
+    /// A door of this house to whoever shows the token, which is told.
+    pub(crate) fn door_with_token<P: Protocol>(&self, protocol: P) -> (TestDoor<P>, String) {
+        let file = self.folder.path().join("token");
+        let token = Token::load_or_create(&file).unwrap();
+        let text = std::fs::read_to_string(file).unwrap().trim().to_owned();
+        (self.door_at(protocol, Entrance::Token(token)), text)
+    }
+
+    /// A door of this house, as a process of root's in this role finds it.
+    pub(crate) fn door<P: Protocol>(&self, protocol: P, role: Role) -> TestDoor<P> {
+        let identity = Identity::User { uid: 0 };
+        self.door_at(protocol, Entrance::Peer { identity, role: Some(role) })
+    }
+
+    fn door_at<P: Protocol>(&self, protocol: P, entrance: Entrance) -> TestDoor<P> {
+        TestDoor(DoorGate {
+            door: Arc::new(Opened::new(protocol, self.context.clone())),
+            entrance: Arc::new(entrance),
+        })
+    }
+}
+
+/// The head of a kernel by Linux's boot protocol: enough to be imported, since nothing runs it.
+pub(crate) fn kernel() -> Vec<u8> {
+    let mut bytes = vec![0; 8 << 10];
+    for (at, value) in [
+        (0x1fe, &[0x55, 0xaa][..]),
+        (0x202, b"HdrS"),
+        (0x206, &[0x0f, 0x02]),
+        (0x211, &[1]),
+    ] {
+        bytes[at..at + value.len()].copy_from_slice(value);
+    }
+    bytes
+}
+
+/// A door that requests are handed to without a socket.
+pub(crate) struct TestDoor<P>(DoorGate<P>);
+
+/// What it answered.
+#[derive(Debug)]
+pub(crate) struct Answered {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
+}
+
+impl Answered {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|_| panic!("no JSON: {:?}", self.text))
+    }
+}
+
+impl<P: Protocol> TestDoor<P> {
+    pub(crate) async fn get(&self, path: &str) -> Answered {
+        self.send("GET", path, "").await
+    }
+
+    /// Sends a request with the header `Host: localhost`, and waits for the whole answer.
+    pub(crate) async fn send(&self, method: &str, path: &str, body: &str) -> Answered {
+        let request = HttpRequest::builder()
+            .method(method)
+            .uri(path)
+            .header("host", "localhost")
+            .header("content-length", body.len())
+            .body(Body::from(body.to_owned()))
+            .unwrap();
+        self.answer(request).await
+    }
+
+    /// Sends any request.
+    pub(crate) async fn answer(&self, request: HttpRequest<Body>) -> Answered {
+        let answering = async {
+            let response = self.0.answer(request).await;
+            let (head, body) = response.into_parts();
+            let bytes = body.collect().await.unwrap().to_bytes();
+            let text = String::from_utf8(bytes.into()).unwrap();
+            Answered { status: head.status, headers: head.headers, text }
+        };
+        tokio::time::timeout(LONG, answering).await.expect("no answer")
+    }
+}
+
+/// Compares a door's document with the one that is kept; `UPDATE_GOLDEN=1 cargo test -p innkeeper-doors
+/// openapi` writes that anew.
+#[track_caller]
+pub(crate) fn is_documented(door: Door, document: &str) {
+    let path = format!("{}/../../docs/doors/{door}.openapi.json", env!("CARGO_MANIFEST_DIR"));
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(&path, document).unwrap();
+    }
+    let kept = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(kept == document, "{path} is out of date: UPDATE_GOLDEN=1 writes it anew");
+}

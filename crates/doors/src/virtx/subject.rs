@@ -1,0 +1,75 @@
+//! What a request is about, and what holds for every VM.
+
+use super::{State, answer::Refused, runstate, wire::Vmruninfo};
+use http::StatusCode;
+use innkeeper_model::{HostId, Refusal, Spec, Vm, VmId};
+use innkeeper_view::Snapshot;
+use std::sync::Arc;
+
+impl State {
+    /// The VM with this id.
+    ///
+    /// # Errors
+    /// There is none (404).
+    pub(super) fn vm(&self, uuid: &str) -> Result<Arc<Vm>, Refused> {
+        find(uuid, &self.context.view().snapshot())
+    }
+
+    /// The VM with this id, to have something done to it.
+    ///
+    /// # Errors
+    /// There is none (404), or it is another manager's (409).
+    pub(super) fn own_vm(&self, uuid: &str, verb: &str) -> Result<Arc<Vm>, Refused> {
+        let vm = self.vm(uuid)?;
+        vm.check_adopted(verb)?;
+        Ok(vm)
+    }
+
+    /// What a VM is doing now.
+    pub(super) fn run_info(&self, vm: &Vm) -> Vmruninfo {
+        let now = self.context.view().snapshot();
+        Vmruninfo { runstate: runstate::of(vm, &now), host: host_id(&now) }
+    }
+}
+
+/// The VM with this id.
+///
+/// # Errors
+/// There is none (404).
+pub(super) fn find(uuid: &str, now: &Snapshot) -> Result<Arc<Vm>, Refused> {
+    let none = || Refusal::not_found("VM", uuid);
+    let id: VmId = uuid.parse().map_err(|_| none())?;
+    Ok(now.vms.get(&id).map(|vm| Arc::clone(vm.value())).ok_or_else(none)?)
+}
+
+/// What a VM is to be.
+///
+/// # Errors
+/// It cannot be read (500).
+pub(super) fn spec(vm: &Vm) -> Result<&Arc<Spec>, Refused> {
+    vm.spec.as_ref().ok_or_else(|| {
+        let why = vm.problem.as_deref().unwrap_or("nobody knows what it is");
+        let line = format!("the definition of VM {} cannot be read: {why}", vm.name);
+        Refused::new(StatusCode::INTERNAL_SERVER_ERROR, line)
+    })
+}
+
+/// This host's id; empty while nobody has described it.
+pub(super) fn host_id(now: &Snapshot) -> String {
+    now.host.id.map(|id| id.to_string()).unwrap_or_default()
+}
+
+/// Whether a name of a host is this one's.
+pub(super) fn is_this_host(host: &str, now: &Snapshot) -> bool {
+    let named = host.parse::<HostId>();
+    named.is_ok_and(|id| Some(id) == now.host.id)
+}
+
+/// When a VM last changed, in milliseconds since 1970.
+pub(super) fn changed(vm: &Vm) -> i64 {
+    let spec = vm.spec.as_ref().map(|spec| spec.updated);
+    let memory = vm.memory.as_ref().map(|memory| memory.created);
+    let lost = vm.managed.as_ref().and_then(|managed| managed.as_of);
+    let times = [spec, vm.facts.since, memory, vm.dumped, lost];
+    times.into_iter().flatten().max().map_or(0, innkeeper_model::Timestamp::as_millisecond)
+}

@@ -1,0 +1,207 @@
+//! The events as lines of JSON. A batch of changes is encoded once, for all who follow.
+
+use super::{
+    answer::encode,
+    diff::{Change, diff},
+    list::Rows,
+    mapping,
+    object::{IsoTime, VmObject},
+    query::Filter,
+};
+use bytes::Bytes;
+use innkeeper_model::{Position, Timestamp, Vm, VmId};
+use innkeeper_view::{Batch, EncodingSlot, Entry, Snapshot, Subject, Transition};
+use serde::Serialize;
+use std::{io::Write, sync::Arc};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+/// What happened to a VM.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Event)]
+pub(crate) struct VmEvent {
+    /// `create`, `modify` or `delete`.
+    #[serde(rename = "type")]
+    #[schema(value_type = String)]
+    kind: &'static str,
+    /// When.
+    date: IsoTime,
+    /// The VM.
+    zonename: VmId,
+    /// The VM.
+    uuid: VmId,
+    /// What it is now; absent where it is gone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    vm: Option<VmObject>,
+    /// What changed, where it was modified; at least one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    changes: Vec<Change>,
+    /// Where the event stands: `since` goes on after it. Always the last member.
+    #[schema(value_type = String)]
+    position: Position,
+}
+
+/// The batch as lines, for a reader who wants to see these VMs; empty where nothing in it is.
+pub(crate) fn of_batch(batch: &Batch, filter: &Filter) -> Bytes {
+    let lines = batch.encoded(EncodingSlot::Vminfod, encode_batch);
+    if lines.is_empty() || filter.is_everything() {
+        return lines;
+    }
+    let mut chosen = Vec::new();
+    let mut entries = batch.entries().iter();
+    // No line has a line's end within: JSON escapes it.
+    for line in lines.split_inclusive(|byte| *byte == b'\n') {
+        // Not every entry made a line; a line ends with the position of its own.
+        let Some(entry) = entries.find(|entry| line.ends_with(&tail(entry.position))) else {
+            break;
+        };
+        if concerns(entry, filter) {
+            chosen.extend_from_slice(line);
+        }
+    }
+    chosen.into()
+}
+
+fn tail(position: Position) -> Vec<u8> {
+    format!("\"position\":\"{position}\"}}\n").into_bytes()
+}
+
+/// A VM that is among those, or was until now.
+fn concerns(entry: &Entry, filter: &Filter) -> bool {
+    match &entry.subject {
+        Subject::Vm(Transition::Modified { before, after }) => {
+            filter.matches(after) || filter.matches(before)
+        }
+        Subject::Vm(Transition::Created(vm) | Transition::Deleted(vm)) => filter.matches(vm),
+        _ => false,
+    }
+}
+
+fn encode_batch(batch: &Batch) -> Bytes {
+    let mut lines = Vec::new();
+    for entry in batch.entries() {
+        if let Some(event) = event(entry) {
+            serde_json::to_writer(&mut lines, &event).expect("an event has a JSON form");
+            lines.push(b'\n');
+        }
+    }
+    lines.into_boxed_slice().into()
+}
+
+/// The event that this change is here; none where nothing of it is shown.
+fn event(entry: &Entry) -> Option<VmEvent> {
+    let Subject::Vm(transition) = &entry.subject else { return None };
+    let id = transition.latest().id;
+    let (kind, vm, changes) = match transition {
+        Transition::Created(vm) => ("create", Some(mapping::object(vm)), Vec::new()),
+        Transition::Deleted(_) => ("delete", None, Vec::new()),
+        Transition::Modified { before, after } => {
+            let (vm, changes) = compared(before, after)?;
+            ("modify", Some(vm), changes)
+        }
+    };
+    let date = IsoTime(entry.time);
+    Some(VmEvent { kind, date, zonename: id, uuid: id, vm, changes, position: entry.position })
+}
+
+/// What the VM is now and what changed; `None` where that is nothing.
+fn compared(before: &Vm, after: &Vm) -> Option<(VmObject, Vec<Change>)> {
+    let (was, is) = (mapping::object(before), mapping::object(after));
+    if was == is {
+        return None;
+    }
+    let json = |object: &VmObject| serde_json::to_value(object).unwrap_or_default();
+    let changes = diff(&json(&was), &json(&is));
+    (!changes.is_empty()).then_some((is, changes))
+}
+
+/// The first line of a reader who goes on from where it was.
+pub(crate) fn resumed(listener: Uuid, position: Position) -> Bytes {
+    let mut line = begin_ready(listener, position);
+    line.extend_from_slice(b",\"resumed\":true}\n");
+    line.into()
+}
+
+/// The first line of any other reader: everything that it wants to see, as a text of JSON, in pieces.
+pub(crate) fn ready(
+    listener: Uuid,
+    snapshot: Arc<Snapshot>,
+    filter: &Filter,
+) -> Box<dyn Iterator<Item = Bytes> + Send> {
+    let mut head = begin_ready(listener, snapshot.position());
+    head.extend_from_slice(b",\"vms\":\"");
+    let tail = Bytes::from_static(b"\"}\n");
+    if filter.is_everything() {
+        let rows = Rows::new(snapshot).map(|chunk| escaped(&chunk));
+        return Box::new(std::iter::once(head.into()).chain(rows).chain(std::iter::once(tail)));
+    }
+    let chosen: Vec<_> = snapshot
+        .vms
+        .values()
+        .filter(|vm| filter.matches(vm))
+        .map(|vm| super::list::encoded(vm))
+        .collect();
+    let chosen = format!("[{}]", chosen.iter().map(text).collect::<Vec<_>>().join(","));
+    head.extend_from_slice(&escaped(chosen.as_bytes()));
+    head.extend_from_slice(&tail);
+    Box::new(std::iter::once(head.into()))
+}
+
+fn text(json: &Bytes) -> &str {
+    std::str::from_utf8(json).expect("serde_json writes UTF-8")
+}
+
+fn begin_ready(listener: Uuid, position: Position) -> Vec<u8> {
+    let date = IsoTime(Timestamp::now());
+    format!(
+        "{{\"type\":\"ready\",\"date\":\"{date}\",\"uuid\":\"{listener}\",\"position\":\"{position}\""
+    )
+    .into_bytes()
+}
+
+/// A piece of JSON as a piece of a text in JSON. It has no control characters, which are escaped in it.
+fn escaped(json: &[u8]) -> Bytes {
+    let mut text = Vec::with_capacity(json.len() + json.len() / 4);
+    let mut rest = json;
+    while let Some(at) = rest.iter().position(|byte| matches!(byte, b'"' | b'\\')) {
+        text.extend_from_slice(&rest[..at]);
+        text.push(b'\\');
+        text.push(rest[at]);
+        rest = &rest[at + 1..];
+    }
+    text.extend_from_slice(rest);
+    text.into()
+}
+
+/// The last line of a reader who was too slow: what came next is forgotten.
+pub(crate) fn gap(position: Position) -> Bytes {
+    #[derive(Serialize)]
+    struct Gap {
+        #[serde(rename = "type")]
+        kind: &'static str,
+        date: IsoTime,
+        position: Position,
+        message: &'static str,
+    }
+    let mut line = encode(&Gap {
+        kind: "gap",
+        date: IsoTime(Timestamp::now()),
+        position,
+        message: "too slow: events were missed; connect again for all that there is",
+    })
+    .to_vec();
+    line.write_all(b"\n").expect("a vector takes whatever is written to it");
+    line.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_within_json_reads_back() {
+        let json = r#"{"alias":"a \"quoted\" \\ name\nand 名前"}"#;
+        let document = [&b"\""[..], &escaped(json.as_bytes()), b"\""].concat();
+        assert_eq!(serde_json::from_slice::<String>(&document).unwrap(), json);
+    }
+}

@@ -1,0 +1,72 @@
+use super::*;
+use crate::vminfod::object::KEYS;
+use serde_json::json;
+
+fn vm() -> Value {
+    json!({
+        "uuid": "01234567-89ab-7def-8123-456789abcdef",
+        "alias": "Web-1",
+        "brand": "kvm",
+        "state": "running",
+        "ram": 1024,
+        "autoboot": true,
+        "tags": { "role": "web", "a.b": "dotted" },
+        "nics": [{ "mac": "m", "ip": "10.0.0.1" }, { "mac": "n", "ip": "10.0.0.2" }],
+    })
+}
+
+fn fits(filters: &[&str]) -> bool {
+    Conditions::parse(filters).unwrap().match_vm(&vm())
+}
+
+#[test]
+fn filters_narrow_each_other_and_compare_as_texts() {
+    for (filters, expected) in [
+        (&[][..], true),
+        (&["state=running"], true),
+        (&["state=running", "ram=1024"], true),
+        (&["state=running", "ram=1025"], false),
+        (&["ram=1024.0"], false),
+        (&["autoboot=true"], true),
+        (&["alias=web-1"], false),
+        (&["tags.role=web"], true),
+        (&["tags.a.b=dotted"], true),
+        (&["tags.other=web"], false),
+        (&["quota=10"], false),
+        (&["type=KVM"], true),
+        (&["type=LX"], false),
+    ] {
+        assert_eq!(fits(filters), expected, "{filters:?}");
+    }
+}
+
+#[test]
+fn an_expression_finds_a_part_whatever_the_case() {
+    assert!(fits(&["alias=~web"]) && fits(&["alias=~B-\\d$"]) && fits(&["ram=~^10"]));
+    assert!(!fits(&["alias=~^eb"]) && !fits(&["quota=~"]));
+}
+
+#[test]
+fn an_element_is_any_or_one() {
+    assert!(fits(&["nics.*.ip=10.0.0.2"]) && fits(&["nics.1.ip=10.0.0.2"]));
+    assert!(!fits(&["nics.0.ip=10.0.0.2"]) && !fits(&["nics.2.ip=10.0.0.2"]));
+    assert!(fits(&["nics.*.ip=~^10\\."]));
+}
+
+#[test]
+fn what_is_no_filter_is_named() {
+    for (filter, text) in [
+        ("colour=red", "Unknown key: colour"),
+        ("state", "Not a filter: \"state\" (write key=value or key=~expression)"),
+        ("alias=~(", "Not an expression: \"(\""),
+    ] {
+        assert_eq!(Conditions::parse([filter]).unwrap_err().to_string(), text);
+    }
+    // An expression that would take more memory than a caller may have.
+    assert!(Conditions::parse(["alias=~(a{1000}){1000}"]).is_err());
+}
+
+#[test]
+fn the_keys_are_sorted() {
+    assert!(KEYS.is_sorted());
+}

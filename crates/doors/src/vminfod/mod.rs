@@ -1,0 +1,204 @@
+//! The door of triton-vminfod: every VM at once, from memory, and what happens to them.
+//!
+//! ```text
+//!   GET /ping           /status?full     /vms?filters&fields    /vms/UUID?fields    /events?filters&since
+//! ```
+//!
+//! It is read-only: what changes VMs comes by other doors, and is done when every reader of this one can
+//! see it. The protocol is its own: answers say that they are JSON even where they are a sentence, and a
+//! path's further segments are not looked at.
+//!
+//! [`object`] is pure and is used by the command line too, so that `inn vmadm` shows what the door does.
+//! What differs from the ancestor, and why, is in `docs/doors/vminfod.md`.
+
+mod answer;
+mod clock;
+mod diff;
+mod documentation;
+mod events;
+mod lines;
+mod list;
+mod listeners;
+mod mapping;
+mod matching;
+mod object;
+mod payload;
+mod query;
+mod status;
+#[cfg(test)]
+mod tests;
+
+pub use documentation::document;
+pub use matching::{Conditions, NotAFilter, check_key, type_of};
+pub use payload::{BadPayload, Created, change, create};
+
+use crate::{Context, Door, Protocol};
+use answer::{BadQuery, no_method, refused, text};
+use axum::{
+    Router,
+    body::Body,
+    extract::{Request, State},
+    response::Response,
+};
+use clock::Clock;
+use events::Reader;
+use http::{Method, StatusCode, header};
+use innkeeper_auth::Action;
+use innkeeper_model::{Refusal, Vm};
+use list::Kept;
+use listeners::Listeners;
+use query::{Honours, Query};
+use serde_json::{Value, json};
+use status::Status;
+use std::sync::Arc;
+
+/// The longest name that a listener gives itself of which anything is kept, in characters.
+const MAX_USER_AGENT: usize = 256;
+
+/// The VM as this protocol shows it, as JSON.
+pub fn object(vm: &Vm) -> Value {
+    query::as_json(vm)
+}
+
+/// The door of triton-vminfod.
+#[derive(Debug, Default)]
+pub struct Vminfod;
+
+impl Protocol for Vminfod {
+    // No route reads one.
+    const MAX_BODY: usize = 4 << 10;
+
+    fn door(&self) -> Door {
+        Door::Vminfod
+    }
+
+    fn router(&self, context: Context) -> Router {
+        let (clock, listeners, kept) = (Clock::new(), Listeners::default(), Kept::default());
+        let shared = Shared { context, clock, listeners, kept };
+        Router::new().fallback(answer).with_state(Arc::new(shared))
+    }
+
+    fn action(&self, _method: &Method, _path: &str) -> Option<Action> {
+        Some(Action::Read)
+    }
+
+    fn refuse(&self, refusal: &Refusal) -> Response {
+        refused(refusal)
+    }
+}
+
+struct Shared {
+    context: Context,
+    clock: Clock,
+    listeners: Listeners,
+    kept: Kept,
+}
+
+/// One request, as the routes look at it.
+struct Asked<'a> {
+    shared: &'a Shared,
+    request: &'a Request,
+}
+
+impl Asked<'_> {
+    fn query(&self) -> Option<&str> {
+        self.request.uri().query()
+    }
+
+    fn is_head(&self) -> bool {
+        self.request.method() == Method::HEAD
+    }
+}
+
+async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        return no_method();
+    }
+    let asked = Asked { shared: &shared, request: &request };
+    let mut response = route(&asked).unwrap_or_else(Response::from);
+    if asked.is_head() {
+        *response.body_mut() = Body::empty();
+    }
+    response
+}
+
+fn route(asked: &Asked<'_>) -> Result<Response, BadQuery> {
+    let segments = normalised(asked.request.uri().path());
+    match segments[..] {
+        ["ping", ..] => Ok(ping()),
+        ["status", ..] => Ok(status(asked)),
+        ["vms"] => list(asked),
+        ["vms", name, ..] => vm(asked, name),
+        ["events", ..] => events(asked),
+        _ => Ok(text(StatusCode::NOT_FOUND, "Unsupported URL Path")),
+    }
+}
+
+/// The segments of a path, without those that lead nowhere or back.
+fn normalised(path: &str) -> Vec<&str> {
+    let mut segments = Vec::new();
+    for segment in path.split('/') {
+        match segment {
+            "" | "." => {}
+            ".." => {
+                segments.pop();
+            }
+            segment => segments.push(segment),
+        }
+    }
+    segments
+}
+
+fn ping() -> Response {
+    answer::json(&json!({ "ping": "pong" }))
+}
+
+fn status(asked: &Asked<'_>) -> Response {
+    let Shared { context, clock, listeners, .. } = asked.shared;
+    let full = is_full(asked.query());
+    answer::json(&Status::of(&context.view().snapshot(), clock, listeners, full))
+}
+
+/// `?full`, alone or with any value at all, `false` included.
+fn is_full(query: Option<&str>) -> bool {
+    let mut parameters = query.unwrap_or_default().split('&');
+    parameters.any(|parameter| match parameter.split_once('=') {
+        None => parameter == "full",
+        Some((name, value)) => name == "full" && !value.is_empty(),
+    })
+}
+
+fn list(asked: &Asked<'_>) -> Result<Response, BadQuery> {
+    let query = Query::parse(asked.query(), Honours::FieldsAndFilters)?;
+    let Shared { context, kept, .. } = asked.shared;
+    Ok(list::answer(context.view().snapshot(), query, kept))
+}
+
+fn vm(asked: &Asked<'_>, name: &str) -> Result<Response, BadQuery> {
+    let query = Query::parse(asked.query(), Honours::Fields)?;
+    let snapshot = asked.shared.context.view().snapshot();
+    let Some(vm) = query::id(name).and_then(|id| snapshot.vms.get(&id)) else {
+        return Ok(text(StatusCode::NOT_FOUND, format!("VM Not Found: {name}")));
+    };
+    Ok(match query.fields {
+        None => answer::whole(StatusCode::OK, list::encoded(vm)),
+        Some(fields) => answer::json(&query::only(object(vm), &fields)),
+    })
+}
+
+fn events(asked: &Asked<'_>) -> Result<Response, BadQuery> {
+    let query = Query::parse(asked.query(), Honours::SinceAndFilters)?;
+    if asked.is_head() {
+        return Ok(answer::endless(Body::empty()));
+    }
+    let Shared { context, listeners, .. } = asked.shared;
+    let stopping = context.stopping().clone();
+    let reader = Reader::new(context.view(), listeners, user_agent(asked), query, stopping);
+    Ok(answer::endless(reader.into_body()))
+}
+
+fn user_agent(asked: &Asked<'_>) -> String {
+    let given = asked.request.headers().get(header::USER_AGENT);
+    let text = given.map(|value| String::from_utf8_lossy(value.as_bytes())).unwrap_or_default();
+    text.chars().take(MAX_USER_AGENT).collect()
+}

@@ -1,0 +1,145 @@
+//! What the query of a request asks for: which VMs, which of their fields, from where on.
+
+use super::{
+    answer::BadQuery,
+    mapping,
+    matching::{Conditions, check_key},
+};
+use innkeeper_model::{Position, Vm, VmId};
+use serde_json::Value;
+
+/// Which VMs a reader wants to see.
+#[derive(Debug, Default)]
+pub(crate) struct Filter {
+    /// This one; most filters are this alone, and cost nothing.
+    only: Option<VmId>,
+    conditions: Conditions,
+}
+
+impl Filter {
+    pub(crate) fn is_everything(&self) -> bool {
+        self.only.is_none() && self.conditions.is_empty()
+    }
+
+    pub(crate) fn matches(&self, vm: &Vm) -> bool {
+        self.only.is_none_or(|id| vm.id == id)
+            && (self.conditions.is_empty() || self.conditions.match_vm(&as_json(vm)))
+    }
+}
+
+/// The VM as JSON.
+pub(crate) fn as_json(vm: &Vm) -> Value {
+    serde_json::to_value(mapping::object(vm)).unwrap_or_default()
+}
+
+/// A query, read.
+#[derive(Debug, Default)]
+pub(crate) struct Query {
+    pub(crate) filter: Filter,
+    /// The fields that are shown; all of them where absent.
+    pub(crate) fields: Option<Vec<String>>,
+    /// After which event a stream goes on.
+    pub(crate) since: Option<Position>,
+}
+
+/// What a route honours besides filters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Honours {
+    /// `fields`, and filters.
+    FieldsAndFilters,
+    /// `fields`.
+    Fields,
+    /// `since`, and filters.
+    SinceAndFilters,
+}
+
+impl Query {
+    /// # Errors
+    /// Something in it is not what this route honours, or has no such value. A misspelt filter must not
+    /// be answered with everything.
+    pub(crate) fn parse(query: Option<&str>, honours: Honours) -> Result<Self, BadQuery> {
+        let mut parsed = Self::default();
+        for (key, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
+            match (&*key, honours) {
+                ("fields", Honours::FieldsAndFilters | Honours::Fields) => {
+                    // An empty one is as good as none.
+                    parsed.fields = fields(&value)?;
+                }
+                ("since", Honours::SinceAndFilters) => {
+                    let position =
+                        value.parse().map_err(|error| BadQuery(format!("since: {error}")))?;
+                    parsed.since = Some(position);
+                }
+                ("uuid" | "zonename", Honours::FieldsAndFilters | Honours::SinceAndFilters)
+                    if parsed.filter.only.is_none() && id(&value).is_some() =>
+                {
+                    parsed.filter.only = id(&value);
+                }
+                (_, Honours::FieldsAndFilters | Honours::SinceAndFilters) => {
+                    parsed.filter.conditions.add(&key, &value)?;
+                }
+                (key, Honours::Fields) => {
+                    return Err(BadQuery(format!("Unknown parameter: {key}")));
+                }
+            }
+        }
+        Ok(parsed)
+    }
+}
+
+/// An id as this protocol writes it, which is the only way in which it is understood.
+pub(crate) fn id(text: &str) -> Option<VmId> {
+    let id: VmId = text.parse().ok()?;
+    (id.to_string() == text).then_some(id)
+}
+
+fn fields(list: &str) -> Result<Option<Vec<String>>, BadQuery> {
+    let fields: Vec<_> =
+        list.split(',').filter(|field| !field.is_empty()).map(str::to_owned).collect();
+    for field in &fields {
+        check_key(field)?;
+    }
+    Ok((!fields.is_empty()).then_some(fields))
+}
+
+/// The object with these of its fields, in its own order; those that it does not have are absent.
+pub(crate) fn only(mut object: Value, fields: &[String]) -> Value {
+    if let Value::Object(members) = &mut object {
+        members.retain(|key, _| fields.contains(key));
+    }
+    object
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_route_does_not_honour_is_refused() {
+        use Honours::{Fields, FieldsAndFilters, SinceAndFilters};
+        for (query, honours, refused) in [
+            ("state=running&tags.role=web&fields=uuid,state", FieldsAndFilters, false),
+            ("since=00000000000000000000000000000000-7&alias=~web", SinceAndFilters, false),
+            ("fields=uuid", Fields, false),
+            ("stat=running", FieldsAndFilters, true),
+            ("state=running", Fields, true),
+            ("since=00000000000000000000000000000000-7", FieldsAndFilters, true),
+            ("since=7", SinceAndFilters, true),
+            ("fields=uuid", SinceAndFilters, true),
+            ("fields=uuid,colour", FieldsAndFilters, true),
+            ("fields=", FieldsAndFilters, false),
+            ("alias=~(", FieldsAndFilters, true),
+        ] {
+            assert_eq!(Query::parse(Some(query), honours).is_err(), refused, "{query}");
+        }
+    }
+
+    #[test]
+    fn an_id_is_understood_as_it_is_written() {
+        let text = "01234567-89ab-7def-8123-456789abcdef";
+        assert_eq!(id(text).unwrap().to_string(), text);
+        for other in [&text.to_uppercase(), &text.replace('-', ""), "web", ""] {
+            assert_eq!(id(other), None, "{other}");
+        }
+    }
+}

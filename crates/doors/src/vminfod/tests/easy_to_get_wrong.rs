@@ -1,0 +1,224 @@
+//! What is easily got wrong about this protocol; a test each, named for it.
+
+use super::{client::EventStream, *};
+use innkeeper_model::{Assigned, MachineState, Revision, Spec, Timestamp, VmConfig, Want};
+use innkeeper_surface::ReadOnly;
+use innkeeper_view::{Update, View, ViewOptions};
+use tokio_util::sync::CancellationToken;
+
+/// A view that nothing but the test writes to, which remembers few changes.
+fn view() -> (View, Context) {
+    let options = ViewOptions { max_changes: 64, ..ViewOptions::new(uuid::Uuid::now_v7()) };
+    let view = View::start(options);
+    let context = Context::new(view.clone(), Arc::new(ReadOnly), CancellationToken::new());
+    (view, context)
+}
+
+fn spec(config: Value) -> Spec {
+    let config: VmConfig = serde_json::from_value(config).unwrap();
+    Spec {
+        id: VmId::new(),
+        revision: Revision(1),
+        created: Timestamp::UNIX_EPOCH,
+        updated: Timestamp::UNIX_EPOCH,
+        want: Want::Stopped,
+        draft: false,
+        driver: None,
+        config,
+        assigned: Assigned::default(),
+    }
+}
+
+#[tokio::test]
+async fn the_vms_of_ready_are_a_text_of_json_and_its_uuid_is_the_listeners() {
+    let house = House::new().await;
+    let awkward = json!({ "name": "web", "labels": { "quote": "\"\\\n名前" } });
+    let vm = house.create(awkward).await;
+    let address = opened(&house.context).await;
+    let stream = EventStream::open(address, "/events").await;
+    assert!(stream.ready["vms"].is_string());
+    assert_eq!(json!(stream.vms()), super::client::get(address, "/vms").await.json());
+    assert_ne!(stream.ready["uuid"], json!(vm));
+    assert_eq!(stream.vms()[0]["tags"]["quote"], "\"\\\n名前");
+}
+
+#[tokio::test]
+async fn an_update_that_changes_nothing_makes_no_event_and_is_not_waited_for() {
+    let house = House::new().await;
+    let vm = house.create(config("web")).await;
+    let address = opened(&house.context).await;
+    let mut stream = EventStream::open(address, "/events").await;
+    let spec = house.vm(vm).unwrap().spec.clone().unwrap();
+    // It returns, though nothing is to be seen of it but the time of the change.
+    let same = Request::Edit { vm, config: Box::new(spec.config.clone()), expected: None };
+    house.perform(same).await;
+    house.perform(Request::Delete { vm, force: false }).await;
+    loop {
+        let event = stream.next().await.unwrap();
+        if event["type"] == "delete" {
+            break;
+        }
+        for change in event["changes"].as_array().unwrap() {
+            assert_eq!(change["prettyPath"], "last_modified");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_wait_begins_after_the_action_and_done_but_not_seen_is_an_answer_of_its_own() {
+    let house = House::new().await;
+    let request = Request::Create {
+        config: Box::new(serde_json::from_value(config("web")).unwrap()),
+        id: None,
+    };
+    let caller = innkeeper_engine::Caller::innkeeper();
+    let done = house.context.perform(&caller, request, crate::testing::LONG).await.unwrap();
+    // Seen: at this revision, which every reader has reached. Absent, it would be done and not seen.
+    let seen = done.seen.unwrap();
+    assert!(house.context.view().snapshot().revision >= seen);
+}
+
+#[tokio::test]
+async fn filters_work_on_the_server_and_fields_make_an_answer_smaller() {
+    let house = House::new().await;
+    let door = house.door(Vminfod, Role::Viewer);
+    let vm = house.create(config("web")).await;
+    let (whole, some) = (
+        door.get(&format!("/vms/{vm}")).await.text,
+        door.get(&format!("/vms/{vm}?fields=state")).await.text,
+    );
+    assert_eq!(some, r#"{"state":"stopped"}"#);
+    assert!(whole.len() > some.len());
+    assert_eq!(door.get("/vms?state=running").await.text, "[]");
+}
+
+#[tokio::test]
+async fn another_order_of_nics_is_a_change_and_is_shown() {
+    let (view, context) = view();
+    let two = json!({ "name": "web", "nics": [
+        { "name": "net0", "mac": "52:54:00:00:00:01" }, { "name": "net1", "mac": "52:54:00:00:00:02" },
+    ] });
+    let before = spec(two);
+    let mut after = before.clone();
+    after.config.nics.reverse();
+    view.barrier(vec![Update::VmSpec(Arc::new(before.clone()))]).await.unwrap();
+    let address = opened(&context).await;
+    let mut stream = EventStream::open(address, "/events").await;
+    view.barrier(vec![Update::VmSpec(Arc::new(after))]).await.unwrap();
+    let event = stream.next().await.unwrap();
+    let changes = event["changes"].as_array().unwrap();
+    let whole = changes.iter().find(|change| change["prettyPath"] == "nics").unwrap();
+    assert_eq!(whole["newValue"][0]["mac"], "52:54:00:00:00:02");
+    let shown = client::get(address, &format!("/vms/{}", before.id)).await.json();
+    assert_eq!(shown["nics"][0]["mac"], "52:54:00:00:00:02");
+}
+
+/// The ancestor drops a task that is like one that waits; here every change is an event of its own.
+#[tokio::test]
+async fn no_change_is_dropped_because_another_like_it_waits() {
+    let (view, context) = view();
+    let spec = spec(json!({ "name": "web" }));
+    let id = spec.id;
+    view.barrier(vec![Update::VmSpec(Arc::new(spec))]).await.unwrap();
+    let address = opened(&context).await;
+    let mut stream = EventStream::open(address, "/events").await;
+    for round in 0..20 {
+        let machine = if round % 2 == 0 { MachineState::Running } else { MachineState::Paused };
+        let facts = innkeeper_model::Facts { machine, ..Default::default() };
+        view.post(Update::VmFacts { id, facts });
+    }
+    for round in 0..20 {
+        let state = if round % 2 == 0 { "running" } else { "paused" };
+        assert_eq!(stream.next().await.unwrap()["vm"]["state"], state);
+    }
+}
+
+/// Between a snapshot and the events after it nothing is left out and nothing comes twice.
+#[tokio::test]
+async fn nothing_falls_between_ready_and_the_first_event() {
+    let (view, context) = view();
+    let address = opened(&context).await;
+    let writing = tokio::spawn({
+        let view = view.clone();
+        async move {
+            for number in 0..40 {
+                let spec = spec(json!({ "name": format!("vm-{number}") }));
+                view.barrier(vec![Update::VmSpec(Arc::new(spec))]).await.unwrap();
+            }
+        }
+    });
+    for _ in 0..8 {
+        let mut stream = EventStream::open(address, "/events").await;
+        let mut seen: Vec<String> =
+            stream.vms().iter().map(|vm| vm["alias"].as_str().unwrap().to_owned()).collect();
+        while seen.len() < 40 {
+            seen.push(stream.next().await.unwrap()["vm"]["alias"].as_str().unwrap().to_owned());
+        }
+        let expected: Vec<_> = (0..40).map(|number| format!("vm-{number}")).collect();
+        assert_eq!(seen, expected);
+    }
+    writing.await.unwrap();
+}
+
+/// What nobody told of is found by looking, and is an event like any other.
+#[tokio::test]
+async fn what_a_survey_finds_are_ordinary_events() {
+    let house = House::new().await;
+    let vm = house.create(config("web")).await;
+    house.start(vm).await;
+    let address = opened(&house.context).await;
+    let mut stream = EventStream::open(address, "/events").await;
+    // Behind the daemon's back.
+    assert!(house.world.pause_behind(vm));
+    let held = json!({ "type": "modify", "uuid": vm, "vm": { "state": "paused" } });
+    stream.watch_for_event(&held).await;
+}
+
+#[tokio::test]
+async fn what_is_absent_says_something_and_a_delete_has_no_object() {
+    let house = House::new().await;
+    let door = house.door(Vminfod, Role::Viewer);
+    let vm = house.create(config("web")).await;
+    let off = door.get(&format!("/vms/{vm}")).await.json();
+    for key in ["pid", "boot_timestamp", "quota", "failed", "problem", "exit_status", "managed_by"]
+    {
+        assert_eq!(off.get(key), None, "{key}");
+    }
+    assert_eq!((&off["state"], &off["zone_state"]), (&json!("stopped"), &json!("installed")));
+    let address = opened(&house.context).await;
+    let mut stream = EventStream::open(address, "/events").await;
+    house.perform(Request::Delete { vm, force: false }).await;
+    let gone = stream.until(|event| event["type"] == "delete").await;
+    let keys: Vec<_> = gone.as_object().unwrap().keys().map(String::as_str).collect();
+    let mut sorted = keys.clone();
+    sorted.sort_unstable();
+    assert_eq!(sorted, ["date", "position", "type", "uuid", "zonename"]);
+}
+
+#[tokio::test]
+async fn a_reader_that_is_too_slow_is_told_and_its_stream_ends() {
+    let (view, context) = view();
+    let big: serde_json::Map<_, _> =
+        (0..60).map(|label| (format!("label-{label}"), json!("x".repeat(250)))).collect();
+    let mut spec = spec(json!({ "name": "web", "labels": big }));
+    view.barrier(vec![Update::VmSpec(Arc::new(spec.clone()))]).await.unwrap();
+    let address = opened(&context).await;
+    let mut stream = EventStream::open(address, "/events").await;
+    // It does not read; the sockets between fill, and what comes after is forgotten.
+    for revision in 2..4000 {
+        spec.revision = Revision(revision);
+        spec.updated = Timestamp::from_second(revision as i64).unwrap();
+        view.barrier(vec![Update::VmSpec(Arc::new(spec.clone()))]).await.unwrap();
+    }
+    // Memory is bounded by what the view remembers, not by what the reader has not read.
+    assert!(view.figures().changes <= 64);
+    let mut last = Value::Null;
+    while let Some(event) = stream.next().await {
+        last = event;
+    }
+    assert_eq!(last["type"], "gap");
+    assert!(last["position"].is_string() && last["message"].is_string());
+    // It begins anew, and has everything.
+    let anew = EventStream::open(address, "/events").await;
+    assert_eq!(anew.vms()[0]["last_modified"], "1970-01-01T01:06:39.000Z");
+}

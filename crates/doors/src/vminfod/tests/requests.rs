@@ -1,0 +1,171 @@
+//! Each row of the table of requests, byte for byte where the protocol fixes it.
+
+use super::*;
+use http::StatusCode;
+
+/// The address of what is not there.
+const ABSENT: &str = "01234567-89ab-7def-8123-456789abcdef";
+
+#[tokio::test]
+async fn ping_is_answered_with_pong() {
+    let house = House::new().await;
+    let door = house.door(Vminfod, Role::Viewer);
+    for path in ["/ping", "/ping/", "/ping/x", "//ping", "/x/../ping", "/ping?x=y"] {
+        let answered = door.get(path).await;
+        assert_eq!(
+            (answered.status, &*answered.text),
+            (StatusCode::OK, r#"{"ping":"pong"}"#),
+            "{path}"
+        );
+        assert_eq!(answered.headers["content-type"], "application/json");
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_404_in_a_sentence() {
+    let house = House::new().await;
+    let door = house.door(Vminfod, Role::Viewer);
+    for (path, text) in [
+        ("/", "Unsupported URL Path"),
+        ("/pong", "Unsupported URL Path"),
+        ("/vms/x", "VM Not Found: x"),
+        (&format!("/vms/{ABSENT}"), &format!("VM Not Found: {ABSENT}")),
+        ("/vms/%2e%2e%2fx", "VM Not Found: %2e%2e%2fx"),
+    ] {
+        let answered = door.get(path).await;
+        assert_eq!((answered.status, &*answered.text), (StatusCode::NOT_FOUND, text), "{path}");
+        assert_eq!(answered.headers["content-type"], "application/json", "{path}");
+    }
+}
+
+#[tokio::test]
+async fn another_method_than_get_is_405_without_a_body_and_head_is_get_without_one() {
+    let house = House::new().await;
+    let door = house.door(Vminfod, Role::Viewer);
+    for method in ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"] {
+        let answered = door.send(method, "/vms", "").await;
+        assert_eq!(
+            (answered.status, &*answered.text),
+            (StatusCode::METHOD_NOT_ALLOWED, ""),
+            "{method}"
+        );
+        assert_eq!(answered.headers["allow"], "GET, HEAD");
+    }
+    house.create(config("web")).await;
+    for path in ["/ping", "/vms", "/events"] {
+        let answered = door.send("HEAD", path, "").await;
+        assert_eq!((answered.status, &*answered.text), (StatusCode::OK, ""), "{path}");
+    }
+    let (head, get) = (door.send("HEAD", "/vms", "").await, door.get("/vms").await);
+    assert_eq!(head.headers["content-length"], *get.text.len().to_string());
+    assert_eq!(door.send("HEAD", "/vms/x", "").await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn vms_are_listed_whole_in_the_order_in_which_they_came() {
+    let house = House::new().await;
+    let door = house.door(Vminfod, Role::Viewer);
+    assert_eq!(door.get("/vms").await.text, "[]");
+    let mut ids = Vec::new();
+    for name in ["b", "a", "c"] {
+        ids.push(house.create(config(name)).await);
+    }
+    for path in ["/vms", "/vms/"] {
+        let list = door.get(path).await.json();
+        let found: Vec<_> = list.as_array().unwrap().iter().map(|vm| vm["uuid"].clone()).collect();
+        assert_eq!(found, ids.iter().map(|id| json!(id)).collect::<Vec<_>>());
+        let one = door.get(&format!("/vms/{}", ids[1])).await;
+        assert_eq!((one.status, one.json()), (StatusCode::OK, list[1].clone()));
+    }
+    // A further segment is not looked at.
+    assert_eq!(door.get(&format!("/vms/{}/x", ids[0])).await.json()["alias"], "b");
+}
+
+#[tokio::test]
+async fn a_list_of_many_chunks_is_one_array_with_its_length() {
+    let house = House::new().await;
+    let door = house.door(Vminfod, Role::Viewer);
+    let note = "x".repeat(240);
+    for number in 0..40 {
+        let labels: serde_json::Map<_, _> =
+            (0..16).map(|label| (format!("label-{label}"), json!(note))).collect();
+        house.create(json!({ "name": format!("vm-{number}"), "labels": labels })).await;
+    }
+    let answered = door.get("/vms").await;
+    assert!(answered.text.len() > 2 * (64 << 10), "{}", answered.text.len());
+    assert_eq!(answered.headers["content-length"], *answered.text.len().to_string());
+    assert_eq!(answered.json().as_array().unwrap().len(), 40);
+}
+
+#[tokio::test]
+async fn filters_and_fields_are_honoured_and_what_is_no_key_is_refused() {
+    let house = House::new().await;
+    let door = house.door(Vminfod, Role::Viewer);
+    let web = house.create(config("web")).await;
+    house.create(json!({ "name": "db" })).await;
+    house.start(web).await;
+    for (query, expected) in [
+        ("state=running&tags.role=web", json!([{ "alias": "web" }])),
+        ("state=stopped", json!([{ "alias": "db" }])),
+        ("tags.role=db", json!([])),
+        ("alias=~^W", json!([{ "alias": "web" }])),
+        ("nics.*.nic_tag=user", json!([{ "alias": "web" }])),
+        (&format!("uuid={web}"), json!([{ "alias": "web" }])),
+        ("uuid=x", json!([])),
+    ] {
+        let answered = door.get(&format!("/vms?{query}&fields=alias")).await;
+        assert_eq!(answered.json(), expected, "{query}");
+    }
+    let whole = door.get("/vms?state=running").await.json();
+    assert_eq!(whole[0], door.get(&format!("/vms/{web}")).await.json());
+    let some = door.get(&format!("/vms/{web}?fields=state,quota,alias")).await;
+    assert_eq!(some.text, r#"{"alias":"web","state":"running"}"#);
+    for (path, text) in [
+        ("/vms?stat=running", "Unknown key: stat"),
+        ("/vms?alias=~(", "Not an expression: \"(\""),
+        (&format!("/vms/{web}?state=running"), "Unknown parameter: state"),
+        ("/events?since=7", "since: not a position of a feed"),
+    ] {
+        let answered = door.get(path).await;
+        assert_eq!((answered.status, &*answered.text), (StatusCode::BAD_REQUEST, text), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn status_says_how_the_daemon_is() {
+    let house = House::new().await;
+    let door = house.door(Vminfod, Role::Viewer);
+    house.create(config("web")).await;
+    let status = door.get("/status").await.json();
+    assert_eq!(status["pid"], std::process::id());
+    assert!(status["uptime"].is_u64() && status["memory"]["rss"].as_u64().unwrap() > 1 << 20);
+    assert!(status["memory"]["heapTotal"].is_u64() && status["memory"]["heapUsed"].is_u64());
+    assert_eq!((&status["state"], &status["numVms"]), (&json!("running"), &json!(1)));
+    assert_eq!((&status["lastRefresh"], &status["refreshErrors"]), (&json!(null), &json!([])));
+    assert_eq!(status["eventsListeners"], json!({}));
+    let queue = &status["queue"];
+    assert_eq!((&queue["paused"], &queue["idle"]), (&json!(false), &json!(true)));
+    let tasks = &queue["vasync_queue"];
+    assert_eq!((&tasks["npending"], &tasks["nqueued"]), (&json!(0), &json!(0)));
+    assert_eq!((&tasks["pending"], &tasks["queued"]), (&json!({}), &json!([])));
+    let time = status["curTime"].as_str().unwrap();
+    assert!(time.contains("s (") && time.ends_with(')'), "{time}");
+    assert_eq!((status.get("refreshLog"), status.get("fswatcher")), (None, None));
+}
+
+#[tokio::test]
+async fn any_value_of_full_asks_for_everything() {
+    let house = House::new().await;
+    let door = house.door(Vminfod, Role::Viewer);
+    for (query, full) in [
+        ("?full", true),
+        ("?full=true", true),
+        ("?full=false", true),
+        ("?full=", false),
+        ("", false),
+    ] {
+        let status = door.get(&format!("/status{query}")).await.json();
+        assert_eq!(status.get("refreshLog").is_some(), full, "{query}");
+        assert_eq!(status["fswatcher"]["watching"] == json!([]), full, "{query}");
+    }
+}

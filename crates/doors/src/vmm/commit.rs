@@ -1,0 +1,72 @@
+//! An image of a VM's disk.
+
+use super::{
+    PATIENCE, State,
+    answer::{Answer, Body, Failures},
+    power::seen,
+    wire::{Commit, Committed, Target},
+};
+use axum::{Extension, Json, extract};
+use innkeeper_engine::{AddImage, Caller, ImageFrom, Request};
+use innkeeper_model::{DeviceName, ImageKind, ImageName, Refusal, Timestamp, VmName, names::MAX_LENGTH};
+use innkeeper_surface::Performed;
+
+/// Make an image of a stopped VM's disk
+///
+/// New VMs can begin as it: it is a `rootfs`. Its lineage says which disk it is of, and what that was a copy
+/// of.
+#[utoipa::path(
+    post,
+    path = "/vm/commit",
+    operation_id = "commit",
+    request_body = Commit,
+    responses((status = 200, description = "There is the image, or will be", body = Committed), Failures),
+)]
+pub(super) async fn commit(
+    extract::State(state): extract::State<State>,
+    Extension(caller): Extension<Caller>,
+    Body(Commit { build_id, owner, name, disk }): Body<Commit>,
+) -> Answer<Committed> {
+    let vm = state.vm(&Target { build_id, owner })?;
+    let name = match name {
+        Some(text) => text.parse().map_err(|problem| Refusal::invalid("name", &text, problem))?,
+        None => default_name(&vm.name, Timestamp::now()),
+    };
+    let disk: Option<DeviceName> = disk
+        .map(|text| text.parse().map_err(|problem| Refusal::invalid("disk", &text, problem)))
+        .transpose()?;
+    let image = name.to_string();
+    let from = ImageFrom::Disk { vm: vm.id, disk };
+    let add = AddImage { name, kind: ImageKind::Disk, from, format: None, initrd: None };
+    let request = Request::AddImage(Box::new(add));
+    let (message, task) = match state.context.begin(&caller, request, PATIENCE).await? {
+        Performed::Done(done) => {
+            (seen("VM committed successfully", done.seen.is_some()), done.task)
+        }
+        Performed::GoesOn { task, .. } => {
+            ("VM commit initiated; follow its task_id at /vm/task".into(), task)
+        }
+    };
+    Ok(Json(Committed { success: true, message, image, task_id: task.id.to_string() }))
+}
+
+/// The VM's name, as much of it as fits, and the time.
+fn default_name(vm: &VmName, now: Timestamp) -> ImageName {
+    let time = now.strftime("-%Y%m%d-%H%M%S").to_string();
+    let room = MAX_LENGTH - time.len();
+    let begun = vm.as_str().get(..room).unwrap_or(vm.as_str());
+    format!("{begun}{time}").parse().expect("a name, digits and dashes are a name")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_that_nobody_names_has_its_vms_name_and_the_time() {
+        let now = "2026-03-01T12:30:05.7Z".parse().unwrap();
+        let name = |vm: &str| default_name(&vm.parse().unwrap(), now).to_string();
+        assert_eq!(name("my-instance"), "my-instance-20260301-123005");
+        assert_eq!(name(&"x".repeat(63)), format!("{}-20260301-123005", "x".repeat(47)));
+    }
+}

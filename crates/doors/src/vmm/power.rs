@@ -1,0 +1,171 @@
+//! What is done to a VM's machine, and its end.
+
+use super::{
+    PATIENCE, State,
+    answer::{Answer, Body, Failures},
+    wire::{Done, Stop, Target},
+};
+use axum::{Extension, Json, extract};
+use innkeeper_engine::{Caller, PowerVerb, Request, STOP_TIMEOUT};
+use innkeeper_model::{Code, Refusal, Vm};
+use innkeeper_surface::Performed;
+
+/// Boot a VM for the first time
+#[utoipa::path(
+    post,
+    path = "/vm/boot",
+    operation_id = "boot",
+    request_body = Target,
+    responses((status = 200, description = "It boots", body = Done), Failures),
+)]
+pub(super) async fn boot(
+    extract::State(state): extract::State<State>,
+    Extension(caller): Extension<Caller>,
+    Body(target): Body<Target>,
+) -> Answer<Done> {
+    let vm = state.vm(&target)?;
+    if has_run(&vm) {
+        let message = format!("{} was booted before, and is {}", vm.name, vm.state);
+        return Err(Refusal::new(Code::WrongState, message).with_hint("use /vm/start").into());
+    }
+    let verb = PowerVerb::Start { discard_memory: false };
+    act(&state, &caller, Request::Power { vm: vm.id, verb }, "VM boot initiated", "").await
+}
+
+/// Whether a VM has a machine, or had one.
+fn has_run(vm: &Vm) -> bool {
+    vm.is_on() || vm.memory.is_some() || vm.facts.last_end.is_some()
+}
+
+/// Start a VM that is stopped
+#[utoipa::path(
+    post,
+    path = "/vm/start",
+    operation_id = "start",
+    request_body = Target,
+    responses((status = 200, description = "It runs", body = Done), Failures),
+)]
+pub(super) async fn start(
+    extract::State(state): extract::State<State>,
+    Extension(caller): Extension<Caller>,
+    Body(target): Body<Target>,
+) -> Answer<Done> {
+    let verb = PowerVerb::Start { discard_memory: false };
+    power(&state, &caller, &target, verb, ["VM started successfully", "VM start initiated"]).await
+}
+
+/// Stop a VM
+#[utoipa::path(
+    post,
+    path = "/vm/stop",
+    operation_id = "stop",
+    request_body = Stop,
+    responses((status = 200, description = "It is off, or has been told to be", body = Done), Failures),
+)]
+pub(super) async fn stop(
+    extract::State(state): extract::State<State>,
+    Extension(caller): Extension<Caller>,
+    Body(Stop { build_id, owner, force }): Body<Stop>,
+) -> Answer<Done> {
+    let verb =
+        if force { PowerVerb::Kill } else { PowerVerb::Stop { timeout: STOP_TIMEOUT } };
+    let target = Target { build_id, owner };
+    power(&state, &caller, &target, verb, ["VM stopped successfully", "VM stop initiated"]).await
+}
+
+/// Reboot a VM that runs
+#[utoipa::path(
+    post,
+    path = "/vm/reboot",
+    operation_id = "reboot",
+    request_body = Target,
+    responses((status = 200, description = "It reboots", body = Done), Failures),
+)]
+pub(super) async fn reboot(
+    extract::State(state): extract::State<State>,
+    Extension(caller): Extension<Caller>,
+    Body(target): Body<Target>,
+) -> Answer<Done> {
+    let verb = PowerVerb::Reboot { timeout: STOP_TIMEOUT, force: false };
+    power(&state, &caller, &target, verb, ["VM rebooted successfully", "VM reboot initiated"]).await
+}
+
+/// Press a VM's power button
+///
+/// Its guest may power off, or not; the task says which.
+#[utoipa::path(
+    post,
+    path = "/vm/power-button",
+    operation_id = "powerButton",
+    request_body = Target,
+    responses((status = 200, description = "It was pressed", body = Done), Failures),
+)]
+pub(super) async fn press_power_button(
+    extract::State(state): extract::State<State>,
+    Extension(caller): Extension<Caller>,
+    Body(target): Body<Target>,
+) -> Answer<Done> {
+    let vm = state.vm(&target)?.id;
+    let verb = PowerVerb::Stop { timeout: STOP_TIMEOUT };
+    let accepted =
+        state.context.operations().submit(&caller, Request::Power { vm, verb }).await?;
+    let message = "VM power button pressed".into();
+    Ok(Json(Done { success: true, message, task_id: accepted.task.to_string() }))
+}
+
+/// Delete a VM and what is its own
+///
+/// One that runs is ended first.
+#[utoipa::path(
+    post,
+    path = "/vm/delete",
+    operation_id = "delete",
+    request_body = Target,
+    responses((status = 200, description = "It is gone", body = Done), Failures),
+)]
+pub(super) async fn delete(
+    extract::State(state): extract::State<State>,
+    Extension(caller): Extension<Caller>,
+    Body(target): Body<Target>,
+) -> Answer<Done> {
+    let vm = state.vm(&target)?.id;
+    let request = Request::Delete { vm, force: true };
+    act(&state, &caller, request, "VM deleted successfully", "VM deletion initiated").await
+}
+
+async fn power(
+    state: &State,
+    caller: &Caller,
+    target: &Target,
+    verb: PowerVerb,
+    [done, goes_on]: [&str; 2],
+) -> Answer<Done> {
+    let vm = state.vm(target)?.id;
+    act(state, caller, Request::Power { vm, verb }, done, goes_on).await
+}
+
+/// Has something done; what takes longer than a caller waits goes on, and is told so.
+async fn act(
+    state: &State,
+    caller: &Caller,
+    request: Request,
+    done: &str,
+    goes_on: &str,
+) -> Answer<Done> {
+    let (message, task) = match state.context.begin(caller, request, PATIENCE).await? {
+        Performed::Done(ended) => (seen(done, ended.seen.is_some()), ended.task),
+        Performed::GoesOn { task, .. } if goes_on.is_empty() => (done.to_owned(), task),
+        Performed::GoesOn { task, .. } => {
+            (format!("{goes_on}; follow its task_id at /vm/task"), task)
+        }
+    };
+    Ok(Json(Done { success: true, message, task_id: task.id.to_string() }))
+}
+
+/// What was done, and whether it can be read already.
+pub(super) fn seen(done: &str, is_seen: bool) -> String {
+    match is_seen {
+        true => done.to_owned(),
+        false => format!("{done}; it is done and cannot be seen yet"),
+    }
+}

@@ -1,0 +1,89 @@
+//! VMs, as the service shows them.
+
+use super::{
+    State,
+    answer::{Answer, Body, Failures},
+    subject::project,
+    wire::{Info, Resources, Target},
+};
+use axum::{Json, extract};
+use innkeeper_model::{ByteSize, GuestAddress, Vm};
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+/// One VM
+#[utoipa::path(
+    post,
+    path = "/vm/info",
+    operation_id = "info",
+    request_body = Target,
+    responses((status = 200, description = "The VM", body = Info), Failures),
+)]
+pub(super) async fn info(
+    extract::State(state): extract::State<State>,
+    Body(target): Body<Target>,
+) -> Answer<Info> {
+    Ok(Json(shown(&*state.vm(&target)?)))
+}
+
+/// Whose VMs are listed.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(default)]
+pub(super) struct Listed {
+    /// Only this owner's. Default: all that the caller may see.
+    owner: Option<String>,
+}
+
+/// All VMs that the caller may see, oldest first
+#[utoipa::path(
+    post,
+    path = "/vm/list",
+    operation_id = "list",
+    request_body = Option<Listed>,
+    responses((status = 200, description = "The VMs", body = Vec<Info>), Failures),
+)]
+pub(super) async fn list(
+    extract::State(state): extract::State<State>,
+    Body(Listed { owner }): Body<Listed>,
+) -> Answer<Vec<Info>> {
+    let owner = owner.as_deref().map(project).transpose()?;
+    let snapshot = state.context.view().snapshot();
+    let of_owner = snapshot
+        .vms
+        .values()
+        .filter(|vm| owner.as_ref().is_none_or(|owner| vm.project == *owner));
+    Ok(Json(of_owner.map(|vm| shown(vm)).collect()))
+}
+
+fn shown(vm: &Vm) -> Info {
+    let config = vm.spec.as_ref().map(|spec| &spec.config);
+    let disks = vm.disks.iter().map(|disk| disk.virtual_size.0).sum();
+    Info {
+        build_id: vm.id.to_string(),
+        name: vm.name.to_string(),
+        owner: vm.project.to_string(),
+        state: vm.state.to_string(),
+        resources: Resources {
+            vcpu_count: config.map_or(0, |config| config.cpus),
+            mem_size_mib: config.map_or(0, |config| config.memory.0),
+            disk_size: gibibytes(ByteSize(disks)),
+        },
+        ip_address: address(&vm.addresses),
+        created_at: vm.spec.as_ref().map_or(0, |spec| spec.created.as_second()),
+        updated_at: vm.spec.as_ref().map_or(0, |spec| spec.updated.as_second()),
+    }
+}
+
+/// A size in GiB; what is begun counts.
+fn gibibytes(size: ByteSize) -> u64 {
+    size.0.div_ceil(1 << 30)
+}
+
+/// The address that a guest is reached at: the best known, and of the oldest IP version.
+fn address(addresses: &[GuestAddress]) -> String {
+    let best = addresses
+        .iter()
+        .filter(|known| !known.address.is_loopback())
+        .min_by_key(|known| (known.address.is_ipv6(), std::cmp::Reverse(known.source)));
+    best.map_or_else(String::new, |known| known.address.to_string())
+}

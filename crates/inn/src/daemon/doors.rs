@@ -1,0 +1,110 @@
+//! Doors: their listeners, and who is let in.
+
+use super::sockets;
+use crate::options::{AnonymousDoor, DaemonOptions, VmmDoor};
+use anyhow::Context as _;
+use innkeeper_auth::Token;
+use innkeeper_doors::{
+    Access, Context, Door, Protocol,
+    chypervisord::{Chypervisord, ThisHost},
+    serve,
+    vminfod::Vminfod,
+    virtx::Virtx,
+    vmm,
+};
+use innkeeper_model::Refusal;
+use innkeeper_store::registry::{EmbeddedRegistry, Hosts};
+use std::{net::SocketAddr, path::Path, sync::Arc};
+use tokio::net::TcpListener;
+use tokio_util::task::TaskTracker;
+use tracing::{error, info};
+
+/// The doors that are to be open, with their ports taken. Who knocks meanwhile waits.
+pub(super) struct Doors {
+    anonymous: Vec<(AnonymousDoor, TcpListener)>,
+    vmm: Option<(VmmDoor, TcpListener)>,
+}
+
+/// What is behind the doors.
+pub(super) struct House<'a> {
+    /// What they all show.
+    pub(super) context: Context,
+    /// What the VMM service's callers show.
+    pub(super) token: &'a Token,
+    /// This host, for the registry of hosts.
+    pub(super) host: ThisHost,
+    /// The file of that registry.
+    pub(super) registry: &'a Path,
+}
+
+impl Doors {
+    /// Takes the ports.
+    ///
+    /// # Errors
+    /// One is taken.
+    pub(super) async fn bind(options: &DaemonOptions) -> anyhow::Result<Self> {
+        let mut anonymous = Vec::new();
+        for door in &options.doors.anonymous {
+            anonymous.push((door.clone(), bind(door.door, door.listen).await?));
+        }
+        let vmm = match &options.doors.vmm {
+            Some(door) => Some((door.clone(), bind(Door::Vmm, door.listen).await?)),
+            None => None,
+        };
+        Ok(Self { anonymous, vmm })
+    }
+
+    /// Opens them. They end with the context's `stopping`. One whose records cannot be read stays shut, and
+    /// the log says why.
+    pub(super) async fn open(self, serving: &TaskTracker, house: House<'_>) {
+        for (AnonymousDoor { door, role, uids, .. }, listener) in self.anonymous {
+            let access = Access::Anonymous { role, uids: Arc::new(uids) };
+            let opening = Opening { serving, context: &house.context, access, listener };
+            match door {
+                Door::Vminfod => opening.open(Vminfod),
+                Door::Chypervisord => match hypervisors(&house).await {
+                    Ok(protocol) => opening.open(protocol),
+                    // What this host's VMs need is elsewhere.
+                    Err(refusal) => error!(%door, %refusal, "a door stays shut"),
+                },
+                Door::Virtx => opening.open(Virtx::open()),
+                Door::Vmm => unreachable!("its callers show a credential"),
+            }
+        }
+        if let Some((VmmDoor { kernel, rootfs, boot_args, .. }, listener)) = self.vmm {
+            let access = Access::Token(house.token.clone());
+            let protocol = vmm::Vmm::new(vmm::Defaults { kernel, rootfs, boot_args });
+            Opening { serving, context: &house.context, access, listener }.open(protocol);
+        }
+    }
+}
+
+/// The registry of hosts, with this one in it.
+async fn hypervisors(house: &House<'_>) -> Result<Chypervisord, Refusal> {
+    let registry = EmbeddedRegistry::open(house.registry)?;
+    Chypervisord::open(Hosts::new(Arc::new(registry)), house.host.clone()).await
+}
+
+async fn bind(door: Door, address: SocketAddr) -> anyhow::Result<TcpListener> {
+    let mut listeners =
+        sockets::bind_tcp(&[address]).await.with_context(|| format!("the door {door}"))?;
+    listeners.pop().context("there is no address")
+}
+
+/// A door that is about to be opened.
+struct Opening<'a> {
+    serving: &'a TaskTracker,
+    context: &'a Context,
+    access: Access,
+    listener: TcpListener,
+}
+
+impl Opening<'_> {
+    fn open(self, protocol: impl Protocol) {
+        let Self { serving, context, access, listener } = self;
+        let door = protocol.door();
+        let listen = listener.local_addr().map_or_else(|_| "?".into(), |address| address.to_string());
+        info!(%door, listen, ?access, "a door is open");
+        serving.spawn(serve(protocol, listener, context.clone(), access));
+    }
+}

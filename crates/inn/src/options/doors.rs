@@ -1,0 +1,242 @@
+//! Which doors are open, where, and to whom: flags and configuration put together and checked.
+
+use super::{loopback, misuse};
+use crate::{
+    config::{DoorConfig, DoorsConfig, VmmDoorConfig},
+    failure::Failure,
+};
+use innkeeper_auth::Role;
+use innkeeper_doors::Door;
+use innkeeper_model::{ImageName, Refusal};
+use std::{collections::BTreeSet, net::SocketAddr, str::FromStr};
+
+/// The command line of a kernel whose VM's request has none.
+const BOOT_ARGS: &str = "console=ttyS0 reboot=k panic=1 root=/dev/vda rw";
+
+/// The doors that are open.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DoorOptions {
+    /// Those whose protocol has no credential.
+    pub anonymous: Vec<AnonymousDoor>,
+    /// The VMM service's.
+    pub vmm: Option<VmmDoor>,
+}
+
+/// An open door whose protocol has no credential.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AnonymousDoor {
+    /// Which.
+    pub door: Door,
+    /// Where it listens; a loopback address.
+    pub listen: SocketAddr,
+    /// What its callers may do.
+    pub role: Role,
+    /// The local users who are let in.
+    pub uids: BTreeSet<u32>,
+}
+
+/// The VMM service's door, open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VmmDoor {
+    /// Where it listens; a loopback address.
+    pub listen: SocketAddr,
+    /// The image of a kernel that a request does not name.
+    pub kernel: Option<ImageName>,
+    /// The image of a first disk that a request does not name.
+    pub rootfs: Option<ImageName>,
+    /// The command line of a kernel that a request does not give.
+    pub boot_args: String,
+}
+
+/// `--door NAME=ADDR[,anonymous=ROLE]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct DoorFlag {
+    door: Door,
+    listen: String,
+    anonymous: Option<Role>,
+}
+
+impl FromStr for DoorFlag {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let form = "write NAME=ADDR or NAME=ADDR,anonymous=ROLE";
+        let (door, rest) = text.split_once('=').ok_or(form)?;
+        let (listen, more) = match rest.split_once(',') {
+            Some((listen, more)) => (listen, Some(more)),
+            None => (rest, None),
+        };
+        let role = |more: &str| more.strip_prefix("anonymous=").ok_or(form)?.parse::<Role>();
+        Ok(Self {
+            door: door.parse()?,
+            listen: listen.into(),
+            anonymous: more.map(role).transpose()?,
+        })
+    }
+}
+
+/// Puts flags over the configuration. Users are root and `daemon_uid`, where nobody says who.
+///
+/// # Errors
+/// An address that is not loopback, a door without a stated role, or one with a role that takes none.
+pub(super) fn resolve(
+    flags: Vec<DoorFlag>,
+    mut config: DoorsConfig,
+    daemon_uid: u32,
+) -> Result<DoorOptions, Failure> {
+    for flag in flags {
+        let DoorFlag { door, listen, anonymous } = flag;
+        let section = match door {
+            Door::Vminfod => &mut config.vminfod,
+            Door::Chypervisord => &mut config.chypervisord,
+            Door::Virtx => &mut config.virtx,
+            Door::Vmm => {
+                if let Some(role) = anonymous {
+                    return Err(takes_no_role(role));
+                }
+                config.vmm.get_or_insert_default().listen = Some(listen);
+                continue;
+            }
+        };
+        let section = section.get_or_insert_default();
+        section.listen = Some(listen);
+        section.anonymous = anonymous.or(section.anonymous);
+    }
+    let DoorsConfig { vminfod, vmm, chypervisord, virtx } = config;
+    let named = [(Door::Vminfod, vminfod), (Door::Chypervisord, chypervisord), (Door::Virtx, virtx)];
+    let anonymous = named
+        .into_iter()
+        .filter_map(|(door, section)| Some(opened(door, section?, daemon_uid)))
+        .collect::<Result<_, _>>()?;
+    Ok(DoorOptions { anonymous, vmm: vmm.map(vmm_opened).transpose()? })
+}
+
+fn opened(door: Door, config: DoorConfig, daemon_uid: u32) -> Result<AnonymousDoor, Failure> {
+    let DoorConfig { listen, anonymous, uids } = config;
+    let listen = address(door, listen)?;
+    let role = anonymous.ok_or_else(|| {
+        let problem = "has no credential in its protocol: nobody said what its callers may do";
+        misuse(Refusal::invalid("door", door, problem).with_hint(format!(
+            "say --door {door}={listen},anonymous=viewer (or operator, or admin), or `anonymous` in \
+             [door.{door}]; then processes of root and of the daemon's user are let in"
+        )))
+    })?;
+    let uids = uids.map_or_else(|| BTreeSet::from([0, daemon_uid]), BTreeSet::from_iter);
+    Ok(AnonymousDoor { door, listen, role, uids })
+}
+
+fn vmm_opened(config: VmmDoorConfig) -> Result<VmmDoor, Failure> {
+    let VmmDoorConfig { listen, kernel, rootfs, boot_args } = config;
+    Ok(VmmDoor {
+        listen: address(Door::Vmm, listen)?,
+        kernel: image("door.vmm.kernel", kernel)?,
+        rootfs: image("door.vmm.rootfs", rootfs)?,
+        boot_args: boot_args.unwrap_or_else(|| BOOT_ARGS.into()),
+    })
+}
+
+fn address(door: Door, listen: Option<String>) -> Result<SocketAddr, Failure> {
+    match listen {
+        Some(text) => loopback(&format!("door.{door}.listen"), &text),
+        None => Ok(door.usual_address()),
+    }
+}
+
+fn image(key: &str, name: Option<String>) -> Result<Option<ImageName>, Failure> {
+    let Some(name) = name else { return Ok(None) };
+    name.parse().map(Some).map_err(|problem| misuse(Refusal::invalid(key, &name, problem)))
+}
+
+fn takes_no_role(role: Role) -> Failure {
+    let problem = "is not for the door vmm: its callers show the daemon's token";
+    misuse(Refusal::invalid("anonymous", role, problem).with_hint("leave it out: --door vmm=ADDR"))
+}
+
+impl DoorOptions {
+    /// The same as a configuration.
+    pub(super) fn as_config(&self) -> DoorsConfig {
+        let section = |door: Door| {
+            let found = self.anonymous.iter().find(|open| open.door == door)?;
+            Some(DoorConfig {
+                listen: Some(found.listen.to_string()),
+                anonymous: Some(found.role),
+                uids: Some(found.uids.iter().copied().collect()),
+            })
+        };
+        let vmm = self.vmm.as_ref().map(|vmm| VmmDoorConfig {
+            listen: Some(vmm.listen.to_string()),
+            kernel: vmm.kernel.as_ref().map(ToString::to_string),
+            rootfs: vmm.rootfs.as_ref().map(ToString::to_string),
+            boot_args: Some(vmm.boot_args.clone()),
+        });
+        DoorsConfig {
+            vminfod: section(Door::Vminfod),
+            vmm,
+            chypervisord: section(Door::Chypervisord),
+            virtx: section(Door::Virtx),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn flag(text: &str) -> DoorFlag {
+        text.parse().unwrap()
+    }
+
+    fn config(text: &str) -> DoorsConfig {
+        toml::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn no_door_is_open_until_it_is_named() {
+        assert_eq!(resolve(vec![], DoorsConfig::default(), 7).unwrap(), DoorOptions::default());
+    }
+
+    #[test]
+    fn a_door_without_a_credential_needs_a_stated_role() {
+        for door in ["vminfod", "chypervisord", "virtx"] {
+            let failure = resolve(vec![flag(&format!("{door}=127.0.0.1:1"))], config(""), 7);
+            let text = failure.unwrap_err().to_string();
+            assert!(text.contains(door) && text.contains("credential"), "{text}");
+            let open = flag(&format!("{door}=127.0.0.1:1,anonymous=operator"));
+            let open = resolve(vec![open], config(""), 7).unwrap().anonymous;
+            assert_eq!((open[0].role, &open[0].uids), (Role::Operator, &[0, 7].into()));
+        }
+    }
+
+    #[test]
+    fn the_door_with_a_credential_takes_no_role() {
+        let failure = resolve(vec![flag("vmm=127.0.0.1:1,anonymous=admin")], config(""), 7);
+        assert!(failure.unwrap_err().to_string().contains("token"));
+        assert!(toml::from_str::<DoorsConfig>("[vmm]\nanonymous = 'admin'").is_err());
+        let open = resolve(vec![flag("vmm=127.0.0.1:1")], config(""), 7).unwrap();
+        assert_eq!(open.vmm.unwrap().boot_args, BOOT_ARGS);
+    }
+
+    #[test]
+    fn flags_outrank_the_file_and_addresses_have_defaults() {
+        let written = config("[virtx]\nanonymous = 'viewer'\nuids = [3]\n[vmm]\nkernel = 'k'");
+        let open = resolve(vec![flag("virtx=[::1]:5")], written.clone(), 7).unwrap();
+        let virtx = &open.anonymous[0];
+        assert_eq!((virtx.listen.to_string(), virtx.role), ("[::1]:5".into(), Role::Viewer));
+        assert_eq!(virtx.uids, [3].into());
+        let open = resolve(vec![], written, 7).unwrap();
+        assert_eq!(open.anonymous[0].listen, Door::Virtx.usual_address());
+        assert_eq!(open.vmm.as_ref().unwrap().listen, Door::Vmm.usual_address());
+        assert_eq!(resolve(vec![], open.as_config(), 7).unwrap(), open);
+    }
+
+    #[test]
+    fn what_is_no_door_or_reachable_from_outside_is_refused() {
+        for text in ["vminfod", "xen=127.0.0.1:1", "vmm=127.0.0.1:1,role=admin", "virtx=a,anonymous=x"]
+        {
+            assert!(text.parse::<DoorFlag>().is_err(), "{text}");
+        }
+        let far = flag("vminfod=0.0.0.0:9090,anonymous=viewer");
+        let text = resolve(vec![far], config(""), 7).unwrap_err().to_string();
+        assert!(text.contains("door.vminfod.listen") && text.contains("loopback"), "{text}");
+    }
+}
