@@ -7,7 +7,7 @@
 //!
 //! The rule stays when the daemon ends, since guests do not end with it; it goes with the last of them.
 
-use crate::patience;
+use crate::{linux::programs, patience};
 use innkeeper_model::{Code, Refusal, host::Safeguard};
 use innkeeper_store::harm::Helper;
 use std::{
@@ -247,7 +247,9 @@ async fn apply(ruleset: &str) -> Result<(), Refusal> {
             "install the package nftables; until then only VMs without a user-mode NIC can start",
         )
     };
-    let mut nft = Command::new("nft");
+    // Where the networks find it, too.
+    let nft = programs::nft().map_err(|_missing| failed("nft is missing".into()))?;
+    let mut nft = Command::new(nft);
     nft.args(["-f", "-"]).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
     let nft = Helper::start(&mut nft)
         .map_err(|error| failed(format!("nft cannot be started: {error}")))?;

@@ -16,11 +16,15 @@ use innkeeper_model::{
     },
 };
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
+    net::IpAddr,
     os::fd::OwnedFd,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 use tokio::sync::watch;
+
+/// How many calls are remembered: a daemon without root makes some every minute for as long as it lives.
+const MOST_CALLS: usize = 100_000;
 
 /// Networks on paper.
 #[derive(Debug)]
@@ -39,6 +43,7 @@ struct Paper {
     links_down: BTreeSet<String>,
     faults: Vec<(Call, Refusal)>,
     calls: Vec<Call>,
+    given_twice: Option<IpAddr>,
 }
 
 /// A call that can be told to fail.
@@ -118,7 +123,12 @@ impl PaperNetworks {
         self.paper().links_down.contains(tap.as_str())
     }
 
-    /// Every call so far, in order, those that failed included.
+    /// An address that two VMs had at once in anything that was ever applied; the first such.
+    pub fn given_twice(&self) -> Option<IpAddr> {
+        self.paper().given_twice
+    }
+
+    /// Every call so far, in order, those that failed included; of many, the last.
     pub fn calls(&self) -> Vec<Call> {
         self.paper().calls.clone()
     }
@@ -130,6 +140,9 @@ impl PaperNetworks {
     /// Notes the call, and fails it where it was told to, or where there are no networks.
     fn called(&self, call: Call, wants_a_network: bool) -> Result<MutexGuard<'_, Paper>, Refusal> {
         let mut paper = self.paper();
+        if paper.calls.len() == MOST_CALLS {
+            paper.calls.drain(..MOST_CALLS / 2);
+        }
         paper.calls.push(call);
         if let Some(index) = paper.faults.iter().position(|(fault, _)| *fault == call) {
             return Err(paper.faults.remove(index).1);
@@ -170,6 +183,7 @@ impl HostNetworks for PaperNetworks {
         let failed = desired.networks.iter().filter_map(|n| Some((n.id, refused?.clone())));
         let applied = Applied { failed: failed.collect() };
         if paper.desired != desired {
+            paper.given_twice = paper.given_twice.or_else(|| of_two_vms(&desired));
             paper.desired = desired;
             self.changes.send_modify(|count| *count += 1);
         }
@@ -236,9 +250,22 @@ impl HostNetworks for PaperNetworks {
     }
 }
 
+/// An address that two VMs have. Two NICs of one may: that of its machine, and that of its next one.
+fn of_two_vms(desired: &Desired) -> Option<IpAddr> {
+    let mut holders = HashMap::new();
+    let each = desired
+        .nics
+        .iter()
+        .flat_map(|plug| plug.addresses.iter().map(|address| (*address, plug.vm)));
+    each.into_iter()
+        .find(|(address, vm)| holders.insert(*address, *vm).is_some_and(|other| other != *vm))
+        .map(|(address, _)| address)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing;
 
     #[tokio::test]
     async fn a_fault_is_met_once_and_a_daemon_without_root_says_what_needs_none() {
@@ -254,5 +281,23 @@ mod tests {
         assert_eq!(refusal.code, Code::Unsupported);
         assert!(refusal.hint.unwrap().contains("network: user"));
         refusing.apply(Arc::default()).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_two_vms_had_at_once_is_known_afterwards() {
+        let lan = testing::network(1, NetworkConfig::new("lan".parse().unwrap()), &["10.0.0.0/24"]);
+        let [one, other] = [1, 2].map(|number| testing::plug(number, &lan, &["10.0.0.2"]));
+        let renamed = Plug { nic: "renamed".parse().unwrap(), ..one.clone() };
+        let paper = PaperNetworks::new();
+        for (nics, twice) in [
+            (vec![one.clone(), renamed], None),
+            (vec![other.clone()], None),
+            (vec![one, other], Some("10.0.0.2".parse().unwrap())),
+            (Vec::new(), Some("10.0.0.2".parse().unwrap())),
+        ] {
+            let desired = Desired { networks: vec![lan.clone()], nics, metadata: None };
+            paper.apply(Arc::new(desired)).await.unwrap();
+            assert_eq!(paper.given_twice(), twice);
+        }
     }
 }

@@ -227,6 +227,17 @@ pub(super) fn replug(instance: u32, plug: &Plug, network: &Network) -> Result<()
     let bridge = netlink.link(network.bridge.as_str())?.filter(Link::is_bridge);
     let bridge = bridge.ok_or_else(|| gone(network.bridge.as_str()))?;
     let link = netlink.link(name)?.ok_or_else(|| Refusal::not_found("tap", name))?;
+    if link.master == bridge.index {
+        // Two networks may join one bridge, each with its VLAN, and a port that stays keeps that of the first.
+        // It is off before it is out: what comes from a tap that is in no bridge, the host takes for its own.
+        let off = LinkChange { up: Some(false), ..Default::default() };
+        let out = LinkChange { master: Some(0), ..Default::default() };
+        for change in [off, out] {
+            netlink.change_link(link.index, change).map_err(|error| {
+                refused(&format!("taking {name} out of {}", bridge.name), &error)
+            })?;
+        }
+    }
     plug_in(&mut netlink, instance, plug, network, &bridge, link.index)
 }
 

@@ -6,6 +6,7 @@
 //! What is of this boot (configurations, what was changed of the kernel's settings) is in the runtime
 //! folder, leases are in the state folder. Neither is needed to find what runs.
 
+mod accounts;
 mod bridges;
 mod checks;
 mod elements;
@@ -15,7 +16,7 @@ mod links;
 mod netlink;
 mod nft;
 mod ports;
-mod programs;
+pub(crate) mod programs;
 mod server;
 mod serving;
 mod survey;

@@ -8,16 +8,16 @@ use std::{
 };
 
 /// The program that sets firewalls.
-pub(super) fn nft() -> Result<PathBuf, Refusal> {
-    find("nft", "nftables")
+pub(crate) fn nft() -> Result<PathBuf, Refusal> {
+    find("nft", "nftables", "only VMs whose NICs are on the network none can start")
 }
 
 /// The program that answers DHCP and DNS.
 pub(super) fn dnsmasq() -> Result<PathBuf, Refusal> {
-    find("dnsmasq", "dnsmasq-base")
+    find("dnsmasq", "dnsmasq-base", "a subnet can be made with dhcp: false")
 }
 
-fn find(program: &str, package: &str) -> Result<PathBuf, Refusal> {
+fn find(program: &str, package: &str, meanwhile: &str) -> Result<PathBuf, Refusal> {
     let path = env::var_os("PATH").unwrap_or_default();
     // Where they are installed, which the path of a user often lacks.
     let usual = ["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from);
@@ -27,9 +27,8 @@ fn find(program: &str, package: &str) -> Result<PathBuf, Refusal> {
         .ok_or_else(|| {
             let message =
                 format!("networks of this host need the program {program}, which is missing");
-            Refusal::new(Code::MissingProgram, message).with_hint(format!(
-                "apt install {package}; until then network: user works without it"
-            ))
+            Refusal::new(Code::MissingProgram, message)
+                .with_hint(format!("apt install {package}; until then {meanwhile}"))
         })
 }
 
@@ -43,9 +42,9 @@ mod tests {
 
     #[test]
     fn a_missing_program_is_named_with_its_package() {
-        let refusal = find("no-such-program", "its-package").unwrap_err();
+        let refusal = find("no-such-program", "its-package", "wait").unwrap_err();
         assert_eq!(refusal.code, Code::MissingProgram);
         assert!(refusal.message.contains("no-such-program"));
-        assert!(refusal.hint.unwrap().contains("apt install its-package"));
+        assert_eq!(refusal.hint.unwrap(), "apt install its-package; until then wait");
     }
 }

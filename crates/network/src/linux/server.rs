@@ -1,10 +1,11 @@
 //! A network's dnsmasq as a process: found, started, signalled and ended.
 //!
 //! It outlives the daemon. What names it is its command line, which holds the path of its configuration, a
-//! path of this daemon's own; so one whose start the daemon did not live to see is found like any other. It is
+//! path of this daemon's own; so one whose start the daemon did not live to see is found like any other. Since
+//! anybody can write such a line, it counts only of a process that is of a user whom servers run as. It is
 //! signalled through a pidfd only, taken before its command line was looked at.
 
-use super::programs;
+use super::{accounts, programs};
 use crate::dnsmasq::Files;
 use innkeeper_model::{Code, Refusal};
 use innkeeper_store::harm;
@@ -48,20 +49,28 @@ pub(super) struct Server {
 
 impl Server {
     /// Those that run with a configuration of this name in a folder of this one, by that folder's name;
-    /// one each, but for a fault, the oldest first.
-    pub(super) fn find(folder: &Path, config: &str) -> BTreeMap<String, Vec<Self>> {
+    /// one each, but for a fault, the oldest first. Processes of other users than these are not believed.
+    pub(super) fn find(
+        folder: &Path,
+        config: &str,
+        users: &[u32],
+    ) -> BTreeMap<String, Vec<Self>> {
         let mut found: BTreeMap<String, Vec<Self>> = BTreeMap::new();
         let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
         let mut pids: Vec<u32> =
             processes.filter_map(|process| process.file_name().to_str()?.parse().ok()).collect();
         pids.sort_unstable();
         for pid in pids {
-            let Some(whose) = configured(pid, folder, config) else { continue };
+            let whose = || {
+                let whose = configured(pid, folder, config)?;
+                accounts::of_process(pid).filter(|user| users.contains(user)).map(|_| whose)
+            };
+            let Some(found_as) = whose() else { continue };
             let Ok(pidfd) = open(pid) else { continue };
             // Looked at again, now that the number cannot become another process's unseen.
-            if configured(pid, folder, config).as_ref() == Some(&whose) {
+            if whose().as_ref() == Some(&found_as) {
                 let server = Self { pid, since: Instant::now(), pidfd, child: None };
-                found.entry(whose).or_default().push(server);
+                found.entry(found_as).or_default().push(server);
             }
         }
         found
@@ -219,4 +228,38 @@ fn configured(pid: u32, folder: &Path, config: &str) -> Option<String> {
 fn group_of(pid: u32) -> Option<u32> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(2)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::process::CommandExt;
+
+    /// Looks like a server, and ends with its input.
+    fn lookalike(folder: &Path) -> std::process::Child {
+        std::process::Command::new("/bin/sh")
+            .arg0("/usr/sbin/dnsmasq")
+            .args(["-c", "read line"])
+            .arg(format!("{CONF_FILE}{}", folder.join("lan/dnsmasq.conf").display()))
+            .stdin(Stdio::piped())
+            .process_group(0)
+            .spawn()
+            .unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_process_is_believed_to_be_a_server_only_of_those_whom_servers_run_as() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut process = lookalike(folder.path());
+        let me = accounts::of_process(std::process::id()).unwrap();
+        let find = |users: &[u32]| {
+            let found = Server::find(folder.path(), "dnsmasq.conf", users);
+            found.values().flatten().map(|server| server.pid).collect::<Vec<_>>()
+        };
+        let (believed, others) = (find(&[me + 1, me]), find(&[me + 1]));
+        drop(process.stdin.take());
+        process.wait().unwrap();
+        assert_eq!(believed, [process.id()]);
+        assert!(others.is_empty(), "somebody else's process would be adopted: {others:?}");
+    }
 }

@@ -6,9 +6,8 @@
 //! change of the guests ends it.
 
 use super::{
-    Inner,
+    Inner, accounts,
     host::{Host, in_words},
-    is_open_to_all,
     server::Server,
     watch::{self, Restarts},
 };
@@ -83,7 +82,7 @@ impl Host {
         for other in others {
             other.end("a network has one server").await?;
         }
-        let user = user(&inner.options.runtime);
+        let user = accounts::user(&inner.options.runtime);
         let Some(config) = dnsmasq::config(network, &files, user) else {
             served.end("its network is served by nobody any more").await?;
             served.lists = lists;
@@ -121,13 +120,13 @@ impl Host {
     /// The servers of this network that an earlier daemon started.
     fn take_found(&mut self, inner: &Inner, network: NetworkId) -> Vec<Server> {
         let runtime = &inner.options.runtime;
-        let found = self.found.get_or_insert_with(|| Server::find(runtime, dnsmasq::CONFIG_NAME));
+        let found = self.found.get_or_insert_with(|| find(runtime));
         found.remove(&network.to_string()).unwrap_or_default()
     }
 
     /// Looks for servers again.
     pub(super) fn find_again(&mut self, inner: &Inner) -> &mut BTreeMap<String, Vec<Server>> {
-        self.found.insert(Server::find(&inner.options.runtime, dnsmasq::CONFIG_NAME))
+        self.found.insert(find(&inner.options.runtime))
     }
 
     /// A network's server died: how long to wait before it is started again. `None` if it did not, or is
@@ -209,6 +208,11 @@ impl Served {
     }
 }
 
+/// The servers that run, by their networks.
+fn find(runtime: &Path) -> BTreeMap<String, Vec<Server>> {
+    Server::find(runtime, dnsmasq::CONFIG_NAME, &accounts::of_servers())
+}
+
 /// Writes the lists, those that have changed; whether there were any.
 fn write_lists(files: &Files, lists: &Lists) -> Result<bool, Refusal> {
     let folder = files.config.parent().unwrap_or(Path::new("/"));
@@ -230,15 +234,4 @@ fn replace(path: &Path, text: &str) -> Result<bool, Refusal> {
     fs::set_permissions(&unfinished, fs::Permissions::from_mode(0o644))?;
     fs::rename(&unfinished, path)?;
     Ok(true)
-}
-
-/// What dnsmasq becomes: somebody with no rights, if such can read its lists.
-fn user(runtime: &Path) -> &'static str {
-    let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
-    let has = |name: &str| users.lines().any(|line| line.split(':').next() == Some(name));
-    match is_open_to_all(runtime) {
-        true if has("dnsmasq") => "dnsmasq",
-        true if has("nobody") => "nobody",
-        _ => "root",
-    }
 }

@@ -8,7 +8,7 @@ use std::{
     fs::{self, File},
     io::{Read, Write},
     net::{Ipv4Addr, Ipv6Addr, SocketAddrV6, UdpSocket},
-    os::fd::{AsRawFd, OwnedFd},
+    os::fd::{AsRawFd, FromRawFd, OwnedFd},
     thread,
     time::Duration,
 };
@@ -106,6 +106,11 @@ impl Guest {
         })
     }
 
+    /// Its end of the cable, to send and to hear any frame by.
+    pub(crate) fn wire(&self) -> OwnedFd {
+        self.inside.call(open_wire)
+    }
+
     /// Whether another answers.
     pub(crate) fn pings(&self, address: &str) -> bool {
         self.inside.succeeds(&format!("busybox ping -c 1 -W 1 {address}"))
@@ -179,6 +184,27 @@ fn pump(tap: &File, card: &File, stop: &OwnedFd) {
             }
         }
     }
+}
+
+/// All that comes to `eth0` and goes from it, in the namespace of the calling thread.
+fn open_wire() -> OwnedFd {
+    let all = (libc::ETH_P_ALL as u16).to_be();
+    // SAFETY: a system call on numbers.
+    let wire =
+        unsafe { libc::socket(libc::AF_PACKET, libc::SOCK_RAW | libc::SOCK_CLOEXEC, all.into()) };
+    assert!(wire >= 0, "{}", std::io::Error::last_os_error());
+    // SAFETY: it was just opened, and nobody else has it.
+    let wire = unsafe { OwnedFd::from_raw_fd(wire) };
+    // SAFETY: zero is a valid value of each field.
+    let mut address: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
+    address.sll_family = libc::AF_PACKET as u16;
+    address.sll_protocol = all;
+    address.sll_ifindex = card_index().cast_signed();
+    let length = size_of_val(&address) as libc::socklen_t;
+    // SAFETY: the descriptor is open, and the address is as long as is said.
+    let outcome = unsafe { libc::bind(wire.as_raw_fd(), (&raw const address).cast(), length) };
+    assert_eq!(outcome, 0, "{}", std::io::Error::last_os_error());
+    wire
 }
 
 /// The guest's own end, in the namespace of the calling thread.

@@ -6,11 +6,12 @@ use crate::{
 };
 use innkeeper_model::{
     Code,
-    network::{NetworkConfig, SubnetConfig},
+    network::{NetworkConfig, Plug, SubnetConfig},
 };
 use innkeeper_network::HostNetworks;
 use std::{
     net::UdpSocket,
+    process::Command,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -451,5 +452,56 @@ fn a_nic_moves_to_another_network_while_its_guest_runs() {
         assert_eq!(daemon.survey().await.unwrap(), []);
         guest.take("10.87.0.2/24", "10.87.0.1");
         assert!(!guest.pings("10.87.0.1"), "it is not on the former one any more");
+    });
+}
+
+#[test]
+fn a_port_that_is_plugged_into_its_bridge_again_is_a_new_one() {
+    on_a_host(async |mut yard| {
+        let network = yard.add_network(named("lan"), &["10.87.0.0/24"]);
+        let plug = yard.add_nic(network, 1, &["10.87.0.2"]);
+        let daemon = yard.daemon();
+        yard.apply(&daemon).await;
+        let guest = yard.guest(&daemon, &plug).await;
+        guest.take("10.87.0.2/24", "10.87.0.1");
+        // What a port knows goes with it, like the VLANs that it is in; this kernel may have none of those.
+        run(&format!("bridge fdb add 02:00:00:00:00:99 dev {} master static", plug.tap));
+        let known = || run(&format!("bridge fdb show dev {}", plug.tap));
+        assert!(known().contains("02:00:00:00:00:99"));
+        daemon.replug(&plug, &yard.network(network)).await.unwrap();
+        assert!(!known().contains("02:00:00:00:00:99"), "{}", known());
+        until("its guest is heard again", || guest.pings("10.87.0.1")).await;
+        assert_eq!(daemon.survey().await.unwrap(), []);
+    });
+}
+
+#[test]
+fn a_nic_carries_the_vlan_of_its_network_and_no_other() {
+    on_a_host(async |mut yard| {
+        let bridge = ["link", "add", "br0", "type", "bridge", "vlan_filtering", "1"];
+        if !Command::new("ip").args(bridge).status().unwrap().success() {
+            eprintln!("not measured: this kernel has no VLAN filtering on bridges");
+            return;
+        }
+        run("ip link set br0 up");
+        let [one, other] = [("one", 7), ("other", 8)].map(|(name, vlan)| {
+            let bridge = Some("br0".parse().unwrap());
+            yard.add_network(NetworkConfig { bridge, vlan: Some(vlan), ..named(name) }, &[])
+        });
+        let plug = yard.add_nic(one, 1, &[]);
+        let daemon = yard.daemon();
+        yard.apply(&daemon).await;
+        let _guest = yard.guest(&daemon, &plug).await;
+        let tags = || -> Vec<String> {
+            let shown = run(&format!("bridge -o vlan show dev {}", plug.tap));
+            shown.split_whitespace().skip(1).map(ToOwned::to_owned).collect()
+        };
+        assert_eq!(tags(), ["7", "PVID", "Egress", "Untagged"]);
+        let network = yard.network(other);
+        let moved = Plug { network: other, ..plug.clone() };
+        yard.desired.nics = vec![moved.clone()];
+        yard.apply(&daemon).await;
+        daemon.replug(&moved, &network).await.unwrap();
+        assert_eq!(tags(), ["8", "PVID", "Egress", "Untagged"]);
     });
 }

@@ -8,6 +8,7 @@
 #![expect(clippy::print_stderr, reason = "a test says why it was skipped")]
 
 mod firewall;
+mod forged;
 mod guard;
 mod guest;
 mod lifecycle;

@@ -34,6 +34,8 @@ const WAITING_PIECES: usize = 16;
 /// no line of a guest's is as quick as that.
 const PAUSE: Duration = Duration::from_millis(1);
 const PAUSE_AFTER: usize = 64 << 10;
+/// How much may wait to be told to one viewer, in bytes, beside what the line writes.
+const MOST_NOTES: usize = 4 << 10;
 /// How soon after the opening something comes that may be the history's end once more.
 const SAME_WITHIN: Duration = Duration::from_millis(50);
 
@@ -88,7 +90,12 @@ pub(super) struct State {
 impl State {
     fn note(&mut self, numbers: Vec<u64>, note: &str) {
         for number in numbers {
-            self.notes.entry(number).or_default().push_str(&mark(note));
+            let notes = self.notes.entry(number).or_default();
+            // One who does not read is told the last of it, however often it changed.
+            if notes.len() > MOST_NOTES {
+                notes.clear();
+            }
+            notes.push_str(&mark(note));
             if let Some(waker) = self.waiting.remove(&number) {
                 waker.wake();
             }

@@ -143,6 +143,20 @@ async fn one_who_does_not_read_holds_nobody_up_and_is_told_what_it_missed() {
 }
 
 #[tokio::test]
+async fn one_who_does_not_read_is_told_no_more_than_can_be_kept() {
+    let (_guest, hub) = line();
+    let mut idle = join(&hub, Role::Write);
+    for _ in 0..1_000 {
+        drop(join(&hub, Role::Take));
+    }
+    let mut told = vec![0; 1 << 20];
+    let length = timeout(LONG, idle.read(&mut told)).await.unwrap().unwrap();
+    assert!(length < 8 << 10, "{length} bytes were kept");
+    let told = String::from_utf8_lossy(&told[..length]);
+    assert!(told.trim_end().ends_with("[… you may type now …]"), "{told}");
+}
+
+#[tokio::test]
 async fn a_line_that_takes_no_input_is_read_all_the_same() {
     let (mut guest, hub) = line();
     let mut viewer = join(&hub, Role::Write);

@@ -58,6 +58,8 @@ impl Bench {
         for (address, holders) in holders(&snapshot) {
             assert_eq!(holders.len(), 1, "{address} is of {holders:?}");
         }
+        // Nor had one two at any moment before, by all that the host was ever told.
+        assert_eq!(self.setup.networks.given_twice(), None);
         self.each_has_its_own(&snapshot);
         self.host_was_told().await;
     }
