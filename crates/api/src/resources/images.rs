@@ -239,9 +239,30 @@ fn image_name(text: &str) -> Result<ImageName, Refusal> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::test_support::Api;
+    use http::StatusCode;
 
     fn request(body: serde_json::Value) -> Result<AddImage, Refusal> {
         json::decode_value::<NewImage>(&body)?.into_request(|vm| Err(Refusal::not_found("VM", vm)))
+    }
+
+    #[tokio::test]
+    async fn a_vms_disk_is_asked_for_by_its_vms_name() {
+        let (api, vms) = Api::with(&["web", "db"]).await;
+        let body = r#"{"name": "golden", "from_disk": {"vm": "web", "disk": "root"}}"#;
+        let done = api.send("POST", "/v1/images", body).await;
+        assert_eq!(done.status, StatusCode::ACCEPTED, "{}", done.text);
+        let expected = AddImage {
+            name: "golden".parse().unwrap(),
+            kind: ImageKind::Disk,
+            from: ImageFrom::Disk { vm: vms[0], disk: Some("root".parse().unwrap()) },
+            format: None,
+            initrd: None,
+        };
+        assert_eq!(api.engine.asked(), [Request::AddImage(Box::new(expected))]);
+        let body = r#"{"name": "golden", "from_disk": {"vm": "none"}}"#;
+        let problem = api.send("POST", "/v1/images", body).await.problem("not-found");
+        assert_eq!(problem["field"], "from_disk.vm");
     }
 
     #[test]
@@ -263,10 +284,6 @@ mod tests {
             ),
             (
                 serde_json::json!({ "name": "a", "path": "/a", "from_disk": { "vm": "web" } }),
-                "kind",
-            ),
-            (
-                serde_json::json!({ "name": "a", "kind": "disk", "path": "/a", "from_disk": { "vm": "web" } }),
                 "path",
             ),
             (serde_json::json!({ "name": "a", "from_disk": { "vm": "none" } }), "from_disk.vm"),

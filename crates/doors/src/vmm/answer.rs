@@ -127,7 +127,9 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     async fn from_request(request: Request, state: &S) -> Result<Self, Refused> {
         let bytes = axum::body::Bytes::from_request(request, state).await.map_err(|rejection| {
             match rejection.into_response().status() {
-                StatusCode::PAYLOAD_TOO_LARGE => Refusal::new(Code::TooLarge, "the body is too large"),
+                StatusCode::PAYLOAD_TOO_LARGE => {
+                    Refusal::new(Code::TooLarge, "the body is too large")
+                }
                 _ => Refusal::new(Code::BadRequest, "the body broke off"),
             }
         })?;
@@ -138,9 +140,9 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
             let refusal = Refusal::new(Code::BadRequest, format!("the body: {path}: {inner}"));
             if path == "." { refusal } else { refusal.at(path) }
         })?;
-        reader.end().map_err(|error| {
-            Refusal::new(Code::BadRequest, format!("the body: {error}"))
-        })?;
+        reader
+            .end()
+            .map_err(|error| Refusal::new(Code::BadRequest, format!("the body: {error}")))?;
         Ok(Self(value))
     }
 }

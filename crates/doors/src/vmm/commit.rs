@@ -3,13 +3,14 @@
 use super::{
     PATIENCE, State,
     answer::{Answer, Body, Failures},
-    power::seen,
+    outcome::outcome,
     wire::{Commit, Committed, Target},
 };
 use axum::{Extension, Json, extract};
 use innkeeper_engine::{AddImage, Caller, ImageFrom, Request};
-use innkeeper_model::{DeviceName, ImageKind, ImageName, Refusal, Timestamp, VmName, names::MAX_LENGTH};
-use innkeeper_surface::Performed;
+use innkeeper_model::{
+    DeviceName, ImageKind, ImageName, Refusal, Timestamp, VmName, names::MAX_LENGTH,
+};
 
 /// Make an image of a stopped VM's disk
 ///
@@ -30,7 +31,11 @@ pub(super) async fn commit(
     let vm = state.vm(&Target { build_id, owner })?;
     let name = match name {
         Some(text) => text.parse().map_err(|problem| Refusal::invalid("name", &text, problem))?,
-        None => default_name(&vm.name, Timestamp::now()),
+        None => {
+            let snapshot = state.context.view().snapshot();
+            let is_taken = |name: &ImageName| snapshot.images.contains_key(name);
+            default_name(&vm.name, Timestamp::now(), is_taken)
+        }
     };
     let disk: Option<DeviceName> = disk
         .map(|text| text.parse().map_err(|problem| Refusal::invalid("disk", &text, problem)))
@@ -39,23 +44,21 @@ pub(super) async fn commit(
     let from = ImageFrom::Disk { vm: vm.id, disk };
     let add = AddImage { name, kind: ImageKind::Disk, from, format: None, initrd: None };
     let request = Request::AddImage(Box::new(add));
-    let (message, task) = match state.context.begin(&caller, request, PATIENCE).await? {
-        Performed::Done(done) => {
-            (seen("VM committed successfully", done.seen.is_some()), done.task)
-        }
-        Performed::GoesOn { task, .. } => {
-            ("VM commit initiated; follow its task_id at /vm/task".into(), task)
-        }
-    };
-    Ok(Json(Committed { success: true, message, image, task_id: task.id.to_string() }))
+    let performed = state.context.begin(&caller, request, PATIENCE).await?;
+    let (message, task_id) =
+        outcome(&performed, "VM committed successfully", "VM commit initiated");
+    Ok(Json(Committed { success: true, message, image, task_id }))
 }
 
-/// The VM's name, as much of it as fits, and the time.
-fn default_name(vm: &VmName, now: Timestamp) -> ImageName {
+/// The VM's name, as much of it as fits, and the time; with a number where there is such an image already.
+fn default_name(vm: &VmName, now: Timestamp, is_taken: impl Fn(&ImageName) -> bool) -> ImageName {
     let time = now.strftime("-%Y%m%d-%H%M%S").to_string();
-    let room = MAX_LENGTH - time.len();
-    let begun = vm.as_str().get(..room).unwrap_or(vm.as_str());
-    format!("{begun}{time}").parse().expect("a name, digits and dashes are a name")
+    let ends = std::iter::once(time.clone()).chain((2..).map(|n| format!("{time}-{n}")));
+    let mut names = ends.map(|end| {
+        let begun = vm.as_str().get(..MAX_LENGTH - end.len()).unwrap_or(vm.as_str());
+        format!("{begun}{end}").parse().expect("a name, digits and dashes are a name")
+    });
+    names.find(|name| !is_taken(name)).expect("of all numbers one is free")
 }
 
 #[cfg(test)]
@@ -65,8 +68,11 @@ mod tests {
     #[test]
     fn an_image_that_nobody_names_has_its_vms_name_and_the_time() {
         let now = "2026-03-01T12:30:05.7Z".parse().unwrap();
-        let name = |vm: &str| default_name(&vm.parse().unwrap(), now).to_string();
+        let name = |vm: &str| default_name(&vm.parse().unwrap(), now, |_| false).to_string();
         assert_eq!(name("my-instance"), "my-instance-20260301-123005");
         assert_eq!(name(&"x".repeat(63)), format!("{}-20260301-123005", "x".repeat(47)));
+        let taken = |name: &ImageName| !name.as_str().ends_with("-3");
+        let third = default_name(&"web".parse().unwrap(), now, taken);
+        assert_eq!(third.as_str(), "web-20260301-123005-3");
     }
 }

@@ -4,7 +4,7 @@ use super::{
     Defaults, PATIENCE, State,
     answer::{Answer, Body, Failures},
     boot_args,
-    power::seen,
+    outcome::outcome,
     subject::project,
     wire::{Create, Created, Machine},
 };
@@ -14,7 +14,7 @@ use innkeeper_model::{
     ByteSize, Code, ImageKind, ImageName, Mebibytes, NetworkName, Refusal, VmConfig,
     config::{Attachment, Boot, Disk, Display, KernelBoot, Nic},
 };
-use innkeeper_surface::Performed;
+use innkeeper_surface::{Done, Performed};
 use innkeeper_view::Snapshot;
 
 /// The network that a VM is on, where there is one of this name.
@@ -38,17 +38,10 @@ pub(super) async fn create(
     drop(snapshot);
     let request = Request::Create { config: Box::new(config), id: None };
     let performed = state.context.begin(&caller, request, PATIENCE).await.map_err(as_created)?;
-    let (said, accepted) = match performed {
-        Performed::Done(done) => {
-            (seen("VM created successfully", done.seen.is_some()), done.accepted)
-        }
-        Performed::GoesOn { accepted, .. } => {
-            ("VM creation initiated; follow its task_id at /vm/task".into(), accepted)
-        }
-    };
+    let (said, task_id) = outcome(&performed, "VM created successfully", "VM creation initiated");
     let message = [said].into_iter().chain(changes).collect::<Vec<_>>().join("; ");
+    let (Performed::Done(Done { accepted, .. }) | Performed::GoesOn { accepted, .. }) = performed;
     let vm_id = accepted.vm.map(|vm| vm.to_string()).unwrap_or_default();
-    let task_id = accepted.task.to_string();
     Ok(Json(Created { success: true, vm_id, message, task_id }))
 }
 
@@ -124,9 +117,8 @@ fn image(
     let name = match named {
         Some(text) => {
             let hint = "it is the name of an image (see `inn image list`), and not a path";
-            text.parse().map_err(|problem| {
-                Refusal::invalid(&field, &text, problem).with_hint(hint)
-            })?
+            text.parse()
+                .map_err(|problem| Refusal::invalid(&field, &text, problem).with_hint(hint))?
         }
         None => match default {
             Some(name) => name.clone(),

@@ -3,6 +3,7 @@
 use super::{
     PATIENCE, State,
     answer::{Answer, Body, Failures},
+    outcome::outcome,
     wire::{AddDevice, Device, DeviceAdded, Done, RemoveDevice, Target},
 };
 use axum::{Extension, Json, extract};
@@ -18,7 +19,7 @@ use innkeeper_model::{
     path = "/vm/device/add",
     operation_id = "addDevice",
     request_body = AddDevice,
-    responses((status = 200, description = "It is plugged in", body = DeviceAdded), Failures),
+    responses((status = 200, description = "It is plugged in, or will be", body = DeviceAdded), Failures),
 )]
 pub(super) async fn add(
     extract::State(state): extract::State<State>,
@@ -29,9 +30,9 @@ pub(super) async fn add(
     let nic = nic(&vm, device)?;
     let device_id = nic.name.to_string();
     let request = Request::Nic { vm: vm.id, change: NicChange::Add(Box::new(nic)) };
-    let done = state.context.perform(&caller, request, PATIENCE).await?;
-    let message = "Device added successfully".into();
-    let task_id = done.task.id.to_string();
+    let performed = state.context.begin(&caller, request, PATIENCE).await?;
+    let (message, task_id) =
+        outcome(&performed, "Device added successfully", "Device addition initiated");
     Ok(Json(DeviceAdded { success: true, message, device_id, task_id }))
 }
 
@@ -41,7 +42,7 @@ pub(super) async fn add(
     path = "/vm/device/remove",
     operation_id = "removeDevice",
     request_body = RemoveDevice,
-    responses((status = 200, description = "It is gone", body = Done), Failures),
+    responses((status = 200, description = "It is gone, or will be when its guest lets go of it", body = Done), Failures),
 )]
 pub(super) async fn remove(
     extract::State(state): extract::State<State>,
@@ -51,15 +52,18 @@ pub(super) async fn remove(
     let vm = state.vm(&Target { build_id, owner })?;
     let name = device_name(&device_id)?;
     let request = Request::Nic { vm: vm.id, change: NicChange::Remove(name) };
-    let done = state.context.perform(&caller, request, PATIENCE).await?;
-    let message = "Device removed successfully".into();
-    Ok(Json(Done { success: true, message, task_id: done.task.id.to_string() }))
+    // It is gone when its guest has let go of it, which may take longer than a caller waits.
+    let performed = state.context.begin(&caller, request, PATIENCE).await?;
+    let (message, task_id) =
+        outcome(&performed, "Device removed successfully", "Device removal initiated");
+    Ok(Json(Done { success: true, message, task_id }))
 }
 
 fn nic(vm: &Vm, device: Device) -> Result<Nic, Refusal> {
     let Device { kind, device_id, network, mac } = device;
     if kind != "nic" {
-        let message = format!("a device of type {kind:?} cannot be plugged in yet: only \"nic\" can");
+        let message =
+            format!("a device of type {kind:?} cannot be plugged in yet: only \"nic\" can");
         return Err(Refusal::new(Code::Unsupported, message).at("device.type"));
     }
     let name = match device_id {
@@ -67,13 +71,11 @@ fn nic(vm: &Vm, device: Device) -> Result<Nic, Refusal> {
         None => free_name(vm),
     };
     let network = network.unwrap_or_else(|| "default".into());
-    let attachment: Attachment = network
-        .parse()
-        .map_err(|problem| Refusal::invalid("device.network", &network, problem))?;
+    let attachment: Attachment =
+        network.parse().map_err(|problem| Refusal::invalid("device.network", &network, problem))?;
     let mut nic = Nic { network: attachment, ..Nic::new(name) };
-    let parsed = mac.map(|mac| {
-        mac.parse().map_err(|problem| Refusal::invalid("device.mac", &mac, problem))
-    });
+    let parsed =
+        mac.map(|mac| mac.parse().map_err(|problem| Refusal::invalid("device.mac", &mac, problem)));
     nic.mac = parsed.transpose()?;
     Ok(nic)
 }

@@ -14,6 +14,7 @@ mod boot_args;
 mod commit;
 mod create;
 mod devices;
+mod outcome;
 mod power;
 mod probes;
 mod shown;
@@ -69,10 +70,13 @@ struct State {
 }
 
 #[derive(OpenApi)]
-#[openapi(info(
-    title = "Innkeeper: the VMM service's door",
-    description = "VMs of tenants, as the Formation cloud's VMM service has them."
-), components(schemas(answer::Failure)))]
+#[openapi(
+    info(
+        title = "Innkeeper: the VMM service's door",
+        description = "VMs of tenants, as the Formation cloud's VMM service has them."
+    ),
+    components(schemas(answer::Failure))
+)]
 struct Description;
 
 fn routes() -> OpenApiRouter<State> {
@@ -119,10 +123,9 @@ impl Protocol for Vmm {
         match (method, path) {
             (&Method::GET | &Method::HEAD, probes::HEALTH) => None,
             (_, "/ping" | "/vm/info" | "/vm/list" | "/vm/task") => Some(Action::Read),
-            (
-                _,
-                "/vm/boot" | "/vm/start" | "/vm/stop" | "/vm/reboot" | "/vm/power-button",
-            ) => Some(Action::Power),
+            (_, "/vm/boot" | "/vm/start" | "/vm/stop" | "/vm/reboot" | "/vm/power-button") => {
+                Some(Action::Power)
+            }
             _ => Some(Action::Change),
         }
     }

@@ -3,12 +3,12 @@
 use super::{
     PATIENCE, State,
     answer::{Answer, Body, Failures},
+    outcome::outcome,
     wire::{Done, Stop, Target},
 };
 use axum::{Extension, Json, extract};
 use innkeeper_engine::{Caller, PowerVerb, Request, STOP_TIMEOUT};
 use innkeeper_model::{Code, Refusal, Vm};
-use innkeeper_surface::Performed;
 
 /// Boot a VM for the first time
 #[utoipa::path(
@@ -24,12 +24,14 @@ pub(super) async fn boot(
     Body(target): Body<Target>,
 ) -> Answer<Done> {
     let vm = state.vm(&target)?;
+    vm.check_adopted("boot")?;
     if has_run(&vm) {
         let message = format!("{} was booted before, and is {}", vm.name, vm.state);
         return Err(Refusal::new(Code::WrongState, message).with_hint("use /vm/start").into());
     }
     let verb = PowerVerb::Start { discard_memory: false };
-    act(&state, &caller, Request::Power { vm: vm.id, verb }, "VM boot initiated", "").await
+    let request = Request::Power { vm: vm.id, verb };
+    act(&state, &caller, request, "VM boot initiated", "").await
 }
 
 /// Whether a VM has a machine, or had one.
@@ -67,8 +69,7 @@ pub(super) async fn stop(
     Extension(caller): Extension<Caller>,
     Body(Stop { build_id, owner, force }): Body<Stop>,
 ) -> Answer<Done> {
-    let verb =
-        if force { PowerVerb::Kill } else { PowerVerb::Stop { timeout: STOP_TIMEOUT } };
+    let verb = if force { PowerVerb::Kill } else { PowerVerb::Stop { timeout: STOP_TIMEOUT } };
     let target = Target { build_id, owner };
     power(&state, &caller, &target, verb, ["VM stopped successfully", "VM stop initiated"]).await
 }
@@ -107,8 +108,7 @@ pub(super) async fn press_power_button(
 ) -> Answer<Done> {
     let vm = state.vm(&target)?.id;
     let verb = PowerVerb::Stop { timeout: STOP_TIMEOUT };
-    let accepted =
-        state.context.operations().submit(&caller, Request::Power { vm, verb }).await?;
+    let accepted = state.context.operations().submit(&caller, Request::Power { vm, verb }).await?;
     let message = "VM power button pressed".into();
     Ok(Json(Done { success: true, message, task_id: accepted.task.to_string() }))
 }
@@ -152,20 +152,7 @@ async fn act(
     done: &str,
     goes_on: &str,
 ) -> Answer<Done> {
-    let (message, task) = match state.context.begin(caller, request, PATIENCE).await? {
-        Performed::Done(ended) => (seen(done, ended.seen.is_some()), ended.task),
-        Performed::GoesOn { task, .. } if goes_on.is_empty() => (done.to_owned(), task),
-        Performed::GoesOn { task, .. } => {
-            (format!("{goes_on}; follow its task_id at /vm/task"), task)
-        }
-    };
-    Ok(Json(Done { success: true, message, task_id: task.id.to_string() }))
-}
-
-/// What was done, and whether it can be read already.
-pub(super) fn seen(done: &str, is_seen: bool) -> String {
-    match is_seen {
-        true => done.to_owned(),
-        false => format!("{done}; it is done and cannot be seen yet"),
-    }
+    let performed = state.context.begin(caller, request, PATIENCE).await?;
+    let (message, task_id) = outcome(&performed, done, goes_on);
+    Ok(Json(Done { success: true, message, task_id }))
 }

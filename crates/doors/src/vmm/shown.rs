@@ -7,7 +7,7 @@ use super::{
     wire::{Info, Resources, Target},
 };
 use axum::{Json, extract};
-use innkeeper_model::{ByteSize, GuestAddress, Vm};
+use innkeeper_model::{ByteSize, GuestAddress, Mebibytes, Vm};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -48,30 +48,34 @@ pub(super) async fn list(
 ) -> Answer<Vec<Info>> {
     let owner = owner.as_deref().map(project).transpose()?;
     let snapshot = state.context.view().snapshot();
-    let of_owner = snapshot
-        .vms
-        .values()
-        .filter(|vm| owner.as_ref().is_none_or(|owner| vm.project == *owner));
+    let of_owner =
+        snapshot.vms.values().filter(|vm| owner.as_ref().is_none_or(|owner| vm.project == *owner));
     Ok(Json(of_owner.map(|vm| shown(vm)).collect()))
 }
 
 fn shown(vm: &Vm) -> Info {
-    let config = vm.spec.as_ref().map(|spec| &spec.config);
-    let disks = vm.disks.iter().map(|disk| disk.virtual_size.0).sum();
+    // Those of another manager have a size, too, and nobody here knows since when.
+    let (vcpu_count, Mebibytes(mem_size_mib)) = vm.size().unwrap_or_default();
     Info {
         build_id: vm.id.to_string(),
         name: vm.name.to_string(),
         owner: vm.project.to_string(),
         state: vm.state.to_string(),
-        resources: Resources {
-            vcpu_count: config.map_or(0, |config| config.cpus),
-            mem_size_mib: config.map_or(0, |config| config.memory.0),
-            disk_size: gibibytes(ByteSize(disks)),
-        },
+        resources: Resources { vcpu_count, mem_size_mib, disk_size: gibibytes(disks(vm)) },
         ip_address: address(&vm.addresses),
         created_at: vm.spec.as_ref().map_or(0, |spec| spec.created.as_second()),
         updated_at: vm.spec.as_ref().map_or(0, |spec| spec.updated.as_second()),
     }
+}
+
+/// The size of its disks together; of another manager's, as far as that says.
+fn disks(vm: &Vm) -> ByteSize {
+    let managed = vm.managed.iter().flat_map(|managed| &managed.machine.disks);
+    let size = match vm.is_foreign() {
+        true => managed.filter_map(|disk| disk.size).map(|size| size.0).sum(),
+        false => vm.disks.iter().map(|disk| disk.virtual_size.0).sum(),
+    };
+    ByteSize(size)
 }
 
 /// A size in GiB; what is begun counts.

@@ -1,3 +1,7 @@
+mod easy_to_get_wrong;
+mod foreign;
+mod scripted;
+
 use super::*;
 use crate::testing::{Answered, House, TestDoor, is_documented, kernel};
 use axum::body::Body;
@@ -110,9 +114,25 @@ async fn a_vm_lives_as_the_document_tells() {
     let listed = ok(&post(&door, "/vm/list", json!({})).await);
     assert_eq!(listed[0]["build_id"], *id);
     assert_eq!(listed[0]["state"], "stopped");
-    assert_eq!(ok(&post(&door, "/vm/delete", target.clone()).await)["message"], "VM deleted successfully");
+    assert_eq!(
+        ok(&post(&door, "/vm/delete", target.clone()).await)["message"],
+        "VM deleted successfully"
+    );
     assert_eq!(ok(&door.send("POST", "/vm/list", "").await), json!([]));
     refused(&post(&door, "/vm/info", target).await, 404);
+}
+
+#[tokio::test]
+async fn a_power_button_is_pressed_and_its_guest_powers_off() {
+    let (house, door) = service(none()).await;
+    let target = made(&door).await;
+    refused(&post(&door, "/vm/power-button", target.clone()).await, 409);
+    ok(&post(&door, "/vm/boot", target.clone()).await);
+    let pressed = ok(&post(&door, "/vm/power-button", target.clone()).await);
+    assert_eq!(pressed["message"], "VM power button pressed");
+    let task = pressed["task_id"].as_str().unwrap().parse().unwrap();
+    house.engine.wait(task, crate::testing::LONG).await.unwrap();
+    assert_eq!(ok(&post(&door, "/vm/info", target).await)["state"], "stopped");
 }
 
 #[tokio::test]
@@ -219,10 +239,12 @@ async fn a_disk_is_committed_and_another_vm_begins_as_it() {
 
     let unnamed = ok(&post(&door, "/vm/commit", commit(json!({ "disk": "root" }))).await);
     assert!(unnamed["image"].as_str().unwrap().starts_with("my-instance-2"), "{unnamed}");
+    let again = ok(&post(&door, "/vm/commit", commit(json!({}))).await);
+    assert_ne!(again["image"], unnamed["image"]);
     for (more, status) in [
         (json!({ "name": "golden" }), 409),
         (json!({ "name": "../golden" }), 400),
-        (json!({ "disk": "none" }), 404),
+        (json!({ "name": "other", "disk": "none" }), 404),
         (json!({ "owner": "0xdead" }), 404),
     ] {
         refused(&post(&door, "/vm/commit", commit(more)).await, status);

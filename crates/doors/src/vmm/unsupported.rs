@@ -25,7 +25,8 @@ async fn refuse(request: Request) -> Refused {
     let path = request.uri().path();
     let missing = PLANNED.iter().find(|(planned, _)| *planned == path);
     let missing = missing.map_or("it", |(_, missing)| missing);
-    Refusal::new(Code::Unsupported, format!("{path} is not possible yet: {missing} is missing")).into()
+    Refusal::new(Code::Unsupported, format!("{path} is not possible yet: {missing} is missing"))
+        .into()
 }
 
 pub(super) fn served(router: Router<State>) -> Router<State> {
@@ -34,7 +35,10 @@ pub(super) fn served(router: Router<State>) -> Router<State> {
 
 pub(super) fn described(mut document: OpenApi) -> OpenApi {
     for (path, missing) in PLANNED {
-        document.paths.paths.insert((*path).to_owned(), PathItem::new(HttpMethod::Post, operation(missing)));
+        document
+            .paths
+            .paths
+            .insert((*path).to_owned(), PathItem::new(HttpMethod::Post, operation(missing)));
     }
     document
 }

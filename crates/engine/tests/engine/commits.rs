@@ -5,9 +5,7 @@ use crate::{
     support::{Bench, RESUME, START, START_AFRESH, STOP, SUSPEND, Setup, caller},
 };
 use async_trait::async_trait;
-use innkeeper_engine::{
-    Accepted, AddImage, Engine, ImageFrom, Point, PowerVerb, Request, Witness,
-};
+use innkeeper_engine::{Accepted, AddImage, Engine, ImageFrom, Point, PowerVerb, Request, Witness};
 use innkeeper_model::{
     ByteSize, Code, DiskFormat, ImageKind, ImageName, Refusal, TaskState, VmId, VmState,
 };
@@ -85,13 +83,13 @@ impl<F> At<F> {
 }
 
 #[async_trait]
-impl<F: Fn(&Engine, &Point) -> What + Send + Sync> Witness for At<F> {
+impl<F: Fn() -> What + Send + Sync + 'static> Witness for At<F> {
     async fn passes(&self, point: &Point) -> Result<(), Refusal> {
         let engine = self.engine.get().filter(|_| point.to_string() == self.at);
         let Some(engine) = engine.filter(|_| self.accepted.lock().unwrap().is_none()) else {
             return Ok(());
         };
-        match (self.what)(engine, point) {
+        match (self.what)() {
             What::Cancel => engine.cancel(&caller(), point.task).await,
             What::Ask(request) => {
                 let accepted = engine.submit(&caller(), request).await?;
@@ -173,9 +171,15 @@ async fn a_vm_that_has_a_machine_or_a_memory_is_refused_with_its_state() {
         bench.powers(vm, verbs).await;
         let refused = bench.refused(commit(vm, "golden")).await;
         assert_eq!(refused.code, Code::WrongState, "{refused:?}");
-        assert!(refused.message.contains(&format!("cannot commit VM web: it is {state}")), "{refused}");
+        assert!(
+            refused.message.contains(&format!("cannot commit VM web: it is {state}")),
+            "{refused}"
+        );
         assert!(refused.hint.is_some());
-        assert_eq!(bench.engine.dry_run(commit(vm, "golden")).await.unwrap_err().code, refused.code);
+        assert_eq!(
+            bench.engine.dry_run(commit(vm, "golden")).await.unwrap_err().code,
+            refused.code
+        );
     }
     bench.powers(vm, &[RESUME]).await;
     // What is to happen to it before its turn counts.
@@ -206,7 +210,7 @@ async fn a_vm_that_could_not_be_stopped_before_its_turn_is_asked_again() {
 async fn what_cannot_be_an_image_is_refused_at_once() {
     let bench = Bench::new().await;
     let vm = web(&bench).await;
-    let disks = json!([{ "name": "disc", "path": bench.path().join("allowed/base.raw"), "kind": "cdrom" }]);
+    let disks = json!([{ "name": "disc", "path": bench.path().join("allowed/base.raw"), "format": "raw", "kind": "cdrom" }]);
     let other = bench.create_of(json!({ "name": "other", "disks": disks })).await;
     let kernel = |kind| {
         Request::AddImage(Box::new(AddImage {
@@ -234,8 +238,9 @@ async fn what_cannot_be_an_image_is_refused_at_once() {
 
 #[tokio::test]
 async fn a_commit_that_is_cancelled_leaves_nothing() {
-    for point in ["before-journal", "in-wait", "after-act"] {
-        let cancels = At::new(point, |_: &Engine, _: &Point| What::Cancel);
+    // After its only step it is done.
+    for point in ["before-journal", "after-journal", "in-wait"] {
+        let cancels = At::new(point, || What::Cancel);
         let bench = Bench::witnessed(Setup::default(), Some(cancels.clone())).await;
         let vm = web(&bench).await;
         assert!(cancels.engine.set(bench.engine.clone()).is_ok());
@@ -278,7 +283,7 @@ async fn what_is_asked_of_the_vm_meanwhile_waits_for_its_turn() {
     for (request, waits) in requests.into_iter().zip([true, true, false]) {
         let vm = Arc::new(OnceLock::new());
         let of = vm.clone();
-        let asks = At::new("before-journal", move |_: &Engine, _: &Point| match of.get() {
+        let asks = At::new("before-journal", move || match of.get() {
             Some(vm) => What::Ask(request(*vm)),
             None => What::Nothing,
         });

@@ -70,7 +70,9 @@ impl ImportRequest {
     pub(super) fn fits_together(&self) -> Result<(), Refusal> {
         let source = match &self.source {
             ImportSource::File(path) | ImportSource::AllowedFile(path) => Some(("path", path)),
-            ImportSource::Url { .. } | ImportSource::Disk { .. } | ImportSource::Upload { .. } => None,
+            ImportSource::Url { .. } | ImportSource::Disk { .. } | ImportSource::Upload { .. } => {
+                None
+            }
         };
         let initrd = self.initrd.as_ref().map(|path| ("initrd", path));
         if let Some((field, path)) =
@@ -81,7 +83,11 @@ impl ImportRequest {
         if matches!(self.source, ImportSource::Disk { .. }) {
             if self.kind != ImageKind::Disk {
                 let kind = format!("{:?}", self.kind).to_lowercase();
-                return Err(Refusal::invalid("kind", kind, "is not what comes of a disk: say disk"));
+                return Err(Refusal::invalid(
+                    "kind",
+                    kind,
+                    "is not what comes of a disk: say disk",
+                ));
             }
             if let Some(format @ DiskFormat::Qcow2) = self.format {
                 let problem = "is not what an image of a VM's disk is stored as: it is raw";

@@ -6,6 +6,7 @@ use crate::{
 use sha2::{Digest, Sha256};
 use std::{
     os::unix::fs::{FileExt, PermissionsExt},
+    path::PathBuf,
     process::Command,
     sync::Mutex,
 };

@@ -13,7 +13,9 @@ use innkeeper_model::{DeviceName, ImageName, Lineage};
 use serde_json::json;
 
 #[derive(Debug, Args)]
-#[command(after_help = "The VM stays as it is. What is asked of it waits until its disk has been read.")]
+#[command(
+    after_help = "The VM stays as it is. What is asked of it waits until its disk has been read."
+)]
 pub(in crate::cli) struct Commit {
     #[command(flatten)]
     vm: VmArg,
@@ -35,8 +37,12 @@ pub(super) async fn run(context: &Context, commit: Commit) -> Result<(), Failure
     let body = json!({ "name": commit.name, "from_disk": from });
     let call = Call::post(Target::new("/v1/images")).with_body(body);
     let subject = commit.name.to_string();
-    carry_out(context, commit.waiting, vec![Job { subject, call, done: "added", shows: Shows::Image }])
-        .await
+    carry_out(
+        context,
+        commit.waiting,
+        vec![Job { subject, call, done: "added", shows: Shows::Image }],
+    )
+    .await
 }
 
 /// What an image comes from that was made of a disk.
