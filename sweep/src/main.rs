@@ -27,6 +27,7 @@ mod payload;
 mod report;
 mod scenarios;
 mod status;
+mod summary;
 mod trials;
 mod witness;
 
@@ -53,7 +54,7 @@ struct Arguments {
     /// Leave out the trials that this same build has passed already, by the report.
     #[arg(long)]
     resume: bool,
-    /// Where the report goes.
+    /// Where the report goes; beside it, as `.md`, its summary.
     #[arg(long, default_value = "target/sweep.json")]
     report: PathBuf,
     /// How many trials run at once.

@@ -2,7 +2,7 @@
 
 use crate::daemon::Daemon;
 use anyhow::Context;
-use innkeeper_engine::{NetworkRequest, Request, ReservationWish};
+use innkeeper_engine::{NetworkRequest, NicChange, Request, ReservationWish};
 use innkeeper_model::{
     Network, NetworkConfig, NetworkId, SubnetConfig, SubnetId, VmId, config::Nic,
 };
@@ -71,6 +71,23 @@ pub(crate) fn edited(daemon: &Daemon, vm: VmId) -> Option<Request> {
     config.nics.retain(|known| known.name.as_str() != "net");
     config.nics.push(nic("spare"));
     Some(Request::Edit { vm, config: Box::new(config), expected: None })
+}
+
+/// One NIC more, for a machine that runs.
+pub(crate) fn nic_added(vm: VmId) -> Request {
+    Request::Nic { vm, change: NicChange::Add(Box::new(nic("spare"))) }
+}
+
+pub(crate) fn nic_removed(vm: VmId) -> Request {
+    Request::Nic { vm, change: NicChange::Remove(nic("net").name) }
+}
+
+/// The NIC on `net` comes to be on `spare`, and keeps its name.
+pub(crate) fn nic_moved(daemon: &Daemon, vm: VmId) -> Option<Request> {
+    let spec = daemon.vm(vm)?.spec?;
+    let mut moved = spec.config.nics.iter().find(|nic| nic.name.as_str() == "net")?.clone();
+    moved.network = nic("spare").network;
+    Some(Request::Nic { vm, change: NicChange::Set(Box::new(moved)) })
 }
 
 pub(crate) fn find(daemon: &Daemon, name: &str) -> anyhow::Result<NetworkId> {

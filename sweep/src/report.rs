@@ -1,7 +1,7 @@
 //! The report: one line of a JSON list a trial. Beside it, in a file of its own, stands which build it
 //! tells of, since what another build has passed says nothing of this one.
 
-use crate::combinations::Trial;
+use crate::{combinations::Trial, summary};
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -97,6 +97,12 @@ impl Report {
             failed,
         };
         self.0.insert(trial.name(), line);
+    }
+
+    /// Writes its summary beside it.
+    pub(crate) fn summarise(&self, file: &Path) -> anyhow::Result<()> {
+        let text = summary::of(self.0.values(), env!("CARGO_PKG_VERSION"));
+        Ok(fs::write(file.with_extension("md"), text)?)
     }
 
     /// Writes it, a line a trial; whole or not at all.

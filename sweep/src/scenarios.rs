@@ -46,6 +46,7 @@ pub(crate) enum Scenario {
     Preserve,
     Adopt,
     AddImage,
+    CommitImage,
     RemoveImage,
     NetworkCreate,
     NetworkEdit,
@@ -59,11 +60,14 @@ pub(crate) enum Scenario {
     RestoreOnNetwork,
     CloneOnNetwork,
     EditNics,
+    NicAdd,
+    NicRemove,
+    NicChange,
     DeleteOnNetwork,
 }
 
 impl Scenario {
-    pub(crate) const ALL: [Self; 38] = [
+    pub(crate) const ALL: [Self; 42] = [
         Self::Create,
         Self::Start,
         Self::StartHooked,
@@ -88,6 +92,7 @@ impl Scenario {
         Self::Preserve,
         Self::Adopt,
         Self::AddImage,
+        Self::CommitImage,
         Self::RemoveImage,
         Self::NetworkCreate,
         Self::NetworkEdit,
@@ -101,6 +106,9 @@ impl Scenario {
         Self::RestoreOnNetwork,
         Self::CloneOnNetwork,
         Self::EditNics,
+        Self::NicAdd,
+        Self::NicRemove,
+        Self::NicChange,
         Self::DeleteOnNetwork,
     ];
 
@@ -130,6 +138,7 @@ impl Scenario {
             Self::Preserve => "preserve",
             Self::Adopt => "adopt",
             Self::AddImage => "image-add",
+            Self::CommitImage => "image-commit",
             Self::RemoveImage => "image-remove",
             Self::NetworkCreate => "network-create",
             Self::NetworkEdit => "network-edit",
@@ -143,6 +152,9 @@ impl Scenario {
             Self::RestoreOnNetwork => "resume-on-network",
             Self::CloneOnNetwork => "clone-on-network",
             Self::EditNics => "edit-nics",
+            Self::NicAdd => "nic-add",
+            Self::NicRemove => "nic-remove",
+            Self::NicChange => "nic-change",
             Self::DeleteOnNetwork => "delete-on-network",
         }
     }
@@ -194,6 +206,7 @@ impl Scenario {
             Self::Start
             | Self::StartHooked
             | Self::Clone
+            | Self::CommitImage
             | Self::Import
             | Self::Edit
             | Self::Delete => &[],
@@ -256,6 +269,9 @@ impl Scenario {
                 | Self::RestoreOnNetwork
                 | Self::CloneOnNetwork
                 | Self::EditNics
+                | Self::NicAdd
+                | Self::NicRemove
+                | Self::NicChange
                 | Self::DeleteOnNetwork
         )
     }
@@ -292,11 +308,15 @@ impl Scenario {
             Self::Import => Some(import(daemon, vm.context("there is a VM")?).await?),
             Self::Edit => vm.and_then(|vm| edited(daemon, vm)),
             Self::EditNics => vm.and_then(|vm| networks::edited(daemon, vm)),
+            Self::NicAdd => vm.map(networks::nic_added),
+            Self::NicRemove => vm.map(networks::nic_removed),
+            Self::NicChange => vm.and_then(|vm| networks::nic_moved(daemon, vm)),
             Self::Delete | Self::DeleteOnNetwork => {
                 vm.map(|vm| Request::Delete { vm, force: false })
             }
             Self::ForcedDelete => vm.map(|vm| Request::Delete { vm, force: true }),
             Self::AddImage => Some(add_image(daemon)?),
+            Self::CommitImage => vm.map(commit_image),
             Self::RemoveImage => {
                 Some(Request::RemoveImage { name: "swept".parse().expect("a name") })
             }
@@ -365,6 +385,16 @@ fn add_image(daemon: &Daemon) -> anyhow::Result<Request> {
     })))
 }
 
+fn commit_image(vm: VmId) -> Request {
+    Request::AddImage(Box::new(AddImage {
+        name: "swept".parse().expect("a name"),
+        kind: ImageKind::Disk,
+        from: ImageFrom::Disk { vm, disk: None },
+        format: None,
+        initrd: None,
+    }))
+}
+
 fn add_foreign(daemon: &Daemon) {
     let Host::Sim(world) = &*daemon.host else { return };
     world.add_foreign(Foreign {
@@ -390,7 +420,8 @@ fn write_hooks(daemon: &Daemon) -> anyhow::Result<()> {
         let folder = daemon.folder.join("hooks").join(event);
         std::fs::create_dir_all(&folder)?;
         let file = folder.join("10-nothing");
-        std::fs::write(&file, "#!/bin/sh\nexit 0\n")?;
+        // Long enough that a cancel finds it: one that has ended cannot be cancelled any more.
+        std::fs::write(&file, "#!/bin/sh\nsleep 0.2\n")?;
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755))?;
     }
     Ok(())

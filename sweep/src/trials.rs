@@ -102,6 +102,7 @@ pub(crate) fn sweep(wanted: &Wanted) -> anyhow::Result<ExitCode> {
     });
     let failed = shared.into_inner().unwrap_or_else(PoisonError::into_inner).1;
     report.write(&wanted.report)?;
+    report.summarise(&wanted.report)?;
     let seconds = began.elapsed().as_secs();
     println!("{} trials in {seconds} s, {} failed", trials.len(), failed.len());
     Ok(if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })

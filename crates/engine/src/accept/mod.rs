@@ -2,10 +2,11 @@
 //! it is promised meanwhile. Nothing here changes a VM.
 //!
 //! `request` is the closed list of what can be asked, `legality` the one table of when; `admission` judges
-//! configurations, `reservations` promises names and ids; `preparing` puts that together and makes
+//! configurations, `reservations` promises names and ids; `preparing` puts that together (`images` for images) and makes
 //! `work` of it, which is planned for show (a dry run), or becomes a task in `submit`.
 
 pub(crate) mod admission;
+mod images;
 pub(crate) mod legality;
 pub(crate) mod preparing;
 pub(crate) mod request;

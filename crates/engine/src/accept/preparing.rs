@@ -4,7 +4,7 @@ use crate::{
     accept::{
         admission::{Admission, Admitted},
         legality::{self, MachineVerb, Operation},
-        request::{AddImage, ImageFrom, ImportVm, NetworkRequest, NicChange, PowerVerb, Request, STOP_TIMEOUT},
+        request::{ImportVm, NetworkRequest, NicChange, PowerVerb, Request, STOP_TIMEOUT},
         reservations::Reservation,
         submit::Subject,
         work::{Work, check_revision, spec_of},
@@ -14,17 +14,13 @@ use crate::{
         changes::{self, with_ids},
         nics, wiring,
     },
-    perform::{
-        hands::blocking,
-        importing::{disk_of, import_request},
-    },
+    perform::hands::blocking,
 };
 use innkeeper_model::{
-    Code, ImageName, ProjectName, Refusal, Revision, Spec, Timestamp, Vm, VmConfig, VmId, VmName,
-    VmState, Want, config::Boot, host::Hypervisor, task::PlannedOperation,
+    Code, ProjectName, Refusal, Revision, Spec, Timestamp, VmConfig, VmId, VmName, VmState, Want,
+    host::Hypervisor, task::PlannedOperation,
 };
 use innkeeper_network::UidRange;
-use innkeeper_view::Record;
 use std::{sync::Arc, time::Duration};
 
 /// What can be accepted, with what was promised it. What it has taken of networks is given back by its
@@ -98,20 +94,6 @@ impl Engine {
                 Ok(Prepared::of(Work::RemoveImage(name)))
             }
         }
-    }
-
-    async fn prepare_image(&self, mut image: AddImage) -> Result<Prepared, Refusal> {
-        self.image_name_is_free(&image.name)?;
-        let mut subject = None;
-        if let ImageFrom::Disk { vm, disk } = &mut image.from {
-            let record = self.vm(*vm)?;
-            *disk = Some(disk_of(&record, disk.as_ref())?.name.clone());
-            subject = Some(Subject::of(&record, Operation::Commit));
-        }
-        let storage = self.shared.performer.hands.storage.clone();
-        let import = import_request(&image, &self.view().snapshot())?;
-        blocking(move || storage.check_import(&import)).await?;
-        Ok(Prepared { subject, ..Prepared::of(Work::AddImage(Box::new(image))) })
     }
 
     /// Something that is done to a machine.
@@ -378,36 +360,4 @@ impl Engine {
         })
         .await
     }
-
-    /// Asked twice: an import that finds its name taken must not begin, or its undo would take away what
-    /// another one brought in.
-    pub(crate) fn image_name_is_free(&self, name: &ImageName) -> Result<(), Refusal> {
-        if self.view().snapshot().images.contains_key(name) {
-            let message = format!("there is an image named {name}");
-            return Err(Refusal::new(Code::NameTaken, message).at("name"));
-        }
-        Ok(())
-    }
-
-    pub(crate) fn image_is_free(&self, name: &ImageName) -> Result<(), Refusal> {
-        let snapshot = self.view().snapshot();
-        if !snapshot.images.contains_key(name) {
-            return Err(Refusal::not_found("image", name));
-        }
-        let uses = |vm: &&Arc<Record<Vm>>| vm.spec.as_ref().is_some_and(|spec| names(spec, name));
-        let users: Vec<&str> =
-            snapshot.vms.values().filter(uses).take(5).map(|vm| vm.name.as_str()).collect();
-        if users.is_empty() {
-            return Ok(());
-        }
-        let message = format!("image {name} is in use by {}", users.join(", "));
-        Err(Refusal::new(Code::InUse, message).with_hint("delete those VMs first"))
-    }
-}
-
-/// Whether a spec needs an image.
-fn names(spec: &Spec, image: &ImageName) -> bool {
-    let kernel =
-        matches!(&spec.config.boot, Boot::Kernel(kernel) if kernel.image.as_ref() == Some(image));
-    kernel || spec.config.disks.iter().any(|disk| disk.image.as_ref() == Some(image))
 }

@@ -17,7 +17,11 @@ use crate::{
 use innkeeper_model::{
     Refusal, Revision, Task, TaskId, TaskState, Timestamp, Vm, VmConfig, VmId, VmName, VmState,
 };
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
+
+/// How long a kill waits for what is being undone of a VM. What then waits for a machine that does not
+/// answer, or for its guest, is tried again when that machine is gone.
+const A_KILL_WAITS: Duration = Duration::from_secs(1);
 
 impl Engine {
     pub(crate) async fn ready(&self) -> Result<(), Refusal> {
@@ -125,6 +129,11 @@ impl Engine {
             if is_cut_short(&other) || other.operation.is_some_and(gives_way_to_kill) && has_it() {
                 // One that is past its point of no return ends soon, and the kill comes next.
                 let _ = other.try_cancel();
+                self.look_after(async move {
+                    // Most of what is to be undone takes less.
+                    tokio::time::sleep(A_KILL_WAITS).await;
+                    other.put_off.cancel();
+                });
             }
         }
         // Whatever is queued, a kill is legal after it.

@@ -55,6 +55,9 @@ const RENEW_EVERY: Duration = Duration::from_secs(10);
 /// How many segments of the journal a record may be behind before it is.
 const SEGMENTS_KEPT: u64 = 4;
 
+/// How long the first readers wait for what the host says of its networks.
+const NETWORKS_SEEN_WITHIN: Duration = Duration::from_secs(2);
+
 /// What an engine is made of.
 pub struct EngineOptions {
     /// Where facts, wishes and deeds are told.
@@ -282,6 +285,12 @@ impl Engine {
         for vm in self.view().snapshot().vms.keys() {
             self.settle_claims(*vm);
         }
+        // How networks are, and which addresses guests have, is seen from the first answer on.
+        let surveyed = networks::keeping::survey(self);
+        if tokio::time::timeout(NETWORKS_SEEN_WITHIN, surveyed).await.is_err() {
+            warn!(within = ?NETWORKS_SEEN_WITHIN, "the host's networks are not known yet");
+        }
+        let _ = self.view().barrier(Vec::new()).await;
         self.shared.recovered.send_replace(true);
         self.look_after(networks::keeping::run(self.clone()));
         self.look_after(guarding::run(self.clone()));

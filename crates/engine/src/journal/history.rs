@@ -10,7 +10,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
-use tokio::{sync::mpsc, task::JoinHandle};
+use tokio::{sync::mpsc, task::JoinHandle, time::Instant};
 use tracing::warn;
 
 /// How many tasks are put at once at most.
@@ -19,6 +19,8 @@ const BATCH: usize = 4096;
 const GATHER: Duration = Duration::from_millis(250);
 /// After how many tasks old ones are looked for.
 const PRUNE_EVERY: usize = 10_000;
+/// After which time they are, however few have ended since.
+const PRUNE_WITHIN: Duration = Duration::from_secs(60 * 60);
 
 /// How long tasks are remembered after they have ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +50,7 @@ impl History {
     pub(crate) fn start(database: TaskHistory, keep: Remembered) -> Self {
         let database = Arc::new(database);
         let (to, from) = mpsc::unbounded_channel();
-        let worker = tokio::spawn(run(database.clone(), from, keep));
+        let worker = tokio::spawn(run(database.clone(), from, keep, PRUNE_WITHIN));
         Self(Arc::new(Mutex::new(Some(Open { database, to, worker }))))
     }
 
@@ -89,26 +91,34 @@ async fn run(
     database: Arc<TaskHistory>,
     mut from: mpsc::UnboundedReceiver<EndedTask>,
     keep: Remembered,
+    prune_within: Duration,
 ) {
     let mut since_pruned = PRUNE_EVERY;
+    let mut next_prune = Instant::now() + prune_within;
     let mut batch = Vec::new();
-    while from.recv_many(&mut batch, BATCH).await > 0 {
-        if batch.len() < BATCH {
-            tokio::time::sleep(GATHER).await;
-            while batch.len() < BATCH
-                && let Ok(more) = from.try_recv()
-            {
-                batch.push(more);
+    loop {
+        match tokio::time::timeout_at(next_prune, from.recv_many(&mut batch, BATCH)).await {
+            Ok(0) => return,
+            Ok(BATCH) | Err(_) => {}
+            Ok(_) => {
+                // Many at once cost little more than one.
+                tokio::time::sleep(GATHER).await;
+                while batch.len() < BATCH
+                    && let Ok(more) = from.try_recv()
+                {
+                    batch.push(more);
+                }
             }
         }
         let (tasks, held): (Vec<Task>, Vec<Option<Held>>) = batch.drain(..).unzip();
         since_pruned += tasks.len();
-        let prune = since_pruned >= PRUNE_EVERY;
+        let prune = since_pruned >= PRUNE_EVERY || Instant::now() >= next_prune;
         if let Err(error) = keep_in(database.clone(), tasks, prune.then_some(keep)).await {
             warn!(%error, "ended tasks are not remembered beyond this daemon");
         }
         if prune {
             since_pruned = 0;
+            next_prune = Instant::now() + prune_within;
         }
         drop(held);
     }
@@ -128,4 +138,34 @@ async fn keep_in(
         Ok(())
     })
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_too_old_is_forgotten_though_nothing_ends() {
+        let folder = tempfile::tempdir().unwrap();
+        let opened = TaskHistory::open(&folder.path().join("tasks.redb")).unwrap();
+        let database = Arc::new(opened.history);
+        let old: Task = serde_json::from_str(
+            r#"{"id": "0192b4f2-0000-7000-8000-000000000000", "operation": "start", "subject": "web",
+                "caller": "", "state": "done", "cancellable": false,
+                "created": "2024-10-22T00:00:00Z", "steps": []}"#,
+        )
+        .unwrap();
+        database.put(std::slice::from_ref(&old)).unwrap();
+        let (to, from) = mpsc::unbounded_channel();
+        let keep = Remembered { count: 10, age: Duration::from_secs(24 * 60 * 60) };
+        let worker = tokio::spawn(run(database.clone(), from, keep, Duration::from_millis(5)));
+        let forgotten = async {
+            while database.get(old.id).unwrap().is_some() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), forgotten).await.unwrap();
+        drop(to);
+        worker.await.unwrap();
+    }
 }

@@ -297,7 +297,12 @@ impl Performer {
             if !matches!(deed.mark(index), Mark::Begun | Mark::Done) {
                 continue;
             }
-            match caught(self.undo(deed, index, placed.step)).await {
+            let undone = tokio::select! {
+                biased;
+                undone = caught(self.undo(deed, index, placed.step)) => undone,
+                () = is_put_off(deed) => Err(a_kill_goes_first().into()),
+            };
+            match undone {
                 // It stays on record as begun: whoever takes this up does not know more.
                 Ok(()) if deed.task.is_unknown(index) => {}
                 Ok(()) if matches!(placed.step, PlanStep::Unknown(_)) => {}
@@ -374,6 +379,18 @@ fn unknown(step: &Step) -> Refusal {
         format!("step {} of version {} is not known to this version", step.name, step.schema);
     Refusal::new(Code::Interrupted, message)
         .with_hint("use the version that wrote it, or `inn task undo` what is known of it")
+}
+
+/// Waits until a kill has waited for this. What is owed is tried by turns that give way by themselves.
+async fn is_put_off(deed: &Deed) {
+    match deed.task.is_over() {
+        false => deed.task.put_off.cancelled().await,
+        true => std::future::pending().await,
+    }
+}
+
+fn a_kill_goes_first() -> Refusal {
+    Refusal::new(Code::Cancelled, "a kill of the VM goes first")
 }
 
 fn vm_of(deed: &Deed) -> Result<VmId, Refusal> {

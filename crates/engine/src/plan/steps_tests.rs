@@ -121,6 +121,19 @@ fn every_step_is_read_back_as_it_was_written() {
     assert_eq!(names.len(), all().len(), "each kind once");
 }
 
+#[test]
+fn an_image_of_a_disk_is_read_back_as_it_was_written() {
+    let image = AddImage {
+        name: "golden".parse().unwrap(),
+        kind: innkeeper_model::ImageKind::Disk,
+        from: ImageFrom::Disk { vm: vm(), disk: Some("root".parse().unwrap()) },
+        format: None,
+        initrd: None,
+    };
+    let step = PlanStep::Own(OwnStep::ImportImage(Box::new(image)));
+    assert_eq!(serde_json::from_str::<PlanStep>(&written(&step)).unwrap(), step);
+}
+
 /// What is in journals stays readable: whoever changes this raises the schema, and reads both.
 #[test]
 fn the_written_form_of_version_1_does_not_change() {

@@ -1,6 +1,7 @@
 //! What every operation comes to, as people see it: one snapshot an operation, a table a variant.
 
 mod networks;
+mod nics;
 
 use super::*;
 use crate::accept::request::{AddImage, ImageFrom};
@@ -162,6 +163,7 @@ impl Printed {
         let read: Plan = serde_json::from_str(&written).unwrap();
         // What is left out of the written form is secret, and looked at elsewhere.
         assert_eq!(read.printed(operation), plan.printed(operation), "{variant}");
+        is_on_the_page(operation, variant, &plan);
         let converges = if plan.converges { ", converges" } else { "" };
         let PlannedOperation { operation, after_crash, steps } = plan.printed(operation);
         let out = &mut self.0;
@@ -178,6 +180,27 @@ impl Printed {
         self.0.truncate(self.0.trim_end().len());
         self.0
     }
+}
+
+/// That the page about operations says which way a plan goes after a crash, and from where on only forward.
+#[track_caller]
+fn is_on_the_page(operation: &str, variant: &str, plan: &Plan) {
+    const PAGE: &str = include_str!("../../../../docs/operations.md");
+    // The first cell may name several, and says of which VMs it is.
+    let name = format!("`{}`", operation.split(' ').next().unwrap());
+    let is_row = |line: &&str| line.split('|').nth(1).is_some_and(|cell| cell.contains(&name));
+    let says_so = |row: &str| {
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        let [_, _, way, from, _] = cells[..] else { return false };
+        let from_where = match plan.no_return {
+            None => from == "never" || from.contains("if "),
+            Some(0) => from == "its beginning",
+            Some(_) => !["never", "its beginning"].contains(&from),
+        };
+        way == plan.after_crash.word() && from_where
+    };
+    let mut rows = PAGE.lines().filter(is_row);
+    assert!(rows.any(says_so), "docs/operations.md does not say so of {operation}, {variant}");
 }
 
 /// One operation planned for many states.
@@ -476,7 +499,10 @@ fn adopt_prints() {
         not_adoptable: None,
     };
     let plan = |context: &Context| adopt(context, machine.clone());
-    insta::assert_snapshot!("adopt", each("adopt", plan, [("a stranger's", off(bare()))]));
+    let mut printed = Printed(each("adopt", plan, [("a stranger's", off(bare()))]) + "\n\n");
+    printed.add("adopt", "another manager's", adopt_managed(spec(bare())));
+    printed.add("delete", "another manager's", let_go(VmId::new(), false));
+    insta::assert_snapshot!("adopt", printed.settled());
 }
 
 /// Paths are what points of a sweep and steps of a task are known by.

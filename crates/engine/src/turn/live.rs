@@ -9,8 +9,7 @@ use crate::{
     turn::queues::{Place, Queues},
 };
 use innkeeper_model::{
-    Code, Refusal, Revision, Task, TaskId, TaskLogLine, TaskState, Timestamp, VmId, VmName,
-    VmState,
+    Code, Refusal, Task, TaskId, TaskLogLine, TaskState, Timestamp, VmId, VmName, VmState,
     task::{MAX_TASK_LOG, StepState, TaskStep},
 };
 use innkeeper_view::{Update, View};
@@ -29,6 +28,8 @@ pub(crate) struct LiveTask {
     /// What it does to its VM, where legality asks.
     pub(crate) operation: Option<Operation>,
     pub(crate) cancel: CancellationToken,
+    /// Cancelled when a kill of its VM has waited for it: what is not undone by then is left for later.
+    pub(crate) put_off: CancellationToken,
     /// Its place in the queues, once it has one.
     place: OnceLock<u64>,
     /// The state that its VM will have after it, as was expected when it was admitted.
@@ -49,6 +50,7 @@ impl LiveTask {
             leads_to: OnceLock::new(),
             kind: task.operation.clone(),
             cancel: CancellationToken::new(),
+            put_off: CancellationToken::new(),
             record: Mutex::new(task),
             ended: watch::channel(false).0,
             view,
@@ -239,9 +241,9 @@ impl LiveTask {
     /// Tells the end. When this returns, readers can see it, and everything that was done. Whoever waits
     /// for it is woken by [`Self::wake`], after what it held has been let go of.
     pub(crate) async fn tell_end(&self) {
-        // Everything that the task did is in the view from this revision on.
-        let settled = self.view.barrier(Vec::new()).await.unwrap_or(Revision::default());
-        self.record().settled_at = Some(settled);
+        // Everything that the task did is in the view from this revision on; of a view that has stopped
+        // nobody can say that it shows it.
+        self.record().settled_at = self.view.barrier(Vec::new()).await.ok();
         let mut updates = vec![Update::Task(self.snapshot())];
         updates.extend(self.vm.map(|id| Update::VmTask { id, task: None }));
         // A view that has stopped is read by nobody.

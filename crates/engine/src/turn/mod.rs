@@ -21,6 +21,7 @@ use innkeeper_model::{Code, Refusal, TaskState};
 use innkeeper_store::journal::{Durability, Held};
 use innkeeper_view::Update;
 use std::sync::Arc;
+use tokio::sync::oneshot;
 use tracing::{Instrument, info, info_span, warn};
 
 /// What a task holds until its end can be seen: its place in the queues, what it was promised, and the
@@ -56,15 +57,19 @@ impl Engine {
         self.view().post(Update::Task(record));
         let engine = self.clone();
         let span = info_span!("task", id = %id, operation = work.name());
+        let (tell, is_recorded) = oneshot::channel();
         // From here on it is done, whether the caller waits or not.
         tokio::spawn(
             async move {
                 let held = recorded.await.ok();
+                let _nobody_waits = tell.send(());
                 engine.see_through(task, work, (place, reservation, held)).await;
             }
             .instrument(span),
         );
         let revision = self.view().barrier(Vec::new()).await.map_err(|_| stopping())?;
+        // Whoever is told of a task finds it after the daemon's death, too.
+        is_recorded.await.map_err(|_| stopping())?;
         Ok(Accepted { task: id, vm, network: None, revision })
     }
 

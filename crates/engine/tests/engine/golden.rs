@@ -9,10 +9,11 @@
 use crate::{
     agreement::names,
     held::Stop,
+    networks::on_lan,
     support::{Bench, Ended, RESUME, START, STOP, SUSPEND, Setup, copy, create, furnished},
 };
 use innkeeper_driver::{Driver, Flow, Observer, Step, StepContext};
-use innkeeper_engine::{PowerVerb, Request};
+use innkeeper_engine::{NicChange, PowerVerb, Request};
 use innkeeper_model::{
     Code, Facts, HypervisorEvent, Incarnation, MachineState, Mebibytes, TaskId, TaskState, VmId,
     VmState, Want,
@@ -85,7 +86,7 @@ async fn save(bench: Bench, shape: &str, task: Option<TaskId>) {
     if folder.exists() {
         fs::remove_dir_all(&folder).unwrap();
     }
-    for part in ["journal", "vms", "pool/volumes"] {
+    for part in ["journal", "vms", "networks", "pool/volumes"] {
         copy(&ended.path().join(part), &folder.join(part));
     }
     let about = serde_json::to_string_pretty(&About { root, vms, task }).unwrap();
@@ -125,13 +126,14 @@ async fn golden_journals_are_written_when_asked_for() {
             "suspend-after-no-return" => suspend(shape, "suspend/set-want/before-journal").await,
             "wishes" => wishes().await,
             "noted" => noted().await,
+            "nic-add" => nic_being_added().await,
             other => panic!("nobody knows how to make {other}"),
         }
     }
 }
 
 /// What there are goldens of.
-const SHAPES: [&str; 7] = [
+const SHAPES: [&str; 8] = [
     "create",
     "start",
     "owed",
@@ -139,6 +141,7 @@ const SHAPES: [&str; 7] = [
     "suspend-after-no-return",
     "wishes",
     "noted",
+    "nic-add",
 ];
 
 async fn create_in_the_middle() {
@@ -195,6 +198,19 @@ async fn wishes() {
     // As they were: a spec's file is written to a file beside it first.
     copy(&bench.path().join("away"), &vms);
     save(bench, "wishes", None).await;
+}
+
+async fn nic_being_added() {
+    let (bench, stop) = daemon("nic-add/sim/add-nic:new/after-act").await;
+    bench.lan().await;
+    let vm = bench.create_of(on_lan("web")).await;
+    bench.powers(vm, &[START]).await;
+    bench.idle().await;
+    let new = serde_json::from_value(json!({ "name": "new", "network": "lan" })).unwrap();
+    let add = Request::Nic { vm, change: NicChange::Add(Box::new(new)) };
+    let accepted = bench.submit(add).await.unwrap();
+    stop.reached().await;
+    save(bench, "nic-add", Some(accepted.task)).await;
 }
 
 /// One VM that crashed too soon after its start, and one that runs and was reset.
@@ -413,6 +429,25 @@ async fn a_suspend_past_its_point_of_no_return_is_finished() {
         assert_eq!(bench.world.machine(vm).unwrap().memory, memory);
         serves_the_other(&bench, &about).await;
         bench.is_sound().await;
+    }
+}
+
+#[tokio::test]
+async fn a_nic_that_was_being_added_is_taken_out() {
+    for folder in versions_of("nic-add") {
+        let on = ["sim/prepare", "sim/launch", "sim/plug-nic", "sim/continue"];
+        let did = [("start", &on[..]), ("nic-add", &["sim/add-nic"])];
+        let left = Left::of(&folder, &did).await;
+        let (vm, about) = (left.vm("web"), left.about);
+        let bench = left.ended.begin().await;
+        let task = end_of(&bench, &about).await;
+        assert_eq!((task.state, task.taken_up), (TaskState::Failed, 1), "{task:?}");
+        let nics = bench.vm(vm).spec.unwrap().config.nics.len();
+        assert_eq!((nics, bench.state(vm)), (1, VmState::Running));
+        assert_eq!(bench.world.machine(vm).unwrap().devices.len(), 1);
+        bench.is_sound().await;
+        bench.powers(vm, &[STOP, START]).await;
+        serves_the_other(&bench, &about).await;
     }
 }
 

@@ -6,7 +6,7 @@ use crate::{
     support::{Bench, Ended, REBOOT, START, STOP, Setup, furnished},
 };
 use innkeeper_engine::{PowerVerb, Request};
-use innkeeper_model::{Task, TaskState, Vm, VmId, VmState, Want};
+use innkeeper_model::{Task, TaskState, Vm, VmId, VmState, Want, network::NetworkFacts};
 use innkeeper_sim::Happening;
 use serde_json::json;
 
@@ -225,4 +225,23 @@ async fn disks_that_a_daemon_had_no_time_to_note_are_seen_first() {
     // Before anybody has surveyed anything.
     let bench = ended.open_only(None).await;
     assert_eq!(seen(&bench), disks);
+}
+
+#[tokio::test]
+async fn addresses_are_seen_from_the_first_answer_on() {
+    let bench = Bench::new().await;
+    bench.lan().await;
+    let nics = json!([{ "name": "lan", "network": "lan" }]);
+    let vm = bench.create_of(json!({ "name": "web", "nics": nics })).await;
+    bench.powers(vm, &[START]).await;
+    bench.until("told", |snapshot| !snapshot.vms[&vm].addresses.is_empty()).await;
+    bench.idle().await;
+    let (before, networks) = (seen(&bench), facts_of_networks(&bench));
+    let bench = bench.killed().await.begin().await;
+    is_as(&bench, &before, "after a SIGKILL");
+    assert_eq!(facts_of_networks(&bench), networks);
+}
+
+fn facts_of_networks(bench: &Bench) -> Vec<NetworkFacts> {
+    bench.snapshot().networks.values().map(|network| network.facts.clone()).collect()
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     held::Stop,
-    support::{Bench, Ended, LONG, REBOOT, START, STOP, Setup, furnished},
+    support::{Bench, Ended, LONG, REBOOT, START, STOP, Setup, caller, furnished},
 };
 use innkeeper_engine::{PowerVerb, Request};
 use innkeeper_model::{Code, MachineState, TaskState, Vm, VmId, VmState, Want};
@@ -309,6 +309,22 @@ async fn a_task_that_waited_for_its_turn_has_ended_with_its_daemon() {
     assert_eq!(bench.end_of(&start).await.state, TaskState::Done);
     bench.is_sound().await;
     assert_eq!(bench.machine(vm), MachineState::Running);
+}
+
+#[tokio::test]
+async fn a_task_that_somebody_was_told_of_is_known_after_a_sigkill() {
+    let mut bench = Bench::new().await;
+    let vm = bench.create("web").await;
+    bench.idle().await;
+    for _ in 0..10 {
+        bench.engine.pause_queue(&caller(), vm, true);
+        let start = bench.submit(Request::Power { vm, verb: START }).await.unwrap();
+        bench = bench.killed().await.begin().await;
+        let waited = bench.engine.task(start.task).await.expect("its end is known");
+        assert_eq!(waited.state, TaskState::Failed);
+        assert_eq!(waited.error.unwrap().code, Code::ShuttingDown);
+    }
+    bench.is_sound().await;
 }
 
 /// The history may be lost without losing a VM.

@@ -6,7 +6,7 @@ use innkeeper_model::{
     Code, MachineState, TaskState, VmState, Want,
     task::{StepState, TaskStep},
 };
-use innkeeper_sim::WorldOptions;
+use innkeeper_sim::{CallKind, Fault, FaultRule, WorldOptions};
 use serde_json::json;
 use std::time::{Duration, Instant};
 
@@ -73,6 +73,31 @@ async fn a_kill_does_not_wait_for_a_nic_that_does_not_get_in_or_what_is_queued_b
     bench.refused(Request::Power { vm: silent, verb: PowerVerb::Kill }).await;
     assert_eq!(bench.end_of(&edit).await.state, TaskState::Done);
     bench.is_sound().await;
+}
+
+#[tokio::test]
+async fn a_kill_does_not_wait_for_an_undo_that_hangs() {
+    let bench = Bench::new().await;
+    let vm = bench.started("web").await;
+    let hung = bench.hangs("sim/add-nic");
+    let undo = FaultRule::new("sim/add-nic", Fault::Hangs).when(CallKind::Undo);
+    let undo = bench.world.inject(undo);
+    let nic = serde_json::from_value(json!({ "name": "lan", "network": "none" })).unwrap();
+    let add = Request::Nic { vm, change: NicChange::Add(nic) };
+    let add = bench.submit(add).await.unwrap();
+    bench.world.until_hit(hung).await;
+    bench.cancel(&add).await.unwrap();
+    bench.world.until_hit(undo).await;
+    let asked = Instant::now();
+    bench.powers(vm, &[PowerVerb::Kill]).await;
+    assert!(asked.elapsed() < QUICK, "{:?}", asked.elapsed());
+    let left = bench.end_of(&add).await;
+    assert_eq!(left.state, TaskState::Cancelled);
+    assert!(left.leftovers.iter().any(|left| left.contains("a kill of the VM goes first")));
+    bench.world.take_away_all();
+    bench.is_sound().await;
+    assert!(bench.vm(vm).spec.unwrap().config.nics.is_empty());
+    bench.powers(vm, &[START, STOP]).await;
 }
 
 #[tokio::test]

@@ -24,7 +24,7 @@ fn lan() -> Arc<Network> {
     })
 }
 
-fn claims_on(network: NetworkId) -> Vec<NicClaim> {
+pub(super) fn claims_on(network: NetworkId) -> Vec<NicClaim> {
     let claim = |claim| NicClaim { nic: "lan".parse().unwrap(), claim };
     let mac = Claim::Mac { network, mac: MacAddress::from_suffix([0, 0, 1]) };
     let port = "8080:80".parse().unwrap();
@@ -63,7 +63,9 @@ fn networks_print() {
     };
     let save = |before| NetworkChange::Save { network: network.clone(), before };
     add("network-create", "a new one", save(None));
-    add("network-edit", "one that is there", save(Some(before)));
+    for edit in ["network-edit", "subnet-create", "subnet-delete"] {
+        add(edit, "one that is there", save(Some(before.clone())));
+    }
     add("network-delete", "one that is there", NetworkChange::Remove { network: network.clone() });
     let reserve = NetworkChange::Reserve { network: id, subnet, reservations: reservations() };
     add("subnet-reserve", "an address", reserve);
