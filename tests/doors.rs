@@ -1,5 +1,7 @@
 //! Doors: programs written for other systems, against a real daemon and real guests.
 
+mod everywhere;
+
 use crate::harness::{
     BOOT, Daemon, GuestSlots, PrivateNetwork, Request, TCG, exchange, guest_file,
     skip_without_root, until,
@@ -95,8 +97,8 @@ fn the_printed_request_of_the_vmm_service_boots_a_guest_that_has_its_address() {
     door.ok("/vm/delete", &target);
     assert_eq!(door.ok("/vm/list", &json!({})), json!([]));
     let anonymous = Request::new("POST", "/vm/list");
-    let refused = network
-        .in_host(|| exchange(TcpStream::connect("127.0.0.1:3002").unwrap(), &anonymous));
+    let refused =
+        network.in_host(|| exchange(TcpStream::connect("127.0.0.1:3002").unwrap(), &anonymous));
     assert_eq!(refused.status, 401);
 }
 
@@ -110,8 +112,7 @@ fn a_door_without_a_credential_asks_the_kernel_who_knocks() {
     let mut daemon = Daemon::prepared(&config).in_network(&network);
     daemon.launch();
     let ping = Request::new("GET", "/ping");
-    let reply = network
-        .in_host(|| exchange(TcpStream::connect("127.0.0.1:9090").unwrap(), &ping));
+    let reply = network.in_host(|| exchange(TcpStream::connect("127.0.0.1:9090").unwrap(), &ping));
     assert_eq!(reply.ok().json(), json!({ "ping": "pong" }));
     let curl = ["-s", "-o", "/dev/null", "-w", "%{http_code}", "http://127.0.0.1:9090/vms"];
     let as_nobody = [&["--reuid=65534", "--clear-groups", "curl"][..], &curl].concat();

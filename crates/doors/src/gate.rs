@@ -2,6 +2,7 @@
 
 use crate::{
     access::{Access, Entrance, not_let_in},
+    body,
     context::Context,
     door::Door,
     protocol::Protocol,
@@ -14,7 +15,7 @@ use innkeeper_model::{Code, Refusal};
 use innkeeper_surface::{
     REQUEST_ID, check_host, check_origin, check_token, no_delay, request_id, serve as serve_within,
 };
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 use tokio::net::{TcpListener, TcpStream};
 use tower::Service;
 
@@ -38,12 +39,14 @@ pub async fn serve<P: Protocol>(
 pub(crate) struct Opened<P> {
     protocol: P,
     router: Router,
+    /// How long the body of a request may take.
+    pub(crate) body_timeout: Duration,
 }
 
 impl<P: Protocol> Opened<P> {
     pub(crate) fn new(protocol: P, context: Context) -> Self {
         let router = protocol.router(context).layer(DefaultBodyLimit::max(P::MAX_BODY));
-        Self { protocol, router }
+        Self { protocol, router, body_timeout: body::TIMEOUT }
     }
 }
 
@@ -65,15 +68,17 @@ impl<P: Protocol> innkeeper_surface::Gate for DoorGate<P> {
         let request_id = request_id(request.headers());
         let door = self.door.protocol.door();
         let mut response = match self.admit(&request) {
-            Ok(identity) => {
+            Ok(admitted) => {
                 let id = request_id.to_str().unwrap_or_default();
                 let (method, path) = (request.method(), request.uri().path());
                 tracing::debug!(%door, id, %method, path, "request");
-                if let Some(identity) = identity {
+                if let Some((identity, role)) = admitted {
                     let caller =
                         Caller { name: identity.to_string(), request_id: Some(id.to_owned()) };
                     request.extensions_mut().insert(caller);
+                    request.extensions_mut().insert(role);
                 }
+                let request = request.map(|body| body::in_time(body, self.door.body_timeout));
                 match self.door.router.clone().call(request).await {
                     Ok(response) => response,
                     Err(never) => match never {},
@@ -91,7 +96,7 @@ impl<P: Protocol> innkeeper_surface::Gate for DoorGate<P> {
 
 impl<P: Protocol> DoorGate<P> {
     /// Who is calling; nobody in particular where anybody may.
-    fn admit(&self, request: &Request<Body>) -> Result<Option<Identity>, Refusal> {
+    fn admit(&self, request: &Request<Body>) -> Result<Option<(Identity, Role)>, Refusal> {
         let headers = request.headers();
         check_host(request)?;
         check_origin(headers)?;
@@ -103,7 +108,7 @@ impl<P: Protocol> DoorGate<P> {
             return Err(forbidden(door, role));
         }
         check_length(headers, P::MAX_BODY)?;
-        Ok(Some(identity))
+        Ok(Some((identity, role)))
     }
 
     fn caller(&self, headers: &HeaderMap) -> Result<(Identity, Role), Refusal> {
@@ -118,9 +123,12 @@ impl<P: Protocol> DoorGate<P> {
     }
 }
 
-fn forbidden(door: Door, role: Role) -> Refusal {
+/// That callers in this role may not do this.
+pub(crate) fn forbidden(door: Door, role: Role) -> Refusal {
     Refusal::new(Code::Forbidden, format!("callers of this door are {role}s, who may not do this"))
-        .with_hint(format!("the daemon's operator says what they are: --door {door}=…,anonymous=ROLE"))
+        .with_hint(format!(
+            "the daemon's operator says what they are: --door {door}=…,anonymous=ROLE"
+        ))
 }
 
 /// Refuses a body that is too large before any of it is read.

@@ -13,6 +13,7 @@
 //! barrier ([`Context::perform`]): when a door answers, every other door's reads and streams show it.
 
 mod access;
+mod body;
 pub mod chypervisord;
 mod context;
 mod door;
@@ -20,8 +21,10 @@ mod gate;
 mod protocol;
 #[cfg(test)]
 mod testing;
-pub mod vminfod;
+#[cfg(test)]
+mod tests;
 pub mod virtx;
+pub mod vminfod;
 pub mod vmm;
 
 pub use access::Access;

@@ -14,10 +14,11 @@ pub trait Protocol: Send + Sync + 'static {
     /// Which door it is.
     fn door(&self) -> Door;
 
-    /// Its routes. What comes to them has passed the gate, and brings its [`Caller`] among the request's
-    /// extensions.
+    /// Its routes. What comes to them has passed the gate, and brings its [`Caller`] and their [`Role`] among
+    /// the request's extensions.
     ///
     /// [`Caller`]: innkeeper_engine::Caller
+    /// [`Role`]: innkeeper_auth::Role
     fn router(&self, context: Context) -> Router;
 
     /// What kind of action a request is; `None` for a probe that anybody may send who can connect, and

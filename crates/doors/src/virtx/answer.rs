@@ -1,5 +1,6 @@
 //! Answers: JSON for what was asked, nothing for what was done, and one line of text for what was not.
 
+use super::subject::NO_UUID;
 use axum::{
     body::Body,
     extract::Request,
@@ -144,7 +145,7 @@ pub(super) async fn no_route(request: Request) -> Response {
     let mut segments = request.uri().path().split('/').skip(1);
     let is_kind = matches!(segments.next(), Some("vms" | "hosts"));
     if is_kind && segments.next() == Some("") {
-        return text(StatusCode::BAD_REQUEST, "the uuid is empty");
+        return text(StatusCode::BAD_REQUEST, NO_UUID);
     }
     text(StatusCode::NOT_FOUND, "404 page not found")
 }
@@ -179,7 +180,7 @@ refusals! {
     Conflict { 409: "The name is taken, or it was changed meanwhile, or another manager has it" }
     NotOff { 422: "It is not powered off" }
     Failed { 424: "The hypervisor refused, or failed" }
-    Defect { 500: "What is stored of it cannot be read" }
+    Defect { 500: "What is stored of it cannot be read, or Innkeeper has a defect" }
     Stopping { 503: "The daemon is stopping" }
     Storage { 507: "A disk cannot be had, or would be lost" }
     OtherHost { 503: "This is no host that is known and active; or the daemon is stopping" }

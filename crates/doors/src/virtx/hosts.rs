@@ -43,9 +43,17 @@ pub(super) async fn list(
     let memoryavailable = resources.memory.availablevms;
     let hpavailable = resources.hp.availablevms;
     let fields = HostListFields {
-        name, cpuarch, cpudef, cstate, memoryavailable, hpavailable, osid, osv, ts,
+        name,
+        cpuarch,
+        cpudef,
+        cstate,
+        memoryavailable,
+        hpavailable,
+        osid,
+        osv,
+        ts,
     };
-    let fitting = fits(&fields, &filter).then(|| HostListItem { uuid, fields });
+    let fitting = fits(&fields, &filter).then_some(HostListItem { uuid, fields });
     Ok(json(StatusCode::OK, &HostList { items: items(fitting.into_iter().collect()) }))
 }
 
@@ -238,7 +246,10 @@ mod tests {
     fn cpus_that_work_are_ticks_by_the_time_between() {
         let seen = |busy, pids: &[(u32, u64)]| Use {
             busy,
-            processes: pids.iter().map(|(pid, busy)| (*pid, Process { resident: 0, busy: *busy })).collect(),
+            processes: pids
+                .iter()
+                .map(|(pid, busy)| (*pid, Process { resident: 0, busy: *busy }))
+                .collect(),
             ..Use::default()
         };
         let before = seen(1000, &[(1, 100)]);

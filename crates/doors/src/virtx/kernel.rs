@@ -106,10 +106,15 @@ fn cpudef(cpuinfo: &str, nodes: usize) -> Cpudef {
         sockets.extend(socket);
         cores.extend(core.map(|core| (socket, core)));
     }
-    let split = [nodes, sockets.len() / nodes, cores.len() / sockets.len().max(1), cpus / cores.len().max(1)];
+    let split = [
+        nodes,
+        sockets.len() / nodes,
+        cores.len() / sockets.len().max(1),
+        cpus / cores.len().max(1),
+    ];
     let is_whole = split.into_iter().product::<usize>() == cpus;
-    let [nodes, sockets, cores, threads] =
-        if is_whole { split } else { [1, cpus, 1, 1] }.map(|n| i16::try_from(n).unwrap_or(i16::MAX));
+    let [nodes, sockets, cores, threads] = if is_whole { split } else { [1, cpus, 1, 1] }
+        .map(|n| i16::try_from(n).unwrap_or(i16::MAX));
     Cpudef { model, nodes, sockets, cores, threads }
 }
 
@@ -193,7 +198,8 @@ fn memory(meminfo: &str) -> Memory {
 /// virtx counts it. (Its last two columns, guests' time, are in the first two already.)
 fn busy(stat: &str) -> u64 {
     let columns = stat.lines().find_map(|line| line.strip_prefix("cpu ")).unwrap_or_default();
-    let numbers = columns.split_ascii_whitespace().map(|text| text.parse::<u64>().unwrap_or_default());
+    let numbers =
+        columns.split_ascii_whitespace().map(|text| text.parse::<u64>().unwrap_or_default());
     const IDLE: usize = 3;
     numbers.take(8).enumerate().filter(|(column, _)| *column != IDLE).map(|(_, ticks)| ticks).sum()
 }
@@ -235,13 +241,16 @@ mod tests {
         assert_eq!(counts(&two_by_two[..5], 1), [1, 5, 1, 1], "they are not alike");
         assert_eq!(vendor(&cpus(&two_by_two)), "AMD");
         assert_eq!(mhz_now(&cpus(&two_by_two)), 2596);
-        assert_eq!(cpudef("", 1), Cpudef { nodes: 1, cores: 1, threads: 1, ..Cpudef::default() });
+        assert_eq!(cpudef("", 1), Cpudef { nodes: 1, ..Cpudef::default() });
     }
 
     #[test]
     fn the_system_is_named_without_quotes() {
         let release = "PRETTY_NAME=\"Debian 12\"\nVERSION_ID=\"12\"\nID=debian\n";
-        assert_eq!((of_system(release, "ID"), of_system(release, "VERSION_ID")), ("debian".into(), "12".into()));
+        assert_eq!(
+            (of_system(release, "ID"), of_system(release, "VERSION_ID")),
+            ("debian".into(), "12".into())
+        );
         assert_eq!(of_system("", "ID"), "");
     }
 

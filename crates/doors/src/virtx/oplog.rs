@@ -11,7 +11,7 @@ const OPERATIONS: [(&str, &[&str]); 7] = [
     ("VmCreate", &["create", "clone", "import"]),
     ("VmDelete", &["delete"]),
     ("VmPause", &["pause"]),
-    ("VmResume", &["resume", "restore"]),
+    ("VmResume", &["resume"]),
     ("VmShutdown", &["stop", "kill"]),
     ("VmUpdate", &["edit"]),
 ];
@@ -49,5 +49,53 @@ fn item(kind: usize, task: &Task) -> OplogItem {
         te: task.ended.map_or(0, Timestamp::as_millisecond),
         status: status.to_owned(),
         msg,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use innkeeper_view::{Update, View, ViewOptions};
+    use serde_json::{Value, json};
+
+    #[tokio::test]
+    async fn the_last_of_each_kind_is_shown_and_says_how_it_went() {
+        let view = View::start(ViewOptions::new(uuid::Uuid::now_v7()));
+        let vm = VmId::new();
+        let task = |operation: &str, of: VmId, state: &str, more: Value| {
+            let mut task = json!({
+                "id": uuid::Uuid::now_v7(), "operation": operation, "vm": of, "subject": "web",
+                "caller": "x", "state": state, "cancellable": false,
+                "created": "1970-01-01T00:00:01Z", "steps": [],
+            });
+            task.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            Update::Task(serde_json::from_value(task).unwrap())
+        };
+        let ended = json!({ "started": "1970-01-01T00:00:02Z", "ended": "1970-01-01T00:00:03Z" });
+        let mut failed = ended.clone();
+        failed["error"] = json!({ "code": "hypervisor-failed", "message": "it died" });
+        let mut warned = ended.clone();
+        warned["warnings"] = json!(["one", "two"]);
+        let tasks = [
+            task("start", vm, "done", json!({})),
+            task("start", vm, "failed", failed),
+            task("kill", vm, "done", warned),
+            task("pause", vm, "running", json!({})),
+            task("nic-add", vm, "done", json!({})),
+            task("edit", VmId::new(), "done", json!({})),
+        ];
+        view.barrier(tasks.into()).await.unwrap();
+        let items = of(vm, &view.snapshot()).items.unwrap();
+        let shown: Vec<_> = items
+            .iter()
+            .map(|item| (&*item.op, item.ts, item.te, &*item.status, &*item.msg))
+            .collect();
+        let expected = [
+            ("VmBoot", 2000, 3000, "failed", "it died"),
+            ("VmPause", 1000, 0, "started", ""),
+            ("VmShutdown", 2000, 3000, "completed", "one; two"),
+        ];
+        assert_eq!(shown, expected);
+        assert_eq!(of(VmId::new(), &view.snapshot()).items, None);
     }
 }

@@ -35,10 +35,7 @@ pub(super) fn is_off(state: Vmrunstate) -> bool {
 }
 
 fn has_crashed(vm: &Vm) -> bool {
-    matches!(
-        vm.facts.last_end,
-        Some(EndReason::GuestPanic | EndReason::HypervisorDied { .. })
-    )
+    matches!(vm.facts.last_end, Some(EndReason::GuestPanic | EndReason::HypervisorDied { .. }))
 }
 
 fn is_being_ended(vm: &Vm, now: &Snapshot) -> bool {

@@ -2,9 +2,12 @@
 
 use super::{State, answer::Refused, runstate, wire::Vmruninfo};
 use http::StatusCode;
-use innkeeper_model::{HostId, Refusal, Spec, Vm, VmId};
+use innkeeper_model::{Code, HostId, Refusal, Spec, Vm, VmId};
 use innkeeper_view::Snapshot;
 use std::sync::Arc;
+
+/// That a path has no id where it should have one.
+pub(super) const NO_UUID: &str = "the uuid is empty";
 
 impl State {
     /// The VM with this id.
@@ -35,8 +38,11 @@ impl State {
 /// The VM with this id.
 ///
 /// # Errors
-/// There is none (404).
+/// There is none (404), or no id (400).
 pub(super) fn find(uuid: &str, now: &Snapshot) -> Result<Arc<Vm>, Refused> {
+    if uuid.is_empty() {
+        return Err(Refusal::new(Code::BadRequest, NO_UUID).into());
+    }
     let none = || Refusal::not_found("VM", uuid);
     let id: VmId = uuid.parse().map_err(|_| none())?;
     Ok(now.vms.get(&id).map(|vm| Arc::clone(vm.value())).ok_or_else(none)?)

@@ -3,16 +3,16 @@
 use super::{
     PATIENCE, State,
     answer::{
-        Answer, Any, Conflict, Defect, Failed, Managed, NoVm, NotOff, OtherHost, Refused, Stopping,
-        Storage, done, json, warned,
+        Answer, Any, Conflict, Defect, Failed, Managed, NoVm, NotOff, OtherHost, Refused,
+        Registration, Stopping, Storage, done, json, warned,
     },
     body::Body,
     definition::{self, lost_disks, own_disks},
     oplog, runstate,
-    subject::{changed, find, is_this_host, spec},
+    subject::{NO_UUID, changed, find, is_this_host, spec},
     wire::{self, VmCreateOptions, VmDeleteOptions, VmUpdateOptions},
 };
-use axum::{Extension, extract};
+use axum::{Extension, extract, response::IntoResponse};
 use http::StatusCode;
 use innkeeper_engine::{Caller, Request};
 use innkeeper_model::Vm;
@@ -29,7 +29,7 @@ use innkeeper_model::Vm;
     responses(
         (status = 201, description = "Its uuid", body = String, content_type = "application/json",
             headers(("Warning" = String, description = "What is not as it was asked for"))),
-        Any, Conflict, Failed, OtherHost, Storage
+        Any, Conflict, Failed, Defect, OtherHost, Storage
     ),
 )]
 pub(super) async fn create(
@@ -71,8 +71,7 @@ pub(super) async fn get(
         false => None,
     };
     let shared = &state.shared;
-    let stats =
-        shared.looks.stats(&vm, figures.as_ref(), shared.host.mhz, oplog::of(vm.id, &now));
+    let stats = shared.looks.stats(&vm, figures.as_ref(), shared.host.mhz, oplog::of(vm.id, &now));
     let shown = wire::Vm {
         uuid: vm.id.to_string(),
         def: definition::shown(&vm, &now),
@@ -130,7 +129,7 @@ pub(super) async fn update(
     request_body = VmDeleteOptions,
     responses(
         (status = 204, description = "It is gone"),
-        Any, NoVm, Conflict, NotOff, Failed, Stopping, Storage
+        Any, NoVm, Conflict, NotOff, Failed, Defect, Stopping, Storage
     ),
 )]
 pub(super) async fn delete(
@@ -161,7 +160,7 @@ pub(super) async fn delete(
     request_body = wire::VmRegisterOptions,
     responses(
         (status = 200, description = "It is registered"),
-        Any, Managed, super::answer::Registration
+        Any, Managed, Registration
     ),
 )]
 pub(super) async fn register(
@@ -178,13 +177,11 @@ pub(super) async fn register(
         let line = format!("there is no VM {uuid:?} to register");
         Refused::new(StatusCode::FAILED_DEPENDENCY, line)
     };
+    if uuid.is_empty() {
+        return Err(Refused::new(StatusCode::BAD_REQUEST, NO_UUID));
+    }
     find(&uuid, &now).map_err(none)?.check_adopted("register")?;
-    Ok(json_nothing())
-}
-
-/// 200, and nothing to say.
-fn json_nothing() -> axum::response::Response {
-    axum::response::IntoResponse::into_response(StatusCode::OK)
+    Ok(StatusCode::OK.into_response())
 }
 
 fn check_off(state: &State, vm: &Vm) -> Result<(), Refused> {

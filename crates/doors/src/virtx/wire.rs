@@ -231,7 +231,8 @@ answers! {
     }
     /// What was last done to a VM, one record of each kind.
     OplogList {
-        items: Items<OplogItem>,
+        #[schema(required = true)]
+        items: Option<Vec<OplogItem>>,
     }
     /// Something that was done to a VM.
     OplogItem {
@@ -247,7 +248,8 @@ answers! {
     }
     /// VMs.
     VmList {
-        items: Items<VmListItem>,
+        #[schema(required = true)]
+        items: Option<Vec<VmListItem>>,
     }
     /// A VM, in few words.
     VmListItem {
@@ -306,7 +308,8 @@ answers! {
     }
     /// Hosts.
     HostList {
-        items: Items<HostListItem>,
+        #[schema(required = true)]
+        items: Option<Vec<HostListItem>>,
     }
     /// A host, in few words.
     HostListItem {
@@ -327,10 +330,7 @@ answers! {
     }
 }
 
-/// A list that is null where it is empty, as virtx writes its lists of items.
-pub(super) type Items<T> = Option<Vec<T>>;
-
-/// These items, or null.
-pub(super) fn items<T>(items: Vec<T>) -> Items<T> {
+/// These items; null where there are none, as virtx writes its lists of items.
+pub(super) fn items<T>(items: Vec<T>) -> Option<Vec<T>> {
     (!items.is_empty()).then_some(items)
 }

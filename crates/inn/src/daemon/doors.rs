@@ -8,8 +8,8 @@ use innkeeper_doors::{
     Access, Context, Door, Protocol,
     chypervisord::{Chypervisord, ThisHost},
     serve,
-    vminfod::Vminfod,
     virtx::Virtx,
+    vminfod::Vminfod,
     vmm,
 };
 use innkeeper_model::Refusal;
@@ -103,7 +103,8 @@ impl Opening<'_> {
     fn open(self, protocol: impl Protocol) {
         let Self { serving, context, access, listener } = self;
         let door = protocol.door();
-        let listen = listener.local_addr().map_or_else(|_| "?".into(), |address| address.to_string());
+        let listen =
+            listener.local_addr().map_or_else(|_| "?".into(), |address| address.to_string());
         info!(%door, listen, ?access, "a door is open");
         serving.spawn(serve(protocol, listener, context.clone(), access));
     }

@@ -46,7 +46,7 @@ pub(super) fn wanted(
         }
         let made = match before.and_then(|spec| known(spec, &disk.path)) {
             Some(old) => asked.kept(&at, old)?,
-            None => asked.new(&at, names.next(&field), warnings)?,
+            None => asked.made(&at, names.next(&field), warnings)?,
         };
         if is_own(&made) {
             labels.add(label(&made.name), &disk.path);
@@ -128,7 +128,11 @@ impl<'a> Asked<'a> {
             DiskDevice::Disk => DiskKind::Disk,
             DiskDevice::Cdrom => DiskKind::Cdrom,
             DiskDevice::Lun => {
-                return Err(at.invalid("device", disk.device as i16, "(LUN) is not possible on this host"));
+                return Err(at.invalid(
+                    "device",
+                    disk.device as i16,
+                    "(LUN) is not possible on this host",
+                ));
             }
         };
         let bus = match (disk.bus, kind) {
@@ -166,7 +170,11 @@ impl<'a> Asked<'a> {
             && self.disk.size != 0
             && self.disk.size != mebibytes(size)
         {
-            return Err(at.invalid("size", self.disk.size, "is not what the disk has, and it cannot change"));
+            return Err(at.invalid(
+                "size",
+                self.disk.size,
+                "is not what the disk has, and it cannot change",
+            ));
         }
         if old.effective_bus() != self.bus {
             kept.bus = Some(self.bus);
@@ -174,7 +182,8 @@ impl<'a> Asked<'a> {
         Ok(kept)
     }
 
-    fn new(
+    /// A disk that there was none of.
+    fn made(
         &self,
         at: &At<'_>,
         name: DeviceName,
@@ -195,7 +204,8 @@ impl<'a> Asked<'a> {
         };
         if !is_made {
             if *man == DiskManMode::Managed {
-                warnings.push(format!("{path} is used as it is, and is nobody's: it is never deleted"));
+                warnings
+                    .push(format!("{path} is used as it is, and is nobody's: it is never deleted"));
             }
             disk.path = Some(path.into());
             disk.format = Some(self.format);

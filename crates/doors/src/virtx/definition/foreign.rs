@@ -14,7 +14,12 @@ use innkeeper_model::{ManagedDisk, ManagedMachine, ManagedNic};
 pub(super) fn shown(machine: &ManagedMachine) -> Vmdef {
     let mut disks = machine.disks.iter().map(disk);
     Vmdef {
-        cpudef: Cpudef { sockets: 1, cores: cores_of(machine.cpus), threads: 1, ..Cpudef::default() },
+        cpudef: Cpudef {
+            sockets: 1,
+            cores: cores_of(machine.cpus),
+            threads: 1,
+            ..Cpudef::default()
+        },
         memory: Memory { total: clamped(machine.memory.0), hp: false },
         osdisk: disks.next().unwrap_or_default(),
         disks: disks.collect(),

@@ -54,8 +54,7 @@ pub(super) fn wanted(
 ) -> Result<Wanted, Refusal> {
     let name: VmName =
         def.name.parse().map_err(|problem| Refusal::invalid("name", &def.name, problem))?;
-    let mut config =
-        before.map_or_else(|| VmConfig::new(name.clone()), |spec| spec.config.clone());
+    let mut config = before.map_or_else(|| VmConfig::new(name.clone()), |spec| spec.config.clone());
     config.name = name;
     check_unsupported(def)?;
     config.cpus = cpus(&def.cpudef)?;
@@ -208,7 +207,8 @@ fn cpudef(config: &VmConfig) -> Cpudef {
     let model = config.cpu_model.as_deref().unwrap_or(CHOSEN_MODEL);
     let of_qemu = MODELS.into_iter().find(|(_, qemu)| *qemu == model);
     let model = of_qemu.map_or(model, |(libvirt, _)| libvirt).to_owned();
-    let [nodes, sockets, cores, threads] = asked_cpus(config).unwrap_or([0, 1, cores_of(config.cpus), 1]);
+    let [nodes, sockets, cores, threads] =
+        asked_cpus(config).unwrap_or([0, 1, cores_of(config.cpus), 1]);
     Cpudef { model, nodes, sockets, cores, threads }
 }
 

@@ -37,7 +37,7 @@ pub(super) fn wanted(
         let mac = mac(net, index)?;
         let old = before.and_then(|spec| {
             let is_it = |nic: &&Nic| nic.network == network && fits(spec, nic, mac);
-            left.iter().position(|nic| is_it(nic))
+            left.iter().position(is_it)
         });
         let nic = match old {
             Some(old) => left.remove(old).clone(),
@@ -77,18 +77,13 @@ fn mac(net: &Net, index: usize) -> Result<Option<MacAddress>, Refusal> {
         return Ok(None);
     }
     let parsed = net.mac.parse();
-    parsed.map(Some).map_err(|problem| {
-        Refusal::invalid(format!("nets[{index}].mac"), &net.mac, problem)
-    })
+    parsed
+        .map(Some)
+        .map_err(|problem| Refusal::invalid(format!("nets[{index}].mac"), &net.mac, problem))
 }
 
 /// What an interface is to be plugged into.
-fn attachment(
-    net: &Net,
-    index: usize,
-    vlanid: i16,
-    now: &Snapshot,
-) -> Result<Attachment, Refusal> {
+fn attachment(net: &Net, index: usize, vlanid: i16, now: &Snapshot) -> Result<Attachment, Refusal> {
     let field = |name: &str| format!("nets[{index}].{name}");
     if net.model != NetModel::Virtio {
         let problem = "is not possible on this host: 0 (virtio) is";
@@ -96,7 +91,8 @@ fn attachment(
     }
     let none = |what: &str| {
         let problem = format!("is no {what} of this host");
-        Refusal::invalid(field("name"), &net.name, problem).with_hint("`inn network list` shows which there are")
+        Refusal::invalid(field("name"), &net.name, problem)
+            .with_hint("`inn network list` shows which there are")
     };
     let (name, network) = match net.nettype {
         NetType::Libvirt => {

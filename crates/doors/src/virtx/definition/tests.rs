@@ -30,7 +30,13 @@ fn managed(path: &str) -> Disk {
 fn def() -> Vmdef {
     Vmdef {
         name: "web".into(),
-        cpudef: Cpudef { model: "host-passthrough".into(), nodes: 1, sockets: 2, cores: 3, threads: 1 },
+        cpudef: Cpudef {
+            model: "host-passthrough".into(),
+            nodes: 1,
+            sockets: 2,
+            cores: 3,
+            threads: 1,
+        },
         memory: Memory { total: 64, hp: false },
         osdisk: managed("/vms/ds/web/os.qcow2"),
         ..Vmdef::default()
@@ -84,8 +90,8 @@ fn with(change: impl FnOnce(&mut Vmdef)) -> Vmdef {
     def
 }
 
-#[test]
-fn a_definition_is_shown_as_it_was_given() {
+#[tokio::test]
+async fn a_definition_is_shown_as_it_was_given() {
     let full = with(|def| {
         def.disks = vec![
             Disk { bus: DiskBus::VirtioScsi, ..managed("/vms/ds/web/data.raw") },
@@ -96,7 +102,8 @@ fn a_definition_is_shown_as_it_was_given() {
                 ..Disk::default()
             },
         ];
-        def.nets = vec![Net { name: "user".into(), mac: "52:54:00:12:34:56".into(), ..Net::default() }];
+        def.nets =
+            vec![Net { name: "user".into(), mac: "52:54:00:12:34:56".into(), ..Net::default() }];
         def.vlanid = 0;
         def.firmware = FirmwareType::Uefi;
         def.custom = vec![CustomField { name: "role".into(), value: "web_1".into() }];
@@ -104,8 +111,8 @@ fn a_definition_is_shown_as_it_was_given() {
     assert_eq!(read_back(&full, &nothing()), full);
 }
 
-#[test]
-fn each_rule_of_a_definition_names_its_field() {
+#[tokio::test]
+async fn each_rule_of_a_definition_names_its_field() {
     for (change, field) in [
         ((|def| def.name = String::new()) as fn(&mut Vmdef), "name"),
         (|def| def.name = "a b".into(), "name"),
@@ -180,12 +187,20 @@ fn each_rule_of_a_definition_names_its_field() {
     }
 }
 
+#[tokio::test]
+async fn firmware_is_kept() {
+    for firmware in [FirmwareType::Bios, FirmwareType::Uefi] {
+        let def = with(|def| def.firmware = firmware);
+        assert_eq!(read_back(&def, &nothing()).firmware, firmware);
+    }
+}
+
 fn field(name: &str, value: &str) -> CustomField {
     CustomField { name: name.into(), value: value.into() }
 }
 
-#[test]
-fn cpus_are_sockets_by_cores_and_their_model_has_libvirts_names() {
+#[tokio::test]
+async fn cpus_are_sockets_by_cores_and_their_model_has_libvirts_names() {
     for (asked, model) in [
         ("host-passthrough", Some("host")),
         ("maximum", Some("max")),
@@ -202,8 +217,8 @@ fn cpus_are_sockets_by_cores_and_their_model_has_libvirts_names() {
     assert_eq!([nodes, sockets, cores, threads], [0, 1, 4, 1]);
 }
 
-#[test]
-fn a_disk_is_made_or_is_the_file_that_there_is() {
+#[tokio::test]
+async fn a_disk_is_made_or_is_the_file_that_there_is() {
     let file = |path: &str, man| Disk { path: path.into(), man, ..Disk::default() };
     let def = with(|def| {
         def.osdisk.prov = DiskProvMode::Thick;
@@ -235,8 +250,8 @@ fn a_disk_is_made_or_is_the_file_that_there_is() {
     assert!(warnings[0].contains("thin") && warnings[1].contains("/data/c.raw"), "{warnings:?}");
 }
 
-#[test]
-fn a_disk_whose_path_stays_is_the_disk_that_it_was() {
+#[tokio::test]
+async fn a_disk_whose_path_stays_is_the_disk_that_it_was() {
     let first = with(|def| {
         def.disks = vec![managed("/vms/ds/web/a.raw"), managed("/vms/ds/web/b.raw")];
     });
@@ -257,10 +272,7 @@ fn a_disk_whose_path_stays_is_the_disk_that_it_was() {
     for (change, field) in [
         ((|disk| disk.size = 17) as fn(&mut Disk), "osdisk.size"),
         (|disk| disk.man = DiskManMode::Unmanaged, "osdisk.man"),
-        (
-            |disk| (disk.device, disk.bus) = (DiskDevice::Cdrom, DiskBus::Sata),
-            "osdisk.device",
-        ),
+        (|disk| (disk.device, disk.bus) = (DiskDevice::Cdrom, DiskBus::Sata), "osdisk.device"),
     ] {
         let mut other = first.clone();
         change(&mut other.osdisk);
@@ -269,8 +281,8 @@ fn a_disk_whose_path_stays_is_the_disk_that_it_was() {
     }
 }
 
-#[test]
-fn a_vm_that_was_made_elsewhere_can_be_sent_back_as_it_is_shown() {
+#[tokio::test]
+async fn a_vm_that_was_made_elsewhere_can_be_sent_back_as_it_is_shown() {
     let config: VmConfig = serde_json::from_value(json!({
         "name": "old",
         "project": "team",
@@ -307,8 +319,8 @@ fn a_vm_that_was_made_elsewhere_can_be_sent_back_as_it_is_shown() {
     assert_eq!(VmConfig { labels: config.labels.clone(), ..again }, config);
 }
 
-#[test]
-fn a_custom_field_without_a_name_is_left_out() {
+#[tokio::test]
+async fn a_custom_field_without_a_name_is_left_out() {
     let custom = vec![field("", "x"), field("a", ""), field("b", "1"), field("b", "2")];
     let config = config_of(&with(|def| def.custom = custom));
     let shown: Vec<_> = shown_custom(&config.labels).collect();

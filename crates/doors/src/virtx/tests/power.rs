@@ -71,7 +71,11 @@ async fn a_vm_lives() {
         ("DELETE", "boot", json!({ "force": 2 }), 204, 2),
     ] {
         let answered = fixture.send(method, &format!("{path}/runstate/{rest}"), body).await;
-        assert_eq!((answered.status.as_u16(), answered.text.as_str()), (status, ""), "{method} {rest}");
+        assert_eq!(
+            (answered.status.as_u16(), answered.text.as_str()),
+            (status, ""),
+            "{method} {rest}"
+        );
         let runstate = fixture.get(&format!("{path}/runstate")).await;
         assert_eq!(runstate, json!({ "runstate": number, "host": THIS }), "{method} {rest}");
         assert_eq!(fixture.get(&path).await["runinfo"], runstate);
@@ -90,7 +94,8 @@ async fn a_vm_lives() {
 async fn a_guest_that_is_asked_goes_on_with_202_and_is_off_then() {
     let fixture = fixture().await;
     let path = fixture.running("web").await;
-    let asked = fixture.send("DELETE", &format!("{path}/runstate/boot"), json!({ "force": 0 })).await;
+    let asked =
+        fixture.send("DELETE", &format!("{path}/runstate/boot"), json!({ "force": 0 })).await;
     assert_eq!((asked.status.as_u16(), asked.text.as_str()), (202, ""));
     let task = fixture.get(&path).await["stats"]["oplog"]["items"].clone();
     assert!(task.as_array().unwrap().iter().any(|item| item["op"] == "VmShutdown"), "{task}");
@@ -113,8 +118,7 @@ async fn a_boot_gives_cloud_init_what_it_finds() {
         refused(&fixture.send("POST", &boot, json!({ "cloud_init": options })).await, 400, part);
     }
     let option = |name: &str| json!({ "name": name, "value": format!("of {name}") });
-    let options =
-        json!([option("ci-userdata"), option("ci-metadata"), option("ci-networkconfig")]);
+    let options = json!([option("ci-userdata"), option("ci-metadata"), option("ci-networkconfig")]);
     let booted = fixture.send("POST", &boot, json!({ "cloud_init": options })).await;
     assert_eq!(booted.status, 204, "{}", booted.text);
     let seed = fixture.vm(&path).spec.as_ref().unwrap().config.cloud_init.clone().unwrap();

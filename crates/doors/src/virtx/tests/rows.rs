@@ -18,7 +18,13 @@ async fn vm_create_answers_a_json_string_and_vm_get_is_never_404_after_it() {
     let mut stats = vm["stats"].clone();
     let oplog = stats.as_object_mut().unwrap().remove("oplog").unwrap();
     for (key, value) in stats.as_object().unwrap() {
-        assert_eq!(*value, if key == "memory_capacity" { 32 } else { 0 }, "{key}");
+        let expected = match key.as_str() {
+            "memory_capacity" => 32,
+            "disk_capacity" => 4,
+            "disk_allocation" | "disk_physical" => 1,
+            _ => 0,
+        };
+        assert_eq!(*value, expected, "{key}");
     }
     assert_eq!(stats.as_object().unwrap().len(), 9);
     assert_eq!(oplog["items"][0]["op"], "VmCreate");
@@ -92,7 +98,8 @@ async fn vm_migrate_get_of_one_that_never_went_is_all_zero() {
     let fixture = fixture().await;
     let path = fixture.made(vmdef("web")).await;
     let text = fixture.door.get(&format!("{path}/runstate/migrate")).await.text;
-    let zero = "{\"state\":0,\"progress\":{\"total\":0,\"transferred\":0,\"remaining\":0,\"rate\":0.0}}";
+    let zero =
+        "{\"state\":0,\"progress\":{\"total\":0,\"transferred\":0,\"remaining\":0,\"rate\":0.0}}";
     assert_eq!(text, zero);
 }
 
@@ -111,7 +118,10 @@ async fn host_list_and_host_get_show_this_host() {
     let fixture = fixture().await;
     let path = fixture.running("web").await;
     let host = fixture.get(&format!("/hosts/{THIS}")).await;
-    assert_eq!((&host["uuid"], &host["cstate"], &host["lockid"]), (&json!(THIS), &json!(1), &json!(0)));
+    assert_eq!(
+        (&host["uuid"], &host["cstate"], &host["lockid"]),
+        (&json!(THIS), &json!(1), &json!(0))
+    );
     assert_eq!(host["def"]["name"], "inn-1");
     assert_eq!(host["def"]["cpuarch"]["arch"], std::env::consts::ARCH);
     for key in ["tscfreq", "sysinfo", "osid", "osv", "cpudef"] {
@@ -139,7 +149,10 @@ async fn another_managers_vm_is_shown_and_left_alone() {
     let path = fixture.domain().await;
     let vm = fixture.get(&path).await;
     assert_eq!(vm["def"]["name"], "A domain");
-    assert_eq!((&vm["def"]["cpudef"]["cores"], &vm["def"]["memory"]["total"]), (&json!(3), &json!(128)));
+    assert_eq!(
+        (&vm["def"]["cpudef"]["cores"], &vm["def"]["memory"]["total"]),
+        (&json!(3), &json!(128))
+    );
     assert_eq!(vm["runinfo"]["runstate"], 4);
     assert_eq!(fixture.get(&format!("{path}/runstate")).await, vm["runinfo"]);
     let listed = fixture.door.send("GET", "/vms", "{}").await.json();

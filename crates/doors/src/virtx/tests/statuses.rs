@@ -69,7 +69,7 @@ async fn what_there_is_none_of_is_404_and_an_empty_uuid_400() {
         refused(&fixture.door.get(&format!("/hosts/{uuid}")).await, 404, "there is no host");
     }
     refused(&fixture.door.get(&format!("/hosts/{OTHER}")).await, 404, "there is no host");
-    for path in ["/vms/", "/vms//runstate", "/hosts/"] {
+    for path in ["/vms/", "/vms//runstate", "/vms//runstate/migrate", "/hosts/"] {
         refused(&fixture.door.get(path).await, 400, "uuid is empty");
     }
 }
@@ -79,7 +79,10 @@ async fn another_path_is_404_and_another_method_405() {
     let fixture = fixture().await;
     for path in ["/", "/cluster", "/vms/x/runstate/start", "/hosts/x/y"] {
         let answered = fixture.door.get(path).await;
-        assert_eq!((answered.status.as_u16(), answered.text.as_str()), (404, "404 page not found\n"));
+        assert_eq!(
+            (answered.status.as_u16(), answered.text.as_str()),
+            (404, "404 page not found\n")
+        );
     }
     for (method, path) in [("PATCH", "/vms"), ("POST", "/hosts"), ("PUT", "/vms/x/runstate/boot")] {
         let answered = fixture.send(method, path, json!({})).await;
@@ -154,7 +157,9 @@ async fn vm_update_and_vm_delete_refuse_with_virtxs_statuses() {
     fixture.send("DELETE", &format!("{path}/runstate/boot"), json!({ "force": 1 })).await;
 
     refused(&fixture.send("PUT", &path, update(json!({}))).await, 400, "name");
-    refused(&fixture.send("PUT", &path, update(vmdef("taken"))).await, 409, "taken");
+    let mut taken = vmdef("web");
+    taken["name"] = json!("taken");
+    refused(&fixture.send("PUT", &path, update(taken)).await, 409, "taken");
     let mut other_disk = vmdef("web");
     other_disk["osdisk"]["path"] = json!("/vms/ds/web/other.qcow2");
     let lost = fixture.send("PUT", &path, update(other_disk.clone())).await;
@@ -180,6 +185,8 @@ async fn a_definition_that_cannot_be_read_is_500() {
     assert_eq!(fixture.get(&path).await["def"]["name"], "broken");
     let answered = fixture.send("PUT", &path, json!({ "vmdef": vmdef("web") })).await;
     refused(&answered, 500, "it is no JSON");
+    let seed = json!({ "cloud_init": [{ "name": "ci-userdata", "value": "x" }] });
+    refused(&fixture.send("POST", &format!("{path}/runstate/boot"), seed).await, 424, "");
 }
 
 #[tokio::test]
@@ -231,7 +238,8 @@ async fn vm_register_refuses_another_host_and_a_vm_that_it_does_not_know() {
     let path = fixture.made(vmdef("web")).await;
     let of_other = fixture.send("PUT", &format!("{path}/register"), json!({ "host": OTHER })).await;
     refused(&of_other, 422, "is not this one");
-    let unknown = fixture.send("PUT", &format!("/vms/{NOBODY}/register"), json!({ "host": THIS })).await;
+    let unknown =
+        fixture.send("PUT", &format!("/vms/{NOBODY}/register"), json!({ "host": THIS })).await;
     refused(&unknown, 424, "there is no VM");
 }
 
@@ -265,4 +273,15 @@ async fn each_role_may_what_is_its_own() {
             assert_eq!(is_let_in, rank >= least.unwrap(), "{role} {method} {path}");
         }
     }
+}
+
+#[tokio::test]
+async fn an_operator_boots_a_vm_and_does_not_say_what_it_runs() {
+    let fixture = fixture().await;
+    let path = fixture.made(vmdef("web")).await;
+    let boot = format!("{path}/runstate/boot");
+    let seed = json!({ "cloud_init": [{ "name": "ci-userdata", "value": "#cloud-config" }] });
+    let operator = fixture.house.door(Virtx::open(), Role::Operator);
+    assert_eq!(operator.send("POST", &boot, &seed.to_string()).await.status, 403);
+    assert_eq!(operator.send("POST", &boot, "{}").await.status, 204);
 }
