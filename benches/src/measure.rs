@@ -1,4 +1,5 @@
-//! Reading clocks and `/proc`, and what to make of many readings.
+//! Reading clocks, `/proc` and the allocator, and what to make of many readings.
 
+pub(crate) mod allocations;
 pub(crate) mod process;
 pub(crate) mod statistics;

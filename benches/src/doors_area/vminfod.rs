@@ -89,7 +89,7 @@ fn rates<const N: usize>(
     servers: [&Address; N],
     paths: [&str; N],
 ) -> anyhow::Result<[f64; N]> {
-    let (warm_up, duration) = (Duration::from_secs(1), bench.seconds(5, 1));
+    let (warm_up, duration) = (Duration::from_secs(1), bench.seconds(3, 1));
     let mut rates = [const { Vec::new() }; N];
     for (server, path) in servers.iter().zip(paths) {
         wrk::requests_a_second(server, path, warm_up)?;
@@ -139,7 +139,8 @@ pub(super) fn modify(bench: &Bench) -> anyhow::Result<Vec<Figure>> {
         api.power(guest, "start")?;
         let at = happened.recv_timeout(ENDS_WITHIN).context("no word of a guest's end")?;
         let seen = shown.recv_timeout(ENDS_WITHIN).context("no modify of a guest's end")?;
-        latencies.push(Duration::try_from(seen.duration_since(at)).unwrap_or_default());
+        let latency = Duration::try_from(seen.duration_since(at));
+        latencies.push(latency.context("a line came before what it is about")?);
     }
     let mut figure = |name: &str, share: f64| {
         let name = format!("guest powers off to vminfod's modify line, {name}");
@@ -194,8 +195,8 @@ fn no_longer_runs(line: &[u8]) -> Option<Timestamp> {
     changes.iter().any(ceases).then_some(now)
 }
 
-/// What 64 writers that wait cost the daemon among a thousand VMs, beside the same among themselves: a
-/// waiter for which a snapshot of all VMs were made would cost more the more there are.
+/// What 64 writers that wait cost the daemon among a thousand VMs, beside the same among themselves, their
+/// writes included; what the waiting alone comes to is another row's ([`super::woken`]).
 pub(super) fn waiters(bench: &Bench) -> anyhow::Result<Vec<Figure>> {
     let among = |others: usize| -> anyhow::Result<f64> {
         let state = State::simulated(bench)?;
@@ -217,7 +218,7 @@ pub(super) fn waiters(bench: &Bench) -> anyhow::Result<Vec<Figure>> {
     };
     let (alone, among) = (among(0)?, among(LISTED)?);
     let name = "daemon's CPU a waiting writer, 64 at once among 1,000 VMs, beside no others";
-    Ok(vec![Measured::new(name, among, "ms").beside(alone).at_most_times(1.2)])
+    Ok(vec![Measured::new(name, among, "ms").beside(alone).for_information()])
 }
 
 /// Has the verb done to all at once, and waits for each.

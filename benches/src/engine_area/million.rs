@@ -30,7 +30,7 @@ const EVERY: usize = 100_000;
 const LOOKS: usize = 10;
 /// After how much of load no more is begun: a machine that has other things to do shall not keep the
 /// other areas waiting. How many operations it were is in the figures' names.
-const ENOUGH: Duration = Duration::from_secs(360);
+const ENOUGH: Duration = Duration::from_secs(240);
 /// How long the files of specs may take to follow the journal.
 const FOLLOW_WITHIN: Duration = Duration::from_secs(30);
 /// How long the history, which nobody waits for, is left to be written.

@@ -4,27 +4,9 @@ mod support;
 
 use innkeeper_driver::Neighbour;
 use std::time::Instant;
-use support::{Daemon, skip_without_libvirt, telling::Watched};
+use support::{Daemon, own::one_of_many, skip_without_libvirt, telling::Watched};
 
-const DOMAINS: u32 = 1_000;
-
-fn domain(number: u32) -> (String, String) {
-    let (name, mac) = (
-        format!("dom{number:04}"),
-        format!("52:54:00:00:{:02x}:{:02x}", number >> 8, number & 255),
-    );
-    let xml = format!(
-        "<domain type='qemu'><name>{name}</name><uuid>6c2a1ad0-8f2c-4a36-9e0a-{number:012x}</uuid>\
-         <title>Machine {number}</title><memory unit='MiB'>128</memory><vcpu>2</vcpu>\
-         <os><type arch='x86_64' machine='q35'>hvm</type></os><features><acpi/></features><devices>\
-         <emulator>/usr/bin/qemu-system-x86_64</emulator>\
-         <disk type='file' device='disk'><driver name='qemu' type='qcow2'/><source file='/nowhere/{name}.qcow2'/>\
-         <target dev='vda' bus='virtio'/></disk>\
-         <interface type='user'><mac address='{mac}'/><model type='virtio'/></interface>\
-         </devices></domain>"
-    );
-    (name, xml)
-}
+const DOMAINS: usize = 1_000;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_domains_are_listed_about_as_soon_as_by_libvirts_own_client() {
@@ -32,14 +14,14 @@ async fn a_thousand_domains_are_listed_about_as_soon_as_by_libvirts_own_client()
     {
         return;
     }
-    let daemon = Daemon::start_with((0..DOMAINS).map(domain));
+    let daemon = Daemon::start_with((0..DOMAINS).map(one_of_many));
     // libvirt first has to find out what QEMU can do.
     daemon.virsh(&["capabilities"]);
     let begin = Instant::now();
     let watched = Watched::at(daemon.socket(), None);
     let told = watched.ear.until("all are there", |told| told.surveys > 0).await;
     let first = begin.elapsed();
-    assert_eq!(told.machines.len(), DOMAINS as usize);
+    assert_eq!(told.machines.len(), DOMAINS);
     let machine = told.machine("dom0999").unwrap();
     assert_eq!((machine.is.cpus, machine.is.title.as_deref()), (2, Some("Machine 999")));
     assert!(machine.is.persistent && !machine.is.autostart && machine.is.disks.len() == 1);
@@ -53,7 +35,7 @@ async fn a_thousand_domains_are_listed_about_as_soon_as_by_libvirts_own_client()
         let begin = Instant::now();
         let listed = daemon.virsh(&["list", "--all"]);
         listings.push(begin.elapsed());
-        assert_eq!(listed.matches("dom").count(), DOMAINS as usize);
+        assert_eq!(listed.matches("dom").count(), DOMAINS);
     }
     surveys.sort();
     listings.sort();

@@ -8,22 +8,19 @@
 )]
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 
+pub(crate) mod own;
 pub(crate) mod telling;
 
+use own::{Own, QEMU};
 use std::{
     fs,
     io::Write,
-    os::unix::fs::chown,
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    path::PathBuf,
+    process::Child,
     thread,
     time::{Duration, Instant},
 };
 use tempfile::TempDir;
-
-/// Whom a test that runs as root runs libvirt as: it then is one user's, and leaves /etc, /run and
-/// /var/lib alone. Nobody has this number's files.
-const NOBODY: u32 = 65_534;
 
 /// How long anything may take that takes milliseconds; a bound for what is broken, not a measure.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
@@ -33,32 +30,17 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// A running libvirtd. Dropping it ends it and all of its machines.
 pub(crate) struct Daemon {
-    folder: TempDir,
+    own: Own,
     child: Option<Child>,
+    _folder: TempDir,
 }
 
 impl Daemon {
     /// Starts one that has these domains defined.
     pub(crate) fn start_with(domains: impl IntoIterator<Item = (String, String)>) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mut daemon = Self { folder, child: None };
-        for part in ["run", "config/libvirt/qemu", "cache", "home", "sock"] {
-            fs::create_dir_all(daemon.path(part)).unwrap();
-        }
-        let config = format!(
-            "listen_tls = 0\nauth_unix_rw = \"none\"\nunix_sock_dir = {:?}\n",
-            daemon.path("sock")
-        );
-        fs::write(daemon.path("libvirtd.conf"), config).unwrap();
-        // Else libvirt starts a daemon for QEMU's log, which outlives it.
-        fs::write(daemon.path("config/libvirt/qemu.conf"), "stdio_handler = \"file\"\n").unwrap();
-        for (name, xml) in domains {
-            let file = daemon.path("config/libvirt/qemu").join(format!("{name}.xml"));
-            fs::write(file, xml).unwrap();
-        }
-        if is_root() {
-            give_away(daemon.folder.path());
-        }
+        let own = Own::make(folder.path(), domains).unwrap();
+        let mut daemon = Self { own, child: None, _folder: folder };
         daemon.run();
         daemon
     }
@@ -70,41 +52,20 @@ impl Daemon {
 
     /// A place in its folder.
     pub(crate) fn path(&self, part: &str) -> PathBuf {
-        self.folder.path().join(part)
+        self.own.path(part)
     }
 
     /// Its socket.
     pub(crate) fn socket(&self) -> PathBuf {
-        self.path("sock/libvirt-sock")
+        self.own.socket()
     }
 
     /// Starts it, in place of one that was ended.
     pub(crate) fn run(&mut self) {
-        let (config, pid) = (self.path("libvirtd.conf"), self.path("run/pid"));
-        let mut command = if is_root() {
-            let mut command = Command::new("setpriv");
-            let nobody = NOBODY.to_string();
-            command.args(["--reuid", &nobody, "--regid", &nobody, "--clear-groups", "libvirtd"]);
-            command
-        } else {
-            Command::new("libvirtd")
-        };
-        let path = std::env::var("PATH").unwrap_or_default() + ":/usr/sbin:/sbin";
-        command.env_clear().env("PATH", path).arg("-f").arg(config).arg("-p").arg(pid);
-        for (variable, part) in [
-            ("HOME", "home"),
-            ("XDG_RUNTIME_DIR", "run"),
-            ("XDG_CONFIG_HOME", "config"),
-            ("XDG_CACHE_HOME", "cache"),
-            ("XDG_DATA_HOME", "home"),
-        ] {
-            command.env(variable, self.path(part));
-        }
-        let log = fs::File::create(self.path("log")).unwrap();
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        let mut command = self.own.libvirtd().unwrap();
         self.child = Some(command.spawn().expect("libvirtd is installed (scripts/setup)"));
-        let answers = || self.try_virsh(&self.system(), &["version"]).is_ok();
-        assert!(eventually(answers), "{}", fs::read_to_string(self.path("log")).unwrap());
+        let answers = || self.try_virsh(QEMU, &["version"]).is_ok();
+        assert!(eventually(answers), "{}", fs::read_to_string(self.own.log()).unwrap());
     }
 
     /// Ends it, as `kill -9` does; its machines stay.
@@ -115,27 +76,18 @@ impl Daemon {
         }
     }
 
-    fn uri(&self, driver: &str) -> String {
-        let (scheme, rest) = driver.split_once(':').unwrap();
-        format!("{scheme}+unix:{rest}?socket={}", self.socket().display())
-    }
-
-    fn system(&self) -> String {
-        self.uri("qemu:///session")
-    }
-
     /// Has virsh do something with QEMU's domains, and gives what it prints.
     pub(crate) fn virsh(&self, arguments: &[&str]) -> String {
-        self.virsh_at("qemu:///session", arguments)
+        self.virsh_at(QEMU, arguments)
     }
 
     /// The same with another driver of libvirt's.
     pub(crate) fn virsh_at(&self, driver: &str, arguments: &[&str]) -> String {
-        self.try_virsh(&self.uri(driver), arguments).unwrap_or_else(|error| panic!("{error}"))
+        self.try_virsh(driver, arguments).unwrap_or_else(|error| panic!("{error}"))
     }
 
-    fn try_virsh(&self, uri: &str, arguments: &[&str]) -> Result<String, String> {
-        let output = Command::new("virsh").arg("-c").arg(uri).args(arguments).output();
+    fn try_virsh(&self, driver: &str, arguments: &[&str]) -> Result<String, String> {
+        let output = self.own.virsh(driver).args(arguments).output();
         let output = output.expect("virsh is installed (scripts/setup)");
         match output.status.success() {
             true => Ok(String::from_utf8(output.stdout).unwrap()),
@@ -202,19 +154,4 @@ pub(crate) fn eventually(mut is_true: impl FnMut() -> bool) -> bool {
         thread::sleep(LOOK_EVERY);
     }
     false
-}
-
-fn is_root() -> bool {
-    rustix::process::geteuid().is_root()
-}
-
-fn give_away(path: &Path) {
-    chown(path, Some(NOBODY), Some(NOBODY)).unwrap();
-    for entry in fs::read_dir(path).into_iter().flatten().flatten() {
-        if entry.path().is_dir() {
-            give_away(&entry.path());
-        } else {
-            chown(entry.path(), Some(NOBODY), Some(NOBODY)).unwrap();
-        }
-    }
 }
