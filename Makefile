@@ -26,7 +26,7 @@ check: ## format, lints, docs and the direction of dependencies
 	@RUSTDOCFLAGS=-Dwarnings cargo doc --workspace --no-deps --quiet
 	@cargo test --quiet -p inn --test dependencies
 
-sweep: guest ## cut every operation short at every point; resumes the same build's, and writes target/sweep.json
+sweep: guest ## cut every operation short at every point; resumes the same build's, and writes target/sweep.json and .md
 	@cargo build --release --quiet -p inn-sweep
 	@cargo run --release --quiet -p inn-sweep -- --driver sim,qemu --resume
 

@@ -20,10 +20,7 @@ pub(crate) fn flatten(document: &mut OpenApi) {
 }
 
 /// What is all of several objects, as one; `None` for what is something else.
-fn merged(
-    schema: &RefOr<Schema>,
-    schemas: &BTreeMap<String, RefOr<Schema>>,
-) -> Option<Object> {
+fn merged(schema: &RefOr<Schema>, schemas: &BTreeMap<String, RefOr<Schema>>) -> Option<Object> {
     let RefOr::T(Schema::AllOf(all)) = schema else { return None };
     let mut whole = Object::new();
     whole.description.clone_from(&all.description);

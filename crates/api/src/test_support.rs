@@ -13,8 +13,8 @@ use http_body_util::BodyExt;
 use innkeeper_auth::Identity;
 use innkeeper_driver::ByteStream;
 use innkeeper_engine::{
-    Accepted, Arrival, Caller, ImageFile, ImageFrom, NetworkRequest, NicChange, OpenedConsole, Request,
-    Resolution, Upload,
+    Accepted, Arrival, Caller, ImageFile, ImageFrom, NetworkRequest, NicChange, OpenedConsole,
+    Request, Resolution, Upload,
 };
 use innkeeper_model::{
     Assigned, Code, Diagnosis, Facts, ImageName, MachineState, Network, NetworkConfig, NetworkId,

@@ -43,8 +43,7 @@ impl Access {
             Self::Token(token) => Ok(Entrance::Token(token.clone())),
             Self::Anonymous { role, uids } => {
                 let identity = Identity::of_tcp_peer(socket.local_addr()?, socket.peer_addr()?)?;
-                let is_let_in =
-                    matches!(identity, Identity::User { uid } if uids.contains(&uid));
+                let is_let_in = matches!(identity, Identity::User { uid } if uids.contains(&uid));
                 Ok(Entrance::Peer { identity, role: is_let_in.then_some(*role) })
             }
         }

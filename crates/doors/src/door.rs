@@ -67,8 +67,6 @@ impl FromStr for Door {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let door = Self::ALL.into_iter().find(|door| door.as_str() == text);
-        door.ok_or_else(|| {
-            format!("{text:?} is not a door: vminfod, vmm, chypervisord or virtx")
-        })
+        door.ok_or_else(|| format!("{text:?} is not a door: vminfod, vmm, chypervisord or virtx"))
     }
 }

@@ -54,12 +54,8 @@ impl House {
             ..WorldOptions::default()
         });
         let driver = Arc::new(SimDriver::new(world.clone(), Arc::new(noticed.clone())));
-        let host = Host {
-            name: "inn-1".into(),
-            cpus: 8,
-            memory: Mebibytes(4096),
-            ..Host::default()
-        };
+        let host =
+            Host { name: "inn-1".into(), cpus: 8, memory: Mebibytes(4096), ..Host::default() };
         view.barrier(vec![Update::Host(host)]).await.unwrap();
         let allowed_paths = vec![path.join("allowed")];
         let options = StorageOptions { allowed_paths, ..StorageOptions::new(path.join("pool")) };
@@ -147,23 +143,17 @@ impl House {
         self.door_at(protocol, Entrance::Peer { identity, role: Some(role) })
     }
 
-    fn door_at<P: Protocol>(&self, protocol: P, entrance: Entrance) -> TestDoor<P> {
-        TestDoor(DoorGate {
-            door: Arc::new(Opened::new(protocol, self.context.clone())),
-            entrance: Arc::new(entrance),
-        })
+    pub(crate) fn door_at<P: Protocol>(&self, protocol: P, entrance: Entrance) -> TestDoor<P> {
+        TestDoor::new(Opened::new(protocol, self.context.clone()), entrance)
     }
 }
 
 /// The head of a kernel by Linux's boot protocol: enough to be imported, since nothing runs it.
 pub(crate) fn kernel() -> Vec<u8> {
     let mut bytes = vec![0; 8 << 10];
-    for (at, value) in [
-        (0x1fe, &[0x55, 0xaa][..]),
-        (0x202, b"HdrS"),
-        (0x206, &[0x0f, 0x02]),
-        (0x211, &[1]),
-    ] {
+    for (at, value) in
+        [(0x1fe, &[0x55, 0xaa][..]), (0x202, b"HdrS"), (0x206, &[0x0f, 0x02]), (0x211, &[1])]
+    {
         bytes[at..at + value.len()].copy_from_slice(value);
     }
     bytes
@@ -187,6 +177,10 @@ impl Answered {
 }
 
 impl<P: Protocol> TestDoor<P> {
+    pub(crate) fn new(door: Opened<P>, entrance: Entrance) -> Self {
+        Self(DoorGate { door: Arc::new(door), entrance: Arc::new(entrance) })
+    }
+
     pub(crate) async fn get(&self, path: &str) -> Answered {
         self.send("GET", path, "").await
     }

@@ -404,10 +404,7 @@ async fn ask(
         Command::Vmadm(words) => vmadm::run(context, words).await,
         Command::Vminfo(words) => vminfo::run(&context.output, words).await,
         Command::Version => version::run(context).await,
-        Command::Serve(_)
-        | Command::Chypervisord(_)
-        | Command::Completion(_)
-        | Command::Man(_) => {
+        Command::Serve(_) | Command::Chypervisord(_) | Command::Completion(_) | Command::Man(_) => {
             unreachable!("these ask no daemon, and were done before")
         }
     }

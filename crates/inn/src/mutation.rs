@@ -141,17 +141,26 @@ pub(crate) async fn settle(
 ) -> Result<Task, Failure> {
     let progress = Progress::of(&task, output);
     let slice = if output.watched() { SLICE_WATCHED_S } else { SLICE_S };
-    // One that was interrupted waits for a person, who may be the one who waits here.
-    while !task.state.is_final() && task.state != TaskState::Interrupted {
+    let mut has_waited = false;
+    // One that has ended is waited for too, until what it did can be seen. One that was interrupted waits
+    // for a person, who may be the one who waits here.
+    while task.state != TaskState::Interrupted
+        && !(task.state.is_final() && (has_waited || task.settled_at.is_some()))
+    {
         let target = task_target(task.id).with("wait", slice);
         let call = Call::get(target).waiting(Duration::from_secs(slice));
         let answer = client.call(call).await.map_err(|failure| lost(failure, task.id))?;
         task = decode(answer.body)?;
         progress.show(&task);
+        has_waited = true;
     }
     drop(progress);
     for warning in &task.warnings {
         output.warn(format_args!("{}: {warning}", task.subject));
+    }
+    if task.state == TaskState::Done && task.settled_at.is_none() {
+        output
+            .warn(format_args!("{}: it is done, and may not be seen everywhere yet", task.subject));
     }
     match task.state {
         TaskState::Done => Ok(task),

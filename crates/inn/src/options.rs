@@ -2,13 +2,13 @@
 
 mod doors;
 
-pub use doors::{AnonymousDoor, DoorOptions, VmmDoor};
 pub(crate) use doors::DoorFlag;
+pub use doors::{AnonymousDoor, DoorOptions, VmmDoor};
 
 use crate::{
     config::{
-        Accelerator, CapacityConfig, Config, Driver, HooksConfig, LibvirtConfig, LimitsConfig, NetworksConfig,
-        QemuConfig, QuotaConfig, SimConfig, StorageConfig, UidRange,
+        Accelerator, CapacityConfig, Config, Driver, HooksConfig, LibvirtConfig, LimitsConfig,
+        NetworksConfig, QemuConfig, QuotaConfig, SimConfig, StorageConfig, UidRange,
     },
     failure::Failure,
     folders::{DIAGNOSE_SOCKET, Surroundings},

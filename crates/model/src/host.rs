@@ -1,6 +1,11 @@
 //! The host: what it has, what its hypervisor can do, and how its guests are confined.
 
-use crate::{Timestamp, foreign::Foreign, ids::{HostId, Revision}, units::Mebibytes};
+use crate::{
+    Timestamp,
+    foreign::Foreign,
+    ids::{HostId, Revision},
+    units::Mebibytes,
+};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use utoipa::ToSchema;

@@ -108,7 +108,9 @@ pub async fn task_at_end(
         // The view has what goes on and what ended last; the rest is in the history.
         return operations.task(id).await.map(Arc::new);
     };
-    if at_most.is_zero() || current.state.is_final() {
+    // Readers are told that a task has ended a moment before all that it did is there to be read.
+    let is_seen = current.state.is_final() && current.settled_at.is_some();
+    if at_most.is_zero() || is_seen {
         return Some(current);
     }
     let waited = tokio::select! {

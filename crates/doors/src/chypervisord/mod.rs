@@ -48,8 +48,8 @@ use listing::Listing;
 use std::sync::Arc;
 use this_host::Account;
 
-/// The door.
-#[derive(Debug)]
+/// The door; clones are the same one.
+#[derive(Debug, Clone)]
 pub struct Chypervisord {
     hosts: Hosts,
     this_host: ThisHost,

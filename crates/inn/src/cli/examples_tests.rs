@@ -84,7 +84,8 @@ fn of_script(text: &str) -> Vec<String> {
     lines.join(" ").replace("\"$inn\" ", "inn ").lines().map(|line| line.replace('$', "")).collect()
 }
 
-fn check(what: &str, lines: impl IntoIterator<Item = String>) -> usize {
+/// How many commands these lines have; those that the command line does not take are added to `wrong`.
+fn check(what: &str, lines: impl IntoIterator<Item = String>, wrong: &mut Vec<String>) -> usize {
     let mut count = 0;
     for line in lines {
         for command in commands(&line) {
@@ -92,7 +93,7 @@ fn check(what: &str, lines: impl IntoIterator<Item = String>) -> usize {
             if let Err(error) = Cli::try_parse_from(words)
                 && error.use_stderr()
             {
-                panic!("{what} says: {line}\n{error}");
+                wrong.push(format!("{what} says: {line}\n{error}"));
             }
             count += 1;
         }
@@ -129,11 +130,13 @@ fn documents(folder: &Path) -> Vec<std::path::PathBuf> {
 #[test]
 fn the_examples_are_commands() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let readme = check("README.md", of_document(&read(&root.join("README.md"))));
-    let script = check("scripts/run", of_script(&read(&root.join("scripts/run"))));
+    let mut wrong = Vec::new();
+    let readme = check("README.md", of_document(&read(&root.join("README.md"))), &mut wrong);
+    let script = check("scripts/run", of_script(&read(&root.join("scripts/run"))), &mut wrong);
     for document in documents(&root.join("docs")) {
-        check(&document.display().to_string(), of_document(&read(&document)));
+        check(&document.display().to_string(), of_document(&read(&document)), &mut wrong);
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     // Else this reads the wrong lines.
     assert!(readme >= 10 && script >= 10, "{readme} in README.md, {script} in scripts/run");
 }

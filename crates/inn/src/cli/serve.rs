@@ -49,7 +49,10 @@ pub(super) fn told(error: anyhow::Error) -> Failure {
     })
 }
 
-pub(super) fn configuration(named: Option<PathBuf>, surroundings: &Surroundings) -> Result<Config, Failure> {
+pub(super) fn configuration(
+    named: Option<PathBuf>,
+    surroundings: &Surroundings,
+) -> Result<Config, Failure> {
     match named {
         Some(file) => Config::read(&surroundings.absolute(&file)),
         None => match surroundings.config_file().filter(|file| file.exists()) {

@@ -9,11 +9,15 @@ mod told;
 pub(super) use door::DoorClient;
 pub(super) use told::{Telling, follow};
 
+use super::Cli;
 use crate::{
     failure::{Exit, Failure},
     output::{Output, plain},
 };
-use clap::{Args, Parser, Subcommand, error::ErrorKind};
+use clap::{
+    Args, CommandFactory, Parser, Subcommand,
+    error::{ContextKind, ContextValue, ErrorKind},
+};
 use serde_json::Value;
 use std::ffi::OsString;
 
@@ -35,7 +39,8 @@ impl Words {
         let name = P::command().get_name().to_owned();
         match P::try_parse_from(std::iter::once(name.into()).chain(self.words)) {
             Ok(parsed) => Ok(Some(parsed)),
-            Err(error) => {
+            Err(mut error) => {
+                hint_at_place(&mut error, P::command().get_name());
                 // To print help to a reader who has gone is no failure either.
                 let _ = error.print();
                 match error.kind() {
@@ -45,6 +50,22 @@ impl Words {
             }
         }
     }
+}
+
+/// Where an option is one of `inn` itself, says that it comes before the command.
+fn hint_at_place(error: &mut clap::Error, command: &str) {
+    let Some(ContextValue::String(given)) = error.get(ContextKind::InvalidArg) else { return };
+    let long = given.trim_start_matches('-').split(['=', ' ']).next().unwrap_or_default();
+    let inn = Cli::command();
+    if !inn.get_arguments().any(|option| option.get_long() == Some(long)) {
+        return;
+    }
+    let (own, word) = command.rsplit_once(' ').unwrap_or(("inn", command));
+    let tip = format!("--{long} is an option of {own} itself: {own} --{long} ... {word}");
+    let tip = ContextValue::StyledStrs(vec![tip.into()]);
+    // Not one of its own that is merely written alike.
+    error.remove(ContextKind::SuggestedArg);
+    error.insert(ContextKind::Suggested, tip);
 }
 
 /// Ask vminfod's door

@@ -3,8 +3,8 @@
 #[cfg(test)]
 mod tests {
     use crate::config::{
-        CapacityConfig, Config, DoorConfig, HooksConfig, LibvirtConfig, LimitsConfig, NetworksConfig,
-        QemuConfig, QuotaConfig, SimConfig, StorageConfig, VmmDoorConfig,
+        CapacityConfig, Config, DoorConfig, HooksConfig, LibvirtConfig, LimitsConfig,
+        NetworksConfig, QemuConfig, QuotaConfig, SimConfig, StorageConfig, VmmDoorConfig,
     };
     use std::{fmt::Write, path::Path};
     use utoipa::{

@@ -24,7 +24,9 @@ pub(super) fn id(file: &Path) -> anyhow::Result<HostId> {
     match fs::read_to_string(file) {
         Ok(text) => match text.trim().parse() {
             Ok(id) => Ok(id),
-            Err(_) => bail!("{shown} has no host's id in it; restore it, or remove it to have a new one"),
+            Err(_) => {
+                bail!("{shown} has no host's id in it; restore it, or remove it to have a new one")
+            }
         },
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let id = HostId::new();

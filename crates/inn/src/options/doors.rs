@@ -84,8 +84,13 @@ pub(super) fn resolve(
     mut config: DoorsConfig,
     daemon_uid: u32,
 ) -> Result<DoorOptions, Failure> {
+    let mut named = BTreeSet::new();
     for flag in flags {
         let DoorFlag { door, listen, anonymous } = flag;
+        if !named.insert(door) {
+            let problem = "is named twice: a door has one address";
+            return Err(misuse(Refusal::invalid("door", door, problem)));
+        }
         let section = match door {
             Door::Vminfod => &mut config.vminfod,
             Door::Chypervisord => &mut config.chypervisord,
@@ -103,8 +108,9 @@ pub(super) fn resolve(
         section.anonymous = anonymous.or(section.anonymous);
     }
     let DoorsConfig { vminfod, vmm, chypervisord, virtx } = config;
-    let named = [(Door::Vminfod, vminfod), (Door::Chypervisord, chypervisord), (Door::Virtx, virtx)];
-    let anonymous = named
+    let sections =
+        [(Door::Vminfod, vminfod), (Door::Chypervisord, chypervisord), (Door::Virtx, virtx)];
+    let anonymous = sections
         .into_iter()
         .filter_map(|(door, section)| Some(opened(door, section?, daemon_uid)))
         .collect::<Result<_, _>>()?;
@@ -231,10 +237,14 @@ mod tests {
 
     #[test]
     fn what_is_no_door_or_reachable_from_outside_is_refused() {
-        for text in ["vminfod", "xen=127.0.0.1:1", "vmm=127.0.0.1:1,role=admin", "virtx=a,anonymous=x"]
+        for text in
+            ["vminfod", "xen=127.0.0.1:1", "vmm=127.0.0.1:1,role=admin", "virtx=a,anonymous=x"]
         {
             assert!(text.parse::<DoorFlag>().is_err(), "{text}");
         }
+        let twice = ["127.0.0.1:1", "127.0.0.1:2"].map(|to| flag(&format!("vmm={to}"))).to_vec();
+        let text = resolve(twice, config(""), 7).unwrap_err().to_string();
+        assert!(text.contains("named twice"), "{text}");
         let far = flag("vminfod=0.0.0.0:9090,anonymous=viewer");
         let text = resolve(vec![far], config(""), 7).unwrap_err().to_string();
         assert!(text.contains("door.vminfod.listen") && text.contains("loopback"), "{text}");

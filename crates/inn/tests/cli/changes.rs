@@ -190,8 +190,8 @@ fn every_change_of_a_vm_can_be_run_dry() {
         ok(if is_read { vm("web", "stopped") } else { planned("change") })
     });
     let last_asked = || {
-        let asked = daemon.lines().into_iter().filter(|line| !line.starts_with("GET"));
-        asked.last().unwrap_or_default()
+        let mut asked = daemon.lines().into_iter().filter(|line| !line.starts_with("GET"));
+        asked.next_back().unwrap_or_default()
     };
     for (args, sent) in [
         (&["create", "new"][..], "POST /v1/vms?dry_run=true"),

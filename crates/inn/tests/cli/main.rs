@@ -8,6 +8,7 @@ mod chypervisord;
 mod diagnosis;
 mod exports;
 mod fake;
+mod images;
 mod local;
 mod networks;
 mod nics;

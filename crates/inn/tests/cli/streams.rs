@@ -7,8 +7,9 @@ use crate::{
 };
 use serde_json::{Value, json};
 use std::{
+    fs,
     io::{BufRead, BufReader, Read, Write},
-    os::unix::net::UnixStream,
+    os::unix::{fs::PermissionsExt, net::UnixStream},
     process::Stdio,
     sync::{
         Mutex,
@@ -259,4 +260,30 @@ fn a_console_in_a_pipe_leaves_after_its_time_if_the_guest_stays() {
     let output = type_into_console(&daemon, &["--timeout", "500ms"], b"root\n");
     check_exit(&output, 0);
     assert_eq!(data(&output), "login: welcome root\n");
+}
+
+#[test]
+fn a_viewer_is_started_and_has_the_screen() {
+    let (daemon, typed) = guest(true);
+    let folder = daemon.folder().join("bin");
+    fs::create_dir_all(&folder).unwrap();
+    let (viewer, shown) = (folder.join("remote-viewer"), daemon.folder().join("shown"));
+    let script = format!(
+        "#!/bin/bash\naddress=${{1#vnc://}}\nexec 3<>/dev/tcp/${{address%:*}}/${{address#*:}}\n\
+         echo typed >&3\ncat <&3 >{}\n",
+        shown.display()
+    );
+    fs::write(&viewer, script).unwrap();
+    fs::set_permissions(&viewer, fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap());
+    // It ends with the screen, and this waits for the viewer too, which has its standard error.
+    let output = inn(&["vnc", "web", "--state-dir"])
+        .arg(daemon.folder())
+        .env("PATH", path)
+        .output()
+        .unwrap();
+    check_exit(&output, 0);
+    assert_eq!(data(&output), "");
+    assert_eq!(typed.recv().unwrap(), "typed\n");
+    assert_eq!(fs::read_to_string(shown).unwrap(), "login: welcome typed\n");
 }

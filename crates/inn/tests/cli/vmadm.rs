@@ -169,6 +169,46 @@ fn what_is_so_already_is_done_and_nothing_is_asked_for() {
 }
 
 #[test]
+fn done_but_not_yet_seen_is_said_beside_what_was_done() {
+    let daemon = FakeDaemon::start(|request| {
+        if request.line.contains(TASK_ID) {
+            let mut unseen = task("start", "done");
+            unseen.as_object_mut().unwrap().remove("settled_at");
+            return ok(unseen);
+        }
+        answer(request, "stopped")
+    });
+    let output = run(&daemon, &["vmadm", "start", VM_ID], None);
+    check_exit(&output, 0);
+    let said = talk(&output);
+    assert!(said.contains("it is done, and may not be seen everywhere yet"), "{said}");
+    assert!(said.ends_with(&format!("Successfully started VM {VM_ID}\n")), "{said}");
+}
+
+#[test]
+fn a_vm_of_another_manager_is_shown_and_left_alone() {
+    let daemon = FakeDaemon::start(|request| {
+        let mut vm = shown("stopped");
+        vm.as_object_mut().unwrap().remove("spec");
+        vm["managed"] = json!({ "by": "libvirt", "machine": {
+            "name": "web", "cpus": 1, "memory": "64MiB", "persistent": true, "autostart": false,
+        } });
+        match request.line.split(' ').next() {
+            Some("GET") if request.line.ends_with(VM_ID) => ok(vm),
+            Some("GET") => ok(json!({ "items": [vm] })),
+            _ => problem(409, "managed-elsewhere", "it is libvirt's, and only shown here"),
+        }
+    });
+    let listed = run(&daemon, &["vmadm", "list", "-p", "-o", "alias,ram"], None);
+    assert_eq!(data(&listed), "web:64\n");
+    for words in [&["start", VM_ID][..], &["delete", VM_ID], &["update", VM_ID, "ram=128"]] {
+        let output = run(&daemon, &[&["vmadm"], words].concat(), None);
+        check_exit(&output, 1);
+        assert!(talk(&output).contains("it is libvirt's"), "{words:?}: {}", talk(&output));
+    }
+}
+
+#[test]
 fn an_update_sends_what_changes_and_the_tag_of_what_it_read() {
     let daemon = daemon("stopped");
     run(&daemon, &["vmadm", "update", VM_ID, "quota=10", "vcpus=4"], None);
@@ -204,6 +244,9 @@ fn failures_end_with_1_and_what_makes_no_sense_with_2() {
         (&["vmadm", "paint", VM_ID], None, 2, "unrecognized subcommand 'paint'"),
         (&["vmadm", "get"], None, 2, "<UUID>"),
         (&["vmadm", "lookup", "-o", "alias"], None, 2, "--json"),
+        (&["vmadm", "list", "--socket", "x"], None, 2, "inn --socket ... vmadm"),
+        (&["vmadm", "list", "--state-dir=x"], None, 2, "inn --state-dir ... vmadm"),
+        (&["vminfo", "ping", "--quiet"], None, 1, "inn --quiet ... vminfo"),
     ] {
         let output = run(&daemon, words, input);
         check_exit(&output, exit);

@@ -1,6 +1,8 @@
 //! The host that the daemon runs on.
 
 use super::*;
+use innkeeper_model::{MachineState, ManagedMachine, NeighbourMachine};
+use innkeeper_view::Update;
 
 const GIB: u64 = 1024;
 
@@ -101,4 +103,23 @@ async fn where_more_is_promised_than_there_is_nothing_is_free() {
     let shown = fixture.get(&host(THIS)).await.json();
     assert_eq!(shown["available_resources"], resources(0, 0, 0));
     assert_eq!(shown["total_resources"], resources(512, 1, 1));
+}
+
+#[tokio::test]
+async fn machines_of_another_manager_are_its_guests_and_take_their_share() {
+    let fixture = roomy().await;
+    let vm = VmId::new();
+    let is = ManagedMachine {
+        name: "domain".into(),
+        cpus: 3,
+        memory: Mebibytes(GIB),
+        ..ManagedMachine::default()
+    };
+    let machine = NeighbourMachine { id: vm, machine: MachineState::Running, last_end: None, is };
+    let by = "libvirt".parse().unwrap();
+    let update = Update::VmManaged { by, machine: Box::new(machine) };
+    fixture.house.context.view().barrier(vec![update]).await.unwrap();
+    assert_eq!(fixture.get(&(host(THIS) + "/guests")).await.json(), json!([vm]));
+    let shown = fixture.get(&host(THIS)).await.json();
+    assert_eq!(shown["available_resources"], resources(3 * GIB, 100 * GIB, 5));
 }

@@ -51,6 +51,24 @@ async fn the_documents_guests() {
     is(&guests, 200, printed);
 }
 
+/// Whoever makes the document's examples names their ids, and each once.
+#[tokio::test]
+async fn the_ids_of_the_documents_examples_can_be_taken_once() {
+    let fixture = fixture().await.with_subnet().await;
+    let vm = "ad762efc-3c23-402b-8e1f-a248a005efb9";
+    fixture.create_vm(vm, json!({ "memory": "64MiB" })).await;
+    let config = serde_json::from_value(json!({ "name": "another" })).unwrap();
+    let again = Request::Create { config, id: Some(vm.parse().unwrap()) };
+    let network = fixture.house.context.view().snapshot().networks.keys().next().copied().unwrap();
+    let config = serde_json::from_value(json!({ "range": "10.87.4.0/24" })).unwrap();
+    let id = Some(SUBNET.parse().unwrap());
+    let subnet = Request::Network(NetworkRequest::CreateSubnet { network, config, id });
+    for request in [again, subnet] {
+        let refused = fixture.house.context.perform(&Caller::innkeeper(), request, LONG).await;
+        assert_eq!(refused.unwrap_err().code, innkeeper_model::Code::NameTaken);
+    }
+}
+
 #[tokio::test]
 async fn the_documents_structs() {
     let fixture = fixture().await.with_subnet().await;

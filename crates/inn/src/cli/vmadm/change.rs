@@ -46,6 +46,7 @@ pub(super) async fn update(context: &Context, update: Update) -> Result<(), Fail
     // Of what was read; another's change meanwhile is found by its tag.
     let vm = one(context, &uuid).await?;
     let answer = context.client.get(Target::vm(vm.id)).await?;
+    vm.check_adopted("update")?;
     let spec = vm.spec.as_ref().ok_or_else(|| {
         Failure::new(Exit::Failed, format!("{uuid} cannot be updated: nobody knows what it is"))
     })?;
