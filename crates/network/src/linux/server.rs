@@ -50,11 +50,7 @@ pub(super) struct Server {
 impl Server {
     /// Those that run with a configuration of this name in a folder of this one, by that folder's name;
     /// one each, but for a fault, the oldest first. Processes of other users than these are not believed.
-    pub(super) fn find(
-        folder: &Path,
-        config: &str,
-        users: &[u32],
-    ) -> BTreeMap<String, Vec<Self>> {
+    pub(super) fn find(folder: &Path, config: &str, users: &[u32]) -> BTreeMap<String, Vec<Self>> {
         let mut found: BTreeMap<String, Vec<Self>> = BTreeMap::new();
         let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
         let mut pids: Vec<u32> =
