@@ -4,11 +4,11 @@
 //! nowhere to go. Bodies are JSON with GET and DELETE too, enumerations are numbers, every field is always
 //! there; what was not done is a line of text and a status.
 //!
-//! [`definition`] is where the two ideas of a VM meet. virtx's VM has disks by path: those that it makes
+//! `definition` is where the two ideas of a VM meet. virtx's VM has disks by path: those that it makes
 //! are a VM's own here, and live and die with it; others are host files that the operator allowed.
 //!
 //! virtx gathered what it knew every 15 s; here everything is read when it is asked for, and a VM can be
-//! read as soon as it is made. How rates are kept is in [`stats`]. What differs from the ancestor, and why,
+//! read as soon as it is made. How rates are kept is in `stats`. What differs from the ancestor, and why,
 //! is in `docs/doors/virtx.md`.
 
 mod answer;
