@@ -18,11 +18,11 @@ const OVMF: [&str; 3] = [
 /// Where programs for administrators are, which users often lack in PATH.
 const ADMIN_FOLDERS: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
 
-/// One that installs packages, and what it calls the four that are needed.
+/// One that installs packages, and what it calls the five that are needed.
 struct Installer {
     program: &'static str,
     command: &'static str,
-    packages: [&'static str; 4],
+    packages: [&'static str; 5],
 }
 
 /// In the order of [`Installer::packages`].
@@ -32,28 +32,29 @@ enum Package {
     Tools,
     Firmware,
     Filter,
+    Names,
 }
 
 const INSTALLERS: [Installer; 4] = [
     Installer {
         program: "apt-get",
         command: "apt-get install",
-        packages: ["qemu-system-x86", "qemu-utils", "ovmf", "nftables"],
+        packages: ["qemu-system-x86", "qemu-utils", "ovmf", "nftables", "dnsmasq-base"],
     },
     Installer {
         program: "dnf",
         command: "dnf install",
-        packages: ["qemu-system-x86-core", "qemu-img", "edk2-ovmf", "nftables"],
+        packages: ["qemu-system-x86-core", "qemu-img", "edk2-ovmf", "nftables", "dnsmasq"],
     },
     Installer {
         program: "pacman",
         command: "pacman -S",
-        packages: ["qemu-system-x86", "qemu-img", "edk2-ovmf", "nftables"],
+        packages: ["qemu-system-x86", "qemu-img", "edk2-ovmf", "nftables", "dnsmasq"],
     },
     Installer {
         program: "zypper",
         command: "zypper install",
-        packages: ["qemu-x86", "qemu-img", "qemu-ovmf-x86_64", "nftables"],
+        packages: ["qemu-x86", "qemu-img", "qemu-ovmf-x86_64", "nftables", "dnsmasq"],
     },
 ];
 
@@ -95,7 +96,13 @@ pub(super) fn examine(
             mend(Package::Firmware),
         ),
     };
-    vec![emulator, tools, firmware, filter(surroundings.root)]
+    vec![
+        emulator,
+        tools,
+        firmware,
+        filter(surroundings.root),
+        names(find("dnsmasq"), surroundings.root),
+    ]
 }
 
 fn filter(root: bool) -> Finding {
@@ -108,6 +115,19 @@ fn filter(root: bool) -> Finding {
             install(Package::Filter, root),
         ),
         None => Finding::good("nft", "not there, and needed only by a daemon that is root"),
+    }
+}
+
+/// What answers DHCP and DNS on networks of the host, which only root's daemon has.
+fn names(found: Option<PathBuf>, root: bool) -> Finding {
+    match found {
+        Some(path) => Finding::good("dnsmasq", path.display().to_string()),
+        None if root => Finding::lacking(
+            "dnsmasq",
+            "not there: networks with DHCP are not made, and their guests get no addresses",
+            install(Package::Names, root),
+        ),
+        None => Finding::good("dnsmasq", "not there, and needed only by a daemon that is root"),
     }
 }
 
@@ -181,6 +201,8 @@ mod tests {
             "sudo apt-get install -t trixie-backports qemu-system-x86"
         );
         assert_eq!(command(dnf, Package::Firmware, None, true), "dnf install edk2-ovmf");
+        assert_eq!(command(apt, Package::Names, None, true), "apt-get install dnsmasq-base");
+        assert_eq!(command(dnf, Package::Names, None, true), "dnf install dnsmasq");
     }
 
     #[test]
