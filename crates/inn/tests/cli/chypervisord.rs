@@ -1,10 +1,11 @@
 //! `inn chypervisord`, as chypervisord's operators start it.
 
 use super::{check_exit, data, inn, talk};
+use rustix::process::{Pid, Signal, kill_process};
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
-    process::{Command, Stdio},
+    process::Stdio,
 };
 
 #[test]
@@ -59,7 +60,7 @@ fn it_is_a_daemon_with_that_door_alone() {
         socket.read_to_string(&mut answer).unwrap();
         answer
     });
-    Command::new("kill").arg(daemon.id().to_string()).status().unwrap();
+    kill_process(Pid::from_child(&daemon), Signal::TERM).unwrap();
     // What it writes until its end is read, or it could not write it.
     log.for_each(drop);
     assert!(daemon.wait().unwrap().success());
