@@ -47,5 +47,4 @@ fn bad(member: &str, problem: impl std::fmt::Display) -> Refusal {
 }
 
 #[cfg(test)]
-#[path = "archive_tests.rs"]
 mod tests;

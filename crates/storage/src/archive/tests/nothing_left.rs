@@ -1,0 +1,105 @@
+//! What does not get to its end leaves nothing.
+
+use super::{made::*, *};
+
+#[tokio::test]
+async fn a_daemon_that_ended_leaves_nothing_of_what_came_in() {
+    let pool = Pool::new();
+    let file = Made::new(&manifest(), empty_disk(1 << 20)).bytes();
+    let arrival = pool.storage.receive_vm(None).await.unwrap();
+    let half = arrival.write(file[..100_000].to_vec()).await.unwrap();
+    let whole = pool.send(&file, 100_000).await.unwrap();
+    let (brought, vm) = (pool.send(&file, 100_000).await.unwrap(), VmId::new());
+    pool.bring(vm, &brought).await.unwrap();
+    assert_eq!(pool.names("uploads").len(), 2);
+    std::mem::forget((half, whole, brought));
+    let storage = Storage::open(StorageOptions::new(pool.folder.path().join("pool"))).unwrap();
+    assert_eq!(storage.sweep(|_| false, |_| false).unwrap().removed, [vm]);
+    assert_eq!((pool.names("uploads").len(), pool.names("volumes").len()), (0, 0));
+}
+
+#[tokio::test]
+async fn one_who_goes_away_or_cancels_leaves_nothing() {
+    let pool = Pool::new();
+    let file = Made::new(&manifest(), empty_disk(1 << 20)).bytes();
+    let arrival = pool.storage.receive_vm(None).await.unwrap();
+    drop(arrival.write(file[..100_000].to_vec()).await.unwrap());
+    pool.is_cleared();
+    let staged = pool.send(&file, 100_000).await.unwrap();
+    let (vm, cancel) = (VmId::new(), CancellationToken::new());
+    cancel.cancel();
+    let on_progress: OnProgress = Arc::new(|_| ());
+    let ended = pool.storage.bring_volumes(vm, staged.name(), &on_progress, &cancel).await;
+    assert_eq!(ended.unwrap_err().code, Code::Cancelled);
+    pool.storage.abandon_volumes(vm).await.unwrap();
+    pool.storage.discard_arrived(staged.name()).await.unwrap();
+    pool.storage.discard_arrived(staged.name()).await.unwrap();
+    assert_eq!((pool.names("uploads").len(), pool.names("volumes").len()), (0, 0));
+    assert_eq!(pool.bring(vm, &staged).await.unwrap_err().code, Code::NotFound);
+}
+
+#[tokio::test]
+async fn volumes_that_are_there_are_not_another_vms() {
+    let pool = Pool::new();
+    let file = Made::new(&manifest(), empty_disk(1 << 20)).bytes();
+    let (vm, staged) = (VmId::new(), pool.send(&file, 100_000).await.unwrap());
+    pool.bring(vm, &staged).await.unwrap();
+    pool.storage.finish_volumes(vm).await.unwrap();
+    let again = pool.send(&file, 100_000).await.unwrap();
+    assert_eq!(pool.bring(vm, &again).await.unwrap_err().code, Code::NameTaken);
+    pool.storage.abandon_volumes(vm).await.unwrap();
+    assert_eq!(pool.names(&format!("volumes/{vm}")), ["root.qcow2"]);
+    assert_eq!(pool.names("volumes").len(), 1);
+}
+
+/// A file system of two mebibytes, gone with this.
+struct Small(PathBuf);
+
+impl Small {
+    fn mount(folder: &Path) -> Option<Self> {
+        let mount = ["-t", "tmpfs", "-o", "size=2m", "none"];
+        let output = Command::new("mount").args(mount).arg(folder).output();
+        let mounted = output.is_ok_and(|output| output.status.success());
+        mounted.then(|| Self(folder.into()))
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        drop(Command::new("umount").arg("-l").arg(&self.0).output());
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(_small) = Small::mount(folder.path()) else {
+        eprintln!("nothing can be mounted here: not tried on a full disk");
+        return;
+    };
+    let storage = Storage::open(StorageOptions::new(folder.path().join("pool"))).unwrap();
+    let pool = Pool { folder, storage };
+    let full = |refusal: Refusal| assert_eq!(refusal.code, Code::OutOfSpace, "{refusal:?}");
+    full(pool.storage.receive_vm(Some(3 << 20)).await.unwrap_err());
+    // Full by the length that its header says, and full in its midst, when another took the room.
+    let mut disk = empty_disk(1 << 20);
+    disk.resize(3 << 20, 7);
+    full(pool.send(&Made::new(&manifest(), disk.clone()).bytes(), 70_000).await.unwrap_err());
+    pool.is_cleared();
+    disk.truncate(1 << 20);
+    let file = Made::new(&manifest(), disk).bytes();
+    let arrival = pool.storage.receive_vm(None).await.unwrap();
+    let mut arrival = arrival.write(file[..300_000].to_vec()).await.unwrap();
+    let other = pool.folder.path().join("other");
+    fs::write(&other, vec![1; 3 << 19]).unwrap();
+    let mut rest = file[300_000..].chunks(70_000);
+    let refusal = loop {
+        match arrival.write(rest.next().expect("the disk is full").to_vec()).await {
+            Ok(next) => arrival = next,
+            Err(refusal) => break refusal,
+        }
+    };
+    full(refusal);
+    pool.is_cleared();
+    fs::remove_file(other).unwrap();
+}
