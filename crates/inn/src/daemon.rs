@@ -48,7 +48,7 @@ use notify::Notice;
 use std::{fs, io, path::Path, pin::pin, sync::Arc, time::Duration};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 use uuid::Uuid;
 
 /// How long those who ask wait at most for it to be known what runs. (Hypervisors that answer do in
@@ -193,6 +193,9 @@ async fn serve<Stop: Future<Output = ()>>(
     info!(socket = %options.socket.display(), listen = ?options.listen, "serving");
     let status = format!("Serving on {}", options.socket.display());
     notify::tell(Notice::Ready { status: &status });
+    if let Err(error) = memory::let_go_of_code() {
+        debug!(%error, "the code of the start stays mapped");
+    }
 
     if !stops_first {
         told_to_stop.await;
