@@ -20,7 +20,7 @@ use std::{
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, split},
     sync::mpsc,
-    time::{sleep, timeout},
+    time::{Instant, sleep, sleep_until},
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::debug;
@@ -34,6 +34,10 @@ const WAITING_PIECES: usize = 16;
 /// no line of a guest's is as quick as that.
 const PAUSE: Duration = Duration::from_millis(1);
 const PAUSE_AFTER: usize = 64 << 10;
+/// How much of what the line writes is gathered for its viewers, once they were woken: QEMU writes a serial
+/// line byte by byte, and each would wake each viewer. What comes after a pause, as an echo does, is shown at
+/// once.
+const GATHERED: Duration = Duration::from_millis(1);
 /// How much may wait to be told to one viewer, in bytes, beside what the line writes.
 const MOST_NOTES: usize = 4 << 10;
 /// How soon after the opening something comes that may be the history's end once more.
@@ -121,12 +125,11 @@ impl Shared {
     }
 
     /// Adds what the line wrote, which may be the history's end once more. Says whether all viewers are
-    /// far behind.
+    /// far behind. Nobody is woken.
     fn push(&self, bytes: &[u8], may_be_the_same: bool) -> bool {
         let mut state = self.state();
         let known = if may_be_the_same { state.scrollback.overlap(bytes) } else { 0 };
         state.scrollback.push(&bytes[known..]);
-        state.wake_all();
         state.scrollback.end().saturating_sub(state.shown) > LAG as u64 / 2
     }
 
@@ -220,29 +223,38 @@ async fn carry(
     let (mut from_line, mut to_line) = split(line);
     let output = async {
         let mut piece = vec![0; PIECE];
-        let mut may_be_the_same = true;
+        let mut same_until = Some(Instant::now() + SAME_WITHIN);
         let mut since_pause = 0;
+        let mut woken = None;
+        let mut is_gathering = false;
         loop {
-            let read = from_line.read(&mut piece);
-            let read = if may_be_the_same {
-                match timeout(SAME_WITHIN, read).await {
-                    Ok(read) => read,
-                    Err(_elapsed) => {
-                        may_be_the_same = false;
-                        continue;
-                    }
+            let gathered_at = woken.map_or_else(Instant::now, |woken| woken + GATHERED);
+            let length = tokio::select! {
+                biased;
+                read = from_line.read(&mut piece) => read?,
+                () = sleep_until(gathered_at), if is_gathering => {
+                    shared.state().wake_all();
+                    (woken, is_gathering) = (Some(gathered_at), false);
+                    continue;
                 }
-            } else {
-                read.await
+                () = sleep_until(same_until.unwrap_or(gathered_at)), if same_until.is_some() => {
+                    same_until = None;
+                    continue;
+                }
             };
-            let length = read?;
             if length == 0 {
                 return Ok::<_, io::Error>(());
             }
-            let outran = shared.push(&piece[..length], may_be_the_same);
-            may_be_the_same = false;
+            let outran = shared.push(&piece[..length], same_until.take().is_some());
             since_pause += length;
-            if outran && since_pause >= PAUSE_AFTER {
+            let pauses = outran && since_pause >= PAUSE_AFTER;
+            let now = Instant::now();
+            is_gathering = now < gathered_at && !pauses;
+            if !is_gathering {
+                shared.state().wake_all();
+                woken = Some(now);
+            }
+            if pauses {
                 since_pause = 0;
                 // Viewers have no say in when the line is read: this gives those time that can use it.
                 sleep(PAUSE).await;
