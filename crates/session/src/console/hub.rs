@@ -34,10 +34,11 @@ const WAITING_PIECES: usize = 16;
 /// no line of a guest's is as quick as that.
 const PAUSE: Duration = Duration::from_millis(1);
 const PAUSE_AFTER: usize = 64 << 10;
-/// How much of what the line writes is gathered for its viewers, once they were woken: QEMU writes a serial
-/// line byte by byte, and each would wake each viewer. What comes after a pause, as an echo does, is shown at
-/// once.
-const GATHERED: Duration = Duration::from_millis(1);
+/// For how long what the line writes is gathered for its viewers, once they were woken: QEMU writes a serial
+/// line byte by byte, and each would wake each viewer. (A screen shows a picture each 16 ms.)
+const GATHERED: Duration = Duration::from_millis(4);
+/// What comes so soon after a key may be its echo, and is shown at once.
+const ECHO_WITHIN: Duration = Duration::from_millis(20);
 /// How much may wait to be told to one viewer, in bytes, beside what the line writes.
 const MOST_NOTES: usize = 4 << 10;
 /// How soon after the opening something comes that may be the history's end once more.
@@ -89,6 +90,8 @@ pub(super) struct State {
     /// What is told to one viewer alone, beside what the line writes.
     pub(super) notes: BTreeMap<u64, String>,
     pub(super) ended: bool,
+    /// When somebody typed last.
+    typed: Option<Instant>,
 }
 
 impl State {
@@ -113,6 +116,19 @@ impl State {
     }
 }
 
+/// When viewers are woken next.
+struct Pace {
+    /// When what was gathered is shown.
+    due: Instant,
+    is_gathering: bool,
+}
+
+impl Pace {
+    fn woken(&mut self, now: Instant) {
+        *self = Self { due: now + GATHERED, is_gathering: false };
+    }
+}
+
 /// Something that the line did not write, shown where it writes.
 pub(super) fn mark(text: &str) -> String {
     format!("\r\n[… {text} …]\r\n")
@@ -125,12 +141,21 @@ impl Shared {
     }
 
     /// Adds what the line wrote, which may be the history's end once more. Says whether all viewers are
-    /// far behind. Nobody is woken.
-    fn push(&self, bytes: &[u8], may_be_the_same: bool) -> bool {
+    /// far behind. They are woken if it may not be gathered any longer, or it may be an echo.
+    fn push(&self, bytes: &[u8], may_be_the_same: bool, pace: &mut Pace) -> bool {
         let mut state = self.state();
         let known = if may_be_the_same { state.scrollback.overlap(bytes) } else { 0 };
         state.scrollback.push(&bytes[known..]);
-        state.scrollback.end().saturating_sub(state.shown) > LAG as u64 / 2
+        let outran = state.scrollback.end().saturating_sub(state.shown) > LAG as u64 / 2;
+        let now = Instant::now();
+        let is_echo = state.typed.is_some_and(|typed| now < typed + ECHO_WITHIN);
+        if is_echo || outran || now >= pace.due {
+            state.wake_all();
+            pace.woken(now);
+        } else {
+            pace.is_gathering = true;
+        }
+        outran
     }
 
     pub(super) fn leave(&self, number: u64) {
@@ -225,19 +250,17 @@ async fn carry(
         let mut piece = vec![0; PIECE];
         let mut same_until = Some(Instant::now() + SAME_WITHIN);
         let mut since_pause = 0;
-        let mut woken = None;
-        let mut is_gathering = false;
+        let mut pace = Pace { due: Instant::now(), is_gathering: false };
         loop {
-            let gathered_at = woken.map_or_else(Instant::now, |woken| woken + GATHERED);
             let length = tokio::select! {
                 biased;
                 read = from_line.read(&mut piece) => read?,
-                () = sleep_until(gathered_at), if is_gathering => {
+                () = sleep_until(pace.due), if pace.is_gathering => {
                     shared.state().wake_all();
-                    (woken, is_gathering) = (Some(gathered_at), false);
+                    pace.woken(Instant::now());
                     continue;
                 }
-                () = sleep_until(same_until.unwrap_or(gathered_at)), if same_until.is_some() => {
+                () = sleep_until(same_until.unwrap_or(pace.due)), if same_until.is_some() => {
                     same_until = None;
                     continue;
                 }
@@ -245,16 +268,10 @@ async fn carry(
             if length == 0 {
                 return Ok::<_, io::Error>(());
             }
-            let outran = shared.push(&piece[..length], same_until.take().is_some());
+            let may_be_the_same = same_until.take().is_some();
+            let outran = shared.push(&piece[..length], may_be_the_same, &mut pace);
             since_pause += length;
-            let pauses = outran && since_pause >= PAUSE_AFTER;
-            let now = Instant::now();
-            is_gathering = now < gathered_at && !pauses;
-            if !is_gathering {
-                shared.state().wake_all();
-                woken = Some(now);
-            }
-            if pauses {
+            if outran && since_pause >= PAUSE_AFTER {
                 since_pause = 0;
                 // Viewers have no say in when the line is read: this gives those time that can use it.
                 sleep(PAUSE).await;
@@ -263,6 +280,7 @@ async fn carry(
     };
     let input = async {
         while let Some(bytes) = typed.recv().await {
+            shared.state().typed = Some(Instant::now());
             to_line.write_all(&bytes).await?;
             to_line.flush().await?;
         }

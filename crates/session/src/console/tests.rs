@@ -189,3 +189,34 @@ async fn an_echo_comes_at_once() {
     // A loaded test machine needs some; a wait for a timer would show in every one.
     assert!(worst < Duration::from_millis(500), "{worst:?}");
 }
+
+#[tokio::test]
+async fn what_comes_byte_by_byte_is_shown_in_larger_pieces() {
+    let (mut guest, hub) = line();
+    let mut viewer = join(&hub, Role::ReadOnly);
+    guest.write_all(b".").await.unwrap();
+    sees(&mut viewer, ".").await;
+    let began = Instant::now();
+    let writing = async {
+        for _ in 0..1000 {
+            guest.write_all(b"x").await.unwrap();
+            tokio::task::yield_now().await;
+        }
+        guest.write_all(b"!").await.unwrap();
+    };
+    // A task of its own, which nothing but the line wakes.
+    let reading = tokio::spawn(async move {
+        let mut seen = Vec::new();
+        let mut reads = 0;
+        while !seen.ends_with(b"!") {
+            viewer.read_buf(&mut seen).await.unwrap();
+            reads += 1;
+        }
+        reads
+    });
+    writing.await;
+    let reads = timeout(LONG, reading).await.unwrap().unwrap();
+    // A viewer that is woken may find more while it reads.
+    let most = 2 * (2 + began.elapsed().as_millis() / 4);
+    assert!(reads <= most, "{reads} reads in {:?}", began.elapsed());
+}
