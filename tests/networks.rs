@@ -159,6 +159,118 @@ fn what_a_guest_had_goes_with_it_and_its_nic_keeps_its_own_under_another_name() 
     assert_eq!(network.state(), before, "what is left on the host");
 }
 
+#[test]
+fn a_guest_is_told_what_its_own_seed_has_and_nothing_of_anothers() {
+    if skip_without_root("what the metadata service tells guests on a network") {
+        return;
+    }
+    let _turn = GuestSlots::all();
+    let network = Arc::new(PrivateNetwork::new());
+    let mut daemon = Daemon::prepared(TCG).in_network(&network);
+    daemon.launch();
+    daemon.import_tiny();
+    daemon.inn_ok(&["network", "create", "lan", "--subnet", "10.87.3.0/24"]);
+    let guests = [("one", "10.87.3.10"), ("other", "10.87.3.20")];
+    let ids = guests.map(|(name, address)| {
+        let mut config = tiny(name, "");
+        config["nics"] = json!([{ "name": "net0", "network": "lan", "addresses": [address] }]);
+        config["cloud_init"] = json!({ "user_data": user_data_of(name) });
+        daemon.create(&config)
+    });
+    daemon.inn_ok(&["start", "one", "other"]);
+    let mut consoles = guests.map(|(name, address)| online(&daemon, name, address));
+    consoles.iter_mut().for_each(learn_to_ask);
+    let all_are_told = |consoles: &mut [Console]| {
+        for ((console, (name, address)), id) in consoles.iter_mut().zip(guests).zip(&ids) {
+            assert_eq!(told(console, "latest/user-data"), user_data_of(name).trim_end());
+            assert_eq!(told(console, "latest/meta-data/instance-id"), *id);
+            assert_eq!(told(console, "latest/meta-data/local-hostname"), name);
+            assert_eq!(told(console, "latest/meta-data/local-ipv4"), address);
+            let document = told(console, "nocloud/meta-data");
+            assert!(document.contains(id) && document.contains(name), "{document}");
+        }
+    };
+    all_are_told(&mut consoles);
+    for words in ["latest/vendor-data", "latest/user-data 'Via: x\\r\\n'"] {
+        let answer = ask(&mut consoles[0], words);
+        assert!(answer.starts_with("HTTP/1.1 404"), "{words}: {answer}");
+    }
+
+    // The next daemon listens on another port, to which the rules lead by then.
+    daemon.kill9();
+    daemon.launch();
+    let mut consoles = guests.map(|(name, _)| {
+        let mut console = daemon.console(name);
+        // What was written before is shown first.
+        console.run("true");
+        console
+    });
+    until("the next daemon answers guests", SHORT, || {
+        let answer = ask(&mut consoles[0], "latest/");
+        if answer.starts_with("HTTP/1.1 200") { Ok(()) } else { Err(answer) }
+    });
+    all_are_told(&mut consoles);
+
+    // Who asks is known by the address, and another's is nobody's to take.
+    let other = &mut consoles[1];
+    other.output_of("ip address flush dev eth0; ip address add 10.87.3.10/24 dev eth0");
+    other.output_of("ip route replace default via 10.87.3.1 dev eth0");
+    let answer = ask(other, "latest/user-data");
+    assert!(!answer.contains("HTTP") && !answer.contains("secret-of-"), "{answer}");
+    assert!(!daemon.log().contains("secret-of-"), "a seed is in the daemon's log");
+}
+
+#[test]
+fn a_vlan_that_cannot_be_had_is_refused_with_what_to_do() {
+    if skip_without_root("networks that join a bridge of the host's") {
+        return;
+    }
+    let network = Arc::new(PrivateNetwork::new());
+    network.output("ip", &["link", "add", "br0", "type", "bridge"]);
+    let mut daemon = Daemon::prepared(TCG).in_network(&network);
+    daemon.launch();
+    let before = network.state();
+    let outcome = daemon.inn(&["network", "create", "office", "--bridge", "br0", "--vlan", "7"]);
+    let said = outcome.stderr;
+    assert!(!outcome.status.success() && said.contains("vlan"), "{said}");
+    // A kernel that cannot do it does not say by which protocol it would.
+    if network.output("ip", &["-d", "link", "show", "br0"]).contains("vlan_protocol") {
+        assert!(said.contains("`ip link set br0 type bridge vlan_filtering 1`"), "{said}");
+    } else {
+        assert!(said.contains("CONFIG_BRIDGE_VLAN_FILTERING"), "{said}");
+        assert!(said.contains("type vlan id 7`"), "{said}");
+    }
+    assert_eq!(network.state(), before);
+    daemon.inn_ok(&["network", "create", "office", "--bridge", "br0"]);
+    daemon.inn_ok(&["network", "delete", "office"]);
+    assert_eq!(network.state(), before);
+}
+
+/// Has the guest's shell know how to ask the metadata service: busybox's wget looks up the port of HTTP,
+/// which a static program cannot. What it asks comes by a pipe that stays open, since who hangs up is not
+/// answered, and that is another each time, since what nobody took would be asked next.
+fn learn_to_ask(console: &mut Console) {
+    console.output_of("h=169.254.169.254; p() { rm -f /f; mkfifo /f; exec 9<>/f; }");
+    console.output_of("q() { printf \"GET /$1 HTTP/1.1\\r\\nHost: $h\\r\\n$2\\r\\n\" >&9; }");
+    console.output_of("m() { p; q \"$@\"; nc -w 9 $h 80 <&9; }");
+}
+
+/// All that the metadata service answers, or what `nc` says where it does not.
+fn ask(console: &mut Console, words: &str) -> String {
+    console.run(&format!("m {words}")).1
+}
+
+/// What the metadata service has to tell at this path.
+fn told(console: &mut Console, path: &str) -> String {
+    let answer = ask(console, path);
+    assert!(answer.starts_with("HTTP/1.1 200"), "{path}: {answer}");
+    answer.split_once("\n\n").unwrap_or_default().1.to_owned()
+}
+
+fn user_data_of(name: &str) -> String {
+    format!("#cloud-config\npassword: secret-of-{name}\n")
+}
+
 /// A VM with these NICs; returns its id.
 fn on_networks(daemon: &Daemon, name: &str, nics: &[Value]) -> String {
     let mut config = tiny(name, "");

@@ -101,6 +101,10 @@ name! {
     /// The project (tenant) that a VM belongs to.
     ProjectName
 }
+name! {
+    /// The name of a token that was issued to a caller, unique on a host.
+    TokenName
+}
 
 impl Default for ProjectName {
     fn default() -> Self {

@@ -283,6 +283,11 @@ impl MacAddress {
     pub const fn from_suffix(suffix: [u8; 3]) -> Self {
         Self([0x52, 0x54, 0x00, suffix[0], suffix[1], suffix[2]])
     }
+
+    /// Its bytes, in the order in which they are written and sent.
+    pub const fn octets(self) -> [u8; 6] {
+        self.0
+    }
 }
 
 impl fmt::Display for MacAddress {

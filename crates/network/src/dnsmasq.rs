@@ -19,6 +19,10 @@ use std::{
 /// How long a guest may keep an address without asking again. It changes only with the NIC, so this is
 /// how late a guest learns of another router or name server.
 const LEASE_TIME: &str = "12h";
+/// The same for addresses of IPv6. To dnsmasq a lease is of who asked under an identifier of its own choice: a
+/// guest that comes back with another one, as when it was installed anew, is refused its address until the
+/// lease ends. Longer would be of no use, since a router that is silent is forgotten after half an hour.
+const LEASE_TIME_V6: &str = "1h";
 /// More leases than a subnet has addresses are refused; dnsmasq's own limit is 1,000.
 const MAX_LEASES: u32 = 1 << 20;
 
@@ -126,7 +130,8 @@ fn write_subnet(text: &mut String, index: usize, subnet: &Subnet) {
         }
         IpNet::V6(range) => {
             let (first, prefix) = (range.network(), range.prefix_len());
-            let _ = writeln!(text, "dhcp-range=set:s{index},{first},static,{prefix},{LEASE_TIME}");
+            let _ =
+                writeln!(text, "dhcp-range=set:s{index},{first},static,{prefix},{LEASE_TIME_V6}");
             let servers = if dns.is_empty() {
                 format!("[{gateway}]")
             } else {

@@ -42,7 +42,10 @@ fn can_tag(bridge: &Link, vlan: u16) -> Result<(), Refusal> {
                            (CONFIG_BRIDGE_VLAN_FILTERING)";
             let mut refusal = Refusal::invalid("vlan", vlan, problem);
             refusal.code = Code::Unsupported;
-            Err(refusal.with_hint("join a bridge that has the VLAN's link of the host as its port"))
+            Err(refusal.with_hint(format!(
+                "leave vlan out, and join a bridge that is of this VLAN alone: its port is what `ip \
+                 link add link eth0 name eth0.{vlan} type vlan id {vlan}` makes of the host's eth0"
+            )))
         }
     }
 }

@@ -77,7 +77,9 @@ impl Host {
         generation: u64,
         desired: Arc<Desired>,
     ) -> Result<Applied, Refusal> {
-        let is_done = self.last.desired == desired && self.last.done == desired;
+        let is_done = self.last.desired == desired
+            && self.last.done == desired
+            && !self.networks.values().any(Served::is_down);
         if is_done && self.rules.is_some() && self.last.applied.failed.is_empty() {
             self.last.generation = generation;
             return Ok(Applied::default());
@@ -230,11 +232,13 @@ impl Host {
         let served = self.networks.entry(network.id).or_default();
         let made = Some((network.clone(), local));
         let is_made = served.made == made;
-        if is_made && served.lists == lists {
+        // A server that died is started by its watch after longer and longer waits, and by an apply at once.
+        if is_made && served.lists == lists && !served.is_down() {
             return Ok(());
         }
+        // What fails, or is cut short, from here on is for the next apply to finish.
+        served.made = None;
         if !is_made {
-            served.made = None;
             self.ensure_bridge(inner, network, local).await?;
         }
         let owners = lists.owners.clone();

@@ -31,6 +31,7 @@ const IFLA_INFO_SLAVE_DATA: u16 = 5;
 const IFLA_BR_FORWARD_DELAY: u16 = 1;
 const IFLA_BR_STP_STATE: u16 = 5;
 const IFLA_BR_VLAN_FILTERING: u16 = 7;
+const IFLA_BR_VLAN_PROTOCOL: u16 = 8;
 const IFLA_BR_MCAST_SNOOPING: u16 = 23;
 const IFLA_BRPORT_ISOLATED: u16 = 33;
 const IFLA_BRIDGE_VLAN_INFO: u16 = 2;
@@ -300,7 +301,9 @@ fn read_link(body: &[u8]) -> Link {
     let info = attribute(rest, IFLA_LINKINFO).unwrap_or_default();
     let data = attribute(info, IFLA_INFO_DATA).unwrap_or_default();
     let kind = attribute(info, IFLA_INFO_KIND).map(text).unwrap_or_default();
-    let filtering = attribute(data, IFLA_BR_VLAN_FILTERING).filter(|_| kind == "bridge");
+    // A kernel that cannot filter says that it does not; what it would go by, it leaves out.
+    let can_filter = kind == "bridge" && attribute(data, IFLA_BR_VLAN_PROTOCOL).is_some();
+    let filtering = attribute(data, IFLA_BR_VLAN_FILTERING).filter(|_| can_filter);
     let port = attribute(info, IFLA_INFO_SLAVE_DATA).unwrap_or_default();
     let number = |wanted| attribute(rest, wanted).map_or(0, |value| u32_at(value, 0));
     Link {

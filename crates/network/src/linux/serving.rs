@@ -197,6 +197,11 @@ impl Served {
         self.made.is_some()
     }
 
+    /// Whether its server has died, and no other has taken its place yet.
+    pub(super) fn is_down(&self) -> bool {
+        self.watch.is_some() && self.server.as_ref().is_none_or(Server::has_ended)
+    }
+
     /// Whether the host's loopback is reached from its bridge.
     pub(super) fn is_local(&self) -> bool {
         self.made.as_ref().is_some_and(|(_, local)| *local)

@@ -1,17 +1,23 @@
 //! The chains of both tables, in nftables' own words. What is between two at signs is filled in.
 
-/// What only the host may say on a network.
+/// What only the host may say on a network: whose a router's address is, and that somebody is about to take it.
 pub(super) const AS_A_ROUTER_OR_SERVER: &str = "  chain not_by_advert {
     icmpv6 type nd-neighbor-advert drop
+    ip6 saddr :: icmpv6 type nd-neighbor-solicit drop
   }
 ";
 
 /// What a guest may send, by what it sends. A guest that has no address yet asks for one, and in nobody's name
 /// but its own: a DHCP server goes by the hardware address in the question (RFC 2131, `chaddr`, 28 bytes into
 /// it), not by the frame's. A question in fragments would show it to nobody but the server.
-pub(super) const FROM_A_GUEST: &str = "  chain advert {
-    @th,64,10 0x3fa return
+///
+/// Nothing at a fixed place in a question by DHCPv6 says who asks. A server goes by the hardware address behind
+/// the address that the question came from, one of the link: the one that the kernel derives from a guest's
+/// hardware address is that guest's alone, to send from and to claim. Any other a guest may have made up itself.
+pub(super) const FROM_A_GUEST: &str = "  chain claim {
     iifname . @th,64,128 @announced6 return
+    @th,64,128 @derived6_claimed drop
+    @th,64,10 0x3fa return
     drop
   }
   chain packet4 {
@@ -28,10 +34,12 @@ pub(super) const FROM_A_GUEST: &str = "  chain advert {
     udp sport 547 drop
 @ROUTERS@
     iifname @free accept
-    icmpv6 type nd-neighbor-advert jump advert
+    icmpv6 type nd-neighbor-advert jump claim
+    ip6 saddr :: icmpv6 type nd-neighbor-solicit jump claim
     ip6 saddr :: icmpv6 type { nd-router-solicit, nd-neighbor-solicit, mld-listener-report, mld2-listener-report } accept
-    ip6 saddr fe80::/10 accept
     iifname . ip6 saddr @sources6 accept
+    ip6 saddr @derived6 drop
+    ip6 saddr fe80::/10 accept
     drop
   }
   chain arp4 {
@@ -43,7 +51,9 @@ pub(super) const FROM_A_GUEST: &str = "  chain advert {
   }
 ";
 
-/// Frames other than of IP are of no use to a guest, and those with a VLAN's tag would leave its segment.
+/// Frames other than of IP are of no use to a guest, and those with a VLAN's tag would leave its segment. What a
+/// guest asks by DHCPv6 is addressed to all, and no other guest hears it: who knows the identifiers in it could
+/// give its lease back.
 pub(super) const OF_A_TAP: &str = "  chain guest {
     iifname . ether saddr != @macs drop
 @LIMITED@
@@ -53,6 +63,10 @@ pub(super) const OF_A_TAP: &str = "  chain guest {
   chain prerouting {
     type filter hook prerouting priority -300
     iifname @taps goto guest
+  }
+  chain forward {
+    type filter hook forward priority -300
+    udp dport 547 oifname @taps drop
   }
 ";
 

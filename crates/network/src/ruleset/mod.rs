@@ -88,6 +88,8 @@ struct Sorted {
     sources6: BTreeSet<String>,
     /// As in `sources6`, but written as numbers, for fields of packets that nft has no name for.
     announced6: BTreeSet<String>,
+    /// Each guest's address of its link that follows from its hardware address.
+    derived6: BTreeSet<Ipv6Addr>,
     routers4: BTreeSet<String>,
     routers6: BTreeSet<Ipv6Addr>,
     /// The most bytes a second that each tap may send.
@@ -182,15 +184,15 @@ impl Sorted {
         if network.subnets.is_empty() && plug.addresses.is_empty() {
             self.free.insert(tap.clone());
         }
+        let derived = link_local(plug.mac.octets());
+        self.derived6.insert(derived);
+        self.add_source6(&tap, derived);
         for address in &plug.addresses {
             match address {
                 IpAddr::V4(address) => {
                     self.sources4.insert(format!("{tap} . {address}"));
                 }
-                IpAddr::V6(address) => {
-                    self.sources6.insert(format!("{tap} . {address}"));
-                    self.announced6.insert(format!("{tap} . {}", number(*address)));
-                }
+                IpAddr::V6(address) => self.add_source6(&tap, *address),
             }
             for port in &plug.publish {
                 self.publish(*port, *address, network);
@@ -200,6 +202,11 @@ impl Sorted {
             self.rates.insert(plug.tap.to_string(), u64::from(rate) * 125);
         }
         self.taps.insert(tap);
+    }
+
+    fn add_source6(&mut self, tap: &str, address: Ipv6Addr) {
+        self.sources6.insert(format!("{tap} . {address}"));
+        self.announced6.insert(format!("{tap} . {}", number(address)));
     }
 
     /// A port of all addresses of the host leads to each address of the guest; a port of one address, to
@@ -240,6 +247,8 @@ impl Sorted {
             ("sources4", "type ifname . ipv4_addr", &self.sources4),
             ("sources6", "type ifname . ipv6_addr", &self.sources6),
             ("announced6", "typeof iifname . @th,64,128", &self.announced6),
+            ("derived6", "type ipv6_addr", &texts(&self.derived6)),
+            ("derived6_claimed", "typeof @th,64,128", &numbers(&self.derived6)),
         ] {
             text.set("bridge", name, kind, elements.clone());
         }
@@ -258,8 +267,8 @@ impl Sorted {
         let routers = if self.routers6.is_empty() {
             String::new()
         } else {
-            let numbers = self.routers6.iter().map(|router| number(*router)).collect();
-            let (typed, numbers) = (joined(&texts(&self.routers6)), joined(&numbers));
+            let (typed, numbers) =
+                (joined(&texts(&self.routers6)), joined(&numbers(&self.routers6)));
             format!(
                 "    ip6 saddr {{ {typed} }} drop\n    @th,64,128 {{ {numbers} }} jump not_by_advert\n"
             )
@@ -330,6 +339,10 @@ impl Published {
 
 fn texts(addresses: &BTreeSet<Ipv6Addr>) -> BTreeSet<String> {
     addresses.iter().map(ToString::to_string).collect()
+}
+
+fn numbers(addresses: &BTreeSet<Ipv6Addr>) -> BTreeSet<String> {
+    addresses.iter().map(|address| number(*address)).collect()
 }
 
 /// An address as nft has a field of 128 bits that it has no type for.

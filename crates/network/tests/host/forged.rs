@@ -23,6 +23,7 @@ const LLDP: u16 = 0x88cc;
 const ICMPV6: u8 = 58;
 const UDP: u8 = 17;
 const ROUTER_ADVERT: u8 = 134;
+const NEIGHBOUR_SOLICIT: u8 = 135;
 const NEIGHBOUR_ADVERT: u8 = 136;
 const REDIRECT: u8 = 137;
 
@@ -124,10 +125,19 @@ fn what_is_not_a_guests_to_say_is_heard_by_nobody() {
         let routers = routers.split('/').next().unwrap();
 
         let own = "fe80::5054:ff:fe00:2";
+        let its = "fe80::5054:ff:fe00:1";
+        // As guests have that do not tell their hardware address.
+        let made_up = "fe80::1234";
+        let wants = |about| ip6("::", ICMPV6, &icmp6(NEIGHBOUR_SOLICIT, about));
         for (what, frame) in [
             ("its IPv4", ip4("10.87.0.3", &udp(9, 9))),
             ("its IPv6", ip6("fd00:87::3", UDP, &udp(9, 9))),
             ("its link's IPv6", ip6(own, UDP, &udp(9, 9))),
+            ("a made-up IPv6 of its link", ip6(made_up, UDP, &udp(9, 9))),
+            ("an advertisement of that", ip6(made_up, ICMPV6, &icmp6(NEIGHBOUR_ADVERT, made_up))),
+            ("that it wants that", wants(made_up)),
+            ("that it wants its IPv6", wants("fd00:87::3")),
+            ("that it wants its link's IPv6", wants(own)),
             ("its ARP", arp(MOUTH, "10.87.0.3")),
             (
                 "its neighbour advertisement",
@@ -148,6 +158,7 @@ fn what_is_not_a_guests_to_say_is_heard_by_nobody() {
             ("another's hardware address", hardware),
             ("another's IPv6", ip6("fd00:87::2", UDP, &udp(9, 9))),
             ("nobody's IPv6", ip6("fd00:87::9", UDP, &udp(9, 9))),
+            ("another's link's IPv6", ip6(its, UDP, &udp(9, 9))),
             ("the router's IPv6", ip6("fd00:87::1", UDP, &udp(9, 9))),
             ("the router's link's IPv6", ip6(routers, UDP, &udp(9, 9))),
             ("the outside's IPv6", ip6("2001:db8::9", UDP, &udp(9, 9))),
@@ -155,12 +166,18 @@ fn what_is_not_a_guests_to_say_is_heard_by_nobody() {
             ("the router's ARP", arp(MOUTH, "10.87.0.1")),
             ("another's hardware address in ARP", arp(EAR, "10.87.0.3")),
             ("an advertisement of another", advert("fd00:87::2")),
+            ("an advertisement of another's link", advert(its)),
+            ("that it wants another's IPv6", wants("fd00:87::2")),
+            ("that it wants another's link's IPv6", wants(its)),
+            ("that it wants the router's IPv6", wants("fd00:87::1")),
+            ("that it wants the router's link's IPv6", wants(routers)),
             ("an advertisement of the router", advert("fd00:87::1")),
             ("an advertisement of the router's link", advert(routers)),
             ("what a router says", ip6(own, ICMPV6, &icmp6(ROUTER_ADVERT, "::"))),
             ("a shorter way", ip6(own, ICMPV6, &icmp6(REDIRECT, own))),
             ("what a DHCP server says", ip4("10.87.0.3", &udp(67, 68))),
             ("what a DHCPv6 server says", ip6(own, UDP, &udp(547, 546))),
+            ("what a DHCPv6 server is asked", ip6(own, UDP, &udp(546, 547))),
             ("a VLAN's tag", framed(VLAN, &tagged)),
             ("what is not IP", framed(LLDP, &[0; 46])),
         ] {

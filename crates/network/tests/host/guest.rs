@@ -64,8 +64,7 @@ impl Guest {
         address: Ipv4Addr,
     ) -> Option<Ipv4Addr> {
         self.inside.run("ip route replace 255.255.255.255/32 dev eth0");
-        let mac: Vec<u8> =
-            name.to_string().split(':').map(|byte| u8::from_str_radix(byte, 16).unwrap()).collect();
+        let mac = name.octets();
         self.inside.call(move || {
             let socket = UdpSocket::bind("0.0.0.0:68").ok()?;
             socket.set_broadcast(true).ok()?;
@@ -85,24 +84,33 @@ impl Guest {
         })
     }
 
-    /// Asks for an address by DHCPv6, in one exchange (RFC 8415, section 18.2.1): what it is given.
+    /// Asks for an address by DHCPv6, in one exchange: what it is given.
     pub(crate) fn dhcp_v6(&self, mac: MacAddress) -> Option<Ipv6Addr> {
-        let mac: Vec<u8> =
-            mac.to_string().split(':').map(|byte| u8::from_str_radix(byte, 16).unwrap()).collect();
+        self.says_by_dhcp_v6(&Dhcp6::asking(mac)).and_then(|answer| answer.address)
+    }
+
+    /// Says this to DHCPv6 servers: the answer, or `None` if none comes.
+    pub(crate) fn says_by_dhcp_v6(&self, said: &Dhcp6) -> Option<Answer6> {
+        let (from, message) = (said.from, said.message());
         self.inside.call(move || {
-            let socket = UdpSocket::bind("[::]:546").ok()?;
+            let from = SocketAddrV6::new(from, 546, 0, card_index());
+            let socket = UdpSocket::bind(from).ok()?;
             socket.set_read_timeout(Some(Duration::from_secs(3))).ok()?;
-            let client = [&[0, 1, 0, 10, 0, 3, 0, 1], &mac[..]].concat();
-            let association = [0, 3, 0, 12, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0];
-            let at_once = [0, 14, 0, 0];
-            let solicit = [&[1, 7, 7, 7], &client[..], &association, &at_once].concat();
             let servers = SocketAddrV6::new("ff02::1:2".parse().ok()?, 547, 0, card_index());
-            socket.send_to(&solicit, servers).ok()?;
-            let mut reply = [0; 1500];
-            let length = socket.recv(&mut reply).ok()?;
-            // The option of an address, of 24 bytes, which begins with it.
-            let at = reply[..length].windows(4).position(|bytes| bytes == [0, 5, 0, 24])? + 4;
-            Some(Ipv6Addr::from(<[u8; 16]>::try_from(&reply[at..at + 16]).ok()?))
+            socket.send_to(&message, servers).ok()?;
+            let mut answer = [0; 1500];
+            let length = socket.recv(&mut answer).ok()?;
+            Answer6::read(&answer[..length])
+        })
+    }
+
+    /// What it hears of others that ask DHCPv6 servers.
+    pub(crate) fn ear_for_dhcp_v6(&self) -> UdpSocket {
+        self.inside.call(|| {
+            let socket = UdpSocket::bind("[::]:547").unwrap();
+            socket.join_multicast_v6(&"ff02::1:2".parse().unwrap(), card_index()).unwrap();
+            socket.set_nonblocking(true).unwrap();
+            socket
         })
     }
 
@@ -133,6 +141,93 @@ impl Drop for Guest {
         self.unplug = None;
         self.pump.take().unwrap().join().unwrap();
     }
+}
+
+/// What a guest says to DHCPv6 servers (RFC 8415), whosever words it is.
+pub(crate) struct Dhcp6 {
+    kind: u8,
+    /// Whose identifier it has.
+    name: MacAddress,
+    /// The address that it comes from; any, as long as it is unspecified.
+    from: Ipv6Addr,
+    server: Vec<u8>,
+    address: Option<Ipv6Addr>,
+}
+
+impl Dhcp6 {
+    pub(crate) const DECLINE: u8 = 9;
+    pub(crate) const RELEASE: u8 = 8;
+    const SOLICIT: u8 = 1;
+
+    /// Asks for an address, and takes it at once.
+    pub(crate) const fn asking(name: MacAddress) -> Self {
+        let from = Ipv6Addr::UNSPECIFIED;
+        Self { kind: Self::SOLICIT, name, from, server: Vec::new(), address: None }
+    }
+
+    /// Says something of an address to the server that gave it.
+    pub(crate) fn about(kind: u8, name: MacAddress, address: Ipv6Addr, server: &[u8]) -> Self {
+        let server = server.to_vec();
+        Self { kind, server, address: Some(address), ..Self::asking(name) }
+    }
+
+    /// The same, from this address.
+    pub(crate) const fn from(mut self, from: Ipv6Addr) -> Self {
+        self.from = from;
+        self
+    }
+
+    fn message(&self) -> Vec<u8> {
+        let client = [&[0, 3, 0, 1], &self.name.octets()[..]].concat();
+        // Preferred and valid for as long as the server likes.
+        let address = self.address.map(|address| [&address.octets()[..], &[0; 8]].concat());
+        let address = address.map(|address| option(5, &address)).unwrap_or_default();
+        let association = [&[0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0], &address[..]].concat();
+        let mut options = vec![option(1, &client), option(3, &association)];
+        if self.server.is_empty() {
+            // At once.
+            options.push(option(14, &[]));
+        } else {
+            options.push(option(2, &self.server));
+        }
+        [&[self.kind, 7, 7, 7], &options.concat()[..]].concat()
+    }
+}
+
+/// What a DHCPv6 server answered.
+#[derive(Debug)]
+pub(crate) struct Answer6 {
+    /// What it gave.
+    pub(crate) address: Option<Ipv6Addr>,
+    /// Its identifier.
+    pub(crate) server: Vec<u8>,
+}
+
+impl Answer6 {
+    fn read(message: &[u8]) -> Option<Self> {
+        let options = message.get(4..)?;
+        let server = find_option(options, 2)?.to_vec();
+        let association = find_option(options, 3).and_then(|association| association.get(12..));
+        let address = association.and_then(|inside| find_option(inside, 5)?.first_chunk::<16>());
+        Some(Self { address: address.map(|address| Ipv6Addr::from(*address)), server })
+    }
+}
+
+fn option(code: u16, content: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(content.len()).unwrap();
+    [&code.to_be_bytes()[..], &length.to_be_bytes(), content].concat()
+}
+
+fn find_option(mut options: &[u8], code: u16) -> Option<&[u8]> {
+    while let [a, b, c, d, rest @ ..] = options {
+        let length = u16::from_be_bytes([*c, *d]).into();
+        let content = rest.get(..length)?;
+        if u16::from_be_bytes([*a, *b]) == code {
+            return Some(content);
+        }
+        options = &rest[length..];
+    }
+    None
 }
 
 /// The number of `eth0` in the namespace of the calling thread.

@@ -7,6 +7,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 #![expect(clippy::print_stderr, reason = "a test says why it was skipped")]
 
+mod deaths;
 mod firewall;
 mod forged;
 mod guard;

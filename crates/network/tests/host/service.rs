@@ -1,7 +1,7 @@
 //! Addresses and names: DHCP, DNS, and their server's life.
 
 use crate::{
-    guest::Guest,
+    guest::{Dhcp6, Guest},
     namespace::run,
     yard::{Yard, named, on_a_host, servers, until},
 };
@@ -11,7 +11,7 @@ use innkeeper_model::{
     network::{DhcpState, Plug},
 };
 use innkeeper_network::{HostNetworks, LinuxNetworks};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 async fn one_guest(yard: &mut Yard) -> (LinuxNetworks, NetworkId, Plug) {
     let network = yard.add_network(named("lan"), &["10.87.0.0/24"]);
@@ -173,10 +173,7 @@ fn guests_of_ipv6_are_told_of_their_router() {
         .await;
         // An address is for DHCPv6 to give: guests make none of their own there.
         assert!(!guest.inside.run("ip -6 addr show dev eth0").contains("fd00:87::"));
-        until("it has an address of its link", || {
-            guest.inside.run("ip -6 addr show dev eth0 -tentative scope link").contains("fe80::")
-        })
-        .await;
+        on_its_link(&guest).await;
         assert_eq!(guest.dhcp_v6(plug.mac), Some("fd00:87::50".parse().unwrap()));
         until("the lease is known", || {
             let leases = daemon.facts(network).leases;
@@ -188,6 +185,64 @@ fn guests_of_ipv6_are_told_of_their_router() {
         guest.inside.run("ip -6 addr add fd00:87::51/64 dev eth0 nodad");
         assert!(!guest.inside.succeeds("busybox ping -6 -c 1 -W 1 -I fd00:87::51 fd00:87::1"));
     });
+}
+
+#[test]
+fn a_guest_speaks_to_dhcpv6_under_nobodys_address_but_its_own() {
+    on_a_host(async |mut yard| {
+        let network = yard.add_network(named("lan"), &["fd00:87::/64"]);
+        let [plug, other] =
+            [1, 2].map(|number| yard.add_nic(network, number, &[&format!("fd00:87::5{number}")]));
+        let daemon = yard.daemon();
+        yard.apply(&daemon).await;
+        let [honest, liar] = [yard.guest(&daemon, &plug).await, yard.guest(&daemon, &other).await];
+        on_its_link(&honest).await;
+        on_its_link(&liar).await;
+        let [its, own]: [Ipv6Addr; 2] = ["fd00:87::51", "fd00:87::52"].map(|a| a.parse().unwrap());
+
+        let ear = liar.ear_for_dhcp_v6();
+        assert_eq!(honest.dhcp_v6(plug.mac), Some(its));
+        let heard = ear.recv(&mut [0; 1500]).map_err(|error| error.kind());
+        assert_eq!(heard, Err(std::io::ErrorKind::WouldBlock), "it heard what another asks");
+        drop(ear);
+        until("the lease is known", || daemon.facts(network).leases.len() == 1).await;
+        let answer = liar.says_by_dhcp_v6(&Dhcp6::asking(other.mac)).unwrap();
+        assert_eq!(answer.address, Some(own));
+        until("both leases are known", || daemon.facts(network).leases.len() == 2).await;
+
+        // Under the other's address of the link. Who declines an address does not get it again for ten
+        // minutes, and an address that somebody leased in its name is nobody else's for an hour.
+        let theirs: Ipv6Addr = "fe80::5054:ff:fe00:1".parse().unwrap();
+        liar.inside.run(&format!("ip -6 addr add {theirs}/64 dev eth0 nodad"));
+        for said in [
+            Dhcp6::about(Dhcp6::DECLINE, plug.mac, its, &answer.server),
+            Dhcp6::about(Dhcp6::RELEASE, plug.mac, its, &answer.server),
+            Dhcp6::asking(MacAddress::from_suffix([6, 6, 6])),
+        ] {
+            assert!(liar.says_by_dhcp_v6(&said.from(theirs)).is_none(), "it was answered");
+        }
+        liar.inside.run(&format!("ip -6 addr del {theirs}/64 dev eth0"));
+        assert_eq!(daemon.facts(network).leases.len(), 2);
+        assert_eq!(honest.dhcp_v6(plug.mac), Some(its));
+
+        // Under its own, but with the other's identifier, which it would have to guess: the lease is given
+        // back, and the address is for nobody but whose it is.
+        let identified = |kind| Dhcp6::about(kind, plug.mac, its, &answer.server);
+        for kind in [Dhcp6::DECLINE, Dhcp6::RELEASE] {
+            assert!(liar.says_by_dhcp_v6(&identified(kind)).is_some(), "dnsmasq takes it");
+            assert_eq!(liar.dhcp_v6(other.mac), Some(own));
+            assert_eq!(honest.dhcp_v6(plug.mac), Some(its));
+        }
+        until("both leases are known again", || daemon.facts(network).leases.len() == 2).await;
+    });
+}
+
+/// Waits until a guest has an address of its link, which nobody else said was theirs.
+async fn on_its_link(guest: &Guest) {
+    until("it has an address of its link", || {
+        guest.inside.run("ip -6 addr show dev eth0 -tentative scope link").contains("fe80::")
+    })
+    .await;
 }
 
 fn kill(pid: i32) {
