@@ -39,7 +39,9 @@ pub(crate) fn contradictions(host: &Host, vms: &[Vm]) -> Vec<String> {
 /// What must hold when everything has been deleted.
 pub(crate) fn leavings(daemon: &Daemon) -> Vec<String> {
     let mut found = daemon.ground().of_nobody(&[]);
-    found.extend(daemon.vms().iter().map(|vm| format!("VM {} is still there", vm.name)));
+    // What was adopted has been given back to its manager, and stays.
+    let left = daemon.vms().into_iter().filter(|vm| !vm.is_foreign());
+    found.extend(left.map(|vm| format!("VM {} is still there", vm.name)));
     let networks = names(&daemon.folder.join("networks")).into_iter();
     found.extend(networks.map(|name| format!("network {name} is still there")));
     found

@@ -4,8 +4,9 @@ use crate::{
     agreement,
     booted::{self, Case},
     daemon::Daemon,
+    hooks,
     host::{Host, Kind},
-    networks,
+    neighbour, networks,
     scenarios::{Scenario, exercise},
     witness::{Blow, Passed, Trap},
 };
@@ -108,6 +109,15 @@ impl Phase {
         Ok(Arc::new(Host::open(self.driver, self.booted, &self.folder)?))
     }
 
+    async fn daemon(
+        &self,
+        host: Arc<Host>,
+        witness: Option<Arc<dyn Witness>>,
+    ) -> anyhow::Result<Daemon> {
+        let manager = self.scenario()?.is_beside_a_manager().then(neighbour::manager);
+        Daemon::start(self.driver, &self.folder, host, manager, witness).await
+    }
+
     /// The case of a booted guest that this is of.
     fn case(&self) -> anyhow::Result<Option<Case>> {
         let at = self.point.as_deref().zip(self.blow).filter(|_| self.booted);
@@ -118,10 +128,11 @@ impl Phase {
 async fn act(phase: &Phase) -> anyhow::Result<Findings> {
     let (scenario, case) = (phase.scenario()?, phase.case()?);
     let host = phase.host()?;
-    let trap = Trap::new(host.clone(), phase.point.clone().zip(phase.blow));
+    let at = phase.point.clone().zip(phase.blow);
+    let trap = Trap::new(host.clone(), phase.folder.clone(), at);
     let witness: Arc<dyn Witness> = trap.clone();
-    let daemon = Daemon::start(phase.driver, &phase.folder, host, Some(witness)).await?;
-    daemon.recover().await;
+    let daemon = phase.daemon(host, Some(witness)).await?;
+    daemon.recover().await?;
     let vm = scenario.prepare(&daemon).await?;
     daemon.idle().await?;
     if let (Some(_), Some(vm)) = (case, vm) {
@@ -278,9 +289,10 @@ async fn disagreements_are_owed(daemon: &Daemon) -> Vec<String> {
 
 /// Goes on with what an earlier daemon left, and looks at it.
 async fn check(phase: &Phase) -> anyhow::Result<Findings> {
-    let daemon = Daemon::start(phase.driver, &phase.folder, phase.host()?, None).await?;
+    hooks::let_all_go(&phase.folder);
+    let daemon = phase.daemon(phase.host()?, None).await?;
     let mut findings = Findings::default();
-    daemon.recover().await;
+    daemon.recover().await?;
     let case = phase.case()?;
     if let Some(case) = case {
         booted::fate_is_met(&daemon, case).await?;
@@ -303,8 +315,8 @@ async fn check(phase: &Phase) -> anyhow::Result<Findings> {
 }
 
 async fn exercise_by_another(phase: &Phase) -> anyhow::Result<Vec<String>> {
-    let daemon = Daemon::start(phase.driver, &phase.folder, phase.host()?, None).await?;
-    daemon.recover().await;
+    let daemon = phase.daemon(phase.host()?, None).await?;
+    daemon.recover().await?;
     daemon.idle().await?;
     let left = exercise_all(&daemon).await?;
     daemon.engine.stop().await;

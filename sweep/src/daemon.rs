@@ -1,7 +1,11 @@
 //! An engine on a trial's folder, as a daemon would have it.
 
-use crate::host::{Host, Kind};
+use crate::{
+    host::{Host, Kind},
+    neighbour,
+};
 use anyhow::{Context, ensure};
+use innkeeper_driver::conformance::PaperManager;
 use innkeeper_engine::{
     Accepted, Caller, Capacity, Engine, EngineOptions, Noticed, Remembered, Request, Witness,
     agreement::Ground,
@@ -32,6 +36,8 @@ pub(crate) struct Daemon {
     pub(crate) folder: PathBuf,
     pub(crate) host: Arc<Host>,
     pub(crate) storage: Arc<Storage>,
+    /// Another manager on the host, if there is one.
+    manager: Option<Arc<PaperManager>>,
     pub(crate) engine: Engine,
 }
 
@@ -41,6 +47,7 @@ impl Daemon {
         kind: Kind,
         folder: &Path,
         host: Arc<Host>,
+        manager: Option<Arc<PaperManager>>,
         witness: Option<Arc<dyn Witness>>,
     ) -> anyhow::Result<Self> {
         let view = View::start(ViewOptions::new(uuid::Uuid::now_v7()));
@@ -57,7 +64,7 @@ impl Daemon {
         let engine = Engine::open(EngineOptions {
             view,
             driver,
-            neighbours: Vec::new(),
+            neighbours: manager.iter().map(PaperManager::neighbour).collect(),
             noticed,
             specs: SpecStore::open(folder.join("vms"))?,
             network_store: NetworkStore::open(folder.join("networks"))?,
@@ -81,15 +88,20 @@ impl Daemon {
         })
         .await
         .with_context(|| format!("cannot start a daemon for {kind}"))?;
-        Ok(Self { folder: folder.into(), host, storage, engine })
+        Ok(Self { folder: folder.into(), host, storage, manager, engine })
     }
 
-    pub(crate) async fn recover(&self) {
+    /// Finds what there is, the machine of another manager included.
+    pub(crate) async fn recover(&self) -> anyhow::Result<()> {
         self.engine.recover().await;
+        match self.manager {
+            Some(_) => neighbour::is_seen(self).await,
+            None => Ok(()),
+        }
     }
 
     pub(crate) async fn submit(&self, request: Request) -> anyhow::Result<Accepted> {
-        let caller = Caller { name: "sweep".into(), request_id: None };
+        let caller = Caller { name: "sweep".into(), ..Caller::default() };
         Ok(self.engine.submit(&caller, request).await?)
     }
 

@@ -3,8 +3,9 @@
 use crate::{
     booted,
     daemon::Daemon,
+    hooks,
     host::{Host, Kind},
-    networks,
+    neighbour, networks,
 };
 use anyhow::Context;
 use innkeeper_engine::{Accepted, AddImage, Caller, ImageFrom, ImportVm, PowerVerb, Request};
@@ -13,7 +14,7 @@ use innkeeper_model::{
     VmId,
 };
 use innkeeper_sim::Happening;
-use std::{os::unix::fs::PermissionsExt, path::PathBuf, sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 /// How long a guest may take to power itself off.
 const STOP: PowerVerb = PowerVerb::Stop { timeout: Duration::from_secs(20) };
@@ -45,6 +46,7 @@ pub(crate) enum Scenario {
     HypervisorDies,
     Preserve,
     Adopt,
+    AdoptManaged,
     AddImage,
     CommitImage,
     RemoveImage,
@@ -67,7 +69,7 @@ pub(crate) enum Scenario {
 }
 
 impl Scenario {
-    pub(crate) const ALL: [Self; 42] = [
+    pub(crate) const ALL: [Self; 43] = [
         Self::Create,
         Self::Start,
         Self::StartHooked,
@@ -91,6 +93,7 @@ impl Scenario {
         Self::HypervisorDies,
         Self::Preserve,
         Self::Adopt,
+        Self::AdoptManaged,
         Self::AddImage,
         Self::CommitImage,
         Self::RemoveImage,
@@ -137,6 +140,7 @@ impl Scenario {
             Self::HypervisorDies => "hypervisor-dies",
             Self::Preserve => "preserve",
             Self::Adopt => "adopt",
+            Self::AdoptManaged => "adopt-managed",
             Self::AddImage => "image-add",
             Self::CommitImage => "image-commit",
             Self::RemoveImage => "image-remove",
@@ -182,7 +186,7 @@ impl Scenario {
     pub(crate) async fn prepare(self, daemon: &Daemon) -> anyhow::Result<Option<VmId>> {
         write_payload(daemon)?;
         match self {
-            Self::Create | Self::AddImage => return Ok(None),
+            Self::Create | Self::AddImage | Self::AdoptManaged => return Ok(None),
             Self::RemoveImage => {
                 daemon.must(add_image(daemon)?).await?;
                 return Ok(None);
@@ -224,7 +228,7 @@ impl Scenario {
             }
         }
         if self == Self::StartHooked {
-            write_hooks(daemon)?;
+            hooks::write(&daemon.folder)?;
         }
         Ok(Some(vm))
     }
@@ -258,6 +262,11 @@ impl Scenario {
                 | Self::SubnetReserve
                 | Self::SubnetRelease
         )
+    }
+
+    /// Whether there is another manager on the host.
+    pub(crate) fn is_beside_a_manager(self) -> bool {
+        self == Self::AdoptManaged
     }
 
     /// Whether its VM has a NIC on a network.
@@ -325,6 +334,7 @@ impl Scenario {
                 let name = Some("adopted".parse().expect("a name"));
                 Some(Request::Adopt { pid, name })
             }
+            Self::AdoptManaged => Some(neighbour::adopt()),
             Self::NetworkCreate => Some(networks::create("net", "10.1.0.0/29")?),
             Self::NetworkEdit => Some(networks::edit(daemon)?),
             Self::NetworkDelete => Some(networks::delete(networks::find(daemon, "spare")?)),
@@ -360,9 +370,9 @@ fn edited(daemon: &Daemon, vm: VmId) -> Option<Request> {
 
 /// The VM goes out as a file, and comes in once more.
 async fn import(daemon: &Daemon, vm: VmId) -> anyhow::Result<Request> {
-    let caller = Caller { name: "sweep".into(), request_id: None };
+    let caller = Caller { name: "sweep".into(), ..Caller::default() };
     let mut export = daemon.engine.export_vm(&caller, vm).await?.file;
-    let mut arrival = daemon.engine.receive_vm(Some(export.length())).await?;
+    let mut arrival = daemon.engine.receive_vm(&caller, Some(export.length())).await?.arrival;
     while let Some((piece, next)) = export.read().await? {
         arrival = arrival.write(piece).await?;
         export = next;
@@ -415,18 +425,6 @@ fn foreign_pid(daemon: &Daemon) -> Option<u32> {
     world.foreign().first().map(|machine| machine.process.pid)
 }
 
-fn write_hooks(daemon: &Daemon) -> anyhow::Result<()> {
-    for event in ["pre-start", "post-start"] {
-        let folder = daemon.folder.join("hooks").join(event);
-        std::fs::create_dir_all(&folder)?;
-        let file = folder.join("10-nothing");
-        // Long enough that a cancel finds it: one that has ended cannot be cancelled any more.
-        std::fs::write(&file, "#!/bin/sh\nsleep 0.2\n")?;
-        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755))?;
-    }
-    Ok(())
-}
-
 fn payload(daemon: &Daemon) -> PathBuf {
     daemon.folder.join("allowed/payload")
 }
@@ -457,6 +455,7 @@ pub(crate) async fn bring_to_rest(daemon: &Daemon, vm: VmId) -> anyhow::Result<(
 
 /// What is done to a VM at the end of a trial: it starts, stops and goes.
 pub(crate) async fn exercise(daemon: &Daemon, vm: VmId) -> anyhow::Result<()> {
+    neighbour::see_adopted(daemon, vm).await?;
     bring_to_rest(daemon, vm).await?;
     let power = |verb| Request::Power { vm, verb };
     let draft = daemon.vm(vm).and_then(|vm| vm.spec).is_some_and(|spec| spec.draft);

@@ -1,6 +1,6 @@
 //! The witness of a trial: notes every point that is passed, and has something happen at one.
 
-use crate::host::Host;
+use crate::{hooks, host::Host};
 use async_trait::async_trait;
 use innkeeper_engine::{Caller, Engine, Point, Site, Witness};
 use innkeeper_model::{Code, Refusal, TaskId, VmId};
@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeSet,
     fmt,
+    path::PathBuf,
     str::FromStr,
     sync::{
         Arc, Mutex, OnceLock, PoisonError,
@@ -75,6 +76,8 @@ pub(crate) struct Passed {
 /// The witness.
 pub(crate) struct Trap {
     host: Arc<Host>,
+    /// The trial's folder.
+    folder: PathBuf,
     engine: OnceLock<Engine>,
     armed: AtomicBool,
     at: Option<(String, Blow)>,
@@ -90,9 +93,10 @@ pub(crate) struct Trap {
 }
 
 impl Trap {
-    pub(crate) fn new(host: Arc<Host>, at: Option<(String, Blow)>) -> Arc<Self> {
+    pub(crate) fn new(host: Arc<Host>, folder: PathBuf, at: Option<(String, Blow)>) -> Arc<Self> {
         Arc::new(Self {
             host,
+            folder,
             engine: OnceLock::new(),
             armed: AtomicBool::new(false),
             at,
@@ -165,9 +169,9 @@ fn as_wanted() -> Refusal {
     Refusal::new(Code::Internal, "as the sweep wants it")
 }
 
-#[async_trait]
-impl Witness for Trap {
-    async fn passes(&self, point: &Point) -> Result<(), Refusal> {
+impl Trap {
+    /// Has happen what is to at this point.
+    async fn strike(&self, point: &Point) -> Result<(), Refusal> {
         if !self.armed.load(Ordering::SeqCst) {
             return Ok(());
         }
@@ -182,7 +186,7 @@ impl Witness for Trap {
         let _ = self.struck.set(point.task);
         match blow {
             Blow::Cancel => {
-                let caller = Caller { name: "sweep".into(), request_id: None };
+                let caller = Caller { name: "sweep".into(), ..Caller::default() };
                 if let Some(engine) = self.engine.get() {
                     engine.cancel(&caller, point.task).await?;
                     let _ = self.cancelled.set(Instant::now());
@@ -207,6 +211,24 @@ impl Witness for Trap {
                 Ok(())
             }
         }
+    }
+
+    /// Whether this is where a cancel was to fall.
+    fn cancels_at(&self, point: &Point) -> bool {
+        let at = self.at.as_ref();
+        at.is_some_and(|(at, blow)| *blow == Blow::Cancel && *at == point.to_string())
+    }
+}
+
+#[async_trait]
+impl Witness for Trap {
+    async fn passes(&self, point: &Point) -> Result<(), Refusal> {
+        self.strike(point).await?;
+        // One that was cancelled is ended in its midst, or the cancel has not reached it.
+        if !self.cancels_at(point) {
+            hooks::let_go(&self.folder, point);
+        }
+        Ok(())
     }
 
     async fn undoes(&self, _: &Point) -> Result<(), Refusal> {

@@ -1,7 +1,7 @@
 //! The verbs, through the command line.
 
-use crate::harness::{BOOT, Daemon, GuestSlots, Request, until};
-use serde_json::json;
+use crate::harness::{BOOT, Daemon, GuestSlots, Request, SHORT, until};
+use serde_json::{Value, json};
 use std::{
     thread,
     time::{Duration, Instant},
@@ -111,4 +111,44 @@ fn a_guest_that_does_not_hear_is_left_alone_or_ended_as_asked() {
     daemon.inn_ok(&["start", "deaf"]);
     daemon.inn_ok(&["stop", "deaf", "--force"]);
     daemon.wait_for_state("deaf", "stopped");
+}
+
+/// How soon what was cancelled has ended where QEMU does not answer.
+const CANCELLED_WITHIN: Duration = Duration::from_secs(30);
+
+/// Its process is stopped, as by a debugger or a host that has no time for it.
+#[test]
+fn what_a_qemu_that_is_held_does_not_answer_to_is_cancelled_in_bounds() {
+    let daemon = Daemon::start();
+    daemon.create(&json!({ "name": "held", "memory": "32MiB", "display": "none" }));
+    daemon.act("held", "start");
+    let qemu = daemon.qemu("held");
+    for verb in ["stop", "pause"] {
+        qemu.hold(true);
+        let accepted = daemon.send(&Request::new("POST", &format!("/v1/vms/held/{verb}")));
+        assert_eq!(accepted.status, 202, "{}", accepted.text());
+        let task = accepted.header("location").unwrap().to_owned();
+        until(&format!("{verb} waits for QEMU"), SHORT, || {
+            let task = daemon.get(&task);
+            let waits = |step: &Value| {
+                step["name"].as_str().unwrap().starts_with("qemu/") && step["state"] == "running"
+            };
+            let is_there = task["steps"].as_array().unwrap().iter().any(waits);
+            if is_there { Ok(()) } else { Err(task) }
+        });
+        let begun = Instant::now();
+        daemon.send(&Request::new("POST", &format!("{task}/cancel"))).ok();
+        let ended = daemon.get(&format!("{task}?wait=60"));
+        assert_eq!(ended["state"], "cancelled", "{ended}");
+        assert!(begun.elapsed() < CANCELLED_WITHIN, "{verb}: {:?}", begun.elapsed());
+        qemu.hold(false);
+        // What could not be taken back of it meanwhile is taken back now.
+        until("as it was", SHORT, || {
+            let (vm, owed) = (daemon.vm("held"), daemon.diagnosis()["owed"].clone());
+            let is_back = vm["state"] == "running" && owed == json!([]);
+            if is_back { Ok(()) } else { Err(format!("{} {owed}", vm["state"])) }
+        });
+    }
+    assert_eq!((daemon.qemu("held"), &daemon.vm("held")["want"]), (qemu, &json!("running")));
+    daemon.act("held", "kill");
 }

@@ -91,7 +91,7 @@ impl Engine {
 
     /// Whether a task of this VM has not ended.
     pub(crate) fn is_busy(&self, vm: VmId) -> bool {
-        !self.shared.live.of_vm(vm).is_empty()
+        self.shared.live.has_any(vm)
     }
 
     /// Waits until a task has ended, at most so long, and says how it is then; `None` for a task that
@@ -116,10 +116,23 @@ impl Engine {
 
     /// A task, from memory or from the history; `None` for one that is not known any more.
     pub async fn task(&self, task: TaskId) -> Option<Task> {
-        if let Some(known) = self.known_task(task) {
-            return Some(known);
+        if let Some(live) = self.shared.live.get(task) {
+            return Some(live.snapshot());
         }
-        self.shared.history.get(task).await.ok().flatten()
+        let mut found = match self.known_task(task) {
+            Some(known) => known,
+            // Where it settled may have been a place in an earlier daemon's view.
+            None => {
+                let remembered = self.shared.history.get(task).await.ok().flatten()?;
+                Task { settled_at: None, ..remembered }
+            }
+        };
+        // What is not told to have settled ended before this daemon began, or is remembered by the history
+        // alone: whatever it did is in the view by now.
+        if found.state.is_final() && found.settled_at.is_none() {
+            found.settled_at = Some(self.view().snapshot().revision);
+        }
+        Some(found)
     }
 
     /// Asks a task to stop and undo what it did.

@@ -37,8 +37,8 @@ mod sessions;
 mod turn;
 
 pub use accept::request::{
-    Accepted, AddImage, Caller, ImageFrom, ImportVm, NetworkRequest, NicChange, PowerVerb, Request,
-    ReservationWish, STOP_TIMEOUT,
+    Accepted, AddImage, Caller, ImageFrom, ImportVm, NetworkRequest, NicChange, Origin, PowerVerb,
+    Request, ReservationWish, STOP_TIMEOUT,
 };
 pub use begin::{opening::EngineOptions, taking_up::Resolution};
 pub use engine::Engine;
@@ -49,4 +49,7 @@ pub use perform::{
     witness::{Point, Site, Witness},
 };
 pub use reconcile::noticed::Noticed;
-pub use sessions::{OpenedAgent, OpenedConsole, OpenedDisk, OpenedExport, SessionGuard};
+pub use sessions::{
+    OpenedAgent, OpenedArrival, OpenedConsole, OpenedDisk, OpenedExport, OpenedImage, OpenedUpload,
+    SessionGuard, SessionSubject, Sessions,
+};

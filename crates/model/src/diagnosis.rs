@@ -2,7 +2,9 @@
 
 use crate::{
     Timestamp,
+    audit::AuditDiagnosis,
     ids::{TaskId, VmId},
+    names::ImageName,
     units::{ByteSize, Mebibytes},
 };
 use serde::{Deserialize, Serialize};
@@ -26,9 +28,12 @@ pub struct Diagnosis {
     pub journal: JournalDiagnosis,
     /// The stored specs.
     pub specs: SpecsDiagnosis,
+    /// The audit, where one is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audit: Option<AuditDiagnosis>,
     /// Who reads the feed.
     pub feed: FeedDiagnosis,
-    /// Streams that are open to something in a machine.
+    /// Streams that are open to something in a machine, and files that go and come.
     pub sessions: Vec<SessionDiagnosis>,
     /// What operators did by hand, newest first; the last [`MAX_INTERVENTIONS`].
     pub interventions: Vec<Intervention>,
@@ -47,12 +52,17 @@ pub struct Diagnosis {
 /// How many interventions are remembered.
 pub const MAX_INTERVENTIONS: usize = 100;
 
-/// A stream that is open to something in a machine.
+/// A stream that is open to something in a machine, or a file that goes or comes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SessionDiagnosis {
-    /// The VM.
-    pub vm: VmId,
-    /// To what: `console`, `vnc`, `exec`, `file`, `disk`.
+    /// The VM; absent where it is an image's, and for an import, which is no VM yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vm: Option<VmId>,
+    /// The image that goes out, or that what comes is to become.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<ImageName>,
+    /// To what: `console`, `vnc`, `exec`, `file`, `freeze`, `disk`, `export` of a VM; `upload` and
+    /// `download` of an image; `import`.
     pub kind: String,
     /// Who has it.
     #[serde(default)]
@@ -60,7 +70,7 @@ pub struct SessionDiagnosis {
     /// Since when.
     #[schema(value_type = String, format = DateTime)]
     pub since: Timestamp,
-    /// How many have the same thing of the same VM open, this one included.
+    /// How many have the same thing of the same VM or image open, this one included.
     #[serde(default)]
     pub viewers: usize,
     /// What went to the caller, in bytes.

@@ -8,6 +8,7 @@
 //! Nothing here reads a clock, a file or a socket; everything here can be written as JSON and read
 //! back unchanged.
 
+pub mod audit;
 pub mod change;
 pub mod config;
 pub mod diagnosis;
@@ -35,6 +36,7 @@ pub mod task;
 pub mod units;
 pub mod vm;
 
+pub use audit::{AuditDiagnosis, AuditEntry, AuditOutcome};
 pub use change::{Action, Change, FieldChange, HypervisorEvent, Position, ResourceKind};
 pub use config::VmConfig;
 pub use diagnosis::Diagnosis;
@@ -47,7 +49,7 @@ pub use ids::{HostId, IncarnationId, NetworkId, Revision, SubnetId, TaskId, VmId
 pub use image::{Ancestor, DiskFormat, Image, ImageKind, Lineage};
 pub use incarnation::{Incarnation, ProcessIdentity};
 pub use memory::MemoryImage;
-pub use names::{DeviceName, ImageName, NetworkName, ProjectName, VmName};
+pub use names::{DeviceName, ImageName, NetworkName, ProjectName, TokenName, VmName};
 pub use network::{GuestAddress, InterfaceName, Network, NetworkConfig, Subnet, SubnetConfig};
 pub use policy::{Policies, Policy};
 pub use refusal::{Code, Refusal};
@@ -56,7 +58,7 @@ pub use shown::{ShownNetwork, ShownSubnet};
 pub use small_map::SmallMap;
 pub use spec::{Assigned, Placement, Spec, Want};
 pub use statistics::Statistics;
-pub use task::{Task, TaskLogLine, TaskState, TaskStep};
+pub use task::{StepName, Task, TaskLogLine, TaskState, TaskStep};
 pub use units::{ByteSize, Mebibytes};
 pub use vm::{DiskFacts, Managed, Vm, VmState};
 

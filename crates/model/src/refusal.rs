@@ -62,6 +62,8 @@ pub enum Code {
     IncompatibleMemory,
     /// The hypervisor refused or failed.
     HypervisorFailed,
+    /// The caller has called too often, and may again after a while.
+    TooManyRequests,
     /// It took too long.
     Timeout,
     /// It was cancelled.

@@ -6,6 +6,7 @@ use crate::{
     refusal::Refusal,
 };
 use serde::{Deserialize, Serialize};
+use std::{fmt, ops::Deref, sync::Arc};
 use utoipa::ToSchema;
 
 /// How far a task has come.
@@ -39,7 +40,8 @@ impl TaskState {
 pub struct TaskStep {
     /// What the step does, such as `qemu/launch`, after the groups that it is in and before what it
     /// is done to: `volumes/create-volume:root`.
-    pub name: String,
+    #[schema(value_type = String)]
+    pub name: StepName,
     /// How far it has come.
     pub state: StepState,
     /// When it began.
@@ -49,6 +51,57 @@ pub struct TaskStep {
     /// How long it took, in microseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub took_us: Option<u64>,
+}
+
+/// The name of a step. Copies of it are one text: a task is copied with each of its changes, and its steps'
+/// names are most of it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct StepName(Arc<str>);
+
+impl StepName {
+    /// It as a text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Deref for StepName {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for StepName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl PartialEq<str> for StepName {
+    fn eq(&self, other: &str) -> bool {
+        *self.0 == *other
+    }
+}
+
+impl PartialEq<&str> for StepName {
+    fn eq(&self, other: &&str) -> bool {
+        *self.0 == **other
+    }
+}
+
+impl From<&str> for StepName {
+    fn from(text: &str) -> Self {
+        Self(text.into())
+    }
+}
+
+impl From<String> for StepName {
+    fn from(text: String) -> Self {
+        Self(text.into())
+    }
 }
 
 /// How far a step has come.

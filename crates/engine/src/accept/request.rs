@@ -7,29 +7,45 @@ use innkeeper_model::{
 };
 use innkeeper_storage::StagedVm;
 use serde::{Deserialize, Serialize};
-use std::{net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
 /// How long a guest may take to power itself off, where nobody says.
 pub const STOP_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// Where a request came in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Origin {
+    /// By which entrance: `unix`, `tcp`, or the name of a door.
+    pub door: &'static str,
+    /// From which address, where it came over TCP.
+    pub address: Option<SocketAddr>,
+}
+
 /// Who asks.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Caller {
     /// Their name, as the task and the audit show it: `uid:0`, `token`, `innkeeper` itself.
     pub name: String,
     /// Their own name for this request.
     pub request_id: Option<String>,
+    /// Where they came in; nowhere, where Innkeeper itself acts.
+    pub origin: Option<Origin>,
 }
 
 impl Caller {
     /// Innkeeper itself, acting on what it noticed.
     pub fn innkeeper() -> Self {
-        Self { name: "innkeeper".into(), request_id: None }
+        Self { name: "innkeeper".into(), ..Self::default() }
     }
 
     /// Whoever changed a spec in its file.
     pub(crate) fn by_hand() -> Self {
-        Self { name: "by-hand".into(), request_id: None }
+        Self { name: "by-hand".into(), ..Self::default() }
     }
 }
 
@@ -105,6 +121,25 @@ pub enum Request {
         /// Its name.
         name: ImageName,
     },
+}
+
+impl Request {
+    /// What is asked for, as its task shows it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Create { .. } => "create",
+            Self::Edit { .. } => "edit",
+            Self::Clone { .. } => "clone",
+            Self::Import(_) => "import",
+            Self::Delete { .. } => "delete",
+            Self::Power { verb, .. } => verb.name(),
+            Self::Nic { change, .. } => change.name(),
+            Self::Adopt { .. } | Self::AdoptManaged { .. } => "adopt",
+            Self::Network(request) => request.name(),
+            Self::AddImage(_) => "image-add",
+            Self::RemoveImage { .. } => "image-remove",
+        }
+    }
 }
 
 /// A VM from a file.

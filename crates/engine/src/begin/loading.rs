@@ -8,7 +8,7 @@ use crate::{
     },
     reconcile::by_hand,
 };
-use innkeeper_model::{Code, ProjectName, Refusal, Spec, VmId, VmName, names::NotAName};
+use innkeeper_model::{Code, ProjectName, Refusal, Spec, Task, VmId, VmName, names::NotAName};
 use innkeeper_storage::{Storage, Swept, needs_volume};
 use innkeeper_store::{
     NetworkStore, SpecStore, StoredNetwork, StoredSpec, TaskHistory,
@@ -71,9 +71,14 @@ pub(crate) fn load(
     }
     updates.extend(catalogue.images.into_iter().map(Update::Image));
     let shown = stored.history.newest(shown_tasks)?;
-    updates.extend(shown.into_iter().rev().map(Update::Task));
-    updates.extend(on_record.ended.iter().map(|(task, _)| Update::Task(task.clone())));
+    updates.extend(shown.into_iter().rev().map(of_before));
+    updates.extend(on_record.ended.iter().map(|(task, _)| of_before(task.clone())));
     Ok(Loaded { updates, on_record, unreadable })
+}
+
+/// A task that an earlier daemon ended. Where it settled was a place in that one's view.
+fn of_before(task: Task) -> Update {
+    Update::Task(Task { settled_at: None, ..task })
 }
 
 impl From<Damage> for Unreadable {

@@ -37,6 +37,7 @@ impl Engine {
             owed: self.owed_diagnosis(),
             journal: self.journal_diagnosis(),
             specs: self.specs_diagnosis(),
+            audit: None,
             feed: self.feed_diagnosis(),
             sessions: self.shared.sessions.all(),
             interventions: self.shared.interventions.all(),
@@ -148,7 +149,7 @@ fn diagnose_task(live: &Arc<LiveTask>) -> TaskDiagnosis {
     let since = since.unwrap_or(task.created);
     let for_ms = Timestamp::now().duration_since(since).as_millis();
     TaskDiagnosis {
-        steps: running.map(|step| step.name.clone()).collect(),
+        steps: running.map(|step| step.name.to_string()).collect(),
         for_ms: u64::try_from(for_ms).unwrap_or(0),
         state: format!("{:?}", task.state).to_lowercase(),
         id: task.id,

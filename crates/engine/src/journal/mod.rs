@@ -3,8 +3,8 @@
 //! An operation's first record holds its whole plan, and is on the disk before its first step is done.
 //! Marks of its steps follow; they outlive the daemon, and after a crash of the host, where some may
 //! be lost, they only say too little, which steps that can be asked or repeated forgive. The record of
-//! its end is on the disk before anybody is told of the end. Wishes go the same way, so that a spec's
-//! file may be written later (see `wishes`).
+//! its end, and in front of it a note of what the VM is by then (`notes`), is on the disk before anybody
+//! is told of the end. Wishes go the same way, so that a spec's file may be written later (see `wishes`).
 
 pub(crate) mod history;
 pub(crate) mod notes;
@@ -62,7 +62,7 @@ pub(crate) struct Begun {
     /// What it does to its VM, where legality asks.
     pub(crate) operation: Option<Operation>,
     pub(crate) resources: Vec<(Resource, Hold)>,
-    pub(crate) plan: Plan,
+    pub(crate) plan: Arc<Plan>,
     /// The host's boot that its machine belongs to.
     pub(crate) boot_id: String,
     #[serde(default)]
@@ -142,10 +142,24 @@ impl Recorder {
         entry: &Entry,
         durability: Durability,
     ) -> impl Future<Output = Result<Held, Refusal>> + Send + use<> {
-        let bytes = serde_json::to_vec(entry)
-            .expect("an entry is plain data with text keys, which JSON can hold");
-        let about = vm.or_else(|| entry.about()).map_or(Uuid::nil(), |vm| vm.as_uuid());
-        let appended = self.journal.append(about, bytes, durability);
+        self.write_encoded(vm.or_else(|| entry.about()), Self::encoded(entry), durability)
+    }
+
+    /// The same with an entry that has been encoded, about this VM or nobody.
+    pub(crate) fn write_encoded(
+        &self,
+        about: Option<VmId>,
+        entry: Vec<u8>,
+        durability: Durability,
+    ) -> impl Future<Output = Result<Held, Refusal>> + Send + use<> {
+        let about = about.map_or(Uuid::nil(), |vm| vm.as_uuid());
+        let appended = self.journal.append(about, entry, durability);
         async move { Ok(appended.await?) }
+    }
+
+    /// The bytes of an entry.
+    pub(crate) fn encoded(entry: &Entry) -> Vec<u8> {
+        serde_json::to_vec(entry)
+            .expect("an entry is plain data with text keys, which JSON can hold")
     }
 }

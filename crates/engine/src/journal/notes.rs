@@ -1,10 +1,12 @@
 //! Notes: what is known of a VM and nobody could be asked for once this daemon has ended: since when
 //! it is as it is, how its last machine ended, why it was left alone, how large its disks were.
 //!
-//! A note is written down in the journal, in the background, whenever it would say something new; it
-//! lags behind the view by one write, and a lost one costs what it says and nothing else. The newest of
-//! each VM is kept. What a note says of a machine holds in the host's boot that it is of, and is never
-//! taken for what is: that is asked, and the note only completes the answer (`noticed`).
+//! A note is written down in the journal whenever it would say something new: before the end of what was
+//! done to the VM, so that whoever is told of that end finds the VM as it was after the daemon's death,
+//! too; and of what happens by itself in the background, one write behind the view. A lost one costs what
+//! it says and nothing else. The newest of each VM is kept. What a note says of a machine holds in the
+//! host's boot that it is of, and is never taken for what is: that is asked, and the note only completes
+//! the answer (`noticed`).
 
 use crate::{
     engine::Engine,
@@ -12,9 +14,12 @@ use crate::{
     reconcile::noticed::Before,
     turn::live::LiveTask,
 };
-use innkeeper_model::{DiskFacts, Facts, IncarnationId, MachineState, Timestamp, Vm, VmId};
+use innkeeper_model::{
+    DiskFacts, Facts, GuestAddress, GuestSystem, IncarnationId, MachineState, Refusal, Revision,
+    Timestamp, Vm, VmId, network::AddressSource,
+};
 use innkeeper_store::journal::{Durability, Held};
-use innkeeper_view::Update;
+use innkeeper_view::{Snapshot, Update};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
@@ -41,6 +46,11 @@ pub(crate) struct Note {
     pub(crate) dumped: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) disks: Vec<DiskFacts>,
+    /// What the agent in its guest told, which may not tell it again for a while.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) guest: Option<Arc<GuestSystem>>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) addresses: Vec<GuestAddress>,
 }
 
 impl Note {
@@ -62,6 +72,10 @@ impl Note {
         if !self.disks.is_empty() {
             updates.push(Update::VmDisks { id, disks: self.disks.clone() });
         }
+        if is_of_this_boot && was_on && (self.guest.is_some() || !self.addresses.is_empty()) {
+            let (guest, addresses) = (self.guest.clone(), self.addresses.clone());
+            updates.push(Update::VmGuest { id, guest, addresses });
+        }
         if is_of_this_boot && self.problem.is_some() {
             updates.push(Update::VmProblem { id, problem: self.problem.clone() });
         }
@@ -73,20 +87,30 @@ impl Note {
 #[derive(Debug, Default)]
 pub(crate) struct Notes {
     known: Mutex<Known>,
-    /// Held while notes are written, so that an older one is not written behind a newer one.
-    writing: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug, Default)]
 struct Known {
-    /// What is on record: what it says, as a digest, and what keeps it there.
-    kept: HashMap<VmId, (u64, Held)>,
+    kept: HashMap<VmId, Kept>,
     /// What the engine has found wrong with VMs.
     problems: HashMap<VmId, String>,
     /// Those that nobody has looked after since the host was booted.
     waiting: HashSet<VmId>,
     /// What was noted of machines in this boot, until it is known what runs.
     before: HashMap<VmId, Before>,
+}
+
+/// What is on record of one VM.
+#[derive(Debug, Default)]
+struct Kept {
+    /// What the newest note says, as a digest; not known while that is being written.
+    says: u64,
+    /// The revision of the VM that it is of.
+    revision: Revision,
+    /// How many have been begun.
+    begun: u64,
+    /// Which of them is on record, and what keeps it there.
+    held: Option<(u64, Held)>,
 }
 
 impl Notes {
@@ -102,19 +126,22 @@ impl Notes {
             if !known.waiting.contains(&vm) {
                 continue;
             }
-            known.kept.insert(vm, (digest(&note), held));
+            let note = Arc::new(note);
+            let says = digest(&Recorder::encoded(&Entry::Noted { note: note.clone() }));
+            known.kept.insert(vm, Kept { says, held: Some((0, held)), ..Kept::default() });
             if note.boot_id.as_deref() != Some(boot_id) {
                 continue;
             }
+            let Note { incarnation, facts, problem, .. } = Arc::unwrap_or_clone(note);
             known.waiting.remove(&vm);
-            known.problems.extend(note.problem.map(|problem| (vm, problem)));
-            known.before.insert(vm, Before { incarnation: note.incarnation, facts: note.facts });
+            known.problems.extend(problem.map(|problem| (vm, problem)));
+            known.before.insert(vm, Before { incarnation, facts });
         }
-        Self { known: Mutex::new(known), ..Self::default() }
+        Self { known: Mutex::new(known) }
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
-        // Only map operations happen under the lock.
+        // What happens under the lock does not wait, and cannot panic halfway.
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -141,29 +168,48 @@ impl Notes {
         }
     }
 
-    fn note_of(&self, vm: &Vm, boot_id: &str) -> Note {
-        let known = self.known();
-        Note {
-            vm: vm.id,
-            boot_id: (!known.waiting.contains(&vm.id)).then(|| boot_id.to_owned()),
-            incarnation: vm.incarnation.as_ref().map(|incarnation| incarnation.id),
-            facts: vm.facts.clone(),
-            problem: known.problems.get(&vm.id).cloned(),
-            dumped: vm.dumped,
-            disks: vm.disks.clone(),
+    /// Gives a note of a VM its place in the journal, unless that would say nothing new, or something newer
+    /// has one already. What is returned waits until it is on record; dropped before, it may be or not.
+    fn begin<'a>(
+        &'a self,
+        vm: &Vm,
+        boot_id: &str,
+        recorder: &Recorder,
+    ) -> Option<impl Future<Output = ()> + Send + use<'a>> {
+        let mut known = self.known();
+        let note = Arc::new(known.note_of(vm, boot_id));
+        let bytes = Recorder::encoded(&Entry::Noted { note });
+        let (id, says) = (vm.id, digest(&bytes));
+        let kept = known.kept.entry(id).or_default();
+        if kept.says == says || vm.revision < kept.revision {
+            return None;
         }
+        kept.begun += 1;
+        (kept.says, kept.revision) = (UNKNOWN, vm.revision);
+        let number = kept.begun;
+        // Under the lock, so that an older one is not written behind a newer one. (A note that is damaged
+        // is no reason to leave its VM alone, so the record is about nobody.)
+        let written = recorder.write_encoded(None, bytes, Durability::Written);
+        Some(async move {
+            let written = written.await;
+            self.wrote(id, number, says, written);
+        })
     }
 
-    /// Whether that is on record already. If not, it is about to be written, and what is on record is not
-    /// known until it is.
-    fn says(&self, note: &Note) -> bool {
+    fn wrote(&self, vm: VmId, number: u64, says: u64, written: Result<Held, Refusal>) {
+        let held = match written {
+            Ok(held) => held,
+            Err(error) => return debug!(%vm, %error, "not noted"),
+        };
         let mut known = self.known();
-        let Some((says, _)) = known.kept.get_mut(&note.vm) else { return false };
-        let same = *says == digest(note);
-        if !same {
-            *says = UNKNOWN;
+        // One that was forgotten meanwhile is needed by nobody.
+        let Some(kept) = known.kept.get_mut(&vm) else { return };
+        if kept.begun == number {
+            kept.says = says;
         }
-        same
+        if kept.held.as_ref().is_none_or(|(newest, _)| *newest < number) {
+            kept.held = Some((number, held));
+        }
     }
 
     fn forget(&self, vm: VmId) {
@@ -176,22 +222,44 @@ impl Notes {
     /// The VMs whose notes are older than this, which are to be written again.
     pub(crate) fn older_than(&self, oldest: u64) -> Vec<VmId> {
         let mut known = self.known();
-        let old = known.kept.iter_mut().filter(|(_, (_, held))| held.segment() < oldest);
-        let renewed = |(vm, (says, _)): (&VmId, &mut (u64, Held))| {
-            *says = UNKNOWN;
+        let is_old =
+            |kept: &Kept| kept.held.as_ref().is_some_and(|(_, held)| held.segment() < oldest);
+        let old = known.kept.iter_mut().filter(|(_, kept)| is_old(kept));
+        let renewed = |(vm, kept): (&VmId, &mut Kept)| {
+            kept.says = UNKNOWN;
             *vm
         };
         old.map(renewed).collect()
     }
 }
 
+impl Known {
+    fn note_of(&self, vm: &Vm, boot_id: &str) -> Note {
+        Note {
+            vm: vm.id,
+            boot_id: (!self.waiting.contains(&vm.id)).then(|| boot_id.to_owned()),
+            incarnation: vm.incarnation.as_ref().map(|incarnation| incarnation.id),
+            facts: vm.facts.clone(),
+            problem: self.problems.get(&vm.id).cloned(),
+            dumped: vm.dumped,
+            disks: vm.disks.clone(),
+            guest: vm.guest.clone(),
+            addresses: told_by_agent(vm).cloned().collect(),
+        }
+    }
+}
+
+/// Those that nobody but the guest's agent knows.
+fn told_by_agent(vm: &Vm) -> impl Iterator<Item = &GuestAddress> {
+    vm.addresses.iter().filter(|known| known.source == AddressSource::Agent)
+}
+
 /// No digest, or that of a note that is then written once too often.
 const UNKNOWN: u64 = 0;
 
-fn digest(note: &Note) -> u64 {
+fn digest(note: &[u8]) -> u64 {
     let mut hasher = DefaultHasher::new();
-    let text = serde_json::to_vec(note).unwrap_or_default();
-    text.hash(&mut hasher);
+    note.hash(&mut hasher);
     hasher.finish()
 }
 
@@ -209,35 +277,46 @@ impl Engine {
     }
 
     /// Writes the notes of these VMs that would say something new. A VM that something is being done to
-    /// is noted after that. What cannot be written is tried again with the next change of it, and when
-    /// the engine ends. Dropped halfway, it has written some.
+    /// is noted at the end of that. What cannot be written is tried again with the next change of it, and
+    /// when the engine ends. Dropped halfway, it has written some.
     async fn note(&self, vms: BTreeSet<VmId>) {
-        let _writing = self.shared.notes.writing.lock().await;
         // All that was told before the marks were taken is in the view after this.
         if self.view().barrier(Vec::new()).await.is_err() {
             return;
         }
         let snapshot = self.view().snapshot();
+        let idle = vms.into_iter().filter(|id| !self.is_busy(*id));
+        // Each has its place before the first is waited for.
+        let begun: Vec<_> = idle.filter_map(|id| self.begin_note(&snapshot, id)).collect();
+        for written in begun {
+            written.await;
+        }
+    }
+
+    /// Notes what a VM is by now, in front of whatever is written down after this call; what is returned
+    /// waits until that is on record.
+    pub(crate) fn note_as_it_is(&self, vm: VmId) -> impl Future<Output = ()> + Send {
+        let begun = self.begin_note(&self.view().snapshot(), vm);
+        async move {
+            if let Some(written) = begun {
+                written.await;
+            }
+        }
+    }
+
+    fn begin_note<'a>(
+        &'a self,
+        snapshot: &Snapshot,
+        id: VmId,
+    ) -> Option<impl Future<Output = ()> + Send + use<'a>> {
         let notes = &self.shared.notes;
-        let mut written = Vec::new();
-        for id in vms.into_iter().filter(|id| !self.is_busy(*id)) {
-            // What another manager has can be asked of it.
-            let vm = snapshot.vms.get(&id).filter(|vm| vm.manager().is_none());
-            let Some(vm) = vm else {
-                notes.forget(id);
-                continue;
-            };
-            let note = notes.note_of(vm, &self.shared.boot_id);
-            if !notes.says(&note) {
-                written.push((id, digest(&note), write(&self.shared.recorder, note)));
-            }
-        }
-        for (vm, says, written) in written {
-            match written.await {
-                Ok(held) => drop(notes.known().kept.insert(vm, (says, held))),
-                Err(error) => debug!(%vm, %error, "not noted"),
-            }
-        }
+        // What another manager has can be asked of it.
+        let vm = snapshot.vms.get(&id).filter(|vm| vm.manager().is_none());
+        let Some(vm) = vm else {
+            notes.forget(id);
+            return None;
+        };
+        notes.begin(vm, &self.shared.boot_id, &self.shared.recorder)
     }
 
     /// Writes all notes that are to be written, before the engine ends.
@@ -267,11 +346,4 @@ impl Engine {
         let looked_after = self.shared.notes.looked_after(|vm| task.vm == Some(vm));
         self.shared.noticed.to_note().mark_all(looked_after);
     }
-}
-
-fn write(
-    recorder: &Recorder,
-    note: Note,
-) -> impl Future<Output = Result<Held, innkeeper_model::Refusal>> + use<> {
-    recorder.write(None, &Entry::Noted { note: Arc::new(note) }, Durability::Written)
 }

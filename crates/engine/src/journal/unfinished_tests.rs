@@ -77,7 +77,7 @@ fn begun(task: &Task) -> Begun {
         task: task.clone(),
         operation: None,
         resources: Vec::new(),
-        plan: plan(vm),
+        plan: plan(vm).into(),
         boot_id: "boot".into(),
         way: Way::Forward,
         marks: Vec::new(),

@@ -31,10 +31,11 @@ const GATHER: RangeInclusive<Duration> = Duration::from_millis(20)..=Duration::f
 /// How long it waits for the end of a burst at most. Of a spec that changes again only the last is written
 /// then, and none of a VM that comes and goes: a burst of ten thousand made and deleted takes seconds, and
 /// two fifths of its CPU went into making files that soon were removed.
-const BURST_ENDS_WITHIN: Duration = Duration::from_secs(10);
-/// How many wishes between two looks are a burst, and how often is looked whether it is over.
+const BURST_ENDS_WITHIN: Duration = Duration::from_secs(30);
+/// How many wishes between two looks are a burst, and how often is looked whether it is over: longer than a
+/// disk that is synced all the time makes everybody wait now and then, which ends no burst.
 const BURST: u64 = 16;
-const LOOKS_EVERY: Duration = Duration::from_millis(50);
+const LOOKS_EVERY: Duration = Duration::from_millis(250);
 /// How many times as long as it took to write files the next ones wait.
 const REST: u32 = 4;
 /// How long files that could not be written are left before they are tried again.
@@ -228,7 +229,7 @@ impl Wishes {
         }
     }
 
-    /// Waits for more to write, at least this long, and until no burst of wishes comes.
+    /// Waits for more to write, at least this long; where that is a burst of wishes, until it is over.
     async fn gather(&self, at_least: Duration) {
         let begun = Instant::now();
         let mut seen = self.0.last.load(Ordering::Relaxed);

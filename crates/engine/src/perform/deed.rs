@@ -11,7 +11,7 @@ use crate::{
         queues::{Hold, Resource},
     },
 };
-use innkeeper_model::{Refusal, Task};
+use innkeeper_model::{Refusal, StepName, Task};
 use innkeeper_store::journal::{Durability, Held};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tracing::warn;
@@ -20,8 +20,9 @@ use tracing::warn;
 #[derive(Debug)]
 pub(crate) struct Deed {
     pub(crate) task: Arc<LiveTask>,
-    pub(crate) plan: Plan,
-    pub(crate) paths: Vec<String>,
+    /// Shared with what is written down of it.
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) paths: Vec<StepName>,
     resources: Vec<(Resource, Hold)>,
     boot_id: String,
     state: Mutex<State>,
@@ -51,8 +52,9 @@ impl Deed {
         boot_id: String,
     ) -> Self {
         let marks = vec![Mark::default(); plan.steps().count()];
+        let plan = Arc::new(plan);
         let state = State { way: Way::default(), marks, record: None };
-        Self { task, paths: plan.paths(), plan, resources, boot_id, state: Mutex::new(state) }
+        Self { task, paths: paths(&plan), plan, resources, boot_id, state: Mutex::new(state) }
     }
 
     /// One that an earlier daemon had begun, or that is owed.
@@ -66,7 +68,7 @@ impl Deed {
         marks.resize(plan.steps().count(), Mark::default());
         let record = Some(Record { recorder, held });
         let state = State { way, marks, record };
-        Self { task, paths: plan.paths(), plan, resources, boot_id, state: Mutex::new(state) }
+        Self { task, paths: paths(&plan), plan, resources, boot_id, state: Mutex::new(state) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -135,7 +137,7 @@ impl Deed {
             Way::Back => matches!(mark, Mark::Begun | Mark::Done),
         };
         let paths = self.paths.iter().zip(&state.marks);
-        paths.filter(|(_, mark)| open(mark)).map(|(path, _)| path.clone()).collect()
+        paths.filter(|(_, mark)| open(mark)).map(|(path, _)| path.to_string()).collect()
     }
 
     /// Writes the whole plan down. From here on a crash does not lose it.
@@ -253,6 +255,10 @@ impl Deed {
             }
         }
     }
+}
+
+fn paths(plan: &Plan) -> Vec<StepName> {
+    plan.paths().into_iter().map(StepName::from).collect()
 }
 
 fn recorder_of(record: &Record) -> Recorder {

@@ -161,7 +161,7 @@ impl Performer {
         if deed.mark(index) == Mark::Done {
             return Ok(());
         }
-        let span = debug_span!("step", task = %deed.task.id, name = deed.paths[index]);
+        let span = debug_span!("step", task = %deed.task.id, name = %deed.paths[index]);
         let began = Instant::now();
         // Boxed, or the type of a whole task is too deep for the compiler.
         let work = self.step_between_points(deed, index, step, cancelled).instrument(span).boxed();
@@ -312,7 +312,7 @@ impl Performer {
                 }
                 Err(error) => {
                     let path = &deed.paths[index];
-                    warn!(task = %deed.task.id, step = path, %error, "cannot be undone");
+                    warn!(task = %deed.task.id, step = %path, %error, "cannot be undone");
                     deed.task.step(index, StepState::Stuck, None);
                     stuck.push(format!("{path} could not be undone: {error}"));
                 }
@@ -367,7 +367,7 @@ impl Performer {
 fn point(deed: &Deed, index: usize, site: Site) -> Point {
     Point {
         operation: deed.task.kind().into(),
-        path: deed.paths[index].clone(),
+        path: deed.paths[index].to_string(),
         site,
         task: deed.task.id,
         vm: deed.task.vm,

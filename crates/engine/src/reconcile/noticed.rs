@@ -104,7 +104,14 @@ impl Noticed {
                     past.carried.insert(vm, carried);
                     facts
                 }
-                None => told,
+                None => {
+                    if before.contains_key(&vm) {
+                        // Nor is it that machine's guest of which an agent told.
+                        let (guest, addresses) = (None, Vec::new());
+                        self.view.post(Update::VmGuest { id: vm, guest, addresses });
+                    }
+                    told
+                }
             };
             self.tell(vm, facts);
         }

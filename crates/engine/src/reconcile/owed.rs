@@ -73,7 +73,7 @@ impl Owing {
 }
 
 impl Engine {
-    /// Keeps what is owed of a deed whose end has been told, and shows it with its VM.
+    /// Keeps what is owed of a deed that has ended, and shows it with its VM.
     pub(crate) fn owe(&self, deed: Arc<Deed>) {
         if let Some(id) = deed.task.vm {
             let left = deed.task.snapshot().leftovers.join("; ");

@@ -38,8 +38,9 @@ pub(crate) async fn run(engine: Engine) {
     // Those that answer keep their connections: a guest whose agent nobody listens to keeps looking.
     let mut connected: HashMap<VmId, Agent> = HashMap::new();
     let mut asking = FuturesUnordered::new();
-    for vm in engine.view().snapshot().vms.keys() {
-        agents.mark(*vm);
+    for (id, vm) in engine.view().snapshot().vms.iter() {
+        // It had its time to begin, and what is shown of it until it answers is what it told another daemon.
+        rounds.find(*id, machine_of(vm), Instant::now());
     }
     loop {
         for (vm, machine) in rounds.take(Instant::now(), AT_ONCE - asking.len()) {
@@ -127,6 +128,7 @@ impl Engine {
         let same = told.eq(&addresses) && vm.guest.as_deref() == guest.as_ref();
         if machine_of(&vm) == Some(machine) && !same {
             self.view().post(Update::VmGuest { id, guest: guest.map(Arc::new), addresses });
+            self.shared.noticed.to_note().mark(id);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Whole VMs that go out as files, and files that come in to become VMs. None of it is a task, and none of
 //! it queues; the making of a VM of what has arrived is.
 
-use super::SessionGuard;
+use super::{SessionGuard, SessionSubject};
 use crate::{
     Engine,
     accept::{request::Caller, work::spec_of},
@@ -16,6 +16,15 @@ pub struct OpenedExport {
     pub file: Export,
     /// The VM's name.
     pub name: VmName,
+    /// Lists the session while it lives.
+    pub session: SessionGuard,
+}
+
+/// A file that comes in to become a VM, for one session.
+#[derive(Debug)]
+pub struct OpenedArrival {
+    /// Where it is written.
+    pub arrival: Arrival,
     /// Lists the session while it lives.
     pub session: SessionGuard,
 }
@@ -61,7 +70,13 @@ impl Engine {
     ///
     /// # Errors
     /// It is too large, or the pool is full.
-    pub async fn receive_vm(&self, length: Option<u64>) -> Result<Arrival, Refusal> {
-        self.shared.performer.hands.storage.receive_vm(length).await
+    pub async fn receive_vm(
+        &self,
+        caller: &Caller,
+        length: Option<u64>,
+    ) -> Result<OpenedArrival, Refusal> {
+        let session = self.shared.sessions.list(SessionSubject::NewVm, "import", caller);
+        let arrival = self.shared.performer.hands.storage.receive_vm(length).await?;
+        Ok(OpenedArrival { arrival, session })
     }
 }

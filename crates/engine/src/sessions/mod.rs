@@ -1,5 +1,5 @@
-//! Who has a session: a stream open to something in a machine. Counted here, so that a diagnosis can
-//! name them. Sessions never queue, and what is done to a VM waits for none.
+//! Who has a session: a stream open to something in a machine, or a file that goes or comes. Counted here,
+//! so that a diagnosis can name them. Sessions never queue, and what is done to a VM waits for none.
 
 mod agents;
 pub(crate) mod asking;
@@ -13,14 +13,14 @@ pub(crate) use agents::Agents;
 pub use agents::OpenedAgent;
 pub(crate) use consoles::Consoles;
 pub use consoles::OpenedConsole;
-pub use exports::OpenedExport;
+pub use exports::{OpenedArrival, OpenedExport};
 pub use listed::SessionGuard;
-pub use transfers::OpenedDisk;
+pub use transfers::{OpenedDisk, OpenedImage, OpenedUpload};
 
 use crate::{Engine, accept::request::Caller};
 use innkeeper_driver::ByteStream;
 use innkeeper_model::{
-    Code, Refusal, Timestamp, VmId, diagnosis::SessionDiagnosis, keyboard::Stroke,
+    Code, ImageName, Refusal, Timestamp, VmId, diagnosis::SessionDiagnosis, keyboard::Stroke,
 };
 use listed::{Counted, Counts};
 use std::{
@@ -31,7 +31,7 @@ use tracing::info;
 
 /// The open sessions. Clones are one list.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Sessions(Arc<Mutex<Open>>);
+pub struct Sessions(Arc<Mutex<Open>>);
 
 #[derive(Debug, Default)]
 struct Open {
@@ -41,11 +41,34 @@ struct Open {
 
 #[derive(Debug)]
 struct Session {
-    vm: VmId,
+    of: SessionSubject,
     kind: &'static str,
     caller: String,
     since: Timestamp,
     counts: Arc<Counts>,
+}
+
+/// What a session is open to.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum SessionSubject {
+    /// A VM.
+    Vm(VmId),
+    /// An image, or what is to become one.
+    Image(ImageName),
+    /// What is to become a VM.
+    NewVm,
+}
+
+impl From<VmId> for SessionSubject {
+    fn from(vm: VmId) -> Self {
+        Self::Vm(vm)
+    }
+}
+
+impl From<&ImageName> for SessionSubject {
+    fn from(image: &ImageName) -> Self {
+        Self::Image(image.clone())
+    }
 }
 
 impl Sessions {
@@ -55,13 +78,19 @@ impl Sessions {
     }
 
     /// Lists a session for as long as the guard lives.
-    pub(crate) fn list(&self, vm: VmId, kind: &'static str, caller: &Caller) -> SessionGuard {
+    pub fn list(
+        &self,
+        of: impl Into<SessionSubject>,
+        kind: &'static str,
+        caller: &Caller,
+    ) -> SessionGuard {
+        let of = of.into();
         let counts = Arc::<Counts>::default();
         let mut open = self.open();
         let number = open.next;
         open.next += 1;
         let (caller, since) = (caller.name.clone(), Timestamp::now());
-        open.sessions.insert(number, Session { vm, kind, caller, since, counts: counts.clone() });
+        open.sessions.insert(number, Session { of, kind, caller, since, counts: counts.clone() });
         drop(open);
         SessionGuard::new(self.clone(), number, counts)
     }
@@ -71,18 +100,24 @@ impl Sessions {
     }
 
     /// Those that are open, the oldest first.
-    pub(crate) fn all(&self) -> Vec<SessionDiagnosis> {
+    #[must_use]
+    pub fn all(&self) -> Vec<SessionDiagnosis> {
         let open = self.open();
-        let mut viewers: HashMap<(VmId, &str), usize> = HashMap::new();
+        let mut viewers: HashMap<(&SessionSubject, &str), usize> = HashMap::new();
         for session in open.sessions.values() {
-            *viewers.entry((session.vm, session.kind)).or_default() += 1;
+            *viewers.entry((&session.of, session.kind)).or_default() += 1;
         }
         let shown = |session: &Session| {
-            let Session { vm, kind, ref caller, since, ref counts } = *session;
+            let Session { ref of, kind, ref caller, since, ref counts } = *session;
             let (shown, typed) = counts.get();
-            let viewers = viewers.get(&(vm, kind)).copied().unwrap_or_default();
+            let (vm, image, viewers) = match of {
+                SessionSubject::Vm(vm) => (Some(*vm), None, viewers[&(of, kind)]),
+                SessionSubject::Image(image) => (None, Some(image.clone()), viewers[&(of, kind)]),
+                // Each is another's.
+                SessionSubject::NewVm => (None, None, 1),
+            };
             let (kind, caller) = (kind.into(), caller.clone());
-            SessionDiagnosis { vm, kind, caller, since, viewers, shown, typed }
+            SessionDiagnosis { vm, image, kind, caller, since, viewers, shown, typed }
         };
         open.sessions.values().map(shown).collect()
     }

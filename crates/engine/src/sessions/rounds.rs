@@ -68,6 +68,13 @@ impl Rounds {
         }
     }
 
+    /// A VM had this machine before anybody here asked: its turn is now.
+    pub(super) fn find(&mut self, vm: VmId, machine: Option<IncarnationId>, now: Instant) {
+        if let Some(machine) = machine {
+            self.plan(vm, Asked { machine, next: Some(now), silent: 0 });
+        }
+    }
+
     /// Takes the turns that have come, at most so many.
     pub(super) fn take(&mut self, now: Instant, at_most: usize) -> Vec<(VmId, IncarnationId)> {
         let mut taken = Vec::new();
@@ -155,6 +162,16 @@ mod tests {
         assert_eq!(pause(&rounds, now), Some(2));
         rounds.see(vm, None, now);
         assert_eq!(rounds.next(), None);
+    }
+
+    #[test]
+    fn who_was_there_before_is_asked_at_once() {
+        let (mut rounds, vm, machine, now) = one();
+        rounds.find(VmId::new(), None, now);
+        rounds.find(vm, Some(machine), now);
+        // That it was marked meanwhile does not put it off.
+        rounds.see(vm, Some(machine), now);
+        assert_eq!(rounds.take(now, 9), [(vm, machine)]);
     }
 
     #[test]

@@ -15,6 +15,24 @@ pub struct OpenedDisk {
     pub session: SessionGuard,
 }
 
+/// An image's bytes, for one session.
+#[derive(Debug)]
+pub struct OpenedImage {
+    /// The file.
+    pub file: ImageFile,
+    /// Lists the session while it lives.
+    pub session: SessionGuard,
+}
+
+/// A file that comes in to become an image, for one session.
+#[derive(Debug)]
+pub struct OpenedUpload {
+    /// Where it is written.
+    pub upload: Upload,
+    /// Lists the session while it lives.
+    pub session: SessionGuard,
+}
+
 impl Engine {
     /// Opens a disk of a stopped VM to be read. The VM can be started meanwhile: it waits for nobody.
     ///
@@ -43,9 +61,15 @@ impl Engine {
     ///
     /// # Errors
     /// There is no such image, or it cannot be used.
-    pub async fn image_file(&self, name: &ImageName) -> Result<ImageFile, Refusal> {
+    pub async fn image_file(
+        &self,
+        caller: &Caller,
+        name: &ImageName,
+    ) -> Result<OpenedImage, Refusal> {
+        let session = self.shared.sessions.list(name, "download", caller);
         let (storage, name) = (self.shared.performer.hands.storage.clone(), name.clone());
-        blocking(move || storage.open_image(&name)).await
+        let file = blocking(move || storage.open_image(&name)).await?;
+        Ok(OpenedImage { file, session })
     }
 
     /// Begins or goes on with a file that is to become an image; [`crate::ImageFrom::Upload`] then
@@ -56,13 +80,17 @@ impl Engine {
     /// large, or the pool is full.
     pub async fn upload_image(
         &self,
+        caller: &Caller,
         name: &ImageName,
         sha256: &str,
         from: u64,
         more: Option<u64>,
-    ) -> Result<Upload, Refusal> {
+    ) -> Result<OpenedUpload, Refusal> {
         self.image_name_is_free(name)?;
-        self.shared.performer.hands.storage.open_upload(name, sha256, from, more).await
+        let session = self.shared.sessions.list(name, "upload", caller);
+        let storage = &self.shared.performer.hands.storage;
+        let upload = storage.open_upload(name, sha256, from, more).await?;
+        Ok(OpenedUpload { upload, session })
     }
 
     /// How many bytes of such a file have arrived.

@@ -9,7 +9,8 @@ use crate::{
     turn::queues::{Place, Queues},
 };
 use innkeeper_model::{
-    Code, Refusal, Task, TaskId, TaskLogLine, TaskState, Timestamp, VmId, VmName, VmState,
+    Code, Refusal, Revision, StepName, Task, TaskId, TaskLogLine, TaskState, Timestamp, VmId,
+    VmName, VmState,
     task::{MAX_TASK_LOG, StepState, TaskStep},
 };
 use innkeeper_view::{Update, View};
@@ -76,7 +77,7 @@ impl LiveTask {
     }
 
     /// The task as it is when it begins, with these steps to do. It has not begun yet.
-    pub(crate) fn beginning(&self, steps: &[String]) -> Task {
+    pub(crate) fn beginning(&self, steps: &[StepName]) -> Task {
         Task {
             state: TaskState::Running,
             started: Some(Timestamp::now()),
@@ -95,7 +96,7 @@ impl LiveTask {
     }
 
     /// Goes on where an earlier daemon ended.
-    pub(crate) fn taken_up(&self, steps: &[String], marks: &[Mark], cancellable: bool) {
+    pub(crate) fn taken_up(&self, steps: &[StepName], marks: &[Mark], cancellable: bool) {
         self.update(|task| {
             task.state = TaskState::Running;
             task.cancellable = cancellable;
@@ -221,30 +222,32 @@ impl LiveTask {
         Ok(())
     }
 
-    /// How it ends, in words and for good.
+    /// How it ends, for good. Nobody is told before [`Self::tell_end`].
     pub(crate) fn ending(
         &self,
         state: TaskState,
         error: Option<Refusal>,
         leftovers: Vec<String>,
     ) -> Task {
-        self.update(|task| {
-            task.state = state;
-            task.error = error;
-            task.leftovers = leftovers;
-            task.cancellable = false;
-            task.ended = Some(Timestamp::now());
-        });
-        self.snapshot()
+        let mut task = self.record();
+        task.state = state;
+        task.error = error;
+        task.leftovers = leftovers;
+        task.cancellable = false;
+        task.ended = Some(Timestamp::now());
+        task.clone()
     }
 
-    /// Tells the end. When this returns, readers can see it, and everything that was done. Whoever waits
-    /// for it is woken by [`Self::wake`], after what it held has been let go of.
-    pub(crate) async fn tell_end(&self) {
-        // Everything that the task did is in the view from this revision on; of a view that has stopped
-        // nobody can say that it shows it.
-        self.record().settled_at = self.view.barrier(Vec::new()).await.ok();
-        let mut updates = vec![Update::Task(self.snapshot())];
+    /// Tells the end, and from which revision on everything that was done can be read; `None` of a view
+    /// that has stopped. When this returns, readers can see it. Whoever waits for it is woken by
+    /// [`Self::wake`], after what it held has been let go of.
+    pub(crate) async fn tell_end(&self, settled_at: Option<Revision>) {
+        let ended = {
+            let mut task = self.record();
+            task.settled_at = settled_at;
+            task.clone()
+        };
+        let mut updates = vec![Update::Task(ended)];
         updates.extend(self.vm.map(|id| Update::VmTask { id, task: None }));
         // A view that has stopped is read by nobody.
         let _ = self.view.barrier(updates).await;
@@ -262,8 +265,8 @@ impl LiveTask {
     }
 }
 
-fn waiting(steps: &[String]) -> Vec<TaskStep> {
-    let waiting = |name: &String| TaskStep {
+fn waiting(steps: &[StepName]) -> Vec<TaskStep> {
+    let waiting = |name: &StepName| TaskStep {
         name: name.clone(),
         state: StepState::Waiting,
         started: None,
@@ -363,6 +366,11 @@ impl Live {
     /// The unfinished tasks of a VM, first the one that is being done.
     pub(crate) fn of_vm(&self, vm: VmId) -> Vec<Arc<LiveTask>> {
         self.tasks().by_vm.get(&vm).cloned().unwrap_or_default()
+    }
+
+    /// Whether a VM has unfinished tasks.
+    pub(crate) fn has_any(&self, vm: VmId) -> bool {
+        self.tasks().by_vm.contains_key(&vm)
     }
 
     pub(crate) fn all(&self) -> Vec<Arc<LiveTask>> {

@@ -17,7 +17,7 @@ use crate::{
     plan::Plan,
     turn::{live::LiveTask, queues::Place},
 };
-use innkeeper_model::{Code, Refusal, TaskState};
+use innkeeper_model::{Code, Refusal, Revision, TaskState};
 use innkeeper_store::journal::{Durability, Held};
 use innkeeper_view::Update;
 use std::sync::Arc;
@@ -148,12 +148,14 @@ impl Engine {
         let (state, error) = end_of(outcome);
         let record = task.ending(state, error, Vec::new());
         let entry = Entry::Ended { task: Box::new(record.clone()) };
-        let held = self.shared.recorder.write(task.vm, &entry, Durability::Written).await.ok();
+        let write =
+            async { self.shared.recorder.write(task.vm, &entry, Durability::Written).await.ok() };
+        let (held, settled_at) = self.record_behind_note(task, write).await;
         self.shared.history.put(record, held);
-        task.tell_end().await;
+        task.tell_end(settled_at).await;
     }
 
-    /// Writes down and tells how a deed ended, and keeps what is owed of it.
+    /// Keeps what is owed of a deed, and writes down and tells how it ended.
     pub(crate) async fn finish(&self, deed: &Arc<Deed>, ended: Ended) {
         let task = &deed.task;
         let Ended { outcome, leftovers } = ended;
@@ -178,16 +180,35 @@ impl Engine {
         let mends = edited && task.vm.is_some_and(|vm| self.is_refused_by_hand(vm));
         let trouble = trouble.or(mends.then_some(None));
         let record = task.ending(state, error, leftovers);
-        let held = deed.record_end(record, owed).await;
-        // Written down, its warnings are all there.
-        self.shared.history.put(task.snapshot(), held);
-        task.tell_end().await;
+        // Before the note, which is to say it.
         if owed {
             self.owe(deed.clone());
         }
         if let (Some(id), Some(problem)) = (task.vm, trouble) {
             self.tell_problem(id, problem);
         }
+        let write = deed.record_end(record, owed);
+        let (held, settled_at) = self.record_behind_note(task, write).await;
+        // Written down, its warnings are all there.
+        self.shared.history.put(task.snapshot(), held);
+        task.tell_end(settled_at).await;
+    }
+
+    /// Has the end of a task written down, and in front of it a note of what its VM is by now: whoever is
+    /// told of the end finds both after the daemon's death. Returns what keeps the end, and the revision
+    /// from which on readers see all that was done; `None` of a view that has stopped.
+    async fn record_behind_note(
+        &self,
+        task: &LiveTask,
+        write_end: impl Future<Output = Option<Held>>,
+    ) -> (Option<Held>, Option<Revision>) {
+        let settled_at = self.view().barrier(Vec::new()).await.ok();
+        let noted = task.vm.map(|vm| self.note_as_it_is(vm));
+        let held = write_end.await;
+        if let Some(noted) = noted {
+            noted.await;
+        }
+        (held, settled_at)
     }
 
     /// Lets the next one begin, now that readers can see the end. Who waits is woken after all of it,

@@ -133,7 +133,7 @@ async fn an_image_is_made_of_a_stopped_vms_disk_and_knows_what_it_comes_from() {
     assert!(lineage.taken >= before.spec.unwrap().created && lineage.taken <= golden.created);
     assert_eq!(base.lineage, None);
 
-    let mut file = bench.engine.image_file(&image("golden")).await.unwrap();
+    let mut file = bench.engine.image_file(&caller(), &image("golden")).await.unwrap().file;
     let mut bytes = Vec::new();
     file.file.read_to_end(&mut bytes).unwrap();
     assert!(bytes == [[7; 1 << 20], [0; 1 << 20]].concat());

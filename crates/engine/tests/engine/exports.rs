@@ -39,8 +39,8 @@ async fn export_as(bench: &Bench, vm: VmId, change: impl FnOnce(&mut Spec)) -> V
 }
 
 async fn arrive(bench: &Bench, file: &[u8]) -> StagedVm {
-    let arrival = bench.engine.receive_vm(Some(file.len() as u64)).await.unwrap();
-    arrival.write(file.to_vec()).await.unwrap().finish().await.unwrap()
+    let opened = bench.engine.receive_vm(&caller(), Some(file.len() as u64)).await.unwrap();
+    opened.arrival.write(file.to_vec()).await.unwrap().finish().await.unwrap()
 }
 
 /// The import of such a file under a name, or with all that it was.
@@ -62,6 +62,15 @@ async fn a_vm_goes_out_and_comes_in_as_a_copy() {
     let bench = Bench::new().await;
     let vm = bench.create_of(furnished("web")).await;
     let file = export(&bench, vm).await;
+    assert!(bench.engine.diagnose().sessions.is_empty());
+    let opened = bench.engine.receive_vm(&caller(), None).await.unwrap();
+    opened.session.typed(7);
+    let sessions = bench.engine.diagnose().sessions;
+    let [session] = &sessions[..] else { panic!("{sessions:?}") };
+    assert_eq!((session.vm, &session.image, session.viewers), (None, &None, 1));
+    assert_eq!((session.kind.as_str(), session.typed), ("import", 7));
+    drop(opened);
+    assert!(bench.engine.diagnose().sessions.is_empty());
     let task = bench.must(import(&bench, &file, Some("copy")).await).await;
     assert_eq!((task.operation.as_str(), task.subject.as_str()), ("import", "copy"));
     let copy = task.vm.unwrap();
@@ -142,7 +151,7 @@ async fn only_what_is_stopped_goes_out_and_nothing_waits_for_it() {
     bench.powers(vm, &[RESUME, STOP]).await;
     let opened = bench.engine.export_vm(&caller(), vm).await.unwrap();
     let sessions = bench.engine.diagnose().sessions;
-    assert_eq!((sessions[0].vm, sessions[0].kind.as_str()), (vm, "export"));
+    assert_eq!((sessions[0].vm, sessions[0].kind.as_str()), (Some(vm), "export"));
     // A guest that writes breaks it off.
     bench.powers(vm, &[START]).await;
     let root = bench.volumes(vm).join("root.qcow2");
@@ -263,7 +272,7 @@ async fn a_daemon_that_ends_leaves_all_of_it_or_nothing() {
         let file = export(&bench, vm).await;
         // One that nobody has asked anything of yet, and one that has not arrived.
         let waits = arrive(&bench, &file).await;
-        let half = bench.engine.receive_vm(None).await.unwrap();
+        let half = bench.engine.receive_vm(&caller(), None).await.unwrap().arrival;
         let half = half.write(file[..file.len() / 2].to_vec()).await.unwrap();
         let accepted = bench.submit(import(&bench, &file, Some("copy")).await).await.unwrap();
         stop.reached().await;

@@ -1,7 +1,7 @@
 //! Images: imported once, used by many, removed when nobody needs them.
 
 use crate::support::{Bench, START, STOP, create};
-use innkeeper_engine::{AddImage, Caller, ImageFrom, Request};
+use innkeeper_engine::{AddImage, Caller, ImageFrom, OpenedImage, Request};
 use innkeeper_model::{ByteSize, Code, DiskFormat, ImageKind, TaskState};
 use serde_json::json;
 
@@ -116,7 +116,17 @@ async fn a_create_and_a_removal_of_its_image_do_not_meet() {
 }
 
 fn caller() -> Caller {
-    Caller { name: "uid:0".into(), request_id: None }
+    Caller { name: "uid:0".into(), ..Caller::default() }
+}
+
+/// Which images have sessions.
+fn sessions(bench: &Bench) -> Vec<String> {
+    let sessions = bench.engine.diagnose().sessions;
+    let words = sessions.iter().map(|session| {
+        assert_eq!((session.vm, session.viewers), (None, 1));
+        format!("{} of {} by {}", session.kind, session.image.as_ref().unwrap(), session.caller)
+    });
+    words.collect()
 }
 
 #[tokio::test]
@@ -125,15 +135,18 @@ async fn what_was_uploaded_becomes_an_image_after_a_restart_as_well() {
     let name = "sent".parse().unwrap();
     // printf '\0%.0s' {1..4096} | sha256sum
     let sha256 = "ad7facb2586fc6e966c004d7d1d16b024f5805ff7cb47c7a85dabd8b48892ca7";
-    let mut upload = bench.engine.upload_image(&name, sha256, 0, Some(4096)).await.unwrap();
-    upload.write(vec![0; 1000]).await.unwrap();
-    drop(upload);
+    let who = caller();
+    let mut opened = bench.engine.upload_image(&who, &name, sha256, 0, Some(4096)).await.unwrap();
+    opened.upload.write(vec![0; 1000]).await.unwrap();
+    assert_eq!(sessions(&bench), ["upload of sent by uid:0"]);
+    drop(opened);
+    assert!(sessions(&bench).is_empty());
     assert!(images(&bench).is_empty() && files(&bench).is_empty(), "a part is no image");
     let bench = bench.restart().await;
     assert_eq!(bench.engine.uploaded(&name, sha256).await.unwrap(), 1000);
-    let mut upload = bench.engine.upload_image(&name, sha256, 1000, None).await.unwrap();
-    upload.write(vec![0; 3096]).await.unwrap();
-    drop(upload);
+    let mut opened = bench.engine.upload_image(&who, &name, sha256, 1000, None).await.unwrap();
+    opened.upload.write(vec![0; 3096]).await.unwrap();
+    drop(opened);
     let request = || {
         Request::AddImage(Box::new(AddImage {
             name: "sent".parse().unwrap(),
@@ -145,10 +158,14 @@ async fn what_was_uploaded_becomes_an_image_after_a_restart_as_well() {
     };
     bench.must(request()).await;
     assert_eq!(images(&bench), ["sent"]);
-    let file = bench.engine.image_file(&name).await.unwrap();
+    let opened = bench.engine.image_file(&who, &name).await.unwrap();
+    assert_eq!(sessions(&bench), ["download of sent by uid:0"]);
+    let OpenedImage { file, session } = opened;
+    drop(session);
     assert_eq!((file.length, file.digest), (4096, format!("sha256:{sha256}")));
-    let taken = bench.engine.upload_image(&name, sha256, 0, None).await.unwrap_err();
+    let taken = bench.engine.upload_image(&who, &name, sha256, 0, None).await.unwrap_err();
     assert_eq!(taken.code, Code::NameTaken);
+    assert!(sessions(&bench).is_empty(), "what is refused is no session");
     assert_eq!(bench.refused(request()).await.code, Code::NameTaken);
 }
 

@@ -3,7 +3,7 @@
 
 use crate::{
     held::Stop,
-    support::{Bench, Ended, REBOOT, START, STOP, Setup, furnished},
+    support::{Bench, Ended, LONG, REBOOT, START, STOP, Setup, furnished},
 };
 use innkeeper_engine::{PowerVerb, Request};
 use innkeeper_model::{Task, TaskState, Vm, VmId, VmState, Want, network::NetworkFacts};
@@ -82,6 +82,23 @@ async fn what_readers_see_first_is_what_they_saw_last() {
         bench.is_sound().await;
         is_as(&bench, &before, &format!("round {round}, a while after"));
     }
+}
+
+/// However soon after it the daemon dies.
+#[tokio::test]
+async fn who_was_told_of_an_end_finds_the_vm_as_it_was_then() {
+    let mut bench = Bench::new().await;
+    let vm = bench.create_of(furnished("web")).await;
+    let (suspend, resume) = (PowerVerb::Suspend, PowerVerb::Resume);
+    let (pause, reset, kill) = (PowerVerb::Pause, PowerVerb::Reset, PowerVerb::Kill);
+    for verb in [START, reset, pause, resume, suspend, resume, STOP, START, kill] {
+        bench.powers(vm, &[verb]).await;
+        let before = bench.vm(vm).facts;
+        assert!(before.since.is_some());
+        bench = bench.killed().await.begin().await;
+        assert_eq!(bench.vm(vm).facts, before, "{verb:?}");
+    }
+    bench.is_sound().await;
 }
 
 #[tokio::test]
@@ -163,6 +180,36 @@ async fn tasks_are_the_same_before_and_after() {
     for kill in [true, false, true] {
         bench = if kill { bench.killed().await.begin().await } else { bench.restart().await };
         assert_eq!(tasks(&bench), before);
+    }
+}
+
+/// Whoever waits for it by its id is not told that it cannot be seen yet.
+#[tokio::test]
+async fn a_task_of_before_has_settled_where_it_is_shown_and_where_it_is_only_remembered() {
+    for shown_tasks in [100, 0] {
+        let bench = Bench::with(Setup { shown_tasks, ..Setup::default() }).await;
+        let vm = bench.create("web").await;
+        let task = bench.power(vm, START).await.id;
+        let segments = std::fs::read_dir(bench.path().join("journal")).unwrap();
+        let oldest = segments.map(|entry| entry.unwrap().path()).min().unwrap();
+        // Places in this view are far beyond the beginning of the next.
+        for _ in 0..20 {
+            bench.powers(vm, &[PowerVerb::Pause, PowerVerb::Resume]).await;
+        }
+        // What is still in the journal is shown, however little is.
+        let remembered = async {
+            while shown_tasks == 0 && oldest.exists() {
+                bench.powers(vm, &[PowerVerb::Pause, PowerVerb::Resume]).await;
+            }
+        };
+        tokio::time::timeout(LONG, remembered).await.expect("old segments go");
+        let bench = bench.restart().await;
+        assert_eq!(bench.snapshot().tasks.contains_key(&task), shown_tasks > 0);
+        for found in [bench.engine.task(task).await, bench.engine.wait(task, LONG).await] {
+            let found = found.unwrap();
+            assert_eq!(found.state, TaskState::Done);
+            assert!(found.settled_at.unwrap() <= bench.snapshot().revision, "{found:?}");
+        }
     }
 }
 

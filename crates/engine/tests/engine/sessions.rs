@@ -13,7 +13,7 @@ use tokio::{
 };
 
 fn other() -> Caller {
-    Caller { name: "other".into(), request_id: None }
+    Caller { name: "other".into(), ..Caller::default() }
 }
 
 async fn open(bench: &Bench, vm: VmId, role: Role) -> OpenedConsole {
@@ -159,6 +159,27 @@ async fn what_an_agent_tells_is_in_the_view_until_its_machine_is_gone() {
     let seen = bench.vm(vm);
     assert!(told(&seen).is_empty() && seen.guest.is_none(), "{seen:?}");
     assert!(bench.engine.diagnose().sessions.is_empty());
+}
+
+#[tokio::test]
+async fn what_an_agent_told_is_shown_by_the_next_daemon_which_asks_anew() {
+    let bench = Bench::new().await;
+    let vm = bench.create("web").await;
+    bench.world.put_agent(vm, tells(&["10.0.0.9"]));
+    bench.powers(vm, &[START]).await;
+    bench.until("told", |snapshot| snapshot.vms[&vm].guest.is_some()).await;
+    let before = bench.vm(vm);
+    let ended = bench.end().await;
+    ended.world.put_agent(vm, tells(&["10.0.0.10"]));
+    let bench = ended.open_only(None).await;
+    assert_eq!((told(&bench.vm(vm)), bench.vm(vm).guest), (told(&before), before.guest));
+    bench.engine.recover().await;
+    bench.until("asked anew", |snapshot| told(&snapshot.vms[&vm]) == ["10.0.0.10"]).await;
+    // Of a machine that ended with its host, nobody knows anything.
+    let mut ended = bench.end().await;
+    ended.reboot_host();
+    let bench = ended.open_only(None).await;
+    assert!(told(&bench.vm(vm)).is_empty() && bench.vm(vm).guest.is_none());
 }
 
 #[tokio::test]

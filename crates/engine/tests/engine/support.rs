@@ -402,7 +402,7 @@ pub(crate) fn open_storage(path: &Path) -> Storage {
 }
 
 pub(crate) fn caller() -> Caller {
-    Caller { name: "test".into(), request_id: Some("r-1".into()) }
+    Caller { name: "test".into(), request_id: Some("r-1".into()), origin: None }
 }
 
 pub(crate) fn as_told() -> Refusal {

@@ -12,7 +12,9 @@ async fn seal(bench: &Bench, filler: innkeeper_model::VmId) {
     for folder in ["journal", "vms"] {
         let (there, away) =
             (bench.path().join(folder), bench.path().join(format!("{folder}-away")));
-        std::fs::rename(there, away).unwrap();
+        std::fs::rename(&there, away).unwrap();
+        // In the place of the folder is what is none: what is to be removed from it is not taken for gone.
+        std::fs::write(there, "").unwrap();
     }
     let mut fillers = 0;
     while bench.power(filler, PowerVerb::Reset).await.state == TaskState::Done {
@@ -25,6 +27,7 @@ fn unseal(bench: &Bench) {
     for folder in ["journal", "vms"] {
         let (there, away) =
             (bench.path().join(folder), bench.path().join(format!("{folder}-away")));
+        std::fs::remove_file(&there).unwrap();
         std::fs::rename(away, there).unwrap();
     }
 }

@@ -1,7 +1,8 @@
 //! Plugging NICs into machines that run, and out of them.
 //!
 //! QEMU answers `device_del` before anything has happened: the guest is asked to let go, and when it has,
-//! QEMU says so by an event. A guest that hangs never does; then the NIC stays, and the step says so.
+//! QEMU says so by an event. A guest that hangs never does; then the NIC stays, and the step says so. What
+//! is only taken back is not waited for as long: it can be owed.
 
 use super::{QemuDriver, blocking, unless};
 use crate::{
@@ -19,6 +20,9 @@ use tokio_util::sync::CancellationToken;
 /// How long a guest may take to let go of a NIC. One that can does within 0.1 s, or within 7 s where it
 /// has no ACPI.
 const LETS_GO_WITHIN: Duration = Duration::from_secs(30);
+/// The same where a plugging in is taken back. Who waits then is who cancelled, who is promised an end soon;
+/// what the guest has not let go of by then is taken back again later, and found gone.
+const LETS_GO_SOON: Duration = Duration::from_secs(1);
 /// Where QEMU keeps the devices that have an id.
 const DEVICES: &str = "/machine/peripheral";
 
@@ -65,10 +69,15 @@ impl QemuDriver {
         cancelled: &CancellationToken,
     ) -> Result<(), StepError> {
         let machine = self.machine_for(vm, of)?;
-        unless(cancelled, self.remove(&machine, nic)).await
+        unless(cancelled, self.remove(&machine, nic, LETS_GO_WITHIN)).await
     }
 
-    async fn remove(&self, machine: &Machine, nic: &NicParts) -> Result<(), Refusal> {
+    async fn remove(
+        &self,
+        machine: &Machine,
+        nic: &NicParts,
+        within: Duration,
+    ) -> Result<(), Refusal> {
         if is_there(machine, nic).await? {
             let asked = machine.execute(&DeviceDel { id: device_id(&nic.name) }).await;
             // It has been asked before, and thinks about it still.
@@ -78,11 +87,11 @@ impl QemuDriver {
             {
                 return Err(refusal);
             }
-            tokio::time::timeout(LETS_GO_WITHIN, gone(machine, nic)).await.map_err(|_| {
+            tokio::time::timeout(within, gone(machine, nic)).await.map_err(|_| {
                 let message = format!(
                     "the guest did not let go of NIC {} within {} s",
                     nic.name,
-                    LETS_GO_WITHIN.as_secs()
+                    within.as_secs()
                 );
                 Refusal::new(Code::Timeout, message).with_hint(
                     "a guest that has not booted, hangs or has no PCI hotplug cannot: take the NIC out \
@@ -144,7 +153,8 @@ impl QemuDriver {
         Ok(())
     }
 
-    /// Takes back the plugging in of a NIC.
+    /// Takes back the plugging in of a NIC. Waits a second for a guest that does not let go of it; taken
+    /// back again, it is found gone if that has let go since, or asked once more.
     pub(super) async fn withdraw_nic(
         &self,
         vm: VmId,
@@ -152,7 +162,7 @@ impl QemuDriver {
         nic: &NicParts,
     ) -> Result<(), Refusal> {
         match self.alive(vm, of) {
-            Some(machine) => self.remove(&machine, nic).await,
+            Some(machine) => self.remove(&machine, nic, LETS_GO_SOON).await,
             None => Ok(()),
         }
     }
