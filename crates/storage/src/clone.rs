@@ -65,7 +65,8 @@ impl Shared {
             let copied = create(&target)
                 .map(File::from)
                 .map_err(|error| failed("cannot make", &target, error))?;
-            copy::copy(&part.file, &copied, &report.after(before), cancel)?;
+            let report = report.after(before);
+            copy::copy(&part.file, &copied, &self.pool.room, &report, cancel)?;
             copied.sync_all().map_err(|error| failed("cannot write", &target, error))?;
             before += part.length;
         }

@@ -1,10 +1,19 @@
 //! Copying and digesting large files: sparse, in pieces, cancelled between them.
 
-use crate::{cancel, layers::length, progress::Reporter};
+use crate::{
+    cancel,
+    layers::length,
+    progress::Reporter,
+    room::{Promise, Room},
+};
 use innkeeper_model::Refusal;
 use rustix::{fs::SeekFrom, io::Errno};
 use sha2::{Digest, Sha256};
-use std::{fs::File, io, os::unix::fs::FileExt};
+use std::{
+    fs::File,
+    io,
+    os::unix::fs::{FileExt, MetadataExt},
+};
 use tokio_util::sync::CancellationToken;
 
 /// How much is read at once: large enough for the disk, small enough that a cancel is prompt.
@@ -14,10 +23,12 @@ const BLOCK: usize = 4 << 10;
 static ZEROS: [u8; BLOCK] = [0; BLOCK];
 
 /// Copies `from`, which is a file or a block device, into the new file `to`, which gets its length.
-/// Shares the blocks where the file system can; leaves holes where there are zeros otherwise.
+/// Shares the blocks where the file system can, and takes no room then; leaves holes where there are zeros
+/// otherwise.
 pub(crate) fn copy(
     from: &File,
     to: &File,
+    room: &Room,
     report: &Reporter,
     cancel: &CancellationToken,
 ) -> Result<(), Refusal> {
@@ -26,6 +37,7 @@ pub(crate) fn copy(
         report.done(length);
         return Ok(());
     }
+    let mut promise = room.promise(stored(from)?.min(length))?;
     let mut buffer = vec![0; PIECE];
     let mut at = 0;
     while let Some((start, end)) = next_data(from, at, length)? {
@@ -37,13 +49,28 @@ pub(crate) fn copy(
                 0 => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
                 count => &buffer[..count],
             };
-            write_data(to, piece, at)?;
+            put(to, piece, at, &mut promise)?;
             at += piece.len() as u64;
             report.done(at);
         }
     }
     to.set_len(length)?;
     report.done(length);
+    Ok(())
+}
+
+/// How many bytes a file takes on its file system; of a block device, how many it has.
+pub(crate) fn stored(file: &File) -> io::Result<u64> {
+    let metadata = file.metadata()?;
+    if metadata.is_file() { Ok(metadata.blocks() * 512) } else { length(file) }
+}
+
+/// Writes a piece of a new file at its place, into room that is promised or that there is.
+pub(crate) fn put(to: &File, piece: &[u8], at: u64, promise: &mut Promise) -> Result<(), Refusal> {
+    // One that is packed by its file system has more in it than it takes.
+    promise.cover(piece.len() as u64)?;
+    write_data(to, piece, at)?;
+    promise.written(piece.len() as u64);
     Ok(())
 }
 
@@ -120,8 +147,11 @@ pub(crate) fn next_data(file: &File, at: u64, length: u64) -> io::Result<Option<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::progress::{Phase, Reporter};
-    use std::{os::unix::fs::MetadataExt, sync::Arc};
+    use crate::{
+        progress::{Phase, Reporter},
+        room::tests::enough,
+    };
+    use std::sync::Arc;
 
     fn quiet() -> Reporter {
         let on_progress: crate::OnProgress = Arc::new(|_| ());
@@ -136,7 +166,7 @@ mod tests {
         from.write_all_at(b"middle", (5 << 20) + 77).unwrap();
         from.set_len((9 << 20) + 3).unwrap();
         let to = tempfile::tempfile().unwrap();
-        copy(&from, &to, &quiet(), &CancellationToken::new()).unwrap();
+        copy(&from, &to, &enough(), &quiet(), &CancellationToken::new()).unwrap();
         let digest = |file| digest(file, &quiet(), &CancellationToken::new()).unwrap();
         assert_eq!(digest(&from), digest(&to));
         assert_eq!(to.metadata().unwrap().len(), (9 << 20) + 3);
@@ -152,7 +182,7 @@ mod tests {
         let cancel = CancellationToken::new();
         cancel.cancel();
         // Where the file system shares blocks there is nothing to cancel.
-        if let Err(refusal) = copy(&from, &to, &quiet(), &cancel) {
+        if let Err(refusal) = copy(&from, &to, &enough(), &quiet(), &cancel) {
             assert_eq!(refusal.code, innkeeper_model::Code::Cancelled);
         }
         let refusal = digest(&from, &quiet(), &cancel).unwrap_err();

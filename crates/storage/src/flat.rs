@@ -17,6 +17,7 @@ use crate::{
     },
     layers::{field, length, read_head, unreadable},
     progress::Reporter,
+    room::Room,
     storage::{Shared, Storage},
 };
 use innkeeper_model::{ByteSize, Code, DiskFormat, Refusal, VmId, config::Disk};
@@ -193,10 +194,13 @@ impl FlatDisk {
     pub(crate) fn copy_to(
         &mut self,
         to: &File,
+        room: &Room,
         report: &Reporter,
         cancel: &CancellationToken,
     ) -> Result<(), Refusal> {
         let size = self.length();
+        let (_, bytes) = self.occupied(cancel)?;
+        let mut promise = room.promise(bytes.min(size))?;
         let mut buffer = vec![0; copy::PIECE];
         let mut at = 0;
         while at < size {
@@ -208,7 +212,7 @@ impl FlatDisk {
                 let piece = &mut buffer[..count];
                 piece.fill(0);
                 self.read_into(piece, at)?;
-                copy::write_data(to, piece, at)?;
+                copy::put(to, piece, at, &mut promise)?;
                 at += count as u64;
             } else {
                 at += stretch;

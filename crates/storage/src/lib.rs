@@ -40,6 +40,7 @@ mod memory;
 mod pool;
 mod progress;
 mod qemu_img;
+mod room;
 mod seed;
 mod storage;
 #[cfg(test)]

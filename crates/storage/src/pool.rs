@@ -1,6 +1,7 @@
 //! The pool's folders: where everything is, and unfinished work.
 
-use innkeeper_model::{ByteSize, Code, DeviceName, ImageName, Refusal, VmId};
+use crate::room::Room;
+use innkeeper_model::{DeviceName, ImageName, Refusal, VmId};
 use innkeeper_store::{harm, sync_folder};
 use rustix::{
     fs::{CWD, RenameFlags},
@@ -22,6 +23,7 @@ pub(crate) struct Pool {
     pub(crate) images: PathBuf,
     pub(crate) volumes: PathBuf,
     pub(crate) uploads: PathBuf,
+    pub(crate) room: Room,
     /// Shared while an overlay is made on an image, exclusive while an image is removed, so that no
     /// overlay is made on an image that has just been found unused.
     pub(crate) image_use: RwLock<()>,
@@ -34,6 +36,7 @@ impl Pool {
             images: folder.join("images"),
             volumes: folder.join("volumes"),
             uploads: folder.join("uploads"),
+            room: Room::of(folder),
             image_use: RwLock::default(),
         };
         for folder in [&pool.images, &pool.volumes, &pool.uploads] {
@@ -54,32 +57,6 @@ impl Pool {
 
     pub(crate) fn volume(&self, vm: VmId, disk: &DeviceName) -> PathBuf {
         self.vm(vm).join(format!("{disk}.qcow2"))
-    }
-
-    pub(crate) fn free_space(&self) -> Result<ByteSize, Refusal> {
-        let stat = rustix::fs::statvfs(&self.folder)
-            .map_err(|errno| failed("cannot look at the pool", &self.folder, errno.into()))?;
-        Ok(ByteSize(stat.f_bavail.saturating_mul(stat.f_frsize)))
-    }
-
-    /// How large the pool's file system is.
-    pub(crate) fn total_space(&self) -> Result<ByteSize, Refusal> {
-        let stat = rustix::fs::statvfs(&self.folder)
-            .map_err(|errno| failed("cannot look at the pool", &self.folder, errno.into()))?;
-        Ok(ByteSize(stat.f_blocks.saturating_mul(stat.f_frsize)))
-    }
-
-    /// Refuses what would not fit, before it is begun. What is written meanwhile by others may still
-    /// fill the disk; that is noticed when it happens.
-    pub(crate) fn refuse_if_full(&self, needed: u64) -> Result<(), Refusal> {
-        let free = self.free_space()?;
-        if needed <= free.0 {
-            return Ok(());
-        }
-        let message = format!("the pool has {free} left, and {} are needed", ByteSize(needed));
-        Err(Refusal::new(Code::OutOfSpace, message)
-            .with_limit(free)
-            .with_hint(format!("free some space in {}, then try again", self.folder.display())))
     }
 }
 

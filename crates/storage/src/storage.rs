@@ -117,7 +117,7 @@ impl Storage {
     /// # Errors
     /// The system's.
     pub fn free_space(&self) -> Result<ByteSize, Refusal> {
-        self.shared.pool.free_space()
+        self.shared.pool.room.free()
     }
 
     /// The size of the file system that the pool is on.
@@ -125,6 +125,6 @@ impl Storage {
     /// # Errors
     /// The system's.
     pub fn total_space(&self) -> Result<ByteSize, Refusal> {
-        self.shared.pool.total_space()
+        self.shared.pool.room.total()
     }
 }

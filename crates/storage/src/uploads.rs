@@ -14,6 +14,7 @@ use crate::{
     import::checksum::Checksum,
     layers::length,
     pool::failed,
+    room::Promise,
     storage::{Shared, Storage},
 };
 use innkeeper_model::{ByteSize, Code, ImageName, Refusal};
@@ -68,6 +69,8 @@ pub struct Upload {
     file: Arc<File>,
     at: u64,
     limit: ByteSize,
+    /// The room for what has not come yet, as far as that is known.
+    promise: Arc<Mutex<Promise>>,
     claim: Arc<Claim>,
 }
 
@@ -86,15 +89,21 @@ impl Upload {
         P: AsRef<[u8]> + Send + 'static,
     {
         let (file, at) = (Arc::clone(&self.file), self.at);
-        let end = at.saturating_add(piece.as_ref().len() as u64);
+        let count = piece.as_ref().len() as u64;
+        let end = at.saturating_add(count);
         refuse_too_large(end, self.limit)?;
+        let promise = Arc::clone(&self.promise);
         // Nobody else gets the part before this is written, should the future be dropped.
         let claim = Arc::clone(&self.claim);
         cancel::briefly(move || {
+            let mut promise = promise.lock().unwrap_or_else(PoisonError::into_inner);
+            promise.cover(count)?;
             // The length says how much there is, whatever of it is a hole.
             write_data(&file, piece.as_ref(), at)
                 .and_then(|()| file.set_len(end))
-                .map_err(|error| failed("cannot write", &claim.path, error))
+                .map_err(|error| failed("cannot write", &claim.path, error))?;
+            promise.written(count);
+            Ok(())
         })
         .await?;
         self.at = end;
@@ -151,7 +160,7 @@ impl Shared {
             .map_err(|error| failed("cannot list", &self.pool.uploads, error))?;
         let limit = self.options.max_import_size;
         refuse_too_large(from.saturating_add(more.unwrap_or_default()), limit)?;
-        self.pool.refuse_if_full(more.unwrap_or_default())?;
+        let promise = self.pool.room.promise(more.unwrap_or_default())?;
         let path = self.part(name, checksum);
         let claim = self.uploads.claim(&path).ok_or_else(|| in_hand(name))?;
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
@@ -170,7 +179,8 @@ impl Shared {
             refusal.value = Some(from.to_string());
             return Err(refusal);
         }
-        Ok(Upload { file: Arc::new(file), at, limit, claim: Arc::new(claim) })
+        let (file, promise) = (Arc::new(file), Arc::new(Mutex::new(promise)));
+        Ok(Upload { file, at, limit, promise, claim: Arc::new(claim) })
     }
 
     /// Moves a part to where it is imported from; it is an upload no more.

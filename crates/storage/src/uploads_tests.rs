@@ -1,5 +1,7 @@
 use super::*;
-use crate::{ImportRequest, ImportSource, OnProgress, StorageOptions, copy::written};
+use crate::{
+    ImportRequest, ImportSource, OnProgress, StorageOptions, copy::written, room::tests::most_of,
+};
 use innkeeper_model::{DiskFormat, Image, ImageKind};
 use sha2::{Digest, Sha256};
 use std::io::Read;
@@ -134,6 +136,29 @@ async fn one_sends_at_a_time_and_not_more_than_an_import_may_have() {
     assert_eq!(fixture.arrived(), LIMIT, "nothing of it was lost by asking");
     fixture.begin(0).await.unwrap();
     assert_eq!(fixture.arrived(), 0);
+}
+
+#[tokio::test]
+async fn two_that_do_not_fit_together_are_not_both_let_in() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut options = StorageOptions::new(folder.path());
+    options.max_import_size = ByteSize(u64::MAX);
+    let storage = Storage::open(options).unwrap();
+    let most = most_of(storage.free_space().unwrap());
+    let begin = async |name: &str, more| {
+        storage.open_upload(&name.parse().unwrap(), &"a".repeat(64), 0, more).await
+    };
+    let mut first = begin("first", Some(most)).await.unwrap();
+    first.write(vec![1; 1000]).await.unwrap();
+    let refused = begin("second", Some(most)).await.unwrap_err();
+    assert_eq!((refused.code, refused.value), (Code::OutOfSpace, Some(ByteSize(most).to_string())));
+    assert!(refused.limit.is_some() && refused.hint.is_some());
+    assert_eq!(storage.receive_vm(Some(most)).await.unwrap_err().code, Code::OutOfSpace);
+    // What takes what is left of the room is not held up.
+    begin("second", None).await.unwrap().write(vec![1; 1000]).await.unwrap();
+    // Broken off: what has come is kept, and the rest is anybody's.
+    drop(first);
+    begin("second", Some(most)).await.unwrap();
 }
 
 #[tokio::test]

@@ -124,7 +124,7 @@ impl Shared {
         let (size, base) = self.size_and_base(disk)?;
         let base = base.as_ref().map(|(path, format)| Base { path, format: *format });
         let blank = blank::blank(size, base.as_ref());
-        self.pool.refuse_if_full(blank.length)?;
+        self.pool.room.refuse_if_full(blank.length)?;
         let folder = self.pool.vm(vm);
         make_folder(&folder)
             .and_then(|()| write_new_volume(&folder, &volume, &blank))

@@ -1,6 +1,6 @@
 //! A redb database in one file: opened once, and told apart from what is damaged.
 
-use redb::{Database, DatabaseError};
+use redb::{Database, DatabaseError, ReadableDatabase, TableDefinition, WriteTransaction};
 use rustix::fs::{Mode, OFlags};
 use std::{
     any::Any,
@@ -10,6 +10,10 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
+
+/// What a database says of itself.
+pub(crate) const ABOUT: TableDefinition<'_, &str, u64> = TableDefinition::new("about");
+const SCHEMA_KEY: &str = "schema";
 
 /// How long a process that a killed daemon was just starting may take to let go of the file.
 const LET_GO_WITHIN: Duration = Duration::from_secs(5);
@@ -72,6 +76,28 @@ fn open_once(
         tracing::info!(file = %path.display(), percent, what, "checked after a crash");
     });
     Ok(how.open(&builder, opened.into())?)
+}
+
+/// Has `make` make the tables of a new database, and notes `schema`, the version of them; refuses one that is
+/// another's, or of another version.
+pub(crate) fn check_schema(
+    database: &Database,
+    schema: u64,
+    make: impl FnOnce(&Database) -> Result<WriteTransaction, redb::Error>,
+) -> Result<(), redb::Error> {
+    let read = database.begin_read()?;
+    if read.list_tables()?.next().is_none() && read.list_multimap_tables()?.next().is_none() {
+        let write = make(database)?;
+        write.open_table(ABOUT)?.insert(SCHEMA_KEY, schema)?;
+        return Ok(write.commit()?);
+    }
+    match read.open_table(ABOUT)?.get(SCHEMA_KEY)?.map(|found| found.value()) {
+        Some(found) if found == schema => Ok(()),
+        Some(other) => Err(redb::Error::Corrupted(format!(
+            "it has schema {other}, and this version of Innkeeper knows {schema}"
+        ))),
+        None => Err(redb::Error::Corrupted("it says nothing of its schema".into())),
+    }
 }
 
 /// Does something with a database; a panic inside redb, which trusts what it wrote, is damage.

@@ -18,6 +18,7 @@ use crate::{
     format::{self, HEAD_LENGTH},
     layers::read_head,
     pool::failed,
+    room::Promise,
     storage::{Shared, Storage},
     volumes::{MAX_NVRAM, create},
 };
@@ -46,6 +47,8 @@ pub struct Arrival {
     /// The members that have arrived, each with its digest.
     members: Vec<(String, String)>,
     nvram: Option<u64>,
+    /// The room for what has not come yet, as far as that is known.
+    promise: Promise,
     /// How many bytes of members have been announced.
     announced: u64,
     has_sums: bool,
@@ -89,8 +92,8 @@ impl Storage {
         cancel::briefly(move || {
             let length = length.unwrap_or_default();
             refuse_too_large(length, shared.options.max_import_size)?;
-            shared.pool.refuse_if_full(length)?;
             Ok(Arrival {
+                promise: shared.pool.room.promise(length)?,
                 staging: Staging::new(&shared.pool)?,
                 state: State::Header(Vec::new()),
                 manifest: None,
@@ -154,6 +157,7 @@ impl Arrival {
             };
             let (piece, rest) = bytes.split_at(usize::try_from(count).unwrap_or(usize::MAX));
             self.take_of_one(piece)?;
+            self.promise.written(count);
             bytes = rest;
         }
         Ok(())
@@ -220,7 +224,7 @@ impl Arrival {
         let into = match name.as_str() {
             MANIFEST | SUMS => Into::Memory(Vec::new()),
             _ => {
-                self.shared.pool.refuse_if_full(length)?;
+                self.promise.cover(length)?;
                 let path = self.staging.path(&name);
                 let file = create(&path).map_err(|error| failed("cannot make", &path, error))?;
                 Into::File(file.into())

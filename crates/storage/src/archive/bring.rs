@@ -12,6 +12,7 @@ use crate::{
     layers::{length, unreadable},
     pool::{WorkFolder, failed, remove_folder},
     progress::{OnProgress, Phase, Reporter},
+    room::Promise,
     storage::{Shared, Storage},
     unfinished::NEW_PREFIX,
     volumes::create,
@@ -110,12 +111,12 @@ impl Shared {
         if is_laid_out_so(&compared, &packed).map_err(|error| unreadable(source, error))? {
             return move_file(source, target);
         }
-        self.pool.refuse_if_full(packed.length())?;
+        let mut promise = self.pool.room.promise(packed.length())?;
         // Under another name until it is whole: who looks for an image's users reads headers.
         let name = target.file_name().unwrap_or_default().to_string_lossy();
         let new = target.with_file_name(format!("{NEW_PREFIX}{name}"));
         let made = create(&new).map_err(|error| failed("cannot make", &new, error))?;
-        write(&mut disk, &packed, &File::from(made), report, cancel)?;
+        write(&mut disk, &packed, &File::from(made), &mut promise, report, cancel)?;
         fs::rename(&new, target).map_err(|error| failed("cannot rename", &new, error))?;
         harm::remove_file(source).map_err(|error| failed("cannot remove", source, error))
     }
@@ -172,6 +173,7 @@ fn write(
     disk: &mut FlatDisk,
     packed: &Packed,
     to: &File,
+    promise: &mut Promise,
     report: &Reporter,
     cancel: &CancellationToken,
 ) -> Result<(), Refusal> {
@@ -188,6 +190,7 @@ fn write(
                 write_data(to, &buffer, at)?;
             }
         }
+        promise.written(CLUSTER);
         // As often as anybody can see.
         if number % 256 == 0 {
             report.done(at);

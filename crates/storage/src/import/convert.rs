@@ -4,12 +4,13 @@
 use crate::{
     cancel,
     confine::{Access, ConfinedFile},
+    copy,
     format::{self, HEAD_LENGTH, Inspection},
-    layers::{length, read_head},
+    layers::{length, read_head, unreadable},
     pool::failed,
     progress::{OnProgress, Phase, Reporter},
     qemu_img::{Confinement, QemuImgFailed},
-    storage::StorageOptions,
+    storage::Shared,
 };
 use innkeeper_model::{ByteSize, Code, DiskFormat, Refusal};
 use innkeeper_store::harm;
@@ -29,14 +30,21 @@ const fn with_tables(bytes: u64) -> u64 {
 /// The file is damaged behind its header, does not fit, or takes too long; the folder then holds what
 /// the caller has to remove anyway.
 pub(super) async fn normalise(
-    options: &StorageOptions,
+    shared: &Shared,
     folder: &Path,
     (source, target): (&str, &str),
     inspected: Inspection,
     on_progress: &OnProgress,
     cancel: &CancellationToken,
 ) -> Result<(), Refusal> {
-    hand_over(folder, &folder.join(source), options.sandbox_uid)?;
+    let options = &shared.options;
+    // What it was is about what it will be. One that is packed will be more, which is found when the disk
+    // is full.
+    let path = folder.join(source);
+    let stored = File::open(&path).and_then(|file| copy::stored(&file));
+    let stored = stored.map_err(|error| unreadable(&path, error))?;
+    let mut promise = shared.pool.room.promise(stored)?;
+    hand_over(folder, &path, options.sandbox_uid)?;
     let confinement = Confinement {
         program: &options.qemu_img,
         folder,
@@ -57,6 +65,7 @@ pub(super) async fn normalise(
     let on_output = |bytes: &[u8]| {
         if let Some(percent) = percentage(bytes) {
             report.done((total as f64 * percent / 100.0) as u64);
+            promise.shrink_to((stored as f64 * (1.0 - percent / 100.0)) as u64);
         }
     };
     confinement.run(&arguments, &[0], on_output, cancel).await.map_err(damaged)?;

@@ -25,7 +25,7 @@ impl Import<'_> {
             let mut flat = shared.open_disk(vm, &disk)?;
             let to = File::from(create(&source).map_err(|e| failed("cannot make", &source, e))?);
             let report = Reporter::new(&on_progress, Phase::Copying, Some(flat.length()));
-            flat.copy_to(&to, &report, cancel)
+            flat.copy_to(&to, &shared.pool.room, &report, cancel)
         })
         .await
     }

@@ -7,8 +7,9 @@
 use super::{address::is_public, checksum::Checksum};
 use crate::{
     cancel,
-    copy::{write_data, written},
+    copy::{put, written},
     progress::{OnProgress, Phase, Reporter},
+    room::{Promise, Room},
     storage::HttpRules,
 };
 use innkeeper_model::{ByteSize, Code, Refusal};
@@ -65,7 +66,13 @@ pub(crate) enum DownloadFailed {
     #[error("the connection failed")]
     Http(#[source] reqwest::Error),
     #[error("it cannot be stored")]
-    Store(#[source] io::Error),
+    Store(Box<Refusal>),
+}
+
+impl From<Refusal> for DownloadFailed {
+    fn from(refusal: Refusal) -> Self {
+        Self::Store(Box::new(refusal))
+    }
 }
 
 impl DownloadFailed {
@@ -94,7 +101,7 @@ impl DownloadFailed {
                 refusal.code = Code::Timeout;
                 refusal
             }
-            Self::Store(error) => Refusal::from(error),
+            Self::Store(refusal) => *refusal,
             _ => refused("look at the address, and whether this host reaches it").caused_by(&self),
         }
     }
@@ -158,6 +165,8 @@ pub(crate) struct Download<'a> {
     pub(crate) max_size: ByteSize,
     /// Whether an address may be connected to.
     pub(crate) permits: fn(IpAddr) -> bool,
+    /// Where it is stored.
+    pub(crate) room: &'a Room,
 }
 
 impl Download<'_> {
@@ -185,8 +194,9 @@ impl Download<'_> {
         if length.is_some_and(|length| length > self.max_size.0) {
             return Err(DownloadFailed::TooLarge(self.max_size));
         }
+        let promise = self.room.promise(length.unwrap_or_default())?;
         let report = Reporter::new(on_progress, Phase::Downloading, length);
-        let (got, found) = self.receive(response, into, &report).await?;
+        let (got, found) = self.receive(response, (into, promise), &report).await?;
         if let Some(expected) = length.filter(|length| *length != got) {
             return Err(DownloadFailed::CutShort { got, expected });
         }
@@ -262,11 +272,11 @@ impl Download<'_> {
     async fn receive(
         &self,
         mut response: Response,
-        into: File,
+        (into, promise): (File, Promise),
         report: &Reporter,
     ) -> Result<(u64, String), DownloadFailed> {
         let (pieces, arriving) = mpsc::channel(PIECES_AHEAD);
-        let writer = tokio::task::spawn_blocking(move || store(&into, arriving));
+        let writer = tokio::task::spawn_blocking(move || store(&into, promise, arriving));
         let mut got = 0;
         while let Some(piece) =
             response.chunk().await.map_err(|error| DownloadFailed::Http(error.without_url()))?
@@ -281,17 +291,21 @@ impl Download<'_> {
             }
         }
         drop(pieces);
-        let stored = writer.await.map_err(|error| DownloadFailed::Store(error.into()))?;
-        stored.map(|digest| (got, digest)).map_err(DownloadFailed::Store)
+        let stored = writer.await.map_err(|error| Refusal::from(io::Error::from(error)))?;
+        Ok((got, stored?))
     }
 }
 
 /// Writes pieces as they arrive, and digests them. Ends when nobody sends any more.
-fn store(into: &File, mut arriving: mpsc::Receiver<impl AsRef<[u8]>>) -> io::Result<String> {
+fn store(
+    into: &File,
+    mut promise: Promise,
+    mut arriving: mpsc::Receiver<impl AsRef<[u8]>>,
+) -> Result<String, Refusal> {
     let (mut at, mut hash) = (0, Sha256::new());
     while let Some(piece) = arriving.blocking_recv() {
         let piece = piece.as_ref();
-        write_data(into, piece, at)?;
+        put(into, piece, at, &mut promise)?;
         hash.update(piece);
         at += piece.len() as u64;
     }

@@ -1,5 +1,8 @@
 use super::*;
-use crate::testing::{body, serve};
+use crate::{
+    room::tests::enough,
+    testing::{body, serve},
+};
 use std::{
     io::{Read, Seek, Write},
     net::TcpListener,
@@ -40,6 +43,7 @@ impl Case<'_> {
             rules: &HttpRules { deadline: Duration::from_secs(20), ..HttpRules::default() },
             max_size: ByteSize(self.max_size),
             permits: self.permits,
+            room: &enough(),
         };
         download.run(file.try_clone().unwrap(), &on_progress, cancel).await?;
         let mut text = String::new();

@@ -112,18 +112,15 @@ impl Import<'_> {
         let stored = data_file(self.request.kind, inspected.format);
         match inspected.format {
             DiskFormat::Qcow2 => {
-                let options = &self.shared.options;
-                let files = (SOURCE, stored);
-                convert::normalise(
-                    options,
+                let converting = convert::normalise(
+                    self.shared,
                     self.folder,
-                    files,
+                    (SOURCE, stored),
                     inspected,
                     self.on_progress,
                     self.cancel,
-                )
-                .await
-                .map_err(|refusal| self.name_source(refusal))?;
+                );
+                converting.await.map_err(|refusal| self.name_source(refusal))?;
             }
             DiskFormat::Raw => {
                 let (from, to) = (self.folder.join(SOURCE), self.folder.join(stored));
@@ -148,6 +145,7 @@ impl Import<'_> {
                     rules,
                     max_size: self.shared.options.max_import_size,
                     permits: download::permits(rules),
+                    room: &self.shared.pool.room,
                 };
                 let source = self.folder.join(SOURCE);
                 let into =
@@ -205,7 +203,7 @@ impl Import<'_> {
             shared.refuse_too_large(length, field, &path)?;
             let to = File::from(create(&target).map_err(|e| failed("cannot make", &target, e))?);
             let report = Reporter::new(&on_progress, Phase::Copying, Some(length));
-            copy::copy(&from, &to, &report, cancel)
+            copy::copy(&from, &to, &shared.pool.room, &report, cancel)
         })
         .await
     }

@@ -1,7 +1,7 @@
 //! The file: opened, told from what is none, and moved aside.
 
 use crate::redb_file::{self, Open, is_damage};
-use redb::{Database, ReadableDatabase, TableDefinition, WriteTransaction};
+use redb::{Database, TableDefinition, WriteTransaction};
 use std::{
     fs, io,
     path::{Path, PathBuf},
@@ -9,9 +9,6 @@ use std::{
 
 /// Tasks as JSON, by their ids.
 pub(super) const TASKS: TableDefinition<'_, u128, &[u8]> = TableDefinition::new("tasks");
-/// What the database says of itself.
-const ABOUT: TableDefinition<'_, &str, u64> = TableDefinition::new("about");
-const SCHEMA_KEY: &str = "schema";
 /// The version of the tables that this binary writes, and the only one that it reads.
 const SCHEMA: u64 = 1;
 
@@ -62,19 +59,9 @@ fn try_open(file: &Path, open: &dyn Open) -> Result<Database, redb::Error> {
 
 /// Makes the tables in a new database; refuses one that is another's, or of another version.
 fn check_schema(database: &Database) -> Result<(), redb::Error> {
-    let read = database.begin_read()?;
-    if read.list_tables()?.next().is_some() || read.list_multimap_tables()?.next().is_some() {
-        let schema = read.open_table(ABOUT)?.get(SCHEMA_KEY)?.map(|schema| schema.value());
-        return match schema {
-            Some(SCHEMA) => Ok(()),
-            Some(other) => Err(redb::Error::Corrupted(format!(
-                "it has schema {other}, and this version of Innkeeper knows {SCHEMA}"
-            ))),
-            None => Err(redb::Error::Corrupted("it says nothing of its schema".into())),
-        };
-    }
-    let write = begin_write(database)?;
-    write.open_table(ABOUT)?.insert(SCHEMA_KEY, SCHEMA)?;
-    write.open_table(TASKS)?;
-    Ok(write.commit()?)
+    redb_file::check_schema(database, SCHEMA, |database| {
+        let write = begin_write(database)?;
+        write.open_table(TASKS)?;
+        Ok(write)
+    })
 }

@@ -12,6 +12,7 @@ use crate::{
         blank::{Base, blank},
         packed::{Cluster, Occupied, Packed},
     },
+    room::tests::most_of,
     testing,
 };
 use innkeeper_model::{ByteSize, Code, DiskFormat, ImageKind, Spec, VmId, config::Disk};

@@ -1,6 +1,7 @@
 //! What does not get to its end leaves nothing.
 
 use super::{made::*, *};
+use crate::{ImportRequest, ImportSource};
 
 #[tokio::test]
 async fn a_daemon_that_ended_leaves_nothing_of_what_came_in() {
@@ -52,6 +53,33 @@ async fn volumes_that_are_there_are_not_another_vms() {
     assert_eq!(pool.names("volumes").len(), 1);
 }
 
+#[tokio::test]
+async fn of_two_at_once_that_do_not_fit_together_one_is_refused() {
+    let pool = Pool::with(|options| options.max_import_size = ByteSize(u64::MAX));
+    let most = most_of(pool.storage.free_space().unwrap());
+    let both =
+        tokio::join!(pool.storage.receive_vm(Some(most)), pool.storage.receive_vm(Some(most)));
+    let (arrival, refusal) = match both {
+        (Ok(arrival), Err(refusal)) | (Err(refusal), Ok(arrival)) => (arrival, refusal),
+        both => panic!("{both:?}"),
+    };
+    assert_eq!((refusal.code, refusal.value), (Code::OutOfSpace, Some(ByteSize(most).to_string())));
+    assert!(refusal.limit.is_some() && refusal.hint.is_some());
+    // One who does not say how long it is gets no more than what is left, nor does a new image.
+    let file = Made::new(&manifest(), empty_disk(1 << 20)).bytes();
+    pool.send(&file, 100_000).await.unwrap();
+    let (name, sha256) = ("image".parse().unwrap(), "a".repeat(64));
+    let upload = pool.storage.open_upload(&name, &sha256, 0, Some(most)).await;
+    assert_eq!(upload.unwrap_err().code, Code::OutOfSpace);
+    // What is on the disk is not counted twice, and what ends gives back the rest.
+    let promised = || pool.storage.shared.pool.room.promise(most).map(drop);
+    let arrival = arrival.write(file.clone()).await.unwrap();
+    assert_eq!(promised().unwrap_err().code, Code::OutOfSpace);
+    assert!(arrival.write(vec![1]).await.is_err(), "there is nothing behind its end");
+    promised().unwrap();
+    pool.is_cleared();
+}
+
 /// A file system of two mebibytes, gone with this.
 struct Small(PathBuf);
 
@@ -70,15 +98,52 @@ impl Drop for Small {
     }
 }
 
+/// A pool on such a file system; `None`, and a word about it, where nobody may mount one.
+fn small_pool() -> Option<(Small, Pool)> {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(small) = Small::mount(folder.path()) else {
+        eprintln!("nothing can be mounted here: not tried on a full disk");
+        return None;
+    };
+    let mut options = StorageOptions::new(folder.path().join("pool"));
+    options.http.allow_private = true;
+    Some((small, Pool { storage: Storage::open(options).unwrap(), folder }))
+}
+
+#[tokio::test]
+async fn what_comes_by_any_way_leaves_the_room_that_another_is_promised() {
+    let Some((_small, pool)) = small_pool() else { return };
+    let elsewhere = tempfile::tempdir().unwrap();
+    let path = elsewhere.path().join("disk");
+    let text = "x".repeat(1 << 20);
+    fs::write(&path, &text).unwrap();
+    let checksum = format!("sha256:{}", hex(&Sha256::digest(&text)));
+    let url = format!("http://{}/disk", testing::serve(vec![testing::body(&text); 2]));
+    let on_progress: OnProgress = Arc::new(|_| ());
+    let import = async |source: &ImportSource| {
+        let request = ImportRequest {
+            name: "new".parse().unwrap(),
+            kind: ImageKind::Disk,
+            source: source.clone(),
+            format: Some(DiskFormat::Raw),
+            initrd: None,
+        };
+        pool.storage.import(request, &on_progress, &CancellationToken::new()).await
+    };
+    for source in [ImportSource::File(path), ImportSource::Url { url, checksum }] {
+        let other = pool.storage.receive_vm(Some(3 << 19)).await.unwrap();
+        let refusal = import(&source).await.unwrap_err();
+        assert_eq!(refusal.code, Code::OutOfSpace, "{source:?}: {refusal:?}");
+        assert_eq!((pool.names("images").len(), refusal.value.as_deref()), (0, Some("1MiB")));
+        drop(other);
+        let image = import(&source).await.unwrap();
+        fs::remove_dir_all(pool.storage.shared.pool.image(&image.name)).unwrap();
+    }
+}
+
 #[tokio::test]
 async fn a_full_disk_leaves_nothing() {
-    let folder = tempfile::tempdir().unwrap();
-    let Some(_small) = Small::mount(folder.path()) else {
-        eprintln!("nothing can be mounted here: not tried on a full disk");
-        return;
-    };
-    let storage = Storage::open(StorageOptions::new(folder.path().join("pool"))).unwrap();
-    let pool = Pool { folder, storage };
+    let Some((_small, pool)) = small_pool() else { return };
     let full = |refusal: Refusal| assert_eq!(refusal.code, Code::OutOfSpace, "{refusal:?}");
     full(pool.storage.receive_vm(Some(3 << 20)).await.unwrap_err());
     // Full by the length that its header says, and full in its midst, when another took the room.

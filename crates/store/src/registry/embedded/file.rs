@@ -2,7 +2,7 @@
 
 use super::writer::Stored;
 use crate::{
-    redb_file::{self, Open},
+    redb_file::{self, ABOUT, Open},
     registry::{
         failed::RegistryFailed,
         record,
@@ -21,9 +21,6 @@ use std::{
 const RECORDS: TableDefinition<'_, &str, (u64, &[u8])> = TableDefinition::new("records");
 /// What was damaged and has been replaced, by its key and revision: kept for a person to look at.
 const REPLACED: TableDefinition<'_, (&str, u64), &[u8]> = TableDefinition::new("replaced");
-/// What the database says of itself.
-const ABOUT: TableDefinition<'_, &str, u64> = TableDefinition::new("about");
-const SCHEMA_KEY: &str = "schema";
 const REVISION_KEY: &str = "revision";
 /// The version of the tables that this binary writes, and the only one that it reads.
 const SCHEMA: u64 = 1;
@@ -119,22 +116,12 @@ impl File {
 
 /// Makes the tables in a new database; refuses one that is another's, or of another version.
 fn check_schema(database: &Database) -> Result<(), redb::Error> {
-    let read = database.begin_read()?;
-    if read.list_tables()?.next().is_some() || read.list_multimap_tables()?.next().is_some() {
-        let schema = read.open_table(ABOUT)?.get(SCHEMA_KEY)?.map(|schema| schema.value());
-        return match schema {
-            Some(SCHEMA) => Ok(()),
-            Some(other) => Err(redb::Error::Corrupted(format!(
-                "it has schema {other}, and this version of Innkeeper knows {SCHEMA}"
-            ))),
-            None => Err(redb::Error::Corrupted("it says nothing of its schema".into())),
-        };
-    }
-    let write = database.begin_write()?;
-    write.open_table(ABOUT)?.insert(SCHEMA_KEY, SCHEMA)?;
-    write.open_table(RECORDS)?;
-    write.open_table(REPLACED)?;
-    Ok(write.commit()?)
+    redb_file::check_schema(database, SCHEMA, |database| {
+        let write = database.begin_write()?;
+        write.open_table(RECORDS)?;
+        write.open_table(REPLACED)?;
+        Ok(write)
+    })
 }
 
 fn read(database: &Database) -> Result<Snapshot, redb::Error> {
