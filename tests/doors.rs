@@ -1,6 +1,8 @@
 //! Doors: programs written for other systems, against a real daemon and real guests.
 
+mod disks;
 mod everywhere;
+mod streams;
 
 use crate::harness::{
     BOOT, Daemon, GuestSlots, PrivateNetwork, Request, TCG, exchange, guest_file,

@@ -1,6 +1,7 @@
 //! A real libvirt beside the daemon's own hypervisor: its domains are seen, followed and left alone, and
 //! driven once they are adopted.
 
+mod doors;
 #[path = "../crates/libvirt/tests/support/mod.rs"]
 mod private;
 
@@ -23,9 +24,16 @@ fn domain(name: &str) -> String {
     )
 }
 
-fn beside(libvirt: &Libvirt) -> Daemon {
+/// A daemon that is to look at this libvirt, and has not been started.
+fn prepared(libvirt: &Libvirt) -> Daemon {
     let socket = libvirt.socket();
-    Daemon::configured(&format!("{TCG}[libvirt]\nsocket = {socket:?}\n"))
+    Daemon::prepared(&format!("{TCG}[libvirt]\nsocket = {socket:?}\n"))
+}
+
+fn beside(libvirt: &Libvirt) -> Daemon {
+    let mut daemon = prepared(libvirt);
+    daemon.launch();
+    daemon
 }
 
 fn define(libvirt: &Libvirt, name: &str) {
@@ -103,7 +111,8 @@ fn a_domain_is_left_alone_until_it_is_adopted_and_then_driven() {
     let libvirt = Libvirt::start();
     define(&libvirt, "web");
     libvirt.virsh(&["start", "web"]);
-    let mut daemon = beside(&libvirt);
+    let mut daemon = prepared(&libvirt).with_flags(doors::OPEN);
+    daemon.launch();
     let said = soon(&daemon, "web", SHORT, |said| said["state"] == "running");
     let qemu = process_of(&said);
     let began = qemu.start_ticks();
@@ -124,6 +133,7 @@ fn a_domain_is_left_alone_until_it_is_adopted_and_then_driven() {
         );
         assert!(problem["hint"].as_str().unwrap().contains("inn adopt"), "{problem}");
     }
+    doors::show_it_and_leave_it_alone(&daemon, &id, qemu.pid);
     assert!(qemu.lives() && qemu.start_ticks() == began);
 
     daemon.inn_ok(&["adopt", "web"]);

@@ -1,6 +1,7 @@
 //! A change made through any door is seen through all of them, and through the native API, the moment its
-//! answer has come.
+//! answer has come: by whoever reads, and by whoever follows a stream.
 
+use super::streams::Stream;
 use crate::{
     contracts::address,
     harness::{Daemon, Reply, Request, exchange},
@@ -9,9 +10,9 @@ use serde_json::{Value, json};
 use std::{fs, net::TcpStream};
 
 /// A daemon of simulated machines with every door open.
-struct Doors {
-    daemon: Daemon,
-    vminfod: String,
+pub(super) struct Doors {
+    pub(super) daemon: Daemon,
+    pub(super) vminfod: String,
     vmm: String,
     chypervisord: String,
     virtx: String,
@@ -89,6 +90,12 @@ impl Doors {
         ]
     }
 
+    /// How far the changes have come that whoever reads now sees.
+    fn revision(&self) -> u64 {
+        let reply = self.daemon.send(&Request::new("GET", "/v1/vms")).ok();
+        reply.header("innkeeper-revision").unwrap().parse().unwrap()
+    }
+
     /// Whether chypervisord's registry shows it on this host.
     fn is_guest(&self, vm: &str) -> bool {
         let path = format!("/hypervisors/{}/guests", self.host);
@@ -99,10 +106,28 @@ impl Doors {
 
 /// What is shown of a VM: its name, its memory in MiB and its state.
 #[derive(Debug, PartialEq, Eq)]
-struct Shown {
+pub(super) struct Shown {
     name: String,
     memory: u64,
     state: &'static str,
+}
+
+impl Shown {
+    /// By the words of whichever surface.
+    #[track_caller]
+    pub(super) fn of(name: &Value, memory: &Value, state: &Value) -> Self {
+        let memory = match memory {
+            Value::String(text) => text.strip_suffix("MiB").unwrap().parse().unwrap(),
+            number => number.as_u64().unwrap(),
+        };
+        let state = match state.to_string().trim_matches('"') {
+            "stopped" | "2" => "stopped",
+            "running" | "4" => "running",
+            "paused" | "5" => "paused",
+            other => panic!("{name}: {other}"),
+        };
+        Self { name: name.as_str().unwrap().to_owned(), memory, state }
+    }
 }
 
 #[track_caller]
@@ -112,17 +137,7 @@ fn of(reply: &Reply, name: &str, memory: &str, state: &str) -> Option<Shown> {
     }
     let vm = reply.json();
     let at = |pointer: &str| vm.pointer(pointer).unwrap_or_else(|| panic!("{pointer}: {vm}"));
-    let memory = match at(memory) {
-        Value::String(text) => text.strip_suffix("MiB").unwrap().parse().unwrap(),
-        number => number.as_u64().unwrap(),
-    };
-    let state = match at(state).to_string().trim_matches('"') {
-        "stopped" | "2" => "stopped",
-        "running" | "4" => "running",
-        "paused" | "5" => "paused",
-        other => panic!("{other}: {vm}"),
-    };
-    Some(Shown { name: at(name).as_str().unwrap().to_owned(), memory, state })
+    Some(Shown::of(at(name), at(memory), at(state)))
 }
 
 /// A change: of which surface, what, and what all show afterwards. It is given the VM of the change before
@@ -309,17 +324,38 @@ const CHANGES: &[Change] = &[
     ),
 ];
 
+/// What every stream is to have told of a VM by a revision.
+struct Expected {
+    after: String,
+    vm: String,
+    shown: Option<Shown>,
+    revision: u64,
+}
+
 #[test]
 fn a_change_made_through_any_door_is_seen_through_all() {
     let doors = Doors::open();
+    let streams = Stream::all(&doors);
     let mut vm = String::new();
+    let mut told = Vec::new();
     for Change { by, what, make, expected } in CHANGES {
         vm = make(&doors, &vm);
+        let revision = doors.revision();
         let expected =
             expected.map(|(name, memory, state)| Shown { name: name.into(), memory, state });
         for (surface, shown) in doors.shown(&vm) {
             assert_eq!(shown, expected, "{surface}, after {by}'s {what}");
         }
         assert_eq!(doors.is_guest(&vm), expected.is_some(), "chypervisord, after {by}'s {what}");
+        let after = format!("{by}'s {what}");
+        told.push(Expected { after, vm: vm.clone(), shown: expected, revision });
+    }
+    // When a stream tells of this, it has told of all that was before.
+    let last = doors.daemon.create(&json!({ "name": "last", "memory": "16MiB" }));
+    for stream in streams {
+        let all = stream.until_made(&last);
+        for Expected { after, vm, shown, revision } in &told {
+            assert_eq!(all.of(vm, *revision), *shown, "{}, after {after}", stream.name);
+        }
     }
 }

@@ -59,6 +59,7 @@ impl Modify for Gate {
             for operation in operations.flatten() {
                 let responses = &mut operation.responses.responses;
                 responses.insert("403".into(), refused("The caller may not do this"));
+                responses.insert("429".into(), refused(TOO_OFTEN));
                 responses
                     .entry("400".into())
                     .or_insert_with(|| refused("The header Host is missing"));
@@ -66,6 +67,8 @@ impl Modify for Gate {
         }
     }
 }
+
+const TOO_OFTEN: &str = "There were too many requests; Retry-After says when to come again";
 
 fn refused(description: &str) -> RefOr<Response> {
     let shape = Ref::from_schema_name("FailureWithCode");

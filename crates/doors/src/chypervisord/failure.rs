@@ -101,6 +101,7 @@ impl From<Refusal> for Failure {
             Code::NotFound => StatusCode::NOT_FOUND,
             Code::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Code::OutOfSpace => StatusCode::INSUFFICIENT_STORAGE,
+            Code::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
         if status.is_server_error() {

@@ -41,7 +41,7 @@ use axum::{
 };
 use failure::Failure;
 use http::{Method, request::Parts};
-use innkeeper_auth::Action;
+use innkeeper_auth::{Action, Resource};
 use innkeeper_model::{HostId, Refusal};
 use innkeeper_store::registry::{HostRecord, Hosts, HostsFailed, Key, Snapshot};
 use listing::Listing;
@@ -103,12 +103,13 @@ impl Protocol for Chypervisord {
             .route("/hypervisors/{hypervisor}/guests", routing::get(guests::list))
             .fallback(paths::elsewhere)
             .method_not_allowed_fallback(paths::not_found)
-            .layer(middleware::from_fn(paths::no_head))
+            .layer(middleware::from_fn(paths::canonical))
             .with_state(registered)
     }
 
-    fn action(&self, method: &Method, _: &str) -> Option<Action> {
-        Some(if method.is_safe() { Action::Read } else { Action::Change })
+    fn needs(&self, method: &Method, _: &str) -> Option<(Action, Resource)> {
+        let action = if method.is_safe() { Action::Read } else { Action::Change };
+        Some((action, Resource::Registry))
     }
 
     fn refuse(&self, refusal: &Refusal) -> Response {

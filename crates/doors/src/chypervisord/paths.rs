@@ -12,34 +12,37 @@ pub(super) async fn not_found() -> Response {
     (StatusCode::NOT_FOUND, "404 page not found\n").into_response()
 }
 
-/// `HEAD` is none of its methods.
-pub(super) async fn no_head(request: Request, next: Next) -> Response {
+/// `HEAD` is none of its methods. With any other, a path with doubled slashes leads to the one without,
+/// before it is looked at: an empty part of it is nobody's id.
+pub(super) async fn canonical(request: Request, next: Next) -> Response {
+    let uri = request.uri();
     if request.method() == Method::HEAD {
         return not_found().await;
+    }
+    if uri.path().contains("//") {
+        return match &*without_doubled(uri.path()) {
+            "/" => not_found().await,
+            single => moved(single, uri).await,
+        };
     }
     next.run(request).await
 }
 
-/// A path with slashes too many leads to the one without: doubled ones with any method, one at the end
-/// with a method that there is.
+/// A path with a slash at its end leads to the one without, with a method that there is.
 pub(super) async fn elsewhere(method: Method, uri: Uri) -> Response {
-    let path = uri.path();
-    let single = without_doubled(path);
-    let clean = single.strip_suffix('/').unwrap_or(&single);
-    let leads = single != path || has(&method, clean);
-    if !leads || clean.is_empty() {
-        return not_found().await;
+    match uri.path().strip_suffix('/') {
+        Some(clean) if has(&method, clean) => moved(clean, &uri).await,
+        _ => not_found().await,
     }
-    let to = if single == path { clean } else { &single };
-    let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
-    match HeaderValue::try_from(format!("{to}{query}")) {
-        Ok(to) => {
-            let mut response = StatusCode::MOVED_PERMANENTLY.into_response();
-            response.headers_mut().insert(header::LOCATION, to);
-            response
-        }
-        Err(_) => not_found().await,
-    }
+}
+
+/// That it is at this path, with the same query.
+async fn moved(to: &str, from: &Uri) -> Response {
+    let query = from.query().map(|query| format!("?{query}")).unwrap_or_default();
+    let Ok(to) = HeaderValue::try_from(format!("{to}{query}")) else { return not_found().await };
+    let mut response = StatusCode::MOVED_PERMANENTLY.into_response();
+    response.headers_mut().insert(header::LOCATION, to);
+    response
 }
 
 fn without_doubled(path: &str) -> String {

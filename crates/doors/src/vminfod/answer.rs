@@ -57,6 +57,7 @@ pub(crate) fn refused(refusal: &Refusal) -> Response {
         Code::NotFound => StatusCode::NOT_FOUND,
         Code::MethodNotAllowed => return no_method(),
         Code::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Code::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
         Code::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
         Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         _ => StatusCode::BAD_REQUEST,

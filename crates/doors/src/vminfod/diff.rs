@@ -38,11 +38,11 @@ pub(crate) struct Change {
     pub(crate) action: ChangeAction,
     /// What was there; absent where it was added.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
+    #[schema(required = false, nullable = false, value_type = Value)]
     pub(crate) old_value: Option<Value>,
     /// What is there now; absent where it was removed.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
+    #[schema(required = false, nullable = false, value_type = Value)]
     pub(crate) new_value: Option<Value>,
     /// Which element of `disks` or `nics`: its `path` or `mac`.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -1,9 +1,14 @@
 //! The OpenAPI document of the door.
 
-use super::{lines::VmEvent, object::VmObject, status::Status};
+use super::{
+    lines::{Gap, VmEvent},
+    object::{IsoTime, VmObject},
+    status::Status,
+};
+use serde::Serialize;
 use std::collections::BTreeMap;
 use utoipa::{
-    IntoResponses, OpenApi,
+    IntoResponses, OpenApi, ToSchema,
     openapi::{ContentBuilder, RefOr, Response, ResponseBuilder},
 };
 
@@ -24,8 +29,7 @@ pub fn document() -> String {
             `HEAD` is answered like `GET`, without a body.",
         license(name = "Apache-2.0 OR MIT", identifier = "Apache-2.0 OR MIT"),
     ),
-    paths(ping, status, vms, vm, events),
-    components(schemas(VmEvent))
+    paths(ping, status, vms, vm, events)
 )]
 struct Description;
 
@@ -39,7 +43,7 @@ struct Description;
 fn ping() {}
 
 /// The door's sign of life.
-#[derive(utoipa::ToSchema)]
+#[derive(ToSchema)]
 #[expect(dead_code, reason = "documents an answer")]
 struct Pong {
     /// `pong`.
@@ -105,10 +109,51 @@ fn vm() {}
         ("state" = Option<String>, Query, description = "Only of those that do this, or did before"),
         ("since" = Option<String>, Query, description = "Go on after the event with this position"),
     ),
-    responses((status = 200, description = "Lines", content_type = "application/json"), BadQuery, Refused),
+    responses(
+        (status = 200, description = "Lines, each of them this", body = Line, content_type = "application/json"),
+        BadQuery,
+        Refused,
+    ),
 )]
 #[expect(dead_code, reason = "documents a route")]
 fn events() {}
+
+/// A line of the events.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "documents an answer")]
+enum Line {
+    Ready(Ready),
+    Event(Box<VmEvent>),
+    Gap(Gap),
+}
+
+/// Where the events begin: the first line, and no other.
+#[derive(Serialize, ToSchema)]
+struct Ready {
+    /// `ready`.
+    #[serde(rename = "type")]
+    kind: ReadyKind,
+    /// When.
+    date: IsoTime,
+    /// The listener's own id; no VM's.
+    #[schema(format = Uuid)]
+    uuid: String,
+    /// After which event the others follow.
+    position: String,
+    /// The JSON array of all VMs that the reader wants to see, as a text; absent where it goes on from
+    /// where it was.
+    vms: Option<String>,
+    /// That it does: true or absent.
+    resumed: Option<bool>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[expect(dead_code, reason = "documents an answer")]
+enum ReadyKind {
+    Ready,
+}
 
 /// A sentence, which says that it is JSON and is not: it has no schema.
 fn sentence(status: u16, description: &str) -> (String, RefOr<Response>) {
@@ -149,6 +194,10 @@ impl IntoResponses for Refused {
             sentence(403, "The caller is none whom the operator lets in: a sentence"),
             sentence(405, "Not with this method; `Allow` says with which. Without a body"),
             sentence(413, "The request has a body larger than 4 KiB: a sentence"),
+            sentence(
+                429,
+                "There were too many requests; Retry-After says when to come again: a sentence",
+            ),
             ("431".into(), RefOr::T(head.build())),
         ]
         .into()

@@ -3,7 +3,7 @@
 use super::{
     answer::encode,
     diff::{Change, diff},
-    list::Rows,
+    list::{Rows, encoded},
     mapping,
     object::{IsoTime, VmObject},
     query::Filter,
@@ -20,10 +20,9 @@ use uuid::Uuid;
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Event)]
 pub(crate) struct VmEvent {
-    /// `create`, `modify` or `delete`.
+    /// What.
     #[serde(rename = "type")]
-    #[schema(value_type = String)]
-    kind: &'static str,
+    kind: EventKind,
     /// When.
     date: IsoTime,
     /// The VM.
@@ -39,6 +38,40 @@ pub(crate) struct VmEvent {
     /// Where the event stands: `since` goes on after it. Always the last member.
     #[schema(value_type = String)]
     position: Position,
+}
+
+/// What happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum EventKind {
+    /// The VM came to be.
+    Create,
+    /// It changed.
+    Modify,
+    /// It is gone.
+    Delete,
+}
+
+/// That the reader was too slow: the last line.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Gap {
+    /// `gap`.
+    #[serde(rename = "type")]
+    kind: GapKind,
+    /// When.
+    date: IsoTime,
+    /// Where the events are now.
+    #[schema(value_type = String)]
+    position: Position,
+    /// What to do.
+    #[schema(value_type = String)]
+    message: &'static str,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum GapKind {
+    Gap,
 }
 
 /// The batch as lines, for a reader who wants to see these VMs; empty where nothing in it is.
@@ -93,11 +126,11 @@ fn event(entry: &Entry) -> Option<VmEvent> {
     let Subject::Vm(transition) = &entry.subject else { return None };
     let id = transition.latest().id;
     let (kind, vm, changes) = match transition {
-        Transition::Created(vm) => ("create", Some(mapping::object(vm)), Vec::new()),
-        Transition::Deleted(_) => ("delete", None, Vec::new()),
+        Transition::Created(vm) => (EventKind::Create, Some(mapping::object(vm)), Vec::new()),
+        Transition::Deleted(_) => (EventKind::Delete, None, Vec::new()),
         Transition::Modified { before, after } => {
             let (vm, changes) = compared(before, after)?;
-            ("modify", Some(vm), changes)
+            (EventKind::Modify, Some(vm), changes)
         }
     };
     let date = IsoTime(entry.time);
@@ -138,8 +171,8 @@ pub(crate) fn ready(
     let chosen: Vec<_> = snapshot
         .vms
         .values()
-        .filter(|vm| filter.matches(vm))
-        .map(|vm| super::list::encoded(vm))
+        .filter(|vm| filter.matches_encoded(vm.id, || encoded(vm)))
+        .map(|vm| encoded(vm))
         .collect();
     let chosen = format!("[{}]", chosen.iter().map(text).collect::<Vec<_>>().join(","));
     head.extend_from_slice(&escaped(chosen.as_bytes()));
@@ -175,16 +208,8 @@ fn escaped(json: &[u8]) -> Bytes {
 
 /// The last line of a reader who was too slow: what came next is forgotten.
 pub(crate) fn gap(position: Position) -> Bytes {
-    #[derive(Serialize)]
-    struct Gap {
-        #[serde(rename = "type")]
-        kind: &'static str,
-        date: IsoTime,
-        position: Position,
-        message: &'static str,
-    }
     let mut line = encode(&Gap {
-        kind: "gap",
+        kind: GapKind::Gap,
         date: IsoTime(Timestamp::now()),
         position,
         message: "too slow: events were missed; connect again for all that there is",

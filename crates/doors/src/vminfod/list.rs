@@ -4,7 +4,7 @@
 use super::{
     answer::{self, encode},
     mapping,
-    query::{self, Query, as_json},
+    query::{self, Query},
 };
 use axum::{body::Body, response::Response};
 use bytes::Bytes;
@@ -61,14 +61,16 @@ pub(crate) fn answer(snapshot: Arc<Snapshot>, query: Query, kept: &Kept) -> Resp
         return everything(snapshot, kept);
     }
     let mut list = vec![b'['];
-    for vm in snapshot.vms.values().filter(|vm| query.filter.matches(vm)) {
+    let matches = |vm: &&Arc<Record<Vm>>| query.filter.matches_encoded(vm.id, || encoded(vm));
+    for vm in snapshot.vms.values().filter(matches) {
         if list.len() > 1 {
             list.push(b',');
         }
         match &query.fields {
             None => list.extend_from_slice(&encoded(vm)),
             Some(fields) => {
-                list.extend_from_slice(&encode(&query::only(as_json(vm), fields)));
+                let fields = query::members(&encoded(vm), |key| fields.iter().any(|it| it == key));
+                list.extend_from_slice(&encode(&fields));
             }
         }
     }

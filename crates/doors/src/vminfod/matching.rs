@@ -88,6 +88,14 @@ impl Conditions {
         self.0.is_empty()
     }
 
+    /// Whether [`match_vm`](Self::match_vm) looks at what a VM has under this key.
+    pub(crate) fn look_at(&self, key: &str) -> bool {
+        self.0.iter().any(|condition| match &*condition.path[0] {
+            "type" => key == "brand",
+            first => key == first,
+        })
+    }
+
     /// Whether this VM, an object of the protocol, fulfils all of them.
     pub fn match_vm(&self, vm: &Value) -> bool {
         self.0.iter().all(|condition| match &condition.path[..] {

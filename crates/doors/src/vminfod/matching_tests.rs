@@ -40,6 +40,18 @@ fn filters_narrow_each_other_and_compare_as_texts() {
     }
 }
 
+/// So that a VM can be read that far and no further.
+#[test]
+fn what_is_not_looked_at_makes_no_difference() {
+    for filter in ["state=running", "tags.a.b=dotted", "nics.*.ip=10.0.0.2", "type=KVM", "ram=1"] {
+        let conditions = Conditions::parse([filter]).unwrap();
+        let mut reduced = vm();
+        reduced.as_object_mut().unwrap().retain(|key, _| conditions.look_at(key));
+        assert_eq!(reduced.as_object().unwrap().len(), 1, "{filter}");
+        assert_eq!(conditions.match_vm(&reduced), conditions.match_vm(&vm()), "{filter}");
+    }
+}
+
 #[test]
 fn an_expression_finds_a_part_whatever_the_case() {
     assert!(fits(&["alias=~web"]) && fits(&["alias=~B-\\d$"]) && fits(&["ram=~^10"]));

@@ -43,7 +43,7 @@ use axum::{
 use clock::Clock;
 use events::Reader;
 use http::{Method, StatusCode, header};
-use innkeeper_auth::Action;
+use innkeeper_auth::{Action, Resource};
 use innkeeper_model::{Refusal, Vm};
 use list::Kept;
 use listeners::Listeners;
@@ -78,8 +78,14 @@ impl Protocol for Vminfod {
         Router::new().fallback(answer).with_state(Arc::new(shared))
     }
 
-    fn action(&self, _method: &Method, _path: &str) -> Option<Action> {
-        Some(Action::Read)
+    fn needs(&self, _method: &Method, path: &str) -> Option<(Action, Resource)> {
+        let resource = match path {
+            "/ping" => Resource::Service,
+            "/status" => Resource::Diagnostics,
+            "/events" => Resource::Event,
+            _ => Resource::Vm,
+        };
+        Some((Action::Read, resource))
     }
 
     fn refuse(&self, refusal: &Refusal) -> Response {
@@ -182,7 +188,10 @@ fn vm(asked: &Asked<'_>, name: &str) -> Result<Response, BadQuery> {
     };
     Ok(match query.fields {
         None => answer::whole(StatusCode::OK, list::encoded(vm)),
-        Some(fields) => answer::json(&query::only(object(vm), &fields)),
+        Some(fields) => {
+            let is_wanted = |key: &str| fields.iter().any(|field| field == key);
+            answer::json(&query::members(&list::encoded(vm), is_wanted))
+        }
     })
 }
 

@@ -6,7 +6,12 @@ use super::{
     matching::{Conditions, check_key},
 };
 use innkeeper_model::{Position, Vm, VmId};
-use serde_json::Value;
+use serde::{
+    Deserializer,
+    de::{IgnoredAny, MapAccess, Visitor},
+};
+use serde_json::{Map, Value};
+use std::fmt;
 
 /// Which VMs a reader wants to see.
 #[derive(Debug, Default)]
@@ -24,6 +29,18 @@ impl Filter {
     pub(crate) fn matches(&self, vm: &Vm) -> bool {
         self.only.is_none_or(|id| vm.id == id)
             && (self.conditions.is_empty() || self.conditions.match_vm(&as_json(vm)))
+    }
+
+    /// The same, of a VM whose encoding is there, or is made if it is needed.
+    pub(crate) fn matches_encoded<E: AsRef<[u8]>>(
+        &self,
+        id: VmId,
+        encoded: impl FnOnce() -> E,
+    ) -> bool {
+        let looked_at = |key: &str| self.conditions.look_at(key);
+        self.only.is_none_or(|only| id == only)
+            && (self.conditions.is_empty()
+                || self.conditions.match_vm(&members(encoded().as_ref(), looked_at)))
     }
 }
 
@@ -102,12 +119,33 @@ fn fields(list: &str) -> Result<Option<Vec<String>>, BadQuery> {
     Ok((!fields.is_empty()).then_some(fields))
 }
 
-/// The object with these of its fields, in its own order; those that it does not have are absent.
-pub(crate) fn only(mut object: Value, fields: &[String]) -> Value {
-    if let Value::Object(members) = &mut object {
-        members.retain(|key, _| fields.contains(key));
+/// The members of a VM's encoding that are wanted, in its own order; those that it does not have are absent.
+/// What nobody wants of it is passed over, and nothing is made of it: lists do this with every VM.
+pub(crate) fn members(encoded: &[u8], wanted: impl Fn(&str) -> bool) -> Value {
+    struct Members<F>(F);
+
+    impl<'de, F: Fn(&str) -> bool> Visitor<'de> for Members<F> {
+        type Value = Map<String, Value>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a VM")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut vm: A) -> Result<Self::Value, A::Error> {
+            let mut members = Map::new();
+            while let Some(key) = vm.next_key::<&str>()? {
+                if (self.0)(key) {
+                    members.insert(key.to_owned(), vm.next_value()?);
+                } else {
+                    vm.next_value::<IgnoredAny>()?;
+                }
+            }
+            Ok(members)
+        }
     }
-    object
+
+    let read = serde_json::Deserializer::from_slice(encoded).deserialize_map(Members(wanted));
+    Value::Object(read.expect("what was written as an object, with keys that need no escapes"))
 }
 
 #[cfg(test)]
@@ -132,6 +170,15 @@ mod tests {
         ] {
             assert_eq!(Query::parse(Some(query), honours).is_err(), refused, "{query}");
         }
+    }
+
+    #[test]
+    fn of_an_encoding_what_is_wanted_is_read() {
+        let encoded = br#"{"uuid":"u","tags":{"a":"\\\"}","uuid":"not this"},"nics":[{"ip":"10.0.0.1"}],"ram":7}"#;
+        let read = |keys: &[&str]| members(encoded, |key| keys.contains(&key)).to_string();
+        assert_eq!(read(&["ram", "nics"]), r#"{"nics":[{"ip":"10.0.0.1"}],"ram":7}"#);
+        assert_eq!(read(&["uuid"]), r#"{"uuid":"u"}"#);
+        assert_eq!(read(&["quota"]), "{}");
     }
 
     #[test]

@@ -303,10 +303,28 @@ async fn slashes_too_many_lead_to_the_path_without() {
         ("GET", "//hypervisors", "/hypervisors"),
         ("PUT", "/hypervisors//x", "/hypervisors/x"),
         ("GET", "/hypervisors/?a=b", "/hypervisors?a=b"),
+        ("GET", "/hypervisors//config", "/hypervisors/config"),
+        // One after the other.
+        ("GET", "//hypervisors/", "/hypervisors/"),
+        // To nobody else's host.
+        ("GET", "//example.org//x", "/example.org/x"),
     ] {
         let answered = fixture.send(method, path, "").await;
         assert_eq!(answered.status, 301, "{method} {path}: {}", answered.text);
         assert_eq!(answered.headers["location"], to);
+    }
+}
+
+#[tokio::test]
+async fn dots_in_a_path_lead_nowhere() {
+    let fixture = fixture().await.with_other().await;
+    let host = host(OTHER);
+    for path in ["/hypervisors/../x", "/./hypervisors", &format!("{host}/./config"), "//", "/../"] {
+        is_page_not_found(&fixture.get(path).await);
+    }
+    for id in ["..", ".", "%2e%2e"] {
+        is_short(&fixture.get(&format!("/hypervisors/{id}")).await, "invalid hypervisor id");
+        is_short(&fixture.get(&format!("/hypervisors/{id}/config")).await, "invalid hypervisor id");
     }
 }
 

@@ -99,6 +99,7 @@ impl EventStream {
                     let event =
                         serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line:?}"));
                     self.text = rest.to_owned();
+                    schema::is_line(&event);
                     return Some(event);
                 }
                 let mut size = String::new();

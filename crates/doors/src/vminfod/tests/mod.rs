@@ -3,6 +3,7 @@
 mod client;
 mod easy_to_get_wrong;
 mod requests;
+mod schema;
 mod stream;
 mod waiters;
 
@@ -11,7 +12,7 @@ use crate::{Access, Context, Protocol, gate, testing::House};
 use axum::body::Body;
 use futures_util::FutureExt;
 use http_body_util::BodyExt;
-use innkeeper_auth::Role;
+use innkeeper_auth::{Doorkeeper, Role};
 use innkeeper_engine::{PowerVerb, Request};
 use innkeeper_model::VmId;
 use serde_json::{Value, json};
@@ -34,8 +35,8 @@ fn config(name: &str) -> Value {
 async fn opened(context: &Context) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let uids = Arc::new([own_uid()].into());
-    let access = Access::Anonymous { role: Role::Viewer, uids };
+    let access =
+        Access::by_credential(Doorkeeper::default()).or_anonymous(Role::Viewer, [own_uid()].into());
     tokio::spawn(gate::serve(Vminfod, listener, context.clone(), access));
     address
 }
