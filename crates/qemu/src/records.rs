@@ -17,11 +17,19 @@ pub(crate) enum Record {
     Unreadable { vm: VmId, problem: String },
 }
 
-/// Reads the records of all run folders.
+/// Reads the records of all run folders, and removes what an earlier daemon was in the middle of writing
+/// there when it died. To be called before this one writes any.
 pub(crate) fn read_records(runtime: &Path, boot_id: &str) -> Vec<Record> {
     let entries = fs::read_dir(runtime).into_iter().flatten().flatten();
     let vms = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<VmId>().ok());
-    vms.filter_map(|vm| read_record(&RunFolder::of(runtime, vm), vm, boot_id)).collect()
+    let read = |vm| {
+        let folder = RunFolder::of(runtime, vm);
+        if let Err(error) = folder.remove_half_written() {
+            warn!(%vm, %error, "cannot remove what was being written into its run folder");
+        }
+        read_record(&folder, vm, boot_id)
+    };
+    vms.filter_map(read).collect()
 }
 
 /// Reads the record of one run folder; `None` where there is none.
@@ -69,4 +77,26 @@ pub(crate) fn is_named(vm: VmId) -> bool {
     processes
         .filter_map(|process| fs::read(process.path().join("cmdline")).ok())
         .any(|cmdline| cmdline.split(|byte| *byte == 0).any(|arg| arg.starts_with(mark.as_bytes())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_daemon_was_writing_when_it_died_is_removed_and_nothing_else() {
+        let runtime = tempfile::tempdir().unwrap();
+        let vm = VmId::new();
+        let folder = runtime.path().join(vm.to_string());
+        fs::create_dir(&folder).unwrap();
+        fs::write(folder.join(".tmp-7-18ea36a7f7f72431-4"), "{").unwrap();
+        fs::write(folder.join("qemu.log"), "").unwrap();
+        // Not a VM's.
+        fs::create_dir(runtime.path().join("other")).unwrap();
+        fs::write(runtime.path().join("other/.tmp-1-2-3"), "").unwrap();
+        assert!(read_records(runtime.path(), "boot").is_empty());
+        let names = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name());
+        assert_eq!(names.collect::<Vec<_>>(), ["qemu.log"]);
+        assert!(runtime.path().join("other/.tmp-1-2-3").exists());
+    }
 }

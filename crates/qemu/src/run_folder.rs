@@ -4,7 +4,7 @@
 //! starts in the folder `private` inside, which is its user's, and can reach nothing outside it.
 
 use innkeeper_model::{Code, Incarnation, Refusal, VmId};
-use innkeeper_store::{harm, write_atomically};
+use innkeeper_store::{harm, is_temporary, write_atomically};
 use rustix::fd::{AsRawFd, OwnedFd};
 use std::{
     fs::{self, File, OpenOptions},
@@ -140,6 +140,20 @@ impl RunFolder {
     pub(crate) fn write_incarnation(&self, incarnation: &Incarnation) -> io::Result<()> {
         let text = serde_json::to_vec_pretty(incarnation)?;
         write_atomically(&self.record(), &text, 0o600).map_err(|error| error.source)
+    }
+
+    /// Removes records whose writer died before they were whole.
+    ///
+    /// # Errors
+    /// The host refused.
+    pub(crate) fn remove_half_written(&self) -> io::Result<()> {
+        for entry in fs::read_dir(&self.path)? {
+            let entry = entry?;
+            if entry.file_name().to_str().is_some_and(is_temporary) {
+                ignore_missing(harm::remove_file(&entry.path()))?;
+            }
+        }
+        Ok(())
     }
 
     /// Reads the record of a machine; `None` where there is none.
