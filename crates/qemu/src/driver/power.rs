@@ -15,6 +15,8 @@ use tokio_util::sync::CancellationToken;
 /// How often the power button is pressed while a guest does not end: one that is still booting
 /// has nobody yet who notices.
 const PRESS_AGAIN_AFTER: Duration = Duration::from_secs(3);
+/// How long it may take to be seen that a process has ended, once it does not answer any more.
+const END_SHOWS_WITHIN: Duration = Duration::from_secs(2);
 /// How long a reset may take to be reported.
 const RESETS_WITHIN: Duration = Duration::from_secs(10);
 
@@ -171,12 +173,13 @@ impl QemuDriver {
             |facts: &Facts| matches!(facts.machine, MachineState::Ended | MachineState::Absent);
         let press_until_ended = async {
             while !ended(&machine.facts()) {
-                let Nothing {} = match machine.execute(&SystemPowerdown {}).await {
-                    // It ended between the look and the press.
-                    Err(_) if ended(&machine.facts()) => break,
-                    pressed => pressed?,
-                };
-                let _ = tokio::time::timeout(PRESS_AGAIN_AFTER, machine.wait_for(ended)).await;
+                let pressed = machine.execute(&SystemPowerdown {}).await;
+                let soon = if pressed.is_ok() { PRESS_AGAIN_AFTER } else { END_SHOWS_WITHIN };
+                let waited = tokio::time::timeout(soon, machine.wait_for(ended)).await;
+                // One that took no press because it was ending has done what was wanted.
+                if waited.is_err() {
+                    let Nothing {} = pressed?;
+                }
             }
             Ok(())
         };
