@@ -9,6 +9,7 @@
     reason = "whatever goes wrong in a test is to end it, with its place"
 )]
 
+mod audit;
 mod contracts;
 mod daemon;
 mod diagnosis;
@@ -18,7 +19,9 @@ mod harm;
 mod harness;
 mod independence;
 mod libvirt;
+mod limits;
 mod networks;
 mod refusals;
+mod sdk;
 mod simulator;
 mod truth;

@@ -28,6 +28,10 @@ use tempfile::TempDir;
 /// where there is none.
 pub(crate) const TCG: &str = "[qemu]\naccelerator = \"tcg\"\n";
 
+/// Limits that no test comes near to.
+const LIMITS: &str = "[limits]\nreads = \"100000/s\"\nwrites = \"100000/s\"\nstreams = \"100000/s\"\n\
+    unauthenticated = \"100000/s\"\nvmm_standard = \"100000/s\"\nvmm_privileged = \"100000/s\"\n";
+
 /// One daemon. When it is dropped its VMs are ended, and nothing of theirs is left on the host.
 pub(crate) struct Daemon {
     folder: TempDir,
@@ -62,7 +66,9 @@ impl Daemon {
     /// Makes its folder and configuration, and starts nothing.
     pub(crate) fn prepared(config: &str) -> Self {
         let folder = tempfile::Builder::new().prefix("inn-test-").tempdir().unwrap();
-        fs::write(folder.path().join("config.toml"), config).unwrap();
+        // What is not about limits is not to be held up by any.
+        let limits = if config.contains("[limits]") { "" } else { LIMITS };
+        fs::write(folder.path().join("config.toml"), [config, limits].join("\n")).unwrap();
         let state = folder.path().join("state");
         Self {
             folder,

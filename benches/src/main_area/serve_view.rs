@@ -57,7 +57,8 @@ async fn serve(options: Options) -> anyhow::Result<()> {
     let ids: Vec<VmId> = specs.iter().map(|spec| spec.id).collect();
     view.barrier(specs.into_iter().map(|spec| Update::VmSpec(Arc::new(spec))).collect()).await?;
     let stopping = CancellationToken::new();
-    let state = ApiState::new(view.clone(), Arc::new(ReadOnly), None, stopping.clone());
+    let nobody = Default::default();
+    let state = ApiState::new(view.clone(), Arc::new(ReadOnly), None, nobody, stopping.clone());
     let listener = UnixListener::bind(&options.socket)?;
     let serving = tokio::spawn(innkeeper_api::serve_unix(listener, state));
     answer("ready")?;

@@ -26,6 +26,10 @@ const ENDS_WITHIN: Duration = Duration::from_secs(10);
 /// apart by this.
 const LOOKS_EVERY: Duration = Duration::from_micros(200);
 
+/// One caller asks as often as it can. The requests are counted as ever, and more than come are allowed.
+const LIMITS: &str = "[limits]\nreads = \"1000000/s\"\nwrites = \"1000000/s\"\nstreams = \"1000000/s\"\n\
+    unauthenticated = \"1000000/s\"\nvmm_standard = \"1000000/s\"\nvmm_privileged = \"1000000/s\"\n";
+
 /// A state folder, and files for its guests. It outlives its daemons; their guests end with it.
 #[derive(Debug)]
 pub(crate) struct State {
@@ -56,9 +60,22 @@ impl State {
         }
         let allowed = [&bench.guests, &state.files()].map(|path| format!("{path:?}")).join(", ");
         let driver = format!("driver = \"{driver}\"\nlog_level = \"warn\"\n");
-        let config = format!("{driver}[storage]\nallowed_paths = [{allowed}]\n");
+        let config = format!("{driver}[storage]\nallowed_paths = [{allowed}]\n{LIMITS}");
         fs::write(state.config(), config)?;
         Ok(state)
+    }
+
+    /// Has the limits of its next daemons be those of one that was told nothing of any.
+    pub(crate) fn limit_as_by_default(&self) -> anyhow::Result<()> {
+        let config = fs::read_to_string(self.config())?;
+        Ok(fs::write(self.config(), config.replacen(LIMITS, "[limits]\n", 1))?)
+    }
+
+    /// Adds keys to what the configuration of its next daemons says of limits.
+    pub(crate) fn configure_limits(&self, keys: &str) -> anyhow::Result<()> {
+        let config = fs::read_to_string(self.config())?;
+        let limits = format!("[limits]\n{keys}");
+        Ok(fs::write(self.config(), config.replacen("[limits]\n", &limits, 1))?)
     }
 
     /// Adds sections to the configuration of its next daemons.

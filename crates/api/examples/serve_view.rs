@@ -5,7 +5,7 @@
 #![expect(clippy::print_stdout, reason = "printing is what it is for")]
 
 use innkeeper_api::{ApiState, serve_tcp};
-use innkeeper_auth::Token;
+use innkeeper_auth::{Doorkeeper, Token};
 use innkeeper_model::{
     Assigned, Facts, Revision, Spec, Timestamp, VmConfig, VmId, Want,
     config::{Disk, DiskKind, MacAddress, Nic},
@@ -42,8 +42,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
 
     let stopping = CancellationToken::new();
-    let state = ApiState::new(view.clone(), Arc::new(ReadOnly), None, stopping.clone());
-    let serving = tokio::spawn(serve_tcp(listener, state, token));
+    let doorkeeper = Doorkeeper::default().with_token(token);
+    let state = ApiState::new(view.clone(), Arc::new(ReadOnly), None, doorkeeper, stopping.clone());
+    let serving = tokio::spawn(serve_tcp(listener, state));
     if changes > 0 {
         tokio::spawn(change(view, ids, changes));
     }

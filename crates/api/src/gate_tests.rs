@@ -1,11 +1,16 @@
 use super::*;
 use crate::test_support::{Api, Read};
+use futures_util::StreamExt;
 use http::StatusCode;
+use innkeeper_auth::{Doorkeeper, IssuedTokens, NewToken, Role, Token};
+use innkeeper_model::Timestamp;
 
+/// The API on TCP, with the daemon's token and others that it issued.
 struct Tcp {
     api: Api,
-    token: Token,
     text: String,
+    issued: Arc<IssuedTokens>,
+    _folder: tempfile::TempDir,
 }
 
 impl Tcp {
@@ -14,16 +19,38 @@ impl Tcp {
         let path = folder.path().join("token");
         let token = Token::load_or_create(&path).unwrap();
         let text = std::fs::read_to_string(&path).unwrap().trim_end().to_owned();
-        Self { api: Api::new(), token, text }
+        let issued = Arc::new(IssuedTokens::open(&folder.path().join("tokens.json")).unwrap());
+        let doorkeeper = Doorkeeper::default().with_token(token).with_issued(Arc::clone(&issued));
+        Self { api: Api::guarded_by(doorkeeper), text, issued, _folder: folder }
     }
 
     async fn get(&self, path: &str, headers: &[(&str, &str)]) -> Read {
+        self.send(Entrance::Tcp, "GET", path, headers).await
+    }
+
+    async fn send(
+        &self,
+        entrance: Entrance,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> Read {
         let request = headers
             .iter()
-            .fold(Request::get(path), |request, (name, value)| request.header(*name, *value));
+            .fold(Request::builder().method(method).uri(path), |request, (name, value)| {
+                request.header(*name, *value)
+            });
         let request = request.body(Body::empty()).unwrap();
-        let entrance = Entrance::Tcp(self.token.clone());
         Read::of(self.api.call_through(entrance, request).await).await
+    }
+
+    /// What to show for a new token of this role.
+    fn issue(&self, role: Role, project: Option<&str>) -> String {
+        let name = format!("{role}-{}", project.unwrap_or("all")).parse().unwrap();
+        let project = project.map(|project| project.parse().unwrap());
+        let wanted = NewToken { name, role, project, expires: None, privileged: false };
+        let (_, text) = self.issued.create(wanted, "uid:0", Timestamp::now()).unwrap();
+        format!("Bearer {text}")
     }
 }
 
@@ -99,4 +126,101 @@ async fn a_request_is_known_by_its_callers_name_for_it() {
     let callers = api.engine.callers();
     assert_eq!(callers[0].name, "uid:1000");
     assert_eq!(callers[0].request_id.as_deref(), Some("build-7"));
+}
+
+const HOST: (&str, &str) = ("host", "localhost");
+
+/// Asks a route, with something in the place of its parameters that there is nothing of.
+async fn ask(tcp: &Tcp, (method, path): (&str, &str), credential: &str) -> Read {
+    let segments = path.split('/').map(|part| if part.starts_with('{') { "nobody" } else { part });
+    let path: Vec<_> = segments.collect();
+    // A stream's answer does not end.
+    let method = if path.ends_with(&["events"]) && method == "get" { "HEAD" } else { method };
+    let headers = [HOST, ("authorization", credential)];
+    tcp.send(Entrance::Tcp, &method.to_uppercase(), &path.join("/"), &headers).await
+}
+
+#[tokio::test]
+async fn each_role_may_what_is_its_own_on_every_route() {
+    let tcp = Tcp::new();
+    for role in [Role::Viewer, Role::Operator, Role::Admin] {
+        let credential = tcp.issue(role, None);
+        for (route, least) in rights::tests::LEAST {
+            let answered = ask(&tcp, *route, &credential).await;
+            let may = least.is_none_or(|least| role >= least);
+            assert_eq!(answered.status != StatusCode::FORBIDDEN, may, "{role}: {route:?}");
+            if !may {
+                answered.problem("forbidden");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_is_bound_to_a_project_is_not_shown_what_is_others() {
+    let tcp = Tcp::new();
+    for role in [Role::Viewer, Role::Operator, Role::Owner] {
+        let credential = tcp.issue(role, Some("web"));
+        for (route, least) in rights::tests::LEAST {
+            let open =
+                ["/v1/images", "/v1/networks", "/v1/subnets", "/v1/openapi.json", "/v1/sign-in"];
+            let is_open = least.is_none()
+                || *least == Some(Role::Viewer)
+                    && open.iter().any(|path| route.1.starts_with(path));
+            let answered = ask(&tcp, *route, &credential).await;
+            assert_eq!(answered.status != StatusCode::FORBIDDEN, is_open, "{role}: {route:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_credential_that_is_shown_counts_at_the_socket_too() {
+    let tcp = Tcp::new();
+    let root = || Entrance::Unix(Principal::of_socket(0, 0));
+    let credential = tcp.issue(Role::Viewer, None);
+    let shown = [("authorization", &*credential)];
+    tcp.send(root(), "POST", "/v1/vms", &shown).await.problem("forbidden");
+    assert_eq!(tcp.send(root(), "GET", "/v1/vms", &shown).await.status, StatusCode::OK);
+    let wrong = [("authorization", "Bearer x")];
+    tcp.send(root(), "GET", "/v1/vms", &wrong).await.problem("unauthenticated");
+    assert_eq!(tcp.send(root(), "GET", "/v1/vms", &[]).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_revoked_token_is_refused_from_then_on() {
+    let tcp = Tcp::new();
+    let credential = tcp.issue(Role::Viewer, None);
+    let headers = [HOST, ("authorization", &*credential)];
+    assert_eq!(tcp.get("/v1/vms", &headers).await.status, StatusCode::OK);
+    tcp.issued.revoke(&"viewer-all".parse().unwrap(), Timestamp::now()).unwrap();
+    tcp.get("/v1/vms", &headers).await.problem("unauthenticated");
+}
+
+#[tokio::test]
+async fn a_caller_is_known_by_the_tokens_name() {
+    let tcp = Tcp::new();
+    let (api, _) = tcp.api.having(&["web"]).await;
+    let tcp = Tcp { api, ..tcp };
+    let credential = tcp.issue(Role::Operator, None);
+    let headers = [HOST, ("authorization", &*credential)];
+    let answered = tcp.send(Entrance::Tcp, "POST", "/v1/vms/web/start", &headers).await;
+    assert_eq!(answered.status, StatusCode::ACCEPTED);
+    assert_eq!(tcp.api.engine.callers()[0].name, "token:operator-all");
+}
+
+#[tokio::test]
+async fn what_a_token_follows_breaks_off_when_it_is_revoked() {
+    let tcp = Tcp::new();
+    let credential = tcp.issue(Role::Viewer, None);
+    let request = Request::get("/v1/events").header("host", "localhost");
+    let request = request.header("authorization", credential).body(Body::empty()).unwrap();
+    let response = tcp.api.call_through(Entrance::Tcp, request).await;
+    let mut lines = response.into_body().into_data_stream();
+    let ready = lines.next().await.unwrap().unwrap();
+    assert!(ready.starts_with(b"{\"type\":\"ready\""), "{ready:?}");
+    tcp.issued.revoke(&"viewer-all".parse().unwrap(), Timestamp::now()).unwrap();
+    let (api, _) = tcp.api.having(&["web"]).await;
+    lines.next().await.unwrap().unwrap_err();
+    assert!(lines.next().await.is_none());
+    drop(api);
 }

@@ -20,6 +20,8 @@
 #[cfg(test)]
 mod api_tests;
 mod flattened;
+#[doc(hidden)]
+pub mod fuzz;
 mod gate;
 mod metadata;
 #[cfg(test)]

@@ -9,8 +9,8 @@ use crate::{
         problem::{Answer, Document},
     },
     resources::{
-        diagnostics, disks, events, exports, foreign, health, host, images, logs, metrics,
-        networks, nics, power, session, statistics, subnets, tasks, vms,
+        audit, diagnostics, disks, events, exports, foreign, health, host, images, logs, metrics,
+        networks, nics, power, session, sign_in, statistics, subnets, tasks, tokens, vms,
     },
     state::ApiState,
 };
@@ -40,7 +40,7 @@ macro_rules! table {
         }
 
         #[cfg(test)]
-        const ROUTES: &[(&str, &str)] = &[$((stringify!($method), $path)),+];
+        pub(crate) const ROUTES: &[(&str, &str)] = &[$((stringify!($method), $path)),+];
     };
 }
 
@@ -112,6 +112,13 @@ table! {
     get "/v1/host" => host::read,
     post "/v1/foreign/{pid}/adopt" => foreign::adopt,
     post "/v1/vms/{vm}/adopt" => foreign::adopt_managed,
+    post "/v1/sign-in/challenges" => sign_in::challenge,
+    post "/v1/sign-in" => sign_in::sign_in,
+    delete "/v1/sign-in" => sign_in::sign_out,
+    get "/v1/tokens" => tokens::list,
+    post "/v1/tokens" => tokens::create,
+    delete "/v1/tokens/{name}" => tokens::revoke,
+    get "/v1/audit" => audit::read,
     get "/v1/diagnostics" => diagnostics::read,
     get "/v1/diagnostics/configuration" => diagnostics::configuration,
     post "/v1/diagnostics/reconcile" => diagnostics::reconcile,
@@ -177,7 +184,7 @@ async fn read_document(State(state): State<ApiState>, params: Params) -> Answer 
             `Prefer: wait=N` (whole seconds, at most 3600), answered when the task has ended. Every answer \
             has the header `Innkeeper-Revision`: from this revision of the view on, what the answer says can be read. \
             `X-Request-Id` is echoed. Refusals are problem documents (RFC 9457) with a stable `code`.\n\n\
-            The unix socket needs no credential; TCP needs the daemon's token.",
+            The unix socket needs no credential; TCP needs the daemon's token, or one that it issued.",
         license(name = "Apache-2.0 OR MIT", identifier = "Apache-2.0 OR MIT"),
     ),
     components(schemas(Document<'static>)),
@@ -190,6 +197,7 @@ async fn read_document(State(state): State<ApiState>, params: Params) -> Answer 
         (name = "networks", description = "Networks, the ranges of addresses on them, and who has which address"),
         (name = "events", description = "Every change, in order"),
         (name = "host", description = "The host and the daemon"),
+        (name = "tokens", description = "What callers over TCP show"),
         (name = "diagnostics", description = "What an operator sees and does when something is stuck"),
     ),
 )]
@@ -232,7 +240,7 @@ impl ProblemStatus {
     }
 }
 
-const PROBLEMS: [ProblemStatus; 16] = [
+const PROBLEMS: [ProblemStatus; 17] = [
     ProblemStatus::new(
         400,
         "BadRequest",
@@ -270,6 +278,12 @@ const PROBLEMS: [ProblemStatus; 16] = [
         422,
         "InvalidField",
         "`invalid-field`: a field or parameter has a value that is not allowed",
+        true,
+    ),
+    ProblemStatus::new(
+        429,
+        "TooManyRequests",
+        "`too-many-requests`: the caller has called too often; `Retry-After` says when to come again",
         true,
     ),
     ProblemStatus::new(500, "Internal", "`internal`: a defect in Innkeeper", true),
@@ -389,6 +403,7 @@ mod tests {
             Code::HypervisorFailed,
             Code::HookFailed,
             Code::OutcomeUnknown,
+            Code::TooManyRequests,
             Code::Timeout,
             Code::Cancelled,
             Code::ShuttingDown,

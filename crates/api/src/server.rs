@@ -6,10 +6,10 @@ use crate::{
     state::ApiState,
 };
 use axum::Router;
-use innkeeper_auth::{Identity, Token};
+use innkeeper_auth::{Identity, Principal};
 use innkeeper_surface::{no_delay, serve};
 use std::{io, sync::Arc};
-use tokio::net::{TcpListener, UnixListener, UnixStream};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 /// Serves the native API on a unix socket, to whoever can open it. Returns when the state's
 /// `stopping` is cancelled and all connections have ended, half a second later at the most.
@@ -28,20 +28,28 @@ pub async fn serve_diagnostics(listener: UnixListener, state: ApiState) {
 
 async fn serve_peers(listener: UnixListener, router: Router, state: ApiState) {
     let stopping = state.stopping().clone();
+    let own_uid = Identity::own_uid();
     let admit = |socket: &UnixStream| -> io::Result<Gate> {
-        let entrance = Arc::new(Entrance::Unix(Identity::of_peer(socket)?));
+        let principal = match Identity::of_peer(socket)? {
+            Identity::User { uid } => Principal::of_socket(uid, own_uid),
+            other => Principal::admin(other),
+        };
+        let entrance = Arc::new(Entrance::Unix(principal));
         Ok(Gate::new(state.clone(), router.clone(), entrance))
     };
     serve(listener, stopping, admit).await;
 }
 
-/// Serves the native API on a loopback address, to whoever shows the token. Returns when the state's
+/// Serves the native API on a loopback address, to whoever shows a credential. Returns when the state's
 /// `stopping` is cancelled and all connections have ended, half a second later at the most.
-pub async fn serve_tcp(listener: TcpListener, state: ApiState, token: Token) {
-    let entrance = Arc::new(Entrance::Tcp(token));
+pub async fn serve_tcp(listener: TcpListener, state: ApiState) {
+    let entrance = Arc::new(Entrance::Tcp);
     let router = router(state.clone());
     let stopping = state.stopping().clone();
-    let admit = |_: &_| Ok(Gate::new(state.clone(), router.clone(), Arc::clone(&entrance)));
+    let admit = |socket: &TcpStream| {
+        let gate = Gate::new(state.clone(), router.clone(), Arc::clone(&entrance));
+        Ok(gate.with_address(socket.peer_addr().ok()))
+    };
     serve(no_delay(listener), stopping, admit).await;
 }
 

@@ -4,7 +4,7 @@ use crate::{
     protocol::{idempotency::Keys, mutation::Submitted},
     resources::metrics::Metrics,
 };
-use innkeeper_auth::Identity;
+use innkeeper_auth::{Doorkeeper, Identity};
 use innkeeper_model::{Code, Refusal};
 use innkeeper_session::Tickets;
 use innkeeper_surface::{Diagnostics, Operations};
@@ -20,6 +20,7 @@ struct Shared {
     view: View,
     operations: Arc<dyn Operations>,
     diagnostics: Option<Arc<dyn Diagnostics>>,
+    doorkeeper: Doorkeeper,
     stopping: CancellationToken,
     keys: Keys<Submitted>,
     metrics: Metrics,
@@ -28,12 +29,13 @@ struct Shared {
 
 impl ApiState {
     /// Reads come from this view, and writes go to these operations. Without `diagnostics`, what asks
-    /// for some is refused. When `stopping` is cancelled, whoever waits is answered with what there is,
+    /// for some is refused. Whoever shows a credential is whom the doorkeeper knows by it. When `stopping` is cancelled, whoever waits is answered with what there is,
     /// and streams end.
     pub fn new(
         view: View,
         operations: Arc<dyn Operations>,
         diagnostics: Option<Arc<dyn Diagnostics>>,
+        doorkeeper: Doorkeeper,
         stopping: CancellationToken,
     ) -> Self {
         let (metrics, keys) = (Metrics::new(view.clone()), Keys::default());
@@ -41,6 +43,7 @@ impl ApiState {
             view,
             operations,
             diagnostics,
+            doorkeeper,
             stopping,
             keys,
             metrics,
@@ -63,6 +66,11 @@ impl ApiState {
     pub(crate) fn diagnostics(&self) -> Result<&dyn Diagnostics, Refusal> {
         let diagnostics = self.0.diagnostics.as_deref();
         diagnostics.ok_or_else(|| Refusal::new(Code::Unsupported, "this server only shows"))
+    }
+
+    /// Who knows what callers show.
+    pub(crate) fn doorkeeper(&self) -> &Doorkeeper {
+        &self.0.doorkeeper
     }
 
     pub(crate) fn stopping(&self) -> &CancellationToken {

@@ -10,11 +10,12 @@ use async_trait::async_trait;
 use axum::{Router, body::Body, response::Response};
 use http::{HeaderMap, Request as HttpRequest, StatusCode, request};
 use http_body_util::BodyExt;
-use innkeeper_auth::Identity;
+use innkeeper_auth::{Doorkeeper, Identity, Principal};
 use innkeeper_driver::ByteStream;
 use innkeeper_engine::{
-    Accepted, Arrival, Caller, ImageFile, ImageFrom, NetworkRequest, NicChange, OpenedConsole,
-    Request, Resolution, Upload,
+    Accepted, Caller, ImageFile, ImageFrom, NetworkRequest, NicChange, OpenedArrival,
+    OpenedConsole, OpenedImage, OpenedUpload, Request, Resolution, SessionSubject,
+    Sessions as OpenSessions,
 };
 use innkeeper_model::{
     Assigned, Code, Diagnosis, Facts, ImageName, MachineState, Network, NetworkConfig, NetworkId,
@@ -89,6 +90,7 @@ pub(crate) struct FakeEngine {
     waiting: Notify,
     /// Where uploads go.
     pool: (tempfile::TempDir, Storage),
+    sessions: OpenSessions,
 }
 
 impl FakeEngine {
@@ -178,7 +180,7 @@ impl Sessions for FakeEngine {
         Ok(echo())
     }
 
-    async fn image_file(&self, name: &ImageName) -> Result<ImageFile, Refusal> {
+    async fn image_file(&self, caller: &Caller, name: &ImageName) -> Result<OpenedImage, Refusal> {
         if name.as_str() != "base" {
             return Err(Refusal::not_found("image", name));
         }
@@ -186,25 +188,35 @@ impl Sessions for FakeEngine {
         std::os::unix::fs::FileExt::write_all_at(&file, b"0123456789", 0).unwrap();
         // The digest of something else, which nobody here compares.
         let digest = format!("sha256:{}", "0f".repeat(32));
-        Ok(ImageFile { file, length: 10, digest })
+        let file = ImageFile { file, length: 10, digest };
+        Ok(OpenedImage { file, session: self.sessions.list(name, "download", caller) })
     }
 
     async fn upload_image(
         &self,
+        caller: &Caller,
         name: &ImageName,
         sha256: &str,
         from: u64,
         more: Option<u64>,
-    ) -> Result<Upload, Refusal> {
-        self.pool.1.open_upload(name, sha256, from, more).await
+    ) -> Result<OpenedUpload, Refusal> {
+        let session = self.sessions.list(name, "upload", caller);
+        let upload = self.pool.1.open_upload(name, sha256, from, more).await?;
+        Ok(OpenedUpload { upload, session })
     }
 
     async fn uploaded(&self, name: &ImageName, sha256: &str) -> Result<u64, Refusal> {
         self.pool.1.uploaded(name, sha256)
     }
 
-    async fn receive_vm(&self, length: Option<u64>) -> Result<Arrival, Refusal> {
-        self.pool.1.receive_vm(length).await
+    async fn receive_vm(
+        &self,
+        caller: &Caller,
+        length: Option<u64>,
+    ) -> Result<OpenedArrival, Refusal> {
+        let session = self.sessions.list(SessionSubject::NewVm, "import", caller);
+        let arrival = self.pool.1.receive_vm(length).await?;
+        Ok(OpenedArrival { arrival, session })
     }
 
     async fn send_keys(
@@ -374,7 +386,8 @@ impl Diagnostics for FakeEngine {
             "problems": [], "failures": [], "drivers": [{ "name": "fake", "machines": 0, "connections": 0 }],
             "sizes": {"vms": 0, "tasks": 0, "images": 0, "resident": "0B", "open_files": 0, "threads": 1},
         });
-        serde_json::from_value(nothing).unwrap()
+        let nothing: Diagnosis = serde_json::from_value(nothing).unwrap();
+        Diagnosis { sessions: self.sessions.all(), ..nothing }
     }
 
     fn configuration(&self) -> Value {
@@ -441,6 +454,11 @@ pub(crate) struct Api {
 
 impl Api {
     pub(crate) fn new() -> Self {
+        Self::guarded_by(Doorkeeper::default())
+    }
+
+    /// Where these credentials are known.
+    pub(crate) fn guarded_by(doorkeeper: Doorkeeper) -> Self {
         let view = View::start(ViewOptions::new(Uuid::now_v7()));
         let engine = Arc::new(FakeEngine {
             view: view.clone(),
@@ -453,19 +471,26 @@ impl Api {
             waits: AtomicBool::default(),
             waiting: Notify::new(),
             pool: pool(),
+            sessions: OpenSessions::default(),
         });
         let stopping = CancellationToken::new();
         let operations: Arc<dyn Operations> = engine.clone();
         let diagnostics: Arc<dyn Diagnostics> = engine.clone();
         let diagnostics = Some(diagnostics);
-        let state = ApiState::new(view.clone(), operations, diagnostics, stopping.clone());
+        let state =
+            ApiState::new(view.clone(), operations, diagnostics, doorkeeper, stopping.clone());
         let router = router(state.clone());
         Self { view, engine, state, stopping, router }
     }
 
     /// With stopped VMs of these names; their ids are in the same order.
     pub(crate) async fn with(names: &[&str]) -> (Self, Vec<VmId>) {
-        let api = Self::new();
+        Self::new().having(names).await
+    }
+
+    /// And stopped VMs of these names; their ids are in the same order.
+    pub(crate) async fn having(self, names: &[&str]) -> (Self, Vec<VmId>) {
+        let api = self;
         let specs: Vec<_> = names.iter().map(|name| spec(name)).collect();
         let ids = specs.iter().map(|spec| spec.id).collect();
         let updates = specs.into_iter().map(|spec| Update::VmSpec(Arc::new(spec))).collect();
@@ -478,7 +503,7 @@ impl Api {
     }
 
     pub(crate) async fn call(&self, request: request::Builder, body: impl Into<Body>) -> Response {
-        let entrance = Entrance::Unix(Identity::User { uid: 1000 });
+        let entrance = Entrance::Unix(Principal::admin(Identity::User { uid: 1000 }));
         self.call_through(entrance, request.body(body.into()).unwrap()).await
     }
 
@@ -493,6 +518,17 @@ impl Api {
 
     pub(crate) async fn get(&self, uri: &str) -> Read {
         Read::of(self.call(HttpRequest::get(uri), Body::empty()).await).await
+    }
+
+    /// The sessions that a diagnosis lists: each what, of what, by whom, and how many bytes went and came.
+    pub(crate) async fn sessions(&self) -> Vec<String> {
+        let diagnosis = self.get("/v1/diagnostics").await.json();
+        let words = diagnosis["sessions"].as_array().unwrap().iter().map(|session| {
+            let text = |key: &str| session[key].as_str().unwrap_or("-");
+            let (kind, image, caller) = (text("kind"), text("image"), text("caller"));
+            format!("{kind} {image} {caller} {} {}", session["shown"], session["typed"])
+        });
+        words.collect()
     }
 
     pub(crate) async fn send(&self, method: &str, uri: &str, body: &str) -> Read {

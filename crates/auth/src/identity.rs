@@ -1,11 +1,11 @@
 //! Identities: who called, as far as it was proved.
 
-use crate::tcp_peer::uid_of_peer;
+use crate::{tcp_peer::uid_of_peer, wallet::Address};
 use rustix::net::sockopt::socket_peercred;
-use std::{fmt, io, net::SocketAddr, os::fd::AsFd};
+use std::{fmt, io, net::SocketAddr, os::fd::AsFd, sync::Arc};
 
 /// Who is calling.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Identity {
     /// A process on this host that opened the unix socket, or a connection over loopback where that is
     /// let in.
@@ -15,6 +15,13 @@ pub enum Identity {
     },
     /// Somebody who showed the daemon's token.
     Token,
+    /// Somebody who showed a token that was issued under this name.
+    Issued {
+        /// The token's name.
+        name: Arc<str>,
+    },
+    /// An Ethereum account that signed.
+    Wallet(Address),
 }
 
 impl Identity {
@@ -27,6 +34,11 @@ impl Identity {
         Ok(Self::User { uid: peer.uid.as_raw() })
     }
 
+    /// The user that this process runs as.
+    pub fn own_uid() -> u32 {
+        rustix::process::geteuid().as_raw()
+    }
+
     /// Who opened the other end of a TCP connection between these two addresses of this host, as the
     /// kernel knows it now.
     ///
@@ -37,12 +49,14 @@ impl Identity {
     }
 }
 
-/// The name under which tasks and logs know the caller: `uid:1000`, `token`.
+/// The name under which tasks and logs know the caller: `uid:1000`, `token`, `token:ci`, `0x…`.
 impl fmt::Display for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::User { uid } => write!(f, "uid:{uid}"),
             Self::Token => f.write_str("token"),
+            Self::Issued { name } => write!(f, "token:{name}"),
+            Self::Wallet(address) => address.fmt(f),
         }
     }
 }

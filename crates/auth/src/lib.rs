@@ -1,22 +1,44 @@
-//! Who is calling.
+//! Who is calling, and what they may do.
 //!
-//! There are two entrances. On the unix socket the kernel itself says who called
-//! ([`Identity::of_peer`]), and reaching the socket is the permission: its folder and its mode of
-//! 0660 let in root, the daemon's own user, and the members of the socket's group. On TCP a caller
-//! shows the daemon's bearer [`Token`], and whoever can read its file is one of the same people; or,
-//! where an operator opened a door whose protocol has no credential, the kernel is asked who has the
-//! other end ([`Identity::of_tcp_peer`]). Nothing is trusted by position: a loopback address alone proves
-//! nothing.
+//! ```text
+//!   what a caller shows ──▶ Doorkeeper ──▶ Principal ──▶ may(action, resource)?   the table of roles
+//!   or the kernel says                     who, role,    sees(project)?
+//!                                          scope, class
+//! ```
 //!
-//! Whoever comes in by socket or token is an administrator; on such a door a caller has the [`Role`] that
-//! the operator stated. What is not here: HTTP. A surface takes the credential out of its own protocol
-//! and asks.
+//! On the unix socket the kernel itself says who called ([`Identity::of_peer`]), and reaching the socket
+//! is the permission: its folder and its mode of 0660 let in root, the daemon's own user, and the members
+//! of the socket's group. On TCP a caller shows a credential: the daemon's own [`Token`], whose bearers
+//! are administrators since whoever can read its file is one of the same people; one that was issued
+//! ([`IssuedTokens`]); or what a wallet signed, if its account is let in ([`Accounts`]). Where an operator
+//! opened a door whose protocol has no credential, the kernel is asked who has the other end
+//! ([`Identity::of_tcp_peer`]), and the caller has the [`Role`] that the operator stated. Nothing is
+//! trusted by position: a loopback address alone proves nothing.
+//!
+//! What is not here: HTTP. A surface takes the credential out of its own protocol and asks.
 
+mod accounts;
+mod digest;
+mod doorkeeper;
 mod identity;
+mod issued;
+pub mod limits;
+mod list_file;
+mod principal;
+mod private_file;
+mod revoked;
 mod role;
 mod tcp_peer;
 mod token;
+pub mod wallet;
 
+pub use accounts::{AccountRules, Accounts, SigningIn};
+pub use doorkeeper::Doorkeeper;
 pub use identity::Identity;
-pub use role::{Action, Role};
+pub use issued::{IssuedTokens, MAX_TOKENS, NewToken, ShownToken, TokenState};
+pub use list_file::TokensError;
+pub use principal::{Class, Principal, Scope};
+pub use revoked::RevokedTokens;
+pub use role::{Action, Grant, Resource, Role, Row, TABLE};
 pub use token::{Token, TokenError};
+pub use wallet::Address;

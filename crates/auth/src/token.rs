@@ -1,32 +1,33 @@
 //! The daemon's bearer token: a file that only its owner can read, and a digest in memory.
 //!
-//! Only the digest is kept, so that neither a core dump nor a log line can show the token; and since
-//! digests are compared, the time a comparison takes tells nothing about the token.
+//! Only the digest is kept, so that neither a core dump nor a log line can show the token.
 
+use crate::{
+    digest::Digest,
+    private_file::{self, Found},
+};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use innkeeper_store::harm;
-use rustix::fs::{Mode, OFlags};
-use sha2::{Digest, Sha256};
 use std::{
     fmt, fs,
     fs::File,
     io,
-    io::{Read, Write},
-    os::unix::fs::{MetadataExt, OpenOptionsExt},
+    io::Write,
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 
 /// The random bytes in a token.
 const RANDOM_BYTES: usize = 32;
 /// The characters of a token: [`RANDOM_BYTES`] in base64 without padding.
-const LENGTH: usize = 43;
+pub(crate) const LENGTH: usize = 43;
 /// The most that is read of a token's file: a token and a line's end, and one byte to notice more.
 const MAX_FILE: u64 = 46;
 
 /// The token whose bearers are administrators. It cannot be printed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token {
-    digest: [u8; 32],
+    digest: Digest,
 }
 
 /// Why there is no token.
@@ -104,7 +105,7 @@ impl Token {
 
     /// Whether this is the token.
     pub fn matches(&self, presented: &str) -> bool {
-        self.digest == digest(presented)
+        presented.len() == LENGTH && self.digest == Digest::of(presented)
     }
 }
 
@@ -114,24 +115,22 @@ impl fmt::Debug for Token {
     }
 }
 
-fn digest(text: &str) -> [u8; 32] {
-    Sha256::digest(text.as_bytes()).into()
-}
-
 fn load(path: &Path) -> Result<Token, TokenError> {
-    let (content, owner, mode) =
-        read(path).map_err(|source| TokenError::Unreadable { path: path.into(), source })?;
+    let Found { bytes, owner, mode } = private_file::read(path, MAX_FILE)
+        .map_err(|source| TokenError::Unreadable { path: path.into(), source })?;
     if owner != rustix::process::geteuid().as_raw() {
         return Err(TokenError::Foreign { path: path.into(), owner });
     }
     if mode & 0o077 != 0 {
         return Err(TokenError::Exposed { path: path.into(), mode });
     }
+    // What is no text is no token either.
+    let content = String::from_utf8_lossy(&bytes);
     let text = content.trim_end();
     if !is_token(text) {
         return Err(TokenError::Malformed { path: path.into() });
     }
-    Ok(Token { digest: digest(text) })
+    Ok(Token { digest: Digest::of(text) })
 }
 
 fn is_token(text: &str) -> bool {
@@ -139,27 +138,19 @@ fn is_token(text: &str) -> bool {
         && URL_SAFE_NO_PAD.decode(text).is_ok_and(|bytes| bytes.len() == RANDOM_BYTES)
 }
 
-/// What the file holds, whose it is and its permission bits, all of the same open file.
-fn read(path: &Path) -> io::Result<(String, u32, u32)> {
-    // No link is followed and no pipe is waited for: neither is what this daemon wrote.
-    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = File::from(rustix::fs::open(path, OFlags::RDONLY | flags, Mode::empty())?);
-    let metadata = file.metadata()?;
-    if !metadata.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"));
-    }
-    let mut bytes = Vec::new();
-    file.take(MAX_FILE).read_to_end(&mut bytes)?;
-    // What is no text is no token either; that is said by whoever looks at it.
-    let content = String::from_utf8_lossy(&bytes).into_owned();
-    Ok((content, metadata.uid(), metadata.mode() & 0o777))
+/// A new text that nobody can guess.
+///
+/// # Errors
+/// The host has no random numbers.
+pub(crate) fn random_text() -> io::Result<String> {
+    let mut random = [0; RANDOM_BYTES];
+    getrandom::fill(&mut random)?;
+    Ok(URL_SAFE_NO_PAD.encode(random))
 }
 
 /// Writes a new token, whole or not at all.
 fn create(path: &Path) -> io::Result<()> {
-    let mut random = [0; RANDOM_BYTES];
-    getrandom::fill(&mut random)?;
-    let text = URL_SAFE_NO_PAD.encode(random) + "\n";
+    let text = random_text()? + "\n";
 
     let temporary = path.with_extension("new");
     // One that an earlier start left when it was killed at this very place.

@@ -1,57 +1,77 @@
 //! Who comes in by a door, and as what.
 
-use innkeeper_auth::{Identity, Role, Token};
+use innkeeper_auth::{Doorkeeper, Identity, Principal, Role};
 use innkeeper_model::{Code, Refusal};
 use std::{collections::BTreeSet, io, sync::Arc};
 use tokio::net::TcpStream;
 
-/// Whom a door lets in.
+/// Whom a door lets in: whoever shows a credential, and maybe some who show none.
 #[derive(Debug, Clone)]
-pub enum Access {
-    /// Whoever shows this token; as an administrator.
-    Token(Token),
-    /// Processes of this host that run as one of these users, without a credential; in this role.
-    Anonymous {
-        /// What they may do.
-        role: Role,
-        /// Who they may be.
-        uids: Arc<BTreeSet<u32>>,
-    },
+pub struct Access {
+    doorkeeper: Doorkeeper,
+    anonymous: Option<Anonymous>,
+}
+
+/// Processes of this host that run as one of these users, without a credential; in this role.
+#[derive(Debug, Clone)]
+struct Anonymous {
+    role: Role,
+    uids: Arc<BTreeSet<u32>>,
 }
 
 /// How one connection came in.
 #[derive(Debug, Clone)]
-pub(crate) enum Entrance {
-    /// Its requests show this token.
-    Token(Token),
-    /// It is a process's of this host.
-    Peer {
-        /// Whose.
-        identity: Identity,
-        /// In which role; none where the user is none of those who are let in.
-        role: Option<Role>,
-    },
+pub(crate) struct Entrance {
+    /// What credentials are known here. One that is shown counts, whoever the peer is.
+    pub(crate) doorkeeper: Doorkeeper,
+    /// What the connection is without one.
+    pub(crate) peer: Peer,
+}
+
+/// What a connection is whose requests show no credential.
+#[derive(Debug, Clone)]
+pub(crate) enum Peer {
+    /// Nobody's: one is needed.
+    Nobody,
+    /// A process's of this host that is let in.
+    LetIn(Principal),
+    /// A process's of this host whose user is none of those who are let in.
+    Other(Identity),
 }
 
 impl Access {
+    /// Whoever shows a credential that this doorkeeper knows.
+    pub const fn by_credential(doorkeeper: Doorkeeper) -> Self {
+        Self { doorkeeper, anonymous: None }
+    }
+
+    /// And processes of this host that run as one of these users, without a credential; in this role.
+    #[must_use]
+    pub fn or_anonymous(self, role: Role, uids: BTreeSet<u32>) -> Self {
+        Self { anonymous: Some(Anonymous { role, uids: Arc::new(uids) }), ..self }
+    }
+
     /// How this connection comes in.
     ///
     /// # Errors
     /// Nobody knows whose it is.
     pub(crate) fn of(&self, socket: &TcpStream) -> io::Result<Entrance> {
-        match self {
-            Self::Token(token) => Ok(Entrance::Token(token.clone())),
-            Self::Anonymous { role, uids } => {
-                let identity = Identity::of_tcp_peer(socket.local_addr()?, socket.peer_addr()?)?;
-                let is_let_in = matches!(identity, Identity::User { uid } if uids.contains(&uid));
-                Ok(Entrance::Peer { identity, role: is_let_in.then_some(*role) })
-            }
-        }
+        let doorkeeper = self.doorkeeper.clone();
+        let Some(Anonymous { role, uids }) = &self.anonymous else {
+            return Ok(Entrance { doorkeeper, peer: Peer::Nobody });
+        };
+        let identity = Identity::of_tcp_peer(socket.local_addr()?, socket.peer_addr()?)?;
+        let is_let_in = matches!(&identity, Identity::User { uid } if uids.contains(uid));
+        let peer = match is_let_in {
+            true => Peer::LetIn(Principal::anonymous(identity, *role)),
+            false => Peer::Other(identity),
+        };
+        Ok(Entrance { doorkeeper, peer })
     }
 }
 
 /// That this user is none of those who are let in.
-pub(crate) fn not_let_in(identity: Identity) -> Refusal {
+pub(crate) fn not_let_in(identity: &Identity) -> Refusal {
     Refusal::new(Code::Forbidden, format!("this door is not open to {identity}"))
         .with_hint("the configuration says who may come in by it: `uids` of the door")
 }

@@ -1,21 +1,27 @@
 //! The gate of a door: what every request passes before its route.
 
 use crate::{
-    access::{Access, Entrance, not_let_in},
+    access::{Access, Entrance, Peer, not_let_in},
     body,
     context::Context,
     door::Door,
     protocol::Protocol,
+    within::Within,
 };
 use axum::{Router, body::Body, extract::DefaultBodyLimit, response::Response};
-use http::{HeaderMap, Request, header};
-use innkeeper_auth::{Identity, Role};
-use innkeeper_engine::Caller;
-use innkeeper_model::{Code, Refusal};
-use innkeeper_surface::{
-    REQUEST_ID, check_host, check_origin, check_token, no_delay, request_id, serve as serve_within,
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
+use innkeeper_auth::{
+    Action, Doorkeeper, Identity, Principal, Resource,
+    limits::{Entry, Kind, Who},
 };
-use std::{sync::Arc, time::Duration};
+use innkeeper_engine::{Caller, Origin};
+use innkeeper_model::{Code, Refusal};
+use innkeeper_store::audit::AuditLog;
+use innkeeper_surface::{
+    NotNow, REQUEST_ID, TurnedAway, check_host, check_origin, no_credential, no_delay, principal,
+    request_id, serve as serve_within, while_it_holds,
+};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::net::{TcpListener, TcpStream};
 use tower::Service;
 
@@ -30,7 +36,8 @@ pub async fn serve<P: Protocol>(
     let stopping = context.stopping().clone();
     let door = Arc::new(Opened::new(protocol, context));
     let admit = |socket: &TcpStream| {
-        Ok(DoorGate { door: Arc::clone(&door), entrance: Arc::new(access.of(socket)?) })
+        let entrance = Arc::new(access.of(socket)?);
+        Ok(DoorGate { door: Arc::clone(&door), entrance, address: socket.peer_addr().ok() })
     };
     serve_within(no_delay(listener), stopping, admit).await;
 }
@@ -39,14 +46,17 @@ pub async fn serve<P: Protocol>(
 pub(crate) struct Opened<P> {
     protocol: P,
     router: Router,
+    /// Where what is turned away is on record.
+    audit: Option<AuditLog>,
     /// How long the body of a request may take.
     pub(crate) body_timeout: Duration,
 }
 
 impl<P: Protocol> Opened<P> {
     pub(crate) fn new(protocol: P, context: Context) -> Self {
+        let audit = context.operations().audit().cloned();
         let router = protocol.router(context).layer(DefaultBodyLimit::max(P::MAX_BODY));
-        Self { protocol, router, body_timeout: body::TIMEOUT }
+        Self { protocol, router, audit, body_timeout: body::TIMEOUT }
     }
 }
 
@@ -54,12 +64,15 @@ impl<P: Protocol> Opened<P> {
 pub(crate) struct DoorGate<P> {
     pub(crate) door: Arc<Opened<P>>,
     pub(crate) entrance: Arc<Entrance>,
+    /// Where it comes from.
+    pub(crate) address: Option<SocketAddr>,
 }
 
 // Derived, it would ask that the protocol can be cloned.
 impl<P> Clone for DoorGate<P> {
     fn clone(&self) -> Self {
-        Self { door: Arc::clone(&self.door), entrance: Arc::clone(&self.entrance) }
+        let (door, entrance) = (Arc::clone(&self.door), Arc::clone(&self.entrance));
+        Self { door, entrance, address: self.address }
     }
 }
 
@@ -67,68 +80,160 @@ impl<P: Protocol> innkeeper_surface::Gate for DoorGate<P> {
     async fn answer(&self, mut request: Request<Body>) -> Response {
         let request_id = request_id(request.headers());
         let door = self.door.protocol.door();
+        let mut within = None;
         let mut response = match self.admit(&request) {
             Ok(admitted) => {
                 let id = request_id.to_str().unwrap_or_default();
                 let (method, path) = (request.method(), request.uri().path());
                 tracing::debug!(%door, id, %method, path, "request");
-                if let Some((identity, role)) = admitted {
-                    let caller =
-                        Caller { name: identity.to_string(), request_id: Some(id.to_owned()) };
+                let can_end =
+                    admitted.as_ref().filter(|caller| Doorkeeper::can_end(caller)).cloned();
+                if let Some(principal) = admitted {
+                    let name = principal.identity.to_string();
+                    let (request_id, origin) = (Some(id.to_owned()), Some(self.origin()));
+                    let caller = Caller { name, request_id, origin };
+                    within = Within::of(&self.door.protocol, &caller, &request);
                     request.extensions_mut().insert(caller);
-                    request.extensions_mut().insert(role);
+                    request.extensions_mut().insert(principal);
                 }
                 let request = request.map(|body| body::in_time(body, self.door.body_timeout));
-                match self.door.router.clone().call(request).await {
+                let response = match self.door.router.clone().call(request).await {
                     Ok(response) => response,
                     Err(never) => match never {},
+                };
+                match can_end {
+                    Some(caller) => while_it_holds(response, &caller, &self.entrance.doorkeeper),
+                    None => response,
                 }
             }
-            Err(refusal) => {
+            Err(away) => {
+                let (not_now, caller) = *away;
+                let refusal = not_now.refusal();
                 tracing::debug!(%door, path = request.uri().path(), %refusal, "refused");
-                self.door.protocol.refuse(&refusal)
+                let caller = caller.map(|caller| caller.identity.to_string());
+                let action = (request.method(), request.uri().path());
+                self.note_turned_away(caller.as_deref(), &request_id, action, &refusal);
+                let mut response = self.door.protocol.refuse(&refusal);
+                not_now.add_to(response.headers_mut());
+                response
             }
         };
+        if let Some(within) = within {
+            within.note(self.door.audit.as_ref(), response.status());
+        }
+        if response.status() == StatusCode::UNAUTHORIZED {
+            let scheme = HeaderValue::from_static("Bearer realm=\"innkeeper\"");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
+        }
         response.headers_mut().insert(REQUEST_ID, request_id);
         response
     }
 }
 
 impl<P: Protocol> DoorGate<P> {
-    /// Who is calling; nobody in particular where anybody may.
-    fn admit(&self, request: &Request<Body>) -> Result<Option<(Identity, Role)>, Refusal> {
-        let headers = request.headers();
-        check_host(request)?;
-        check_origin(headers)?;
-        let action = self.door.protocol.action(request.method(), request.uri().path());
-        let Some(action) = action else { return Ok(None) };
-        let (identity, role) = self.caller(headers)?;
-        if !role.may(action) {
-            let door = self.door.protocol.door();
-            return Err(forbidden(door, role));
-        }
-        check_length(headers, P::MAX_BODY)?;
-        Ok(Some((identity, role)))
+    /// Puts on record who is turned away, and why.
+    fn note_turned_away(
+        &self,
+        caller: Option<&str>,
+        request_id: &HeaderValue,
+        action: (&Method, &str),
+        refusal: &Refusal,
+    ) {
+        let request_id = request_id.to_str().unwrap_or_default();
+        let turned_away = TurnedAway { origin: self.origin(), caller, request_id, action };
+        turned_away.record(self.door.audit.as_ref(), refusal);
     }
 
-    fn caller(&self, headers: &HeaderMap) -> Result<(Identity, Role), Refusal> {
-        match &*self.entrance {
-            Entrance::Token(token) => {
-                check_token(headers, token)?;
-                Ok((Identity::Token, Role::Admin))
+    /// Where its requests come in.
+    fn origin(&self) -> Origin {
+        Origin { door: self.door.protocol.door().as_str(), address: self.address }
+    }
+
+    /// Who is calling, nobody in particular where anybody may; or why it is turned away, and who that is, as
+    /// far as it is known.
+    fn admit(
+        &self,
+        request: &Request<Body>,
+    ) -> Result<Option<Principal>, Box<(NotNow, Option<Principal>)>> {
+        let protocol = &self.door.protocol;
+        let needs = protocol.needs(request.method(), request.uri().path());
+        let kind = kind(needs, request.uri().path());
+        let entry = match protocol.door() {
+            Door::Vmm => Entry::Vmm,
+            _ => Entry::Other,
+        };
+        let count = |who: Who<'_>| self.entrance.doorkeeper.count(who, entry, kind);
+        let (principal, (action, resource)) = match (self.identify(request, needs), needs) {
+            (Ok(Some(principal)), Some(needs)) => (principal, needs),
+            (Ok(_), _) => return Ok(None),
+            (Err(refusal), _) => {
+                let counted = count(Who::Unknown(self.address.map(|address| address.ip())));
+                return Err(Box::new((counted.err().map_or(refusal.into(), NotNow::from), None)));
             }
-            Entrance::Peer { identity, role: Some(role) } => Ok((*identity, *role)),
-            Entrance::Peer { identity, role: None } => Err(not_let_in(*identity)),
+        };
+        let allowed = count(Who::Known(&principal)).map_err(NotNow::from).and_then(|()| {
+            check(protocol.door(), &principal, action, resource)?;
+            if !protocol.keeps_projects_apart() {
+                principal.check_sees_all(resource)?;
+            }
+            Ok(check_length(request.headers(), P::MAX_BODY)?)
+        });
+        match allowed {
+            Ok(()) => Ok(Some(principal)),
+            Err(not_now) => Err(Box::new((not_now, Some(principal)))),
+        }
+    }
+
+    /// Who is calling; nobody in particular where nothing is needed.
+    fn identify(
+        &self,
+        request: &Request<Body>,
+        needs: Option<(Action, Resource)>,
+    ) -> Result<Option<Principal>, Refusal> {
+        check_host(request)?;
+        check_origin(request.headers())?;
+        needs.map(|_| self.caller(request.headers())).transpose()
+    }
+
+    /// Who shows a credential, else whoever's the connection is.
+    fn caller(&self, headers: &HeaderMap) -> Result<Principal, Refusal> {
+        let Entrance { doorkeeper, peer } = &*self.entrance;
+        if let Some(principal) = principal(headers, doorkeeper)? {
+            return Ok(principal);
+        }
+        match peer {
+            Peer::Nobody => Err(no_credential()),
+            Peer::LetIn(principal) => Ok(principal.clone()),
+            Peer::Other(identity) => Err(not_let_in(identity)),
         }
     }
 }
 
-/// That callers in this role may not do this.
-pub(crate) fn forbidden(door: Door, role: Role) -> Refusal {
-    Refusal::new(Code::Forbidden, format!("callers of this door are {role}s, who may not do this"))
-        .with_hint(format!(
-            "the daemon's operator says what they are: --door {door}=…,anonymous=ROLE"
-        ))
+/// What a request takes from its caller's limits.
+fn kind(needs: Option<(Action, Resource)>, path: &str) -> Kind {
+    match needs {
+        _ if path.ends_with("/events") => Kind::Stream,
+        None | Some((Action::Read, _)) => Kind::Read,
+        Some(_) => Kind::Write,
+    }
+}
+
+/// Refuses what this caller of a door may not.
+///
+/// # Errors
+/// [`Code::Forbidden`].
+pub(crate) fn check(
+    door: Door,
+    principal: &Principal,
+    action: Action,
+    resource: Resource,
+) -> Result<(), Refusal> {
+    principal.check(action, resource).map_err(|refusal| match principal.identity {
+        Identity::User { .. } => refusal.with_hint(format!(
+            "the daemon's operator says what its local callers are: --door {door}=…,anonymous=ROLE"
+        )),
+        _ => refusal,
+    })
 }
 
 /// Refuses a body that is too large before any of it is read.

@@ -26,6 +26,7 @@ mod tests;
 pub mod virtx;
 pub mod vminfod;
 pub mod vmm;
+mod within;
 
 pub use access::Access;
 pub use context::Context;

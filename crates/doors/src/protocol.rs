@@ -3,7 +3,7 @@
 use crate::{Context, Door};
 use axum::{Router, response::Response};
 use http::Method;
-use innkeeper_auth::Action;
+use innkeeper_auth::{Action, Resource};
 use innkeeper_model::Refusal;
 
 /// The protocol that a door speaks.
@@ -14,17 +14,23 @@ pub trait Protocol: Send + Sync + 'static {
     /// Which door it is.
     fn door(&self) -> Door;
 
-    /// Its routes. What comes to them has passed the gate, and brings its [`Caller`] and their [`Role`] among
-    /// the request's extensions.
+    /// Its routes. What comes to them has passed the gate, and brings its [`Caller`] and its [`Principal`]
+    /// among the request's extensions.
     ///
     /// [`Caller`]: innkeeper_engine::Caller
-    /// [`Role`]: innkeeper_auth::Role
+    /// [`Principal`]: innkeeper_auth::Principal
     fn router(&self, context: Context) -> Router;
 
-    /// What kind of action a request is; `None` for a probe that anybody may send who can connect, and
-    /// that says no more than that the door is open. For a request that it does not have, whatever kind
-    /// it would be.
-    fn action(&self, method: &Method, path: &str) -> Option<Action>;
+    /// What a request does, and to what; `None` for a probe that anybody may send who can connect, and
+    /// that says no more than that the door is open. For a request that it does not have, whatever it
+    /// would be.
+    fn needs(&self, method: &Method, path: &str) -> Option<(Action, Resource)>;
+
+    /// Whether its routes show a caller who is bound to a project nothing of others'. Such callers have no
+    /// business with those of another door.
+    fn keeps_projects_apart(&self) -> bool {
+        false
+    }
 
     /// A refusal, as the protocol says it.
     fn refuse(&self, refusal: &Refusal) -> Response;

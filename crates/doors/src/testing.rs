@@ -2,13 +2,13 @@
 
 use crate::{
     Context, Door, Protocol,
-    access::Entrance,
+    access::{Entrance, Peer},
     gate::{DoorGate, Opened},
 };
 use axum::body::Body;
 use http::{HeaderMap, Request as HttpRequest, StatusCode};
 use http_body_util::BodyExt;
-use innkeeper_auth::{Identity, Role, Token};
+use innkeeper_auth::{Doorkeeper, Identity, Principal, Role, Token};
 use innkeeper_engine::{
     AddImage, Caller, Capacity, Engine, EngineOptions, ImageFrom, Noticed, PowerVerb, Remembered,
     Request,
@@ -134,17 +134,29 @@ impl House {
         let file = self.folder.path().join("token");
         let token = Token::load_or_create(&file).unwrap();
         let text = std::fs::read_to_string(file).unwrap().trim().to_owned();
-        (self.door_at(protocol, Entrance::Token(token)), text)
+        let doorkeeper = Doorkeeper::default().with_token(token);
+        (self.door_at(protocol, Entrance { doorkeeper, peer: Peer::Nobody }), text)
     }
 
     /// A door of this house, as a process of root's in this role finds it.
     pub(crate) fn door<P: Protocol>(&self, protocol: P, role: Role) -> TestDoor<P> {
         let identity = Identity::User { uid: 0 };
-        self.door_at(protocol, Entrance::Peer { identity, role: Some(role) })
+        self.door_at(protocol, Entrance::of_peer(identity, Some(role)))
     }
 
     pub(crate) fn door_at<P: Protocol>(&self, protocol: P, entrance: Entrance) -> TestDoor<P> {
         TestDoor::new(Opened::new(protocol, self.context.clone()), entrance)
+    }
+}
+
+impl Entrance {
+    /// Of a process that is let in in this role, or is not.
+    pub(crate) fn of_peer(identity: Identity, role: Option<Role>) -> Self {
+        let peer = match role {
+            Some(role) => Peer::LetIn(Principal::anonymous(identity, role)),
+            None => Peer::Other(identity),
+        };
+        Self { doorkeeper: Doorkeeper::default(), peer }
     }
 }
 
@@ -178,7 +190,7 @@ impl Answered {
 
 impl<P: Protocol> TestDoor<P> {
     pub(crate) fn new(door: Opened<P>, entrance: Entrance) -> Self {
-        Self(DoorGate { door: Arc::new(door), entrance: Arc::new(entrance) })
+        Self(DoorGate { door: Arc::new(door), entrance: Arc::new(entrance), address: None })
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answered {

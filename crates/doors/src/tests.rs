@@ -2,6 +2,7 @@
 
 mod admission;
 mod bodies;
+mod limits;
 mod roles;
 
 use crate::{

@@ -4,6 +4,8 @@ mod addresses;
 mod adopt;
 mod agent;
 mod apply;
+mod audit;
+mod auth;
 mod chypervisord;
 mod clone;
 mod completion;
@@ -43,6 +45,7 @@ mod stop;
 mod subnet;
 mod task;
 mod tasks;
+mod token;
 mod verb;
 mod version;
 mod vmadm;
@@ -220,12 +223,20 @@ enum Command {
     /// Create, show and delete ranges of addresses on networks, and keep addresses of them
     #[command(subcommand, visible_alias = "subnets")]
     Subnet(subnet::SubnetCommand),
+    /// Issue, list and revoke the tokens of callers over TCP
+    #[command(subcommand, visible_alias = "tokens")]
+    Token(token::TokenCommand),
+    /// Show what each role of a caller may
+    #[command(subcommand)]
+    Auth(auth::AuthCommand),
     /// Show the host, its hypervisor, and what stands between it and its guests
     Host,
     /// Take over a machine on this host that somebody else made
     Adopt(adopt::Adopt),
     /// Wait until a VM is in a state, or its guest has an address
     Wait(wait::Wait),
+    /// Show who had what done, and what was refused to whom
+    Audit(audit::Audit),
     /// Show what is missing here, and the commands that mend it
     ///
     /// Exits with 1 if something is missing without which no VM runs, and with 0 if something is
@@ -341,6 +352,7 @@ fn run(cli: Cli, output: &Output) -> Result<(), Failure> {
         Command::Chypervisord(asked) => return chypervisord::run(asked, &surroundings),
         Command::Completion(completion) => return completion::run(&completion, output),
         Command::Man(man) => return man::run(&man, output),
+        Command::Auth(auth) => return auth::run(auth, output),
         _ => {}
     }
     let client = Client::new(surroundings.socket()?);
@@ -396,15 +408,21 @@ async fn ask(
         Command::Network(network) => network::run(context, network).await,
         Command::Nic(nic) => nic::run(context, nic).await,
         Command::Subnet(subnet) => subnet::run(context, subnet).await,
+        Command::Token(token) => token::run(context, token).await,
         Command::Host => host::run(context).await,
         Command::Adopt(adopt) => adopt::run(context, adopt).await,
         Command::Wait(wait) => wait::run(context, wait).await,
+        Command::Audit(audit) => audit::run(context, audit).await,
         Command::Diagnose(diagnose) => diagnose::run(context, surroundings, diagnose).await,
         Command::Doctor => doctor::run(context, surroundings).await,
         Command::Vmadm(words) => vmadm::run(context, words).await,
         Command::Vminfo(words) => vminfo::run(&context.output, words).await,
         Command::Version => version::run(context).await,
-        Command::Serve(_) | Command::Chypervisord(_) | Command::Completion(_) | Command::Man(_) => {
+        Command::Serve(_)
+        | Command::Chypervisord(_)
+        | Command::Completion(_)
+        | Command::Man(_)
+        | Command::Auth(_) => {
             unreachable!("these ask no daemon, and were done before")
         }
     }

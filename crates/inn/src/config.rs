@@ -2,12 +2,18 @@
 //! together with flags and defaults, and checks it. Every key has a line in `docs/configuration.md`,
 //! which is made from the comments here.
 
+mod audit;
 mod doors;
 mod libvirt;
+mod limits;
 mod reference;
+mod wallets;
 
+pub use audit::AuditConfig;
 pub use doors::{DoorConfig, DoorsConfig, VmmDoorConfig};
 pub use libvirt::LibvirtConfig;
+pub use limits::LimitsConfig;
+pub use wallets::WalletsConfig;
 
 use crate::failure::Failure;
 use clap::ValueEnum;
@@ -53,15 +59,17 @@ pub struct Config {
     /// What runs the VMs.
     pub driver: Driver,
     /// How much is logged: `error`, `warn`, `info`, `debug`, `trace`, or directives for parts of the
-    /// program, such as `info,innkeeper_qemu=debug`. What operators do by hand (`audit`) and
-    /// what is removed or signalled (`innkeeper::harm`) is always logged.
+    /// program, such as `info,innkeeper_qemu=debug`. What is removed or signalled
+    /// (`innkeeper::harm`) is always logged.
     pub log_level: String,
     /// QEMU.
     pub qemu: QemuConfig,
     /// Images and disks.
     pub storage: StorageConfig,
-    /// How much the daemon remembers.
+    /// How much the daemon remembers, and how often callers may call.
     pub limits: LimitsConfig,
+    /// The audit.
+    pub audit: AuditConfig,
     /// How much of this host VMs may take.
     pub capacity: CapacityConfig,
     /// How much of it the VMs of a project may take, by the project's name.
@@ -70,6 +78,8 @@ pub struct Config {
     pub networks: NetworksConfig,
     /// The APIs of other systems.
     pub door: DoorsConfig,
+    /// Ethereum accounts that are let in.
+    pub wallets: WalletsConfig,
     /// libvirt.
     pub libvirt: LibvirtConfig,
     /// Executables of yours that run at turning points of a VM's life.
@@ -191,22 +201,6 @@ pub struct StorageConfig {
     pub allow_private_urls: bool,
 }
 
-/// How much the daemon remembers.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct LimitsConfig {
-    /// The most changes that are kept for readers of the feed who are slow or come back.
-    pub feed_changes: usize,
-    /// The most memory that those may take.
-    pub feed_memory: ByteSize,
-    /// The most ended tasks that are kept in memory, and in lists.
-    pub finished_tasks: usize,
-    /// The most ended tasks that are kept on disk; each can be read by its id.
-    pub kept_tasks: usize,
-    /// For how many days they are.
-    pub kept_tasks_days: u32,
-}
-
 /// What runs the VMs.
 #[derive(
     Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema, ValueEnum,
@@ -250,10 +244,12 @@ impl Default for Config {
             qemu: QemuConfig::default(),
             storage: StorageConfig::default(),
             limits: LimitsConfig::default(),
+            audit: AuditConfig::default(),
             capacity: CapacityConfig::default(),
             quota: BTreeMap::new(),
             networks: NetworksConfig::default(),
             door: DoorsConfig::default(),
+            wallets: WalletsConfig::default(),
             libvirt: LibvirtConfig::default(),
             hooks: HooksConfig::default(),
             sim: SimConfig::default(),
@@ -279,18 +275,6 @@ impl Default for StorageConfig {
             max_virtual_size: ByteSize::from_gibibytes(16 << 10),
             max_import_size: ByteSize::from_gibibytes(256),
             allow_private_urls: false,
-        }
-    }
-}
-
-impl Default for LimitsConfig {
-    fn default() -> Self {
-        Self {
-            feed_changes: 8192,
-            feed_memory: ByteSize::from_mebibytes(8),
-            finished_tasks: 1000,
-            kept_tasks: 100_000,
-            kept_tasks_days: 30,
         }
     }
 }

@@ -5,6 +5,7 @@
 //! of a restart; or after a while, if some hypervisor does not answer, and requests that change something
 //! wait on. The diagnosis is served before.
 
+mod audit;
 mod capacity;
 mod diagnostics;
 mod doors;
@@ -19,6 +20,7 @@ mod notify;
 mod simulator;
 mod sockets;
 mod this_host;
+mod tokens;
 mod uids;
 
 pub use crate::options::DaemonOptions;
@@ -28,7 +30,6 @@ use anyhow::Context as _;
 use diagnostics::Inside;
 use doors::{Doors, House};
 use innkeeper_api::ApiState;
-use innkeeper_auth::Token;
 use innkeeper_doors::Context;
 use innkeeper_driver::Driver;
 use innkeeper_engine::{Engine, EngineOptions, Noticed, Remembered};
@@ -109,7 +110,7 @@ async fn serve<Stop: Future<Output = ()>>(
     let _diagnose_socket = sockets::RemovedAtTheEnd(&diagnose_socket);
     let tcp = sockets::bind_tcp(&options.listen).await?;
     let doors = Doors::bind(&options).await?;
-    let token = Token::load_or_create(&options.token_file())?;
+    let doorkeeper = tokens::doorkeeper(&options)?;
 
     let view = View::start(view_options(&options));
     let storage = Arc::new(Storage::open(storage_options(&options, uids))?);
@@ -157,19 +158,21 @@ async fn serve<Stop: Future<Output = ()>>(
 
     let stopping = CancellationToken::new();
     let inside = Inside { engine: engine.clone(), options: options.clone(), log };
-    let (operations, inside) = (Arc::new(engine.clone()), Some(Arc::new(inside) as Arc<_>));
+    let asked = audit::Asked::of(&engine, inside, &options)?;
     let house = House {
-        context: Context::new(view.clone(), operations.clone(), stopping.clone()),
-        token: &token,
+        context: Context::new(view.clone(), asked.operations.clone(), stopping.clone()),
+        doorkeeper: &doorkeeper,
         host: this_host,
         registry: &options.registry,
     };
-    let api = ApiState::new(view.clone(), operations, inside, stopping.clone());
+    let (operations, inside) = (asked.operations.clone(), Some(asked.diagnostics.clone()));
+    let api = ApiState::new(view.clone(), operations, inside, doorkeeper.clone(), stopping.clone());
     let diagnosis_ended = diagnostics::serve_apart(apart, api.clone()).await?;
     let mut told_to_stop = pin!(told_to_stop()?);
     let background = TaskTracker::new();
     let waking = engine.clone();
     background.spawn(async move { waking.recover().await });
+    background.spawn(tokens::keep_uses(doorkeeper.clone()));
     background.spawn(memory::give_back());
     let asking = engine.clone();
     background.spawn(async move { asking.refresh_host().await });
@@ -182,7 +185,7 @@ async fn serve<Stop: Future<Output = ()>>(
     let serving = TaskTracker::new();
     serving.spawn(innkeeper_api::serve_unix(unix, api.clone()));
     for listener in tcp {
-        serving.spawn(innkeeper_api::serve_tcp(listener, api.clone(), token.clone()));
+        serving.spawn(innkeeper_api::serve_tcp(listener, api.clone()));
     }
     doors.open(&serving, house).await;
     if let Some(metadata) = metadata {
@@ -208,6 +211,8 @@ async fn serve<Stop: Future<Output = ()>>(
     stopping.cancel();
     view.stop();
     let _ = tokio::time::timeout(CONNECTIONS_END_WITHIN, serving.wait()).await;
+    tokens::save_last_uses(&doorkeeper).await;
+    asked.end().await;
     Ok(())
 }
 

@@ -62,6 +62,7 @@ impl From<Code> for Exit {
             | Code::Protected
             | Code::IdempotencyConflict
             | Code::TooLarge
+            | Code::TooManyRequests
             | Code::OutOfCapacity
             | Code::Interrupted
             | Code::Leftovers

@@ -7,8 +7,9 @@ pub use doors::{AnonymousDoor, DoorOptions, VmmDoor};
 
 use crate::{
     config::{
-        Accelerator, CapacityConfig, Config, Driver, HooksConfig, LibvirtConfig, LimitsConfig,
-        NetworksConfig, QemuConfig, QuotaConfig, SimConfig, StorageConfig, UidRange,
+        Accelerator, AuditConfig, CapacityConfig, Config, Driver, HooksConfig, LibvirtConfig,
+        LimitsConfig, NetworksConfig, QemuConfig, QuotaConfig, SimConfig, StorageConfig, UidRange,
+        WalletsConfig,
     },
     failure::Failure,
     folders::{DIAGNOSE_SOCKET, Surroundings},
@@ -61,12 +62,16 @@ pub struct DaemonOptions {
     pub allow_private_urls: bool,
     /// How much the daemon remembers.
     pub limits: LimitsConfig,
+    /// The audit.
+    pub audit: AuditConfig,
     /// How much of this host VMs may take.
     pub capacity: CapacityConfig,
     /// How much of it projects may.
     pub quota: BTreeMap<ProjectName, QuotaConfig>,
     /// Whether a network is made at the first start.
     pub make_default_network: bool,
+    /// Ethereum accounts that are let in.
+    pub wallets: WalletsConfig,
     /// libvirt; its socket is an absolute path.
     pub libvirt: LibvirtConfig,
     /// The folder of the operator's executables.
@@ -98,6 +103,11 @@ impl DaemonOptions {
     /// The folder of the journal.
     pub fn journal_dir(&self) -> PathBuf {
         self.state_dir.join("journal")
+    }
+
+    /// The folder of the audit.
+    pub fn audit_dir(&self) -> PathBuf {
+        self.state_dir.join("audit")
     }
 
     /// The database of ended tasks.
@@ -138,10 +148,12 @@ impl DaemonOptions {
                 allow_private_urls: self.allow_private_urls,
             },
             limits: self.limits.clone(),
+            audit: self.audit.clone(),
             capacity: self.capacity.clone(),
             quota: self.quota.clone(),
             networks: NetworksConfig { make_default: Some(self.make_default_network) },
             door: self.doors.as_config(),
+            wallets: self.wallets.clone(),
             libvirt: self.libvirt.clone(),
             hooks: HooksConfig {
                 folder: Some(self.hooks.clone()),
@@ -151,7 +163,17 @@ impl DaemonOptions {
         }
     }
 
-    /// The file of the token that callers over TCP show.
+    /// The list of the tokens that were issued: their digests.
+    pub fn issued_tokens_file(&self) -> PathBuf {
+        self.state_dir.join("tokens.json")
+    }
+
+    /// The list of wallets' tokens that were taken back.
+    pub fn revoked_tokens_file(&self) -> PathBuf {
+        self.state_dir.join("revoked-tokens.json")
+    }
+
+    /// The file of the daemon's own token, which callers over TCP can show.
     pub fn token_file(&self) -> PathBuf {
         self.state_dir.join("token")
     }
@@ -180,8 +202,12 @@ pub(crate) fn resolve(
     flags: Flags,
     config: Config,
 ) -> Result<DaemonOptions, Failure> {
-    let Config { qemu, storage, limits, capacity, quota, networks, door, .. } = config;
-    let Config { libvirt, hooks, sim, .. } = config;
+    let Config { qemu, storage, limits, audit, capacity, quota, networks, door, .. } = config;
+    check_audit(&audit)?;
+    let Config { libvirt, hooks, sim, wallets, .. } = config;
+    if let (Some(site), Err(problem)) = (&wallets.site, wallets.site()) {
+        return Err(misuse(Refusal::invalid("wallets.site", site, problem)));
+    }
     let mut folders = surroundings.folders()?;
     // One folder for everything is asked for by people who want to leave the host's own alone.
     if surroundings.state_dir.is_none() {
@@ -223,6 +249,7 @@ pub(crate) fn resolve(
         libvirt: LibvirtConfig { socket: libvirt_socket, ..libvirt },
         capacity,
         quota,
+        wallets,
         sim,
         pool: pool.unwrap_or_else(|| folders.state.join("pool")),
         registry: folders.state.join("registry.redb"),
@@ -241,8 +268,24 @@ pub(crate) fn resolve(
         max_import_size: storage.max_import_size,
         allow_private_urls: storage.allow_private_urls,
         limits,
+        audit,
         log_level: flags.log_level.unwrap_or(config.log_level),
     })
+}
+
+fn check_audit(audit: &AuditConfig) -> Result<(), Failure> {
+    const LEAST_SIZE: ByteSize = ByteSize(64 << 10);
+    const LEAST_FILES: usize = 2;
+    if audit.file_size < LEAST_SIZE {
+        let problem = format!("is less than {LEAST_SIZE}");
+        let refusal = Refusal::invalid("audit.file_size", audit.file_size, problem);
+        return Err(misuse(refusal.with_limit(LEAST_SIZE)));
+    }
+    if audit.files < LEAST_FILES {
+        let refusal = Refusal::invalid("audit.files", audit.files, "is less than two");
+        return Err(misuse(refusal.with_limit(LEAST_FILES)));
+    }
+    Ok(())
 }
 
 /// A misuse of `inn serve`, although it is told like a refused field.
@@ -354,7 +397,7 @@ mod tests {
         let written = config(
             "listen = ['127.0.0.1:1']\n[qemu]\nvm_uids = '5000-6000'\n[storage]\npool = '/p'\n\
              allowed_paths = ['/a']\n[hooks]\ndeadline_s = 7\n[quota.web]\nvms = 3\n[sim]\nseed = 9\n\
-             [capacity]\ncpu_percent = 400\n[libvirt]\nsocket = '/run/libvirt/libvirt-sock'",
+             [capacity]\ncpu_percent = 400\n[audit]\nfiles = 3\n[libvirt]\nsocket = '/run/libvirt/libvirt-sock'",
         );
         let options = resolve(&root(), Flags::default(), written).unwrap();
         let again = resolve(&root(), Flags::default(), options.as_config()).unwrap();
@@ -368,6 +411,9 @@ mod tests {
             ("[storage]\nallowed_paths = ['/a', 'b']".into(), "storage.allowed_paths"),
             (format!("socket = '/{}'", "x".repeat(108)), "socket"),
             ("[libvirt]\nsocket = 'x'".into(), "libvirt.socket"),
+            ("[audit]\nfile_size = '1KiB'".into(), "audit.file_size"),
+            ("[audit]\nfiles = 1".into(), "audit.files"),
+            ("[wallets]\nsite = 'localhost'".into(), "wallets.site"),
             (format!("socket = '/s'\nruntime_dir = '/{}'", "x".repeat(100)), "runtime_dir"),
         ] {
             let failure = resolve(&root(), Flags::default(), config(&text)).unwrap_err();

@@ -3,7 +3,7 @@
 //! [`SpecStore`] keeps the VMs' specs and [`NetworkStore`] the networks, a file each; [`journal`] keeps what is to be done, before it is
 //! done; [`registry`] which hosts there are; [`StateLock`] keeps two daemons from one folder;
 //! [`write_atomically`] replaces a file so that a crash leaves the old one or the new one, whole.
-//! [`TaskHistory`] remembers what was done, and may be lost without losing a VM. What is stored when, and in which order, is the engine's to decide.
+//! [`TaskHistory`] remembers what was done, and [`audit`] who asked for it; both may be lost without losing a VM. What is stored when, and in which order, is the engine's to decide.
 //!
 //! A file that was damaged is kept as it is and reported with its reason ([`Damage`]). To mend one, a
 //! person edits the file, then writes into it the checksum that the report names as the right one.
@@ -12,6 +12,7 @@
 //! (a save takes about the time of two syncs): call it from a thread that may block.
 
 mod atomic;
+pub mod audit;
 mod document;
 mod documents;
 mod envelope;

@@ -1,28 +1,84 @@
-//! The bearer token of a request.
+//! The credential of a request: who shows it.
 
 use http::{HeaderMap, header};
-use innkeeper_auth::Token;
-use innkeeper_model::{Code, Refusal};
+use innkeeper_auth::{Doorkeeper, Principal};
+use innkeeper_model::{Code, Refusal, Timestamp};
 
-/// Refuses a request that does not show this token.
+/// Who sent a request, by the credential that it shows; nobody where it shows none.
 ///
 /// # Errors
-/// It shows none, or another.
-pub fn check_token(headers: &HeaderMap, token: &Token) -> Result<(), Refusal> {
-    let Some(value) = headers.get(header::AUTHORIZATION) else {
-        return Err(Refusal::new(Code::Unauthenticated, "this address needs a token").with_hint(
-            "send Authorization: Bearer and what is in the file `token` of the state folder",
-        ));
-    };
-    let presented = value.to_str().ok().and_then(bearer);
-    if presented.is_some_and(|presented| token.matches(presented)) {
-        return Ok(());
+/// It shows one that does not hold, or that is no bearer's.
+pub fn principal(
+    headers: &HeaderMap,
+    doorkeeper: &Doorkeeper,
+) -> Result<Option<Principal>, Refusal> {
+    if !headers.contains_key(header::AUTHORIZATION) {
+        return Ok(None);
     }
-    Err(Refusal::new(Code::Unauthenticated, "this is not the daemon's token")
-        .with_hint("the token is in the file `token` of the state folder"))
+    let text = bearer(headers).ok_or_else(|| {
+        let message = "the header Authorization is not one bearer's";
+        Refusal::new(Code::Unauthenticated, message).with_hint("send Authorization: Bearer TOKEN")
+    })?;
+    doorkeeper.admit(text, Timestamp::now()).map(Some)
 }
 
-fn bearer(credentials: &str) -> Option<&str> {
+/// That a request shows no credential where one is needed.
+pub fn no_credential() -> Refusal {
+    Refusal::new(Code::Unauthenticated, "this address needs a token").with_hint(
+        "send Authorization: Bearer and a token of inn token create, or what is in the file `token` of \
+         the state folder",
+    )
+}
+
+/// What a request shows as a bearer's token, if it shows one.
+pub fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let value = values.next()?;
+    // Whoever shows two may be two: a proxy's, and somebody's behind it.
+    let only = values.next().is_none().then_some(value)?;
+    after_scheme(only.to_str().ok()?)
+}
+
+fn after_scheme(credentials: &str) -> Option<&str> {
     let (scheme, token) = credentials.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+    let token = token.trim();
+    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    fn headers(values: &[&'static str]) -> HeaderMap {
+        let value = |value: &&'static str| (header::AUTHORIZATION, HeaderValue::from_static(value));
+        let mut headers = HeaderMap::new();
+        for (name, value) in values.iter().map(value) {
+            headers.append(name, value);
+        }
+        headers
+    }
+
+    #[test]
+    fn nobody_is_who_shows_nothing_and_refused_is_who_shows_nonsense() {
+        let doorkeeper = Doorkeeper::default();
+        assert_eq!(principal(&headers(&[]), &doorkeeper).unwrap(), None);
+        for wrong in [
+            &["Basic eDp5"][..],
+            &["Bearer"],
+            &["Bearer  "],
+            &[""],
+            &["Bearer x"],
+            &["Bearer x", "Bearer x"],
+        ] {
+            let refusal = principal(&headers(wrong), &doorkeeper).unwrap_err();
+            assert_eq!(refusal.code, Code::Unauthenticated, "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_bearers_text_is_what_follows_the_scheme() {
+        assert_eq!(bearer(&headers(&["bEARER  abc "])), Some("abc"));
+        assert_eq!(bearer(&headers(&["Bearerabc"])), None);
+    }
 }

@@ -12,14 +12,20 @@
 
 mod credentials;
 mod ending;
+mod holding;
+mod limits;
+mod on_record;
 mod operations;
 mod origin;
 mod request_id;
 mod serving;
 
-pub use credentials::check_token;
+pub use credentials::{bearer, no_credential, principal};
 pub use ending::{Done, Performed, perform, task_at_end};
-pub use operations::{Diagnostics, Operations, ReadOnly, Sessions};
+pub use holding::while_it_holds;
+pub use limits::NotNow;
+pub use on_record::{TurnedAway, note, note_answer};
+pub use operations::{Audited, Diagnostics, Operations, ReadOnly, Sessions};
 pub use origin::{check_host, check_origin};
 pub use request_id::{MAX_NAME, REQUEST_ID, is_name, request_id};
 pub use serving::{Gate, MAX_HEAD, MAX_HEADERS, no_delay, serve};

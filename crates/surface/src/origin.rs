@@ -8,8 +8,12 @@ use std::net::IpAddr;
 /// to point here (DNS rebinding) comes with that name.
 ///
 /// # Errors
-/// The name is missing, or another host's.
+/// The name is missing, there are two, or it is another host's.
 pub fn check_host<B>(request: &Request<B>) -> Result<(), Refusal> {
+    // Of two, what stands before us may have read the other one (RFC 9112, 3.2).
+    if request.headers().get_all(header::HOST).iter().nth(1).is_some() {
+        return Err(Refusal::new(Code::BadRequest, "the header Host is there twice"));
+    }
     let host = match request.uri().authority() {
         Some(authority) => authority.as_str(),
         None => {
@@ -57,4 +61,29 @@ pub fn check_origin(headers: &HeaderMap) -> Result<(), Refusal> {
         Refusal::new(Code::Forbidden, "pages of other origins may not call this API").at("Origin");
     refusal.value = Some(origin.into());
     Err(refusal)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_names_one_host_and_that_is_this_one() {
+        let code = |hosts: &[&str]| {
+            let mut request = Request::builder().uri("/v1/vms");
+            for host in hosts {
+                request = request.header(header::HOST, *host);
+            }
+            check_host(&request.body(()).unwrap()).map_err(|refusal| refusal.code)
+        };
+        for own in ["localhost", "LocalHost:7100", "127.0.0.1:7100", "127.1.2.3", "[::1]:7100"] {
+            assert_eq!(code(&[own]), Ok(()), "{own}");
+            assert_eq!(code(&[own, own]), Err(Code::BadRequest), "{own}");
+            assert_eq!(code(&[own, "evil.example"]), Err(Code::BadRequest), "{own}");
+        }
+        assert_eq!(code(&[]), Err(Code::BadRequest));
+        for other in ["evil.example", "localhost.evil.example", "x@localhost", "0.0.0.0", "[::]"] {
+            assert_eq!(code(&[other]), Err(Code::Forbidden), "{other}");
+        }
+    }
 }

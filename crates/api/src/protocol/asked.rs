@@ -4,7 +4,7 @@
 use crate::protocol::{prefer, problem::Problem};
 use axum::extract::{FromRequestParts, Path};
 use http::{HeaderMap, HeaderName, HeaderValue, request::Parts};
-use innkeeper_auth::Identity;
+use innkeeper_auth::Principal;
 use innkeeper_engine::Caller;
 use innkeeper_model::{Code, Refusal};
 use innkeeper_surface::{MAX_NAME, is_name};
@@ -17,7 +17,7 @@ pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempote
 /// What the gate found out about a request, kept in its extensions.
 #[derive(Debug, Clone)]
 pub(crate) struct Admitted {
-    pub(crate) identity: Identity,
+    pub(crate) principal: Principal,
     pub(crate) request_id: HeaderValue,
 }
 
@@ -34,12 +34,13 @@ impl<S: Sync> FromRequestParts<S> for Asked {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
-        let Some(Admitted { identity, request_id }) = parts.extensions.get() else {
+        let Some(Admitted { principal, request_id }) = parts.extensions.get() else {
             // A router that is served without the gate would let everybody in.
             return Err(Refusal::new(Code::Unauthenticated, "nobody asked who is calling").into());
         };
         let request_id = request_id.to_str().ok().map(str::to_owned);
-        let caller = Caller { name: identity.to_string(), request_id };
+        let origin = parts.extensions.get().copied();
+        let caller = Caller { name: principal.identity.to_string(), request_id, origin };
         Ok(Self { caller, wait: prefer::wait(&parts.headers)? })
     }
 }
@@ -59,10 +60,10 @@ impl<S: Sync> FromRequestParts<S> for Follower {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
-        let Some(Admitted { identity, .. }) = parts.extensions.get() else {
+        let Some(Admitted { principal, .. }) = parts.extensions.get() else {
             return Err(Refusal::new(Code::Unauthenticated, "nobody asked who is calling").into());
         };
-        Ok(Self(identity.to_string()))
+        Ok(Self(principal.identity.to_string()))
     }
 }
 

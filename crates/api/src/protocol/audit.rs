@@ -1,14 +1,17 @@
-//! What operators do to a daemon by hand, on record: a line in the log that no level leaves out.
+//! What this API does without the engine, on record. The engine's operations are on record wherever they are
+//! asked for.
 
-use crate::protocol::asked::Asked;
+use crate::{protocol::asked::Asked, state::ApiState};
+use innkeeper_model::Refusal;
 use std::fmt::Display;
-use tracing::info;
 
-/// The target of those lines. The daemon's log has it at every level.
-pub(crate) const TARGET: &str = "audit";
-
-/// Notes that somebody did this.
-pub(crate) fn note(asked: &Asked, action: &str, subject: impl Display) {
-    let request = asked.caller.request_id.as_deref().unwrap_or_default();
-    info!(target: TARGET, caller = asked.caller.name, request, %subject, "{action}");
+/// Notes what came of this.
+pub(crate) fn note<T>(
+    state: &ApiState,
+    asked: &Asked,
+    (action, subject): (&str, impl Display),
+    result: &Result<T, Refusal>,
+) {
+    let about = (action, subject.to_string());
+    innkeeper_surface::note(state.operations().audit(), &asked.caller, about, result);
 }

@@ -22,7 +22,19 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use utoipa::ToSchema;
+use utoipa::{IntoResponses, ToSchema};
+
+/// The answers to a file that a task then makes something of.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "only described: mutation::perform answers")]
+pub(crate) enum Imported {
+    /// Imported
+    #[response(status = 201)]
+    Done(Outcome),
+    /// It has arrived, and is imported
+    #[response(status = 202)]
+    Accepted(Outcome),
+}
 
 /// What was accepted, or done: the answer to everything that changes something.
 #[derive(Debug, Serialize, ToSchema)]

@@ -3,6 +3,7 @@
 use axum::body::{Body, BodyDataStream};
 use bytes::Bytes;
 use futures_util::StreamExt;
+use http::{HeaderMap, header};
 use innkeeper_model::{Code, Refusal};
 use std::time::Duration;
 use tokio::time::timeout;
@@ -12,6 +13,11 @@ const PIECE_WITHIN: Duration = Duration::from_secs(60);
 /// For how long a caller who has been refused is still listened to. Whose connection is closed while they
 /// send does not read why.
 const LINGERS: Duration = Duration::from_secs(5);
+
+/// How many bytes a caller says that they send, where they say so.
+pub(crate) fn length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
 
 /// What a caller sends.
 pub(crate) struct Pieces(BodyDataStream);

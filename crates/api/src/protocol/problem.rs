@@ -31,6 +31,13 @@ impl Problem {
     }
 }
 
+impl Problem {
+    /// Why.
+    pub(crate) fn refusal(&self) -> &Refusal {
+        &self.refusal
+    }
+}
+
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         Self { refusal: Box::new(refusal), task: None }
@@ -140,6 +147,7 @@ pub(crate) const fn status(code: Code) -> StatusCode {
             StatusCode::SERVICE_UNAVAILABLE
         }
         Code::HypervisorFailed | Code::HookFailed | Code::OutcomeUnknown => StatusCode::BAD_GATEWAY,
+        Code::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
         Code::Timeout => StatusCode::GATEWAY_TIMEOUT,
         Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
     }
@@ -174,6 +182,7 @@ const fn title(code: Code) -> &'static str {
         Code::HookFailed => "Hook failed",
         Code::IncompatibleMemory => "Incompatible memory image",
         Code::HypervisorFailed => "Hypervisor failed",
+        Code::TooManyRequests => "Too many requests",
         Code::Timeout => "Took too long",
         Code::Cancelled => "Cancelled",
         Code::ShuttingDown => "Shutting down",

@@ -1,12 +1,12 @@
 //! `/v1/diagnostics`: the daemon, when something is stuck, and what an operator can do about it by hand.
 //!
-//! Whoever may call this API is an operator. What they do here is on record in the log (`audit`).
+//! Whoever may call this API is an operator. What they do here is in the audit.
 
 use crate::{
     protocol::{
         answer::{self, encode},
         asked::Asked,
-        audit, json,
+        json,
         params::Params,
         problem::Answer,
     },
@@ -93,7 +93,6 @@ pub(crate) async fn reconcile(
     let WhichVm { vm } = read_body(&headers, body).await?;
     let vm = vms::target(&state, &vm, params)?.id;
     state.diagnostics()?.reconcile(&asked.caller, vm);
-    audit::note(&asked, "had a VM looked at", vm);
     let mut answer = answer::json(state.view().snapshot().revision, encode(&Reconciled { vm }));
     *answer.status_mut() = StatusCode::ACCEPTED;
     Ok(answer)
@@ -141,8 +140,6 @@ pub(crate) async fn queue(
     let SetQueue { vm, paused } = read_body(&headers, body).await?;
     let vm = vms::target(&state, &vm, params)?.id;
     state.diagnostics()?.pause_queue(&asked.caller, vm, paused);
-    let action = if paused { "paused a VM's queue" } else { "let a VM's queue go on" };
-    audit::note(&asked, action, vm);
     Ok(answer::json(state.view().snapshot().revision, encode(&Queue { vm, paused })))
 }
 
@@ -185,7 +182,6 @@ pub(crate) async fn log(
     params.nothing_else()?;
     let SetLog { level } = read_body(&headers, body).await?;
     let was = state.diagnostics()?.set_log_level(&asked.caller, &level)?;
-    audit::note(&asked, "set how much is logged", format_args!("{was} -> {level}"));
     Ok(answer::json(state.view().snapshot().revision, encode(&Log { level, was })))
 }
 

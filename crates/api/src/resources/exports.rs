@@ -4,9 +4,9 @@ use crate::{
     protocol::{
         answer,
         asked::{Asked, Segment},
-        mutation::{self, Outcome, Subject},
+        mutation::{self, Imported, Subject},
         params::Params,
-        pieces::Pieces,
+        pieces::{self, Pieces},
         problem::Answer,
     },
     resources::vms::target,
@@ -17,7 +17,7 @@ use axum::{body::Body, extract::State};
 use bytes::Bytes;
 use futures_util::{StreamExt, stream::try_unfold};
 use http::{HeaderMap, HeaderValue, Method, header};
-use innkeeper_engine::{ImportVm, OpenedExport, Request, StagedVm};
+use innkeeper_engine::{Caller, ImportVm, OpenedArrival, OpenedExport, Request, StagedVm};
 use innkeeper_model::{ProjectName, Refusal, VmName};
 use std::sync::Arc;
 
@@ -93,8 +93,7 @@ async fn next_of(opened: OpenedExport) -> Result<Option<(Bytes, OpenedExport)>, 
     ),
     request_body(content = Vec<u8>, content_type = "application/x-tar"),
     responses(
-        (status = 201, description = "Imported", body = Outcome),
-        (status = 202, description = "It has arrived, and a VM is made of it", body = Outcome),
+        Imported,
         WriteProblems,
     ),
 )]
@@ -109,9 +108,8 @@ pub(crate) async fn import(
     let project: Option<ProjectName> = params.parsed("project")?;
     let keep_identity = params.flag("keep_identity")?;
     params.nothing_else()?;
-    let length =
-        headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-    let staged = Arc::new(receive(&state, length, Pieces::of(body)).await?);
+    let length = pieces::length(&headers);
+    let staged = Arc::new(receive(&state, &asked.caller, length, Pieces::of(body)).await?);
     let import = ImportVm { staged, name, project, keep_identity };
     let request = Request::Import(Box::new(import));
     mutation::perform(&state, &asked, request, Subject::NewVm).await
@@ -120,12 +118,15 @@ pub(crate) async fn import(
 /// Takes all of a file. Nothing of it is kept where it is refused, or where this is dropped.
 async fn receive(
     state: &ApiState,
+    caller: &Caller,
     length: Option<u64>,
     mut pieces: Pieces,
 ) -> Result<StagedVm, Refusal> {
     let receiving = async {
-        let mut arrival = state.operations().receive_vm(length).await?;
+        let opened = state.operations().receive_vm(caller, length).await?;
+        let OpenedArrival { mut arrival, session } = opened;
         while let Some(piece) = pieces.next().await? {
+            session.typed(piece.len() as u64);
             arrival = arrival.write(piece).await?;
         }
         arrival.finish().await

@@ -69,6 +69,27 @@ async fn what_does_not_arrive_whole_is_not_imported_and_not_kept() {
 }
 
 #[tokio::test]
+async fn an_import_is_listed_while_it_comes_and_gone_when_it_breaks_off() {
+    let api = Api::new();
+    let piece = file().await[..700].to_vec();
+    let begun = futures_util::stream::iter([Ok::<_, std::io::Error>(Bytes::from(piece))]);
+    let endless = Body::from_stream(begun.chain(futures_util::stream::pending()));
+    let call = api.call(http::Request::post("/v1/imports"), endless);
+    let listed = async {
+        while api.sessions().await != ["import - uid:1000 0 700"] {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        _ = call => panic!("it ended"),
+        () = listed => {}
+    }
+    assert!(api.sessions().await.is_empty());
+    post(&api, "/v1/imports", file().await).await;
+    assert!(api.sessions().await.is_empty());
+}
+
+#[tokio::test]
 async fn a_stand_in_exports_nothing_and_nobody_else_takes_files() {
     let (api, _) = Api::with(&["web"]).await;
     api.get("/v1/vms/web/export").await.problem("unsupported");

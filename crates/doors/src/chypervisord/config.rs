@@ -71,7 +71,7 @@ pub(super) async fn change(
 }
 
 /// What is told, under keys that are one name each.
-fn told(sent: Sent) -> Result<Vec<(ConfigKey, String)>, Failure> {
+pub(super) fn told(sent: Sent) -> Result<Vec<(ConfigKey, String)>, Failure> {
     let told = texts_of(&first_value(sent)?)?;
     let key = |(key, value): (String, String)| match key.parse::<ConfigKey>() {
         Ok(key) => Ok((key, value)),

@@ -58,6 +58,8 @@ impl Modify for Gate {
                 [&mut item.get, &mut item.post, &mut item.patch, &mut item.delete].into_iter();
             for operation in operations.flatten() {
                 let responses = &mut operation.responses.responses;
+                let no_credential = "The credential that was shown does not hold";
+                responses.insert("401".into(), refused(no_credential));
                 responses.insert("403".into(), refused("The caller may not do this"));
                 responses.insert("429".into(), refused(TOO_OFTEN));
                 responses

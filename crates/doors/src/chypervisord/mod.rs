@@ -20,6 +20,8 @@ mod change;
 mod config;
 mod document;
 mod failure;
+#[doc(hidden)]
+pub mod fuzz;
 mod guests;
 mod hypervisors;
 mod listing;

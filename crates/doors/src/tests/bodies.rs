@@ -86,8 +86,7 @@ impl Check for NeverComes {
         let Some(route) = reads_a_body(name) else { return };
         let mut opened = Opened::new(open(), house.context.clone());
         opened.body_timeout = Duration::from_millis(20);
-        let entrance =
-            Entrance::Peer { identity: Identity::User { uid: 0 }, role: Some(Role::Admin) };
+        let entrance = Entrance::of_peer(Identity::User { uid: 0 }, Some(Role::Admin));
         let door = TestDoor::new(opened, entrance);
         let body = Body::from_stream(stream::pending::<Result<Bytes, Infallible>>());
         let answered = send(&door, route, Some(100), body).await;

@@ -1,8 +1,14 @@
 //! Who may do what: every route, for every role.
 
 use super::*;
-use crate::{access::Entrance, testing::TestDoor};
-use innkeeper_auth::Identity;
+use crate::{
+    access::{Entrance, Peer},
+    testing::{Answered, TestDoor},
+};
+use axum::body::Body;
+use http::Request;
+use innkeeper_auth::{Class, Doorkeeper, Identity, IssuedTokens, NewToken, Principal, Scope};
+use innkeeper_model::Timestamp;
 use std::collections::BTreeSet;
 
 struct EachRoute;
@@ -10,16 +16,26 @@ struct EachRoute;
 impl Check for EachRoute {
     async fn check<P: Protocol>(&self, house: &House, name: Door, open: impl Fn() -> P) {
         let (routes, _) = routes(name);
-        for role in Role::ALL {
+        for role in [Role::Viewer, Role::Operator, Role::Admin] {
             let door = house.door(open(), role);
             for route in routes {
                 let may = route.2.is_none_or(|least| role >= least);
                 assert_eq!(status(&door, route).await != 403, may, "{name}: {role}: {route:?}");
             }
         }
+        // Somebody of a project, where everybody's is shown.
+        if !open().keeps_projects_apart() {
+            for role in Role::ALL {
+                let door = house.door_at(open(), of_project(role));
+                for route in routes {
+                    let may = route.2.is_none() || OF_NOBODY.contains(&(name, route.1));
+                    assert_eq!(status(&door, route).await != 403, may, "{name}: {role}: {route:?}");
+                }
+            }
+        }
         // Somebody whose user is none of those who are let in.
         let identity = Identity::User { uid: 65534 };
-        let door = house.door_at(open(), Entrance::Peer { identity, role: None });
+        let door = house.door_at(open(), Entrance::of_peer(identity, None));
         for route in routes {
             assert_eq!(status(&door, route).await == 403, route.2.is_some(), "{name}: {route:?}");
         }
@@ -34,6 +50,20 @@ impl Check for EachRoute {
     }
 }
 
+/// The routes for callers that show nothing of anybody.
+const OF_NOBODY: &[(Door, &str)] = &[(Door::Vminfod, "/ping")];
+
+/// Somebody who is bound to a project.
+fn of_project(role: Role) -> Entrance {
+    let principal = Principal {
+        identity: Identity::Token,
+        role,
+        scope: Scope::Project("web".parse().unwrap()),
+        class: Class::Standard,
+    };
+    Entrance { doorkeeper: Doorkeeper::default(), peer: Peer::LetIn(principal) }
+}
+
 async fn status<P: Protocol>(door: &TestDoor<P>, route: &Route) -> u16 {
     let (method, path) = request_of(route);
     door.send(method, &path, "{}").await.status.as_u16()
@@ -42,6 +72,51 @@ async fn status<P: Protocol>(door: &TestDoor<P>, route: &Route) -> u16 {
 #[tokio::test]
 async fn each_role_may_what_is_its_own_on_every_route() {
     of_each_door(EachRoute).await;
+}
+
+struct ShownCredential;
+
+impl Check for ShownCredential {
+    async fn check<P: Protocol>(&self, house: &House, name: Door, open: impl Fn() -> P) {
+        let folder = tempfile::tempdir().unwrap();
+        let issued = Arc::new(IssuedTokens::open(&folder.path().join("tokens.json")).unwrap());
+        let wanted = NewToken {
+            name: "ci".parse().unwrap(),
+            role: Role::Viewer,
+            project: None,
+            expires: None,
+            privileged: false,
+        };
+        let (_, text) = issued.create(wanted, "uid:0", Timestamp::now()).unwrap();
+        let doorkeeper = Doorkeeper::default().with_issued(issued);
+        let admin = Principal::anonymous(Identity::User { uid: 0 }, Role::Admin);
+        let entrance = Entrance { doorkeeper, peer: Peer::LetIn(admin) };
+        let door = house.door_at(open(), entrance);
+        for route in routes(name).0.iter().filter(|route| route.2.is_some()) {
+            let may = route.2 == VIEWER;
+            let as_viewer = shown(&door, route, &format!("Bearer {text}")).await;
+            assert_eq!(as_viewer.status != 403, may, "{name}: {route:?}: {}", as_viewer.text);
+            for wrong in ["Bearer x", "Basic eDp5", "Bearer inn_x"] {
+                let refused = shown(&door, route, wrong).await;
+                assert_eq!(refused.status, 401, "{name}: {route:?}: {wrong}");
+                let scheme = &refused.headers["www-authenticate"];
+                assert!(scheme.to_str().unwrap().starts_with("Bearer"), "{name}: {scheme:?}");
+            }
+        }
+    }
+}
+
+/// What is answered to whoever shows this.
+async fn shown<P: Protocol>(door: &TestDoor<P>, route: &Route, credential: &str) -> Answered {
+    let (method, path) = request_of(route);
+    let request = Request::builder().method(method).uri(path).header("host", "localhost");
+    let request = request.header("authorization", credential).header("content-length", 2);
+    door.answer(request.body(Body::from("{}")).unwrap()).await
+}
+
+#[tokio::test]
+async fn a_credential_that_is_shown_counts_in_place_of_the_doors_own_role() {
+    of_each_door(ShownCredential).await;
 }
 
 #[test]

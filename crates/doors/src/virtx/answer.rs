@@ -60,7 +60,7 @@ fn line(refusal: &Refusal) -> String {
     }
 }
 
-/// The statuses that virtx has, and 409 for what is taken or another manager's.
+/// The statuses that virtx has, 409 for what is taken or another manager's, and 429.
 fn status(refusal: &Refusal) -> StatusCode {
     match refusal.code {
         // A disk whose file cannot be opened, and not one that may not be.
@@ -68,7 +68,8 @@ fn status(refusal: &Refusal) -> StatusCode {
         Code::BadRequest | Code::InvalidField | Code::TooLarge | Code::Unsupported => {
             StatusCode::BAD_REQUEST
         }
-        Code::Unauthenticated | Code::Forbidden => StatusCode::FORBIDDEN,
+        Code::Unauthenticated => StatusCode::UNAUTHORIZED,
+        Code::Forbidden => StatusCode::FORBIDDEN,
         Code::NotFound => StatusCode::NOT_FOUND,
         Code::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Code::WrongState => StatusCode::UNPROCESSABLE_ENTITY,
@@ -82,6 +83,7 @@ fn status(refusal: &Refusal) -> StatusCode {
         Code::OutOfSpace | Code::OutOfCapacity | Code::DiskFailed => {
             StatusCode::INSUFFICIENT_STORAGE
         }
+        Code::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
         Code::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
         Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         _ => StatusCode::FAILED_DEPENDENCY,
@@ -171,8 +173,10 @@ macro_rules! refusals {
 refusals! {
     Any {
         400: "The body or the request is not what it should be",
+        401: "The credential that was shown does not hold",
         403: "The caller may not do this",
         405: "Not with this method",
+        429: "There were too many requests; Retry-After says when to come again",
     }
     NoVm { 404: "There is no such VM" }
     NoHost { 404: "There is no such host" }

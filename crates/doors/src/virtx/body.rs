@@ -33,7 +33,7 @@ fn check_length(headers: &HeaderMap) -> Result<(), Refusal> {
     }
 }
 
-fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
+pub(super) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
     let value: Value =
         serde_json::from_slice(bytes).map_err(|error| bad(format!("the body: {error}")))?;
     let value = match without_null(value) {

@@ -14,6 +14,8 @@
 mod answer;
 mod body;
 mod definition;
+#[doc(hidden)]
+pub mod fuzz;
 mod hosts;
 mod kernel;
 mod list;
@@ -32,7 +34,7 @@ mod wire;
 use crate::{Context, Door, Protocol};
 use axum::{Router, response::Response};
 use http::Method;
-use innkeeper_auth::Action;
+use innkeeper_auth::{Action, Resource};
 use innkeeper_model::Refusal;
 use std::{sync::Arc, time::Duration};
 use utoipa::OpenApi;
@@ -127,13 +129,15 @@ impl Protocol for Virtx {
             .with_state(State { context, shared: Arc::new(shared) })
     }
 
-    fn action(&self, method: &Method, path: &str) -> Option<Action> {
+    fn needs(&self, method: &Method, path: &str) -> Option<(Action, Resource)> {
         let is_power = path.ends_with("/runstate/boot") || path.ends_with("/runstate/pause");
-        Some(match method.is_safe() {
+        let action = match method.is_safe() {
             true => Action::Read,
             false if is_power => Action::Power,
             false => Action::Change,
-        })
+        };
+        let is_of_host = path == "/hosts" || path.starts_with("/hosts/");
+        Some((action, if is_of_host { Resource::Host } else { Resource::Vm }))
     }
 
     fn refuse(&self, refusal: &Refusal) -> Response {

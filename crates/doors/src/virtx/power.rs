@@ -8,10 +8,10 @@ use super::{
     runstate,
     wire::{CloudInitOption, VmBootOptions, VmShutdownOptions, Vmruninfo},
 };
-use crate::{Door, gate::forbidden};
+use crate::{Door, gate::check};
 use axum::{Extension, extract, response::IntoResponse};
 use http::StatusCode;
-use innkeeper_auth::{Action, Role};
+use innkeeper_auth::{Action, Principal, Resource};
 use innkeeper_engine::{Caller, PowerVerb, Request, STOP_TIMEOUT};
 use innkeeper_model::{Code, Refusal, Secret, Vm, config::CloudInit};
 
@@ -46,15 +46,13 @@ pub(super) async fn boot(
     extract::State(state): extract::State<State>,
     extract::Path(uuid): extract::Path<String>,
     Extension(caller): Extension<Caller>,
-    Extension(role): Extension<Role>,
+    Extension(principal): Extension<Principal>,
     Body(VmBootOptions { cloud_init }): Body<VmBootOptions>,
 ) -> Answer {
     let vm = state.own_vm(&uuid, "boot")?;
     if let Some(seed) = seed(cloud_init)? {
         // Whoever may only start VMs may not say what they run.
-        if !role.may(Action::Change) {
-            return Err(forbidden(Door::Virtx, role).into());
-        }
+        check(Door::Virtx, &principal, Action::Change, Resource::Vm)?;
         give(&state, &caller, &vm, seed).await?;
     }
     power(&state, &caller, &vm, PowerVerb::Start { discard_memory: false }).await

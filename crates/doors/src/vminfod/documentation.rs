@@ -191,6 +191,7 @@ impl IntoResponses for Refused {
                 400,
                 "The request cannot be read, or a foreign page or name is behind it: a sentence",
             ),
+            sentence(401, "The credential that was shown does not hold: a sentence"),
             sentence(403, "The caller is none whom the operator lets in: a sentence"),
             sentence(405, "Not with this method; `Allow` says with which. Without a body"),
             sentence(413, "The request has a body larger than 4 KiB: a sentence"),

@@ -16,6 +16,8 @@ mod clock;
 mod diff;
 mod documentation;
 mod events;
+#[doc(hidden)]
+pub mod fuzz;
 mod lines;
 mod list;
 mod listeners;

@@ -61,6 +61,9 @@ pub(super) enum Failures {
     /// The body is too large
     #[response(status = 413)]
     TooLarge(Failure),
+    /// There were too many requests; Retry-After says when to come again
+    #[response(status = 429)]
+    TooManyRequests(Failure),
     /// It failed
     #[response(status = 500)]
     Failed(Failure),
@@ -87,7 +90,7 @@ pub(super) fn refused(refusal: &Refusal) -> Response {
     response
 }
 
-/// The statuses that the service documents, and three for what fits none of them.
+/// The statuses that the service documents, and four for what fits none of them.
 const fn status(code: Code) -> StatusCode {
     match code {
         Code::BadRequest | Code::InvalidField => StatusCode::BAD_REQUEST,
@@ -97,6 +100,7 @@ const fn status(code: Code) -> StatusCode {
         Code::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Code::Unsupported => StatusCode::NOT_IMPLEMENTED,
         Code::OutOfSpace => StatusCode::INSUFFICIENT_STORAGE,
+        Code::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
         Code::NameTaken
         | Code::AmbiguousName
         | Code::WrongState
@@ -133,18 +137,21 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
                 _ => Refusal::new(Code::BadRequest, "the body broke off"),
             }
         })?;
-        let text: &[u8] = if bytes.iter().all(u8::is_ascii_whitespace) { b"{}" } else { &bytes };
-        let mut reader = serde_json::Deserializer::from_slice(text);
-        let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
-            let (path, inner) = (error.path().to_string(), error.inner().to_string());
-            let refusal = Refusal::new(Code::BadRequest, format!("the body: {path}: {inner}"));
-            if path == "." { refusal } else { refusal.at(path) }
-        })?;
-        reader
-            .end()
-            .map_err(|error| Refusal::new(Code::BadRequest, format!("the body: {error}")))?;
-        Ok(Self(value))
+        Ok(Self(read(&bytes)?))
     }
+}
+
+/// What a body says.
+pub(super) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
+    let text: &[u8] = if bytes.iter().all(u8::is_ascii_whitespace) { b"{}" } else { bytes };
+    let mut reader = serde_json::Deserializer::from_slice(text);
+    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        let (path, inner) = (error.path().to_string(), error.inner().to_string());
+        let refusal = Refusal::new(Code::BadRequest, format!("the body: {path}: {inner}"));
+        if path == "." { refusal } else { refusal.at(path) }
+    })?;
+    reader.end().map_err(|error| Refusal::new(Code::BadRequest, format!("the body: {error}")))?;
+    Ok(value)
 }
 
 /// A route that does not exist.

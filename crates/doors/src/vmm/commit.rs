@@ -6,7 +6,7 @@ use super::{
     outcome::outcome,
     wire::{Commit, Committed, Target},
 };
-use axum::{Extension, Json, extract};
+use axum::{Extension, Json};
 use innkeeper_engine::{AddImage, Caller, ImageFrom, Request};
 use innkeeper_model::{
     DeviceName, ImageKind, ImageName, Refusal, Timestamp, VmName, names::MAX_LENGTH,
@@ -24,7 +24,7 @@ use innkeeper_model::{
     responses((status = 200, description = "There is the image, or will be", body = Committed), Failures),
 )]
 pub(super) async fn commit(
-    extract::State(state): extract::State<State>,
+    state: State,
     Extension(caller): Extension<Caller>,
     Body(Commit { build_id, owner, name, disk }): Body<Commit>,
 ) -> Answer<Committed> {
@@ -32,7 +32,7 @@ pub(super) async fn commit(
     let name = match name {
         Some(text) => text.parse().map_err(|problem| Refusal::invalid("name", &text, problem))?,
         None => {
-            let snapshot = state.context.view().snapshot();
+            let snapshot = state.context().view().snapshot();
             let is_taken = |name: &ImageName| snapshot.images.contains_key(name);
             default_name(&vm.name, Timestamp::now(), is_taken)
         }
@@ -44,7 +44,7 @@ pub(super) async fn commit(
     let from = ImageFrom::Disk { vm: vm.id, disk };
     let add = AddImage { name, kind: ImageKind::Disk, from, format: None, initrd: None };
     let request = Request::AddImage(Box::new(add));
-    let performed = state.context.begin(&caller, request, PATIENCE).await?;
+    let performed = state.begin(&caller, request, PATIENCE).await?;
     let (message, task_id) =
         outcome(&performed, "VM committed successfully", "VM commit initiated");
     Ok(Json(Committed { success: true, message, image, task_id }))

@@ -5,10 +5,9 @@ use super::{
     answer::{Answer, Body, Failures},
     boot_args,
     outcome::outcome,
-    subject::project,
     wire::{Create, Created, Machine},
 };
-use axum::{Extension, Json, extract};
+use axum::{Extension, Json};
 use innkeeper_engine::{Caller, Request};
 use innkeeper_model::{
     ByteSize, Code, ImageKind, ImageName, Mebibytes, NetworkName, Refusal, VmConfig,
@@ -29,15 +28,17 @@ const NETWORK: &str = "default";
     responses((status = 200, description = "It is made", body = Created), Failures),
 )]
 pub(super) async fn create(
-    extract::State(state): extract::State<State>,
+    state: State,
     Extension(caller): Extension<Caller>,
     Body(create): Body<Create>,
 ) -> Answer<Created> {
-    let snapshot = state.context.view().snapshot();
-    let (config, changes) = config(create, &state.defaults, &snapshot).map_err(as_created)?;
+    let snapshot = state.context().view().snapshot();
+    let project = state.owner(create.owner.as_deref()).map_err(as_created)?;
+    let (mut config, changes) = config(create, state.defaults(), &snapshot).map_err(as_created)?;
+    config.project = project.unwrap_or(config.project);
     drop(snapshot);
     let request = Request::Create { config: Box::new(config), id: None };
-    let performed = state.context.begin(&caller, request, PATIENCE).await.map_err(as_created)?;
+    let performed = state.begin(&caller, request, PATIENCE).await.map_err(as_created)?;
     let (said, task_id) = outcome(&performed, "VM created successfully", "VM creation initiated");
     let message = [said].into_iter().chain(changes).collect::<Vec<_>>().join("; ");
     let (Performed::Done(Done { accepted, .. }) | Performed::GoesOn { accepted, .. }) = performed;
@@ -52,18 +53,15 @@ fn as_created(mut refusal: Refusal) -> Refusal {
 }
 
 /// The VM that a request describes, and what was changed of what it says.
-fn config(
+pub(super) fn config(
     create: Create,
     defaults: &Defaults,
     snapshot: &Snapshot,
 ) -> Result<(VmConfig, Vec<String>), Refusal> {
-    let Create { name, owner, vm_config } = create;
+    let Create { name, owner: _, vm_config } = create;
     let Machine { vcpu_count, mem_size_mib, disk_size, boot_args, kernel, rootfs } = vm_config;
     let parsed = name.parse().map_err(|problem| Refusal::invalid("name", &name, problem))?;
     let mut config = VmConfig::new(parsed);
-    if let Some(owner) = owner {
-        config.project = project(&owner)?;
-    }
     config.cpus = vcpu_count.unwrap_or(config.cpus);
     config.memory = mem_size_mib.map_or(config.memory, Mebibytes);
     // A tenant of this service has a console and no screen.

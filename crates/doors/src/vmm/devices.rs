@@ -6,7 +6,7 @@ use super::{
     outcome::outcome,
     wire::{AddDevice, Device, DeviceAdded, Done, RemoveDevice, Target},
 };
-use axum::{Extension, Json, extract};
+use axum::{Extension, Json};
 use innkeeper_engine::{Caller, NicChange, Request};
 use innkeeper_model::{
     Code, DeviceName, Refusal, Vm,
@@ -22,7 +22,7 @@ use innkeeper_model::{
     responses((status = 200, description = "It is plugged in, or will be", body = DeviceAdded), Failures),
 )]
 pub(super) async fn add(
-    extract::State(state): extract::State<State>,
+    state: State,
     Extension(caller): Extension<Caller>,
     Body(AddDevice { build_id, owner, device }): Body<AddDevice>,
 ) -> Answer<DeviceAdded> {
@@ -30,7 +30,7 @@ pub(super) async fn add(
     let nic = nic(&vm, device)?;
     let device_id = nic.name.to_string();
     let request = Request::Nic { vm: vm.id, change: NicChange::Add(Box::new(nic)) };
-    let performed = state.context.begin(&caller, request, PATIENCE).await?;
+    let performed = state.begin(&caller, request, PATIENCE).await?;
     let (message, task_id) =
         outcome(&performed, "Device added successfully", "Device addition initiated");
     Ok(Json(DeviceAdded { success: true, message, device_id, task_id }))
@@ -45,7 +45,7 @@ pub(super) async fn add(
     responses((status = 200, description = "It is gone, or will be when its guest lets go of it", body = Done), Failures),
 )]
 pub(super) async fn remove(
-    extract::State(state): extract::State<State>,
+    state: State,
     Extension(caller): Extension<Caller>,
     Body(RemoveDevice { build_id, owner, device_id }): Body<RemoveDevice>,
 ) -> Answer<Done> {
@@ -53,7 +53,7 @@ pub(super) async fn remove(
     let name = device_name(&device_id)?;
     let request = Request::Nic { vm: vm.id, change: NicChange::Remove(name) };
     // It is gone when its guest has let go of it, which may take longer than a caller waits.
-    let performed = state.context.begin(&caller, request, PATIENCE).await?;
+    let performed = state.begin(&caller, request, PATIENCE).await?;
     let (message, task_id) =
         outcome(&performed, "Device removed successfully", "Device removal initiated");
     Ok(Json(Done { success: true, message, task_id }))

@@ -1,9 +1,9 @@
 //! The door of the Formation cloud's VMM service: tenants create, start, stop and look at their VMs.
 //!
 //! Everything but a probe is a POST with a JSON body. A VM has one id, shown as `vm_id` when it is made
-//! and as `build_id` from then on; it is the VM's own. An owner is a project: whoever holds the daemon's
-//! token acts for the owner that a request names, and for every owner where it names none. Kernels and
-//! disks are images by name, never paths.
+//! and as `build_id` from then on; it is the VM's own. An owner is a project: a caller
+//! who is bound to one acts for it, and whoever else for the owner that a request names, or for every owner
+//! where it names none. Kernels and disks are images by name, never paths.
 //!
 //! The service answered 200 to everything, routes that did nothing included. Here a refusal has its
 //! status and `{"success":false,"message":…}`, what this host cannot do is 501, and what takes long
@@ -14,10 +14,13 @@ mod boot_args;
 mod commit;
 mod create;
 mod devices;
+#[doc(hidden)]
+pub mod fuzz;
 mod outcome;
 mod power;
 mod probes;
 mod shown;
+mod state;
 mod subject;
 mod tasks;
 #[cfg(test)]
@@ -29,8 +32,9 @@ use crate::{Context, Door, Protocol};
 use answer::refused;
 use axum::{Router, response::Response};
 use http::Method;
-use innkeeper_auth::Action;
+use innkeeper_auth::{Action, Resource};
 use innkeeper_model::{ImageName, Refusal};
+use state::{Shared, State};
 use std::{sync::Arc, time::Duration};
 use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -62,13 +66,6 @@ impl Vmm {
     }
 }
 
-/// What the routes of this door share.
-#[derive(Clone)]
-struct State {
-    context: Context,
-    defaults: Arc<Defaults>,
-}
-
 #[derive(OpenApi)]
 #[openapi(
     info(
@@ -79,7 +76,7 @@ struct State {
 )]
 struct Description;
 
-fn routes() -> OpenApiRouter<State> {
+fn routes() -> OpenApiRouter<Shared> {
     OpenApiRouter::with_openapi(Description::openapi())
         .routes(routes!(probes::health))
         .routes(routes!(probes::ping))
@@ -112,22 +109,30 @@ impl Protocol for Vmm {
     }
 
     fn router(&self, context: Context) -> Router {
-        let state = State { context, defaults: Arc::clone(&self.defaults) };
+        let shared = Shared { context, defaults: Arc::clone(&self.defaults) };
         unsupported::served(routes().split_for_parts().0)
             .fallback(answer::no_route)
             .method_not_allowed_fallback(answer::no_method)
-            .with_state(state)
+            .with_state(shared)
     }
 
-    fn action(&self, method: &Method, path: &str) -> Option<Action> {
-        match (method, path) {
-            (&Method::GET | &Method::HEAD, probes::HEALTH) => None,
-            (_, "/ping" | "/vm/info" | "/vm/list" | "/vm/task") => Some(Action::Read),
+    fn needs(&self, method: &Method, path: &str) -> Option<(Action, Resource)> {
+        Some(match (method, path) {
+            (&Method::GET | &Method::HEAD, probes::HEALTH) => return None,
+            (_, "/ping") => (Action::Read, Resource::Service),
+            (_, "/vm/info" | "/vm/list") => (Action::Read, Resource::Vm),
+            (_, "/vm/task") => (Action::Read, Resource::Task),
+            // Images are everybody's.
+            (_, "/vm/commit") => (Action::Change, Resource::Image),
             (_, "/vm/boot" | "/vm/start" | "/vm/stop" | "/vm/reboot" | "/vm/power-button") => {
-                Some(Action::Power)
+                (Action::Power, Resource::Vm)
             }
-            _ => Some(Action::Change),
-        }
+            _ => (Action::Change, Resource::Vm),
+        })
+    }
+
+    fn keeps_projects_apart(&self) -> bool {
+        true
     }
 
     fn refuse(&self, refusal: &Refusal) -> Response {

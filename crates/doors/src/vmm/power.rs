@@ -6,7 +6,7 @@ use super::{
     outcome::outcome,
     wire::{Done, Stop, Target},
 };
-use axum::{Extension, Json, extract};
+use axum::{Extension, Json};
 use innkeeper_engine::{Caller, PowerVerb, Request, STOP_TIMEOUT};
 use innkeeper_model::{Code, Refusal, Vm};
 
@@ -19,7 +19,7 @@ use innkeeper_model::{Code, Refusal, Vm};
     responses((status = 200, description = "It boots", body = Done), Failures),
 )]
 pub(super) async fn boot(
-    extract::State(state): extract::State<State>,
+    state: State,
     Extension(caller): Extension<Caller>,
     Body(target): Body<Target>,
 ) -> Answer<Done> {
@@ -48,7 +48,7 @@ fn has_run(vm: &Vm) -> bool {
     responses((status = 200, description = "It runs", body = Done), Failures),
 )]
 pub(super) async fn start(
-    extract::State(state): extract::State<State>,
+    state: State,
     Extension(caller): Extension<Caller>,
     Body(target): Body<Target>,
 ) -> Answer<Done> {
@@ -65,7 +65,7 @@ pub(super) async fn start(
     responses((status = 200, description = "It is off, or has been told to be", body = Done), Failures),
 )]
 pub(super) async fn stop(
-    extract::State(state): extract::State<State>,
+    state: State,
     Extension(caller): Extension<Caller>,
     Body(Stop { build_id, owner, force }): Body<Stop>,
 ) -> Answer<Done> {
@@ -83,7 +83,7 @@ pub(super) async fn stop(
     responses((status = 200, description = "It reboots", body = Done), Failures),
 )]
 pub(super) async fn reboot(
-    extract::State(state): extract::State<State>,
+    state: State,
     Extension(caller): Extension<Caller>,
     Body(target): Body<Target>,
 ) -> Answer<Done> {
@@ -102,13 +102,14 @@ pub(super) async fn reboot(
     responses((status = 200, description = "It was pressed", body = Done), Failures),
 )]
 pub(super) async fn press_power_button(
-    extract::State(state): extract::State<State>,
+    state: State,
     Extension(caller): Extension<Caller>,
     Body(target): Body<Target>,
 ) -> Answer<Done> {
     let vm = state.vm(&target)?.id;
     let verb = PowerVerb::Stop { timeout: STOP_TIMEOUT };
-    let accepted = state.context.operations().submit(&caller, Request::Power { vm, verb }).await?;
+    let accepted =
+        state.context().operations().submit(&caller, Request::Power { vm, verb }).await?;
     let message = "VM power button pressed".into();
     Ok(Json(Done { success: true, message, task_id: accepted.task.to_string() }))
 }
@@ -124,7 +125,7 @@ pub(super) async fn press_power_button(
     responses((status = 200, description = "It is gone", body = Done), Failures),
 )]
 pub(super) async fn delete(
-    extract::State(state): extract::State<State>,
+    state: State,
     Extension(caller): Extension<Caller>,
     Body(target): Body<Target>,
 ) -> Answer<Done> {
@@ -152,7 +153,7 @@ async fn act(
     done: &str,
     goes_on: &str,
 ) -> Answer<Done> {
-    let performed = state.context.begin(caller, request, PATIENCE).await?;
+    let performed = state.begin(caller, request, PATIENCE).await?;
     let (message, task_id) = outcome(&performed, done, goes_on);
     Ok(Json(Done { success: true, message, task_id }))
 }

@@ -3,10 +3,9 @@
 use super::{
     State,
     answer::{Answer, Body, Failures},
-    subject::project,
     wire::{Info, Resources, Target},
 };
-use axum::{Json, extract};
+use axum::Json;
 use innkeeper_model::{ByteSize, GuestAddress, Mebibytes, Vm};
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -19,10 +18,7 @@ use utoipa::ToSchema;
     request_body = Target,
     responses((status = 200, description = "The VM", body = Info), Failures),
 )]
-pub(super) async fn info(
-    extract::State(state): extract::State<State>,
-    Body(target): Body<Target>,
-) -> Answer<Info> {
+pub(super) async fn info(state: State, Body(target): Body<Target>) -> Answer<Info> {
     Ok(Json(shown(&*state.vm(&target)?)))
 }
 
@@ -42,12 +38,9 @@ pub(super) struct Listed {
     request_body = Option<Listed>,
     responses((status = 200, description = "The VMs", body = Vec<Info>), Failures),
 )]
-pub(super) async fn list(
-    extract::State(state): extract::State<State>,
-    Body(Listed { owner }): Body<Listed>,
-) -> Answer<Vec<Info>> {
-    let owner = owner.as_deref().map(project).transpose()?;
-    let snapshot = state.context.view().snapshot();
+pub(super) async fn list(state: State, Body(Listed { owner }): Body<Listed>) -> Answer<Vec<Info>> {
+    let owner = state.owner(owner.as_deref())?;
+    let snapshot = state.context().view().snapshot();
     let of_owner =
         snapshot.vms.values().filter(|vm| owner.as_ref().is_none_or(|owner| vm.project == *owner));
     Ok(Json(of_owner.map(|vm| shown(vm)).collect()))

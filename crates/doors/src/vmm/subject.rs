@@ -1,8 +1,6 @@
-//! Which VM a request is about.
+//! Owners, as requests name them.
 
-use super::{State, wire::Target};
-use innkeeper_model::{Code, ProjectName, Refusal, Vm, VmId};
-use std::sync::Arc;
+use innkeeper_model::{ProjectName, Refusal};
 
 /// The project of an owner. Wallets' addresses are one whatever the case of their letters.
 ///
@@ -18,28 +16,6 @@ pub(super) fn project(owner: &str) -> Result<ProjectName, Refusal> {
         _ => owner.to_owned(),
     };
     name.parse().map_err(|problem| Refusal::invalid("owner", owner, problem))
-}
-
-impl State {
-    /// The VM with this id, if it is this owner's.
-    ///
-    /// # Errors
-    /// There is none, or not of this owner: the same answer for both.
-    pub(super) fn vm(&self, target: &Target) -> Result<Arc<Vm>, Refusal> {
-        let Target { build_id, owner } = target;
-        if build_id.is_empty() {
-            return Err(Refusal::new(Code::BadRequest, "build_id is missing").at("build_id"));
-        }
-        let owner = owner.as_deref().map(project).transpose()?;
-        let none = || Refusal::not_found("VM", build_id);
-        let id: VmId = build_id.parse().map_err(|_| none())?;
-        let snapshot = self.context.view().snapshot();
-        let vm = snapshot.vms.get(&id).map(|vm| Arc::clone(vm.value())).ok_or_else(none)?;
-        match owner {
-            Some(owner) if vm.project != owner => Err(none()),
-            _ => Ok(vm),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use super::{
     answer::{Answer, Body, Failures},
     wire::{TaskInfo, TaskTarget},
 };
-use axum::{Json, extract};
+use axum::Json;
 use innkeeper_model::{Refusal, Task, TaskId, TaskState};
 
 /// How far a task has come
@@ -17,12 +17,15 @@ use innkeeper_model::{Refusal, Task, TaskId, TaskState};
     responses((status = 200, description = "The task", body = TaskInfo), Failures),
 )]
 pub(super) async fn task(
-    extract::State(state): extract::State<State>,
+    state: State,
     Body(TaskTarget { task_id }): Body<TaskTarget>,
 ) -> Answer<TaskInfo> {
     let none = || Refusal::not_found("task", &task_id);
     let id: TaskId = task_id.parse().map_err(|_| none())?;
-    let task = state.context.operations().task(id).await.ok_or_else(none)?;
+    let task = state.context().operations().task(id).await.ok_or_else(none)?;
+    if !state.sees_task(&task) {
+        return Err(none().into());
+    }
     Ok(Json(shown(&task)))
 }
 

@@ -1,5 +1,6 @@
 mod easy_to_get_wrong;
 mod foreign;
+mod owners;
 mod scripted;
 
 use super::*;

@@ -1,6 +1,6 @@
 //! Endpoints that the service plans and this host cannot serve yet: each says what is missing.
 
-use super::{State, answer::Refused};
+use super::{answer::Refused, state::Shared};
 use axum::{Router, extract::Request, routing};
 use innkeeper_model::{Code, Refusal};
 use utoipa::openapi::{
@@ -29,7 +29,7 @@ async fn refuse(request: Request) -> Refused {
         .into()
 }
 
-pub(super) fn served(router: Router<State>) -> Router<State> {
+pub(super) fn served(router: Router<Shared>) -> Router<Shared> {
     PLANNED.iter().fold(router, |router, (path, _)| router.route(path, routing::post(refuse)))
 }
 

@@ -70,6 +70,11 @@ pub(super) fn network_names(begun: &OsStr) -> Vec<CompletionCandidate> {
     names("/v1/networks", begun)
 }
 
+/// The names of issued tokens that begin so.
+pub(super) fn token_names(begun: &OsStr) -> Vec<CompletionCandidate> {
+    names("/v1/tokens", begun)
+}
+
 /// What a NIC can be connected to, if it begins so.
 pub(super) fn attachments(begun: &OsStr) -> Vec<CompletionCandidate> {
     let words =

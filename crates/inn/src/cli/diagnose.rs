@@ -22,8 +22,8 @@ const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
 #[command(
     args_conflicts_with_subcommands = true,
     after_help = "It is asked of a socket of its own (diagnose.sock in the runtime folder), which a thread of \
-    its own answers while everything else of the daemon is stuck. What is done by hand is on record in \
-    the daemon's log, as `audit`."
+    its own answers while everything else of the daemon is stuck. What is done by hand is on record: \
+    inn audit."
 )]
 pub(super) struct Diagnose {
     #[command(subcommand)]

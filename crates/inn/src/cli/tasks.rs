@@ -82,7 +82,7 @@ fn note(task: &Task) -> String {
     let running = task.steps.iter().find(|step| step.state == StepState::Running);
     let note = match (&task.error, running) {
         (Some(error), _) => error.message.clone(),
-        (None, Some(step)) => step.name.clone(),
+        (None, Some(step)) => step.name.to_string(),
         (None, None) => String::new(),
     };
     match task.leftovers.len() {

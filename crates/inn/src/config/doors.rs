@@ -41,13 +41,17 @@ pub struct DoorConfig {
     pub uids: Option<Vec<u32>>,
 }
 
-/// The VMM service's door. Its callers show the daemon's token.
+/// The VMM service's door. Its callers show a token: the daemon's, one that was issued, or one that a wallet
+/// signed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct VmmDoorConfig {
     /// Where it listens; a loopback address. Default: `127.0.0.1:3002`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub listen: Option<String>,
+    /// What the `aud` of a token must name that a wallet signed. Default: that of `[wallets]`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audience: Option<String>,
     /// The image of the kernel of a VM whose request names none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kernel: Option<String>,

@@ -3,8 +3,9 @@
 #[cfg(test)]
 mod tests {
     use crate::config::{
-        CapacityConfig, Config, DoorConfig, HooksConfig, LibvirtConfig, LimitsConfig,
+        AuditConfig, CapacityConfig, Config, DoorConfig, HooksConfig, LibvirtConfig, LimitsConfig,
         NetworksConfig, QemuConfig, QuotaConfig, SimConfig, StorageConfig, VmmDoorConfig,
+        WalletsConfig,
     };
     use std::{fmt::Write, path::Path};
     use utoipa::{
@@ -81,16 +82,18 @@ Sizes have a unit (`\"512MiB\"`, `\"10GiB\"`). Paths are absolute.
         section::<QemuConfig>(&mut page, "`[qemu]`", table("qemu"), see);
         section::<StorageConfig>(&mut page, "`[storage]`", table("storage"), see);
         section::<LimitsConfig>(&mut page, "`[limits]`", table("limits"), see);
+        section::<AuditConfig>(&mut page, "`[audit]`", table("audit"), see);
         section::<CapacityConfig>(&mut page, "`[capacity]`", table("capacity"), see);
         section::<QuotaConfig>(&mut page, "`[quota.PROJECT]`", table("quota"), "without bound");
         section::<NetworksConfig>(&mut page, "`[networks]`", table("networks"), see);
         section::<DoorConfig>(&mut page, "`[door.NAME]`", table("door"), see);
         section::<VmmDoorConfig>(&mut page, "`[door.vmm]`", table("door"), see);
+        section::<WalletsConfig>(&mut page, "`[wallets]`", table("wallets"), see);
         section::<LibvirtConfig>(&mut page, "`[libvirt]`", table("libvirt"), see);
         section::<HooksConfig>(&mut page, "`[hooks]`", table("hooks"), see);
         section::<SimConfig>(&mut page, "`[sim]`", table("sim"), see);
         let sections = defaults.values().filter(|value| value.is_table()).count();
-        assert_eq!(sections, 10, "a section is missing from this page");
+        assert_eq!(sections, 12, "a section is missing from this page");
         page
     }
 

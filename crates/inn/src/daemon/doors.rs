@@ -1,9 +1,9 @@
 //! Doors: their listeners, and who is let in.
 
-use super::sockets;
+use super::{sockets, tokens::for_audience};
 use crate::options::{AnonymousDoor, DaemonOptions, VmmDoor};
 use anyhow::Context as _;
-use innkeeper_auth::Token;
+use innkeeper_auth::Doorkeeper;
 use innkeeper_doors::{
     Access, Context, Door, Protocol,
     chypervisord::{Chypervisord, ThisHost},
@@ -29,8 +29,8 @@ pub(super) struct Doors {
 pub(super) struct House<'a> {
     /// What they all show.
     pub(super) context: Context,
-    /// What the VMM service's callers show.
-    pub(super) token: &'a Token,
+    /// Who knows what callers show.
+    pub(super) doorkeeper: &'a Doorkeeper,
     /// This host, for the registry of hosts.
     pub(super) host: ThisHost,
     /// The file of that registry.
@@ -58,7 +58,7 @@ impl Doors {
     /// the log says why.
     pub(super) async fn open(self, serving: &TaskTracker, house: House<'_>) {
         for (AnonymousDoor { door, role, uids, .. }, listener) in self.anonymous {
-            let access = Access::Anonymous { role, uids: Arc::new(uids) };
+            let access = Access::by_credential(house.doorkeeper.clone()).or_anonymous(role, uids);
             let opening = Opening { serving, context: &house.context, access, listener };
             match door {
                 Door::Vminfod => opening.open(Vminfod),
@@ -71,8 +71,13 @@ impl Doors {
                 Door::Vmm => unreachable!("its callers show a credential"),
             }
         }
-        if let Some((VmmDoor { kernel, rootfs, boot_args, .. }, listener)) = self.vmm {
-            let access = Access::Token(house.token.clone());
+        if let Some((door, listener)) = self.vmm {
+            let VmmDoor { audience, kernel, rootfs, boot_args, .. } = door;
+            let doorkeeper = match audience {
+                Some(audience) => for_audience(house.doorkeeper, &audience),
+                None => house.doorkeeper.clone(),
+            };
+            let access = Access::by_credential(doorkeeper);
             let protocol = vmm::Vmm::new(vmm::Defaults { kernel, rootfs, boot_args });
             Opening { serving, context: &house.context, access, listener }.open(protocol);
         }

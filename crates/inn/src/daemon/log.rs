@@ -1,7 +1,7 @@
 //! The daemon's log: how much of it there is, at the start and by an operator's word while it runs.
 //!
-//! What operators do by hand (target `audit`) and what is removed or signalled (`innkeeper::harm`) are
-//! in it at every level, so that nobody can first turn the log off.
+//! What is removed or signalled (`innkeeper::harm`) is in it at every level, so that nobody can first turn
+//! the log off. What operators do by hand is in the audit.
 
 use innkeeper_model::Refusal;
 use std::{
@@ -11,7 +11,7 @@ use std::{
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::{EnvFilter, reload};
 
-const ALWAYS: [&str; 2] = ["audit=info", "innkeeper::harm=info"];
+const ALWAYS: [&str; 1] = ["innkeeper::harm=info"];
 
 type Reload = Box<dyn Fn(EnvFilter) -> Result<(), reload::Error> + Send + Sync>;
 

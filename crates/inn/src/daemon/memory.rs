@@ -87,7 +87,7 @@ mod tests {
             5000-6000 rw-p 00004000 fe:00 7   /usr/bin/inn\n\
             7000-9000 r-xp 00001000 fe:00 8   /usr/lib/libc.so.6\n\
             9000-a000 r-xp 00000000 00:00 0   [vdso]\n";
-        assert_eq!(code_of("/usr/bin/inn", maps), [0x2000..0x5000]);
+        assert_eq!(code_of("/usr/bin/inn", maps), [Range { start: 0x2000, end: 0x5000 }]);
     }
 
     #[test]

@@ -40,6 +40,8 @@ pub struct AnonymousDoor {
 pub struct VmmDoor {
     /// Where it listens; a loopback address.
     pub listen: SocketAddr,
+    /// What a wallet's token must name, where it is not what it must over TCP.
+    pub audience: Option<String>,
     /// The image of a kernel that a request does not name.
     pub kernel: Option<ImageName>,
     /// The image of a first disk that a request does not name.
@@ -127,14 +129,20 @@ fn opened(door: Door, config: DoorConfig, daemon_uid: u32) -> Result<AnonymousDo
              [door.{door}]; then processes of root and of the daemon's user are let in"
         )))
     })?;
+    if role == Role::Owner {
+        let problem = "is somebody of a project, and without a credential nobody says of which";
+        let hint = "an owner shows a token: inn token create NAME --role owner --project PROJECT";
+        return Err(misuse(Refusal::invalid("anonymous", role, problem).with_hint(hint)));
+    }
     let uids = uids.map_or_else(|| BTreeSet::from([0, daemon_uid]), BTreeSet::from_iter);
     Ok(AnonymousDoor { door, listen, role, uids })
 }
 
 fn vmm_opened(config: VmmDoorConfig) -> Result<VmmDoor, Failure> {
-    let VmmDoorConfig { listen, kernel, rootfs, boot_args } = config;
+    let VmmDoorConfig { listen, audience, kernel, rootfs, boot_args } = config;
     Ok(VmmDoor {
         listen: address(Door::Vmm, listen)?,
+        audience,
         kernel: image("door.vmm.kernel", kernel)?,
         rootfs: image("door.vmm.rootfs", rootfs)?,
         boot_args: boot_args.unwrap_or_else(|| BOOT_ARGS.into()),
@@ -154,7 +162,7 @@ fn image(key: &str, name: Option<String>) -> Result<Option<ImageName>, Failure> 
 }
 
 fn takes_no_role(role: Role) -> Failure {
-    let problem = "is not for the door vmm: its callers show the daemon's token";
+    let problem = "is not for the door vmm: its callers show a token";
     misuse(Refusal::invalid("anonymous", role, problem).with_hint("leave it out: --door vmm=ADDR"))
 }
 
@@ -171,6 +179,7 @@ impl DoorOptions {
         };
         let vmm = self.vmm.as_ref().map(|vmm| VmmDoorConfig {
             listen: Some(vmm.listen.to_string()),
+            audience: vmm.audience.clone(),
             kernel: vmm.kernel.as_ref().map(ToString::to_string),
             rootfs: vmm.rootfs.as_ref().map(ToString::to_string),
             boot_args: Some(vmm.boot_args.clone()),
@@ -211,6 +220,13 @@ mod tests {
             let open = resolve(vec![open], config(""), 7).unwrap().anonymous;
             assert_eq!((open[0].role, &open[0].uids), (Role::Operator, &[0, 7].into()));
         }
+    }
+
+    #[test]
+    fn nobody_is_an_owner_without_a_credential() {
+        let open = flag("virtx=127.0.0.1:1,anonymous=owner");
+        let text = resolve(vec![open], config(""), 7).unwrap_err().to_string();
+        assert!(text.contains("project") && text.contains("inn token create"), "{text}");
     }
 
     #[test]

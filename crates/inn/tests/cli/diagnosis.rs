@@ -29,7 +29,15 @@ fn diagnosis() -> Value {
             {"who": "uid:0: events", "since": "2026-01-01T00:00:00Z", "lag": 9},
             {"since": "2026-01-01T00:00:00Z", "lag": 0},
         ]},
-        "sessions": [], "interventions": [],
+        "sessions": [
+            {"vm": VM_ID, "kind": "console", "caller": "uid:7", "since": "2026-01-01T00:00:00Z",
+                "viewers": 2, "shown": 2048, "typed": 3},
+            {"image": "base", "kind": "upload", "caller": "uid:1000",
+                "since": "2026-01-01T00:00:00Z", "viewers": 1, "shown": 0, "typed": 1048576},
+            {"kind": "import", "caller": "uid:0", "since": "2026-01-01T00:00:00Z", "viewers": 1,
+                "shown": 0, "typed": 0},
+        ],
+        "interventions": [],
         "usage": {"vms": 1, "cpus": 2, "memory": "1GiB", "disk": "10GiB"},
         "problems": [{"vm": VM_ID, "name": "web", "state": "stopped", "problem": "crashed within 120 s"}],
         "failures": [{"task": TASK_ID, "operation": "start", "subject": "web",
@@ -61,6 +69,9 @@ fn a_diagnosis_is_asked_of_its_own_socket_and_shown_by_section() {
         "qemu    2026-01-01T00:00:00Z",
         "qemu/launch: no such program",
         "uid:0: events  2026-01-01T00:00:00Z  9",
+        "console  uid:7     2        2026-01-01T00:00:00Z  2KiB   3B",
+        "image base                            upload   uid:1000  1        2026-01-01T00:00:00Z  0B     1MiB",
+        "a new VM                              import   uid:0     1        2026-01-01T00:00:00Z  0B     0B",
         "interrupted  61.5s  no           sim/launch",
         "vm/web    1        2        paused; inn diagnose unpause",
         "create-volume:root could not be undone: it is busy",
@@ -78,7 +89,7 @@ fn a_diagnosis_is_asked_of_its_own_socket_and_shown_by_section() {
 #[test]
 fn what_is_well_has_no_section() {
     let mut well = diagnosis();
-    for section in ["queues", "tasks", "owed", "problems", "failures"] {
+    for section in ["queues", "tasks", "owed", "problems", "failures", "sessions"] {
         well[section] = json!([]);
     }
     well["journal"] = json!({"segments": 1, "size": "8MiB", "records": 0, "syncs": 0, "pending": 0,

@@ -171,6 +171,26 @@ fn the_doctor_says_whether_vms_can_run_and_exits_so() {
 }
 
 #[test]
+fn the_doctor_says_which_dnsmasq_is_there_and_whether_it_is_too_old() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("dnsmasq");
+    let is_root = rustix::process::geteuid().is_root();
+    for (version, good) in [("2.80", !is_root), ("2.90", true)] {
+        let script = format!("#!/bin/sh\necho 'Dnsmasq version {version}  Copyright'\n");
+        fs::write(&program, script).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        let mut doctor = inn(&["doctor", "-o", "json", "--state-dir"]);
+        let output = doctor.arg(folder.path()).env("PATH", folder.path()).output().unwrap();
+        let findings: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
+        let found = findings.iter().find(|finding| finding["what"] == "dnsmasq").unwrap();
+        assert_eq!(found["verdict"] == "good", good, "{found}");
+        let detail = found["detail"].as_str().unwrap();
+        assert!(detail.contains(version) && detail.contains("/dnsmasq"), "{detail}");
+        assert_eq!(detail.contains("2.81 or newer is needed"), version == "2.80", "{detail}");
+    }
+}
+
+#[test]
 fn the_doctor_names_hooks_that_will_not_run_and_what_mends_them() {
     let folder = tempfile::tempdir().unwrap();
     let hooks = folder.path().join("hooks/pre-start");

@@ -16,6 +16,7 @@ mod reads;
 mod sessions;
 mod streams;
 mod tasks;
+mod tokens;
 mod transfers;
 mod vmadm;
 

@@ -3,10 +3,12 @@
 //! Traits, so that a surface can be tested with a recording stand-in, and so that no surface can
 //! reach anything else of the engine.
 
+mod audited;
 mod diagnostics;
 mod read_only;
 mod sessions;
 
+pub use audited::Audited;
 pub use diagnostics::Diagnostics;
 pub use read_only::ReadOnly;
 pub use sessions::Sessions;
@@ -14,6 +16,7 @@ pub use sessions::Sessions;
 use async_trait::async_trait;
 use innkeeper_engine::{Accepted, Caller, Engine, Request, Resolution};
 use innkeeper_model::{Code, Refusal, Statistics, Task, TaskId, VmId, task::PlannedOperation};
+use innkeeper_store::audit::AuditLog;
 use std::time::Duration;
 
 /// The verbs, behind whichever surface. Reads go to the view instead.
@@ -72,6 +75,11 @@ pub trait Operations: Sessions {
     /// # Errors
     /// The machine does not run, or its hypervisor cannot tell.
     async fn statistics(&self, vm: VmId) -> Result<Statistics, Refusal>;
+
+    /// Where what is asked here is on record; `None` where it is not.
+    fn audit(&self) -> Option<&AuditLog> {
+        None
+    }
 }
 
 #[async_trait]

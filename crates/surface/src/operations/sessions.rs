@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use innkeeper_driver::ByteStream;
 use innkeeper_engine::{
-    Arrival, Caller, Engine, ImageFile, OpenedAgent, OpenedConsole, OpenedDisk, OpenedExport,
-    Upload,
+    Caller, Engine, OpenedAgent, OpenedArrival, OpenedConsole, OpenedDisk, OpenedExport,
+    OpenedImage, OpenedUpload,
 };
 use innkeeper_model::{Code, ImageName, Refusal, VmId, keyboard::Stroke};
 use innkeeper_session::Role;
@@ -85,8 +85,8 @@ pub trait Sessions: Send + Sync + 'static {
     ///
     /// # Errors
     /// There is no such image, or it cannot be used.
-    async fn image_file(&self, name: &ImageName) -> Result<ImageFile, Refusal> {
-        let _ = name;
+    async fn image_file(&self, caller: &Caller, name: &ImageName) -> Result<OpenedImage, Refusal> {
+        let _ = (caller, name);
         nothing()
     }
 
@@ -97,12 +97,13 @@ pub trait Sessions: Send + Sync + 'static {
     /// large, or the pool is full.
     async fn upload_image(
         &self,
+        caller: &Caller,
         name: &ImageName,
         sha256: &str,
         from: u64,
         more: Option<u64>,
-    ) -> Result<Upload, Refusal> {
-        let _ = (name, sha256, from, more);
+    ) -> Result<OpenedUpload, Refusal> {
+        let _ = (caller, name, sha256, from, more);
         nothing()
     }
 
@@ -128,8 +129,12 @@ pub trait Sessions: Send + Sync + 'static {
     ///
     /// # Errors
     /// It is too large, or the pool is full.
-    async fn receive_vm(&self, length: Option<u64>) -> Result<Arrival, Refusal> {
-        let _ = length;
+    async fn receive_vm(
+        &self,
+        caller: &Caller,
+        length: Option<u64>,
+    ) -> Result<OpenedArrival, Refusal> {
+        let _ = (caller, length);
         nothing()
     }
 }
@@ -179,18 +184,19 @@ impl Sessions for Engine {
         Engine::disk_file(self, caller, vm, disk).await
     }
 
-    async fn image_file(&self, name: &ImageName) -> Result<ImageFile, Refusal> {
-        Engine::image_file(self, name).await
+    async fn image_file(&self, caller: &Caller, name: &ImageName) -> Result<OpenedImage, Refusal> {
+        Engine::image_file(self, caller, name).await
     }
 
     async fn upload_image(
         &self,
+        caller: &Caller,
         name: &ImageName,
         sha256: &str,
         from: u64,
         more: Option<u64>,
-    ) -> Result<Upload, Refusal> {
-        Engine::upload_image(self, name, sha256, from, more).await
+    ) -> Result<OpenedUpload, Refusal> {
+        Engine::upload_image(self, caller, name, sha256, from, more).await
     }
 
     async fn uploaded(&self, name: &ImageName, sha256: &str) -> Result<u64, Refusal> {
@@ -201,7 +207,11 @@ impl Sessions for Engine {
         Engine::export_vm(self, caller, vm).await
     }
 
-    async fn receive_vm(&self, length: Option<u64>) -> Result<Arrival, Refusal> {
-        Engine::receive_vm(self, length).await
+    async fn receive_vm(
+        &self,
+        caller: &Caller,
+        length: Option<u64>,
+    ) -> Result<OpenedArrival, Refusal> {
+        Engine::receive_vm(self, caller, length).await
     }
 }

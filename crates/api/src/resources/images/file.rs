@@ -6,9 +6,9 @@ use crate::{
     protocol::{
         answer,
         asked::{Asked, Segment},
-        mutation::{self, Outcome, Subject},
+        mutation::{self, Imported, Subject},
         params::Params,
-        pieces::Pieces,
+        pieces::{self, Pieces},
         problem::Answer,
         range,
     },
@@ -17,8 +17,9 @@ use crate::{
 };
 use axum::{body::Body, extract::State, response::Response};
 use base64::{Engine, prelude::BASE64_STANDARD};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
-use innkeeper_engine::{AddImage, ImageFrom, Request, Upload};
+use futures_util::TryStreamExt;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use innkeeper_engine::{AddImage, ImageFrom, OpenedImage, OpenedUpload, Request, SessionGuard};
 use innkeeper_model::{Code, DiskFormat, ImageKind, ImageName, Refusal};
 use serde::de::{DeserializeOwned, IntoDeserializer, value};
 use std::{
@@ -35,6 +36,7 @@ const DIGEST: HeaderName = HeaderName::from_static("repr-digest");
 
 /// How much is read at once, in bytes.
 const PIECE: usize = 256 << 10;
+
 /// Whether a request has a file as its body, which may be of any length.
 pub(crate) fn takes_a_file(method: &Method, path: &str) -> bool {
     let rest = path.strip_prefix("/v1/images/").and_then(|rest| rest.split_once('/'));
@@ -66,14 +68,16 @@ pub(crate) async fn download(
     State(state): State<ApiState>,
     Segment(text): Segment,
     params: Params,
+    asked: Asked,
     headers: HeaderMap,
 ) -> Answer {
     params.nothing_else()?;
-    let file = state.operations().image_file(&image_name(&text)?).await?;
+    let name = image_name(&text)?;
+    let OpenedImage { file, session } = state.operations().image_file(&asked.caller, &name).await?;
     let revision = state.view().snapshot().revision;
     let tag = range::tag(file.digest.strip_prefix("sha256:").unwrap_or(&file.digest));
     let digest = repr_digest(&file.digest);
-    let body = |part| send(file.file, part);
+    let body = |part| send(file.file, part, session);
     let mut response = range::respond(&headers, file.length, tag, revision, body)?;
     if let Some(digest) = digest.filter(|_| response.status().is_success()) {
         response.headers_mut().insert(DIGEST, digest);
@@ -81,10 +85,11 @@ pub(crate) async fn download(
     Ok(response)
 }
 
-fn send(mut file: std::fs::File, part: Range<u64>) -> Result<Body, Refusal> {
+fn send(mut file: std::fs::File, part: Range<u64>, session: SessionGuard) -> Result<Body, Refusal> {
     file.seek(SeekFrom::Start(part.start))?;
     let file = File::from_std(file).take(part.end - part.start);
-    Ok(Body::from_stream(ReaderStream::with_capacity(file, PIECE)))
+    let pieces = ReaderStream::with_capacity(file, PIECE);
+    Ok(Body::from_stream(pieces.inspect_ok(move |piece| session.shown(piece.len() as u64))))
 }
 
 fn repr_digest(digest: &str) -> Option<HeaderValue> {
@@ -113,10 +118,11 @@ pub(crate) async fn arrived(
     State(state): State<ApiState>,
     Segment(text): Segment,
     mut params: Params,
+    asked: Asked,
     headers: HeaderMap,
 ) -> Answer {
     let Some(sha256) = params.one("sha256")? else {
-        return download(State(state), Segment(text), params, headers).await;
+        return download(State(state), Segment(text), params, asked, headers).await;
     };
     params.nothing_else()?;
     let arrived = state.operations().uploaded(&new_name(&text)?, &sha256).await?;
@@ -149,8 +155,7 @@ fn at_offset(mut response: Response, arrived: u64) -> Response {
     ),
     request_body(content = Vec<u8>, content_type = "application/octet-stream"),
     responses(
-        (status = 201, description = "Imported", body = Outcome),
-        (status = 202, description = "It has arrived, and is imported", body = Outcome),
+        Imported,
         WriteProblems,
     ),
 )]
@@ -168,10 +173,9 @@ pub(crate) async fn upload(
     let sha256 = params.one("sha256")?.ok_or_else(|| missing("sha256"))?;
     let from = params.parsed("offset")?.unwrap_or(0);
     params.nothing_else()?;
-    let more =
-        headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-    let upload = state.operations().upload_image(&name, &sha256, from, more).await?;
-    receive(upload, body).await?;
+    let (operations, more) = (state.operations(), pieces::length(&headers));
+    let opened = operations.upload_image(&asked.caller, &name, &sha256, from, more).await?;
+    receive(opened, body).await?;
     let image = AddImage {
         name: name.clone(),
         kind,
@@ -184,9 +188,11 @@ pub(crate) async fn upload(
 }
 
 /// Writes what arrives until it ends. What is dropped in the midst of it keeps what has arrived.
-async fn receive(mut upload: Upload, body: Body) -> Result<(), Refusal> {
+async fn receive(opened: OpenedUpload, body: Body) -> Result<(), Refusal> {
+    let OpenedUpload { mut upload, session } = opened;
     let mut pieces = Pieces::of(body);
     while let Some(piece) = pieces.next().await? {
+        session.typed(piece.len() as u64);
         if let Err(refusal) = upload.write(piece).await {
             pieces.refuse();
             return Err(refusal);

@@ -89,6 +89,7 @@ async fn a_dropped_upload_keeps_what_has_arrived() {
             tokio::task::yield_now().await;
         }
         api.send("PUT", &put(""), "x").await.problem("in-use");
+        assert_eq!(api.sessions().await, ["upload new uid:1000 0 5"]);
     };
     tokio::select! {
         _ = call => panic!("it ended"),
@@ -96,8 +97,27 @@ async fn a_dropped_upload_keeps_what_has_arrived() {
     }
     assert!(api.engine.asked().is_empty());
     // Nobody has it in hand any more.
+    assert!(api.sessions().await.is_empty());
     let done = api.send("PUT", &put("&offset=5"), "").await;
     assert_eq!(done.status, StatusCode::ACCEPTED);
+    assert!(api.sessions().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_download_is_listed_until_it_ends_or_nobody_wants_the_rest() {
+    let api = Api::new();
+    let call = || api.call(http::Request::get("/v1/images/base/file"), Body::empty());
+    let mut pieces = call().await.into_body().into_data_stream();
+    assert_eq!(api.sessions().await, ["download base uid:1000 0 0"]);
+    assert_eq!(pieces.next().await.unwrap().unwrap().len(), 10);
+    assert_eq!(api.sessions().await, ["download base uid:1000 10 0"]);
+    drop(pieces);
+    assert!(api.sessions().await.is_empty());
+    let refused = get(&api, &[("range", "bytes=10-")]).await;
+    assert_eq!(refused.status, StatusCode::RANGE_NOT_SATISFIABLE);
+    get(&api, &[]).await;
+    head(&api, "/v1/images/base/file").await;
+    assert!(api.sessions().await.is_empty());
 }
 
 #[tokio::test]

@@ -31,7 +31,7 @@ pub(crate) struct NewNetwork {
 }
 
 impl NewNetwork {
-    fn decode(body: &[u8]) -> Result<Self, Refusal> {
+    pub(crate) fn decode(body: &[u8]) -> Result<Self, Refusal> {
         #[derive(Deserialize)]
         struct Subnets {
             subnets: Vec<SubnetConfig>,

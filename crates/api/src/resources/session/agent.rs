@@ -125,7 +125,7 @@ pub(crate) async fn set_time(
     let since_1970 = Duration::try_from(time.as_duration())
         .map_err(|_| Refusal::invalid("time", time, "is before 1970"))?;
     let vm = target(&state, &text, params)?.id;
-    let opened = state.operations().agent(&asked.caller, vm, "agent")?;
+    let opened = state.operations().agent(&asked.caller, vm, "set-time")?;
     opened.agent.set_time(Some(since_1970)).await.map_err(Refusal::from)?;
     Ok(answer::empty(StatusCode::NO_CONTENT, state.view().snapshot().revision))
 }

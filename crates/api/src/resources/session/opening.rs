@@ -8,7 +8,7 @@ use axum::extract::{FromRequestParts, WebSocketUpgrade};
 use http::{HeaderMap, header, request::Parts};
 use hyper::upgrade::OnUpgrade;
 use innkeeper_auth::Identity;
-use innkeeper_engine::Caller;
+use innkeeper_engine::{Caller, Origin};
 use innkeeper_model::{Code, Refusal, VmId};
 use innkeeper_session::{Purpose, TicketRefused};
 use innkeeper_surface::request_id;
@@ -34,16 +34,19 @@ pub(crate) struct Opening {
     pub(super) upgrade: Upgrade,
     identity: Option<Identity>,
     request_id: Option<String>,
+    origin: Option<Origin>,
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Opening {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let identity = parts.extensions.get().map(|admitted: &Admitted| admitted.identity);
+        let identity = parts.extensions.get::<Admitted>();
+        let identity = identity.map(|admitted| admitted.principal.identity.clone());
         let request_id = request_id(&parts.headers).to_str().ok().map(str::to_owned);
+        let origin = parts.extensions.get().copied();
         let upgrade = Upgrade::of(parts, state).await?;
-        Ok(Self { upgrade, identity, request_id })
+        Ok(Self { upgrade, identity, request_id, origin })
     }
 }
 
@@ -83,7 +86,7 @@ impl Opening {
         purpose: Purpose,
     ) -> Result<(VmId, Caller), Refusal> {
         let identity = match ticket {
-            None => self.identity.ok_or_else(|| {
+            None => self.identity.clone().ok_or_else(|| {
                 // A router that is served without the gate would let everybody in.
                 Refusal::new(Code::Unauthenticated, "nobody asked who is calling")
             })?,
@@ -91,13 +94,14 @@ impl Opening {
                 let of = vm.as_ref().ok().copied();
                 let whose = state.tickets().redeem(&ticket, of, purpose, Instant::now())?;
                 // One who is known by something else, too, is one and the same.
-                if self.identity.is_some_and(|identity| identity != whose) {
+                if self.identity.as_ref().is_some_and(|identity| *identity != whose) {
                     return Err(TicketRefused.into());
                 }
                 whose
             }
         };
-        Ok((vm?, Caller { name: identity.to_string(), request_id: self.request_id.clone() }))
+        let request_id = self.request_id.clone();
+        Ok((vm?, Caller { name: identity.to_string(), request_id, origin: self.origin }))
     }
 }
 

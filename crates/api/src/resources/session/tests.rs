@@ -1,5 +1,5 @@
 use crate::{server::serve_tcp, test_support::Api};
-use innkeeper_auth::Token;
+use innkeeper_auth::{Doorkeeper, Token};
 use innkeeper_model::VmId;
 use serde_json::Value;
 use std::{net::SocketAddr, time::Duration};
@@ -29,14 +29,15 @@ async fn soon<T>(future: impl Future<Output = T>) -> T {
 
 impl Tcp {
     async fn new() -> Self {
-        let (api, vms) = Api::with(&["web", "db"]).await;
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("token");
         let token = Token::load_or_create(&path).unwrap();
         let text = std::fs::read_to_string(&path).unwrap().trim_end().to_owned();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        tokio::spawn(serve_tcp(listener, api.state.clone(), token));
+        let doorkeeper = Doorkeeper::default().with_token(token);
+        let (api, vms) = Api::guarded_by(doorkeeper).having(&["web", "db"]).await;
+        tokio::spawn(serve_tcp(listener, api.state.clone()));
         Self { api, vms, address, token: text }
     }
 

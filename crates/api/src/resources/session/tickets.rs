@@ -58,14 +58,14 @@ pub(crate) async fn issue(
     State(state): State<ApiState>,
     Segment(text): Segment,
     params: Params,
-    Extension(Admitted { identity, .. }): Extension<Admitted>,
+    Extension(Admitted { principal, .. }): Extension<Admitted>,
     headers: HeaderMap,
     body: Body,
 ) -> Answer {
     json::expect_type(&headers, "application/json")?;
     let TicketWish { kind } = json::decode(&json::read(body).await?)?;
     let vm = target(&state, &text, params)?.id;
-    let issued = state.tickets().issue(identity, vm, kind, Instant::now())?;
+    let issued = state.tickets().issue(principal.identity, vm, kind, Instant::now())?;
     let expires = Timestamp::now().checked_add(issued.valid_for).unwrap_or(Timestamp::MAX);
     let ticket = Ticket { ticket: issued.ticket, expires };
     let mut response = answer::json(state.view().snapshot().revision, answer::encode(&ticket));

@@ -125,7 +125,7 @@ pub(crate) struct NewSubnet {
 }
 
 impl NewSubnet {
-    fn decode(body: &[u8]) -> Result<Self, Refusal> {
+    pub(crate) fn decode(body: &[u8]) -> Result<Self, Refusal> {
         #[derive(Deserialize)]
         struct On {
             network: String,

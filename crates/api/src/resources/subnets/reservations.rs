@@ -113,7 +113,7 @@ pub(crate) enum NewReservations {
 }
 
 impl NewReservations {
-    fn decode(body: &[u8]) -> Result<Vec<ReservationWish>, Refusal> {
+    pub(crate) fn decode(body: &[u8]) -> Result<Vec<ReservationWish>, Refusal> {
         // By hand: of an untagged choice serde does not say what is wrong in which field.
         let document: Value = json::decode(body)?;
         let wanted = if document.is_array() {

@@ -2,7 +2,7 @@
 
 pub(crate) mod create;
 pub(crate) mod edit;
-mod filter;
+pub(crate) mod filter;
 
 use crate::{
     protocol::{

@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::{Access, Protocol, gate};
-use std::collections::BTreeSet;
+use innkeeper_auth::Doorkeeper;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -16,7 +16,8 @@ async fn point_1_a_get_brings_a_body_over_a_real_socket() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let uid = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata("/proc/self").unwrap());
-    let access = Access::Anonymous { role: Role::Viewer, uids: Arc::new(BTreeSet::from([uid])) };
+    let access =
+        Access::by_credential(Doorkeeper::default()).or_anonymous(Role::Viewer, [uid].into());
     tokio::spawn(gate::serve(Virtx::open(), listener, fixture.house.context.clone(), access));
     let ask = async |head: &str, body: &str| {
         let mut socket = TcpStream::connect(address).await.unwrap();

@@ -98,7 +98,7 @@ async fn scripted(state: TaskState, is_told: bool) -> (TestDoor<Vmm>, VmId) {
     let identity = Identity::User { uid: 0 };
     let defaults = Defaults { rootfs: None, kernel: None, boot_args: String::new() };
     let door = crate::gate::Opened::new(Vmm::new(defaults), context);
-    (TestDoor::new(door, Entrance::Peer { identity, role: Some(Role::Admin) }), id)
+    (TestDoor::new(door, Entrance::of_peer(identity, Some(Role::Admin))), id)
 }
 
 /// Everything that changes a VM, the word for it, and the word while it goes on.

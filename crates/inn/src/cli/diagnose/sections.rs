@@ -6,8 +6,8 @@ use crate::{
     output::{Cell, Output, Table, Tint},
 };
 use innkeeper_model::{
-    ByteSize, Diagnosis,
-    diagnosis::{DriverDiagnosis, JournalDiagnosis},
+    AuditDiagnosis, ByteSize, Diagnosis,
+    diagnosis::{DriverDiagnosis, JournalDiagnosis, SessionDiagnosis},
 };
 
 pub(super) fn show(output: &Output, diagnosis: &Diagnosis) -> Result<(), Failure> {
@@ -69,6 +69,9 @@ fn figures(diagnosis: &Diagnosis) -> Table {
     if let Some(problem) = &specs.problem {
         table.field("specs", bad(problem.as_str()));
     }
+    if let Some(kept) = &diagnosis.audit {
+        audit(&mut table, kept);
+    }
     let kept = about(ByteSize(u64::try_from(feed.change_bytes).unwrap_or(u64::MAX)));
     let (changes, readers, lag) = (feed.changes, feed.readers, feed.slowest_lag);
     table.field(
@@ -78,6 +81,21 @@ fn figures(diagnosis: &Diagnosis) -> Table {
     let (resident, files, threads) = (about(sizes.resident), sizes.open_files, sizes.threads);
     table.field("process", format!("{resident} resident, {files} open files, {threads} threads"));
     table
+}
+
+fn audit(table: &mut Table, kept: &AuditDiagnosis) {
+    let AuditDiagnosis { written, lost, waiting, torn, files, size, problem } = kept;
+    let size = about(*size);
+    table.field("audit", format!("{files} files, {size}; {written} lines, {waiting} waiting"));
+    if *lost > 0 {
+        table.field("audit", bad(format!("{lost} lines are lost")));
+    }
+    if *torn > 0 {
+        table.field("audit", format!("{torn} lines were cut short by a kill"));
+    }
+    if let Some(problem) = problem {
+        table.field("audit", bad(format!("it cannot be written: {problem}")));
+    }
 }
 
 fn bad(text: impl Into<String>) -> Cell {
@@ -174,11 +192,11 @@ fn readers(diagnosis: &Diagnosis) -> Option<Table> {
 }
 
 fn sessions(diagnosis: &Diagnosis) -> Option<Table> {
-    let mut table = Table::new(["VM", "TO", "BY", "VIEWERS", "SINCE", "SHOWN", "TYPED"]);
+    let mut table = Table::new(["OF", "TO", "BY", "VIEWERS", "SINCE", "SHOWN", "TYPED"]);
     for session in &diagnosis.sessions {
         let [shown, typed] = [session.shown, session.typed].map(|bytes| about(ByteSize(bytes)));
         table.row([
-            session.vm.to_string().into(),
+            subject(session).into(),
             session.kind.as_str().into(),
             session.caller.as_str().into(),
             session.viewers.to_string().into(),
@@ -188,6 +206,15 @@ fn sessions(diagnosis: &Diagnosis) -> Option<Table> {
         ]);
     }
     (!diagnosis.sessions.is_empty()).then_some(table)
+}
+
+/// What a session is open to, named as in the commands that are about it.
+fn subject(session: &SessionDiagnosis) -> String {
+    match (session.vm, &session.image) {
+        (Some(vm), _) => vm.to_string(),
+        (None, Some(image)) => format!("image {image}"),
+        (None, None) => "a new VM".into(),
+    }
 }
 
 fn interventions(diagnosis: &Diagnosis) -> Option<Table> {

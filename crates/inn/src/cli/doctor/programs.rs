@@ -58,6 +58,10 @@ const INSTALLERS: [Installer; 4] = [
     },
 ];
 
+/// The oldest dnsmasq that knows all that networks ask of it: `dhcp-ignore-clid`, and several IPv6 addresses
+/// for one host.
+const OLDEST_DNSMASQ: (u32, u32) = (2, 81);
+
 /// What QEMU's emulator is called where no configuration calls it otherwise.
 const EMULATOR: &str = "qemu-system-x86_64";
 
@@ -101,7 +105,7 @@ pub(super) fn examine(
         tools,
         firmware,
         filter(surroundings.root),
-        names(find("dnsmasq"), surroundings.root),
+        names(&look("dnsmasq", folders()), surroundings.root),
     ]
 }
 
@@ -119,34 +123,91 @@ fn filter(root: bool) -> Finding {
 }
 
 /// What answers DHCP and DNS on networks of the host, which only root's daemon has.
-fn names(found: Option<PathBuf>, root: bool) -> Finding {
-    match found {
-        Some(path) => Finding::good("dnsmasq", path.display().to_string()),
-        None if root => Finding::lacking(
-            "dnsmasq",
-            "not there: networks with DHCP are not made, and their guests get no addresses",
-            install(Package::Names, root),
+fn names(found: &Found, root: bool) -> Finding {
+    let (what, mend) = match found {
+        Found::Program(path) => match judge_dnsmasq(&first_line(path)) {
+            Ok(version) => {
+                return Finding::good("dnsmasq", format!("{}: {version}", path.display()));
+            }
+            Err(problem) => {
+                (format!("{} {problem}", path.display()), install(Package::Names, root))
+            }
+        },
+        Found::NotExecutable(path) => (
+            format!("{} is not executable", path.display()),
+            Some(format!("chmod a+x {}", path.display())),
         ),
-        None => Finding::good("dnsmasq", "not there, and needed only by a daemon that is root"),
+        Found::Nothing => ("not there".into(), install(Package::Names, root)),
+    };
+    if root {
+        let so = "networks with DHCP are not made, and their guests get no addresses";
+        return Finding::lacking("dnsmasq", format!("{what}: {so}"), mend);
+    }
+    Finding::good("dnsmasq", format!("{what}, and needed only by a daemon that is root"))
+}
+
+/// The version that is said in `Dnsmasq version 2.90  Copyright …`, or why it is of no use.
+fn judge_dnsmasq(line: &str) -> Result<&str, String> {
+    let version = line.strip_prefix("Dnsmasq version ").and_then(|rest| rest.split(' ').next());
+    let version = version.ok_or_else(|| format!("says {line:?}, which is no dnsmasq's version"))?;
+    // Some have a name before it or a suffix behind it: pi-hole-2.89, 2.90test1.
+    let digits = version.trim_start_matches(|c: char| !c.is_ascii_digit());
+    let mut numbers = digits.split(|c: char| !c.is_ascii_digit()).map_while(|n| n.parse().ok());
+    let (oldest, minor) = OLDEST_DNSMASQ;
+    match (numbers.next(), numbers.next()) {
+        (Some(found), other) if (found, other.unwrap_or(0)) < OLDEST_DNSMASQ => {
+            Err(format!("is version {version}, and {oldest}.{minor} or newer is needed"))
+        }
+        _ => Ok(version),
+    }
+}
+
+/// What there is of a program's name.
+#[derive(Debug, PartialEq, Eq)]
+enum Found {
+    Program(PathBuf),
+    /// Only such as cannot be run.
+    NotExecutable(PathBuf),
+    Nothing,
+}
+
+/// Where programs are looked for.
+fn folders() -> Vec<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_else(|| "/usr/bin:/bin".into());
+    std::env::split_paths(&path).chain(ADMIN_FOLDERS.map(PathBuf::from)).collect()
+}
+
+/// The first program of this name in these folders.
+fn look(name: &str, folders: Vec<PathBuf>) -> Found {
+    let paths = folders.into_iter().map(|folder| folder.join(name));
+    let files: Vec<PathBuf> = paths.filter(|path| path.is_file()).collect();
+    let executable =
+        |path: &&PathBuf| path.metadata().is_ok_and(|found| found.permissions().mode() & 0o111 > 0);
+    match (files.iter().find(executable), files.first()) {
+        (Some(program), _) => Found::Program(program.clone()),
+        (None, Some(other)) => Found::NotExecutable(other.clone()),
+        (None, None) => Found::Nothing,
     }
 }
 
 /// The program of this name, or at this path.
 fn find(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_else(|| "/usr/bin:/bin".into());
-    let folders = std::env::split_paths(&path).chain(ADMIN_FOLDERS.map(PathBuf::from));
-    let executable = |path: &PathBuf| {
-        path.metadata().is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 > 0)
-    };
-    folders.map(|folder| folder.join(name)).find(executable)
+    match look(name, folders()) {
+        Found::Program(path) => Some(path),
+        Found::NotExecutable(_) | Found::Nothing => None,
+    }
 }
 
-/// What the program says it is, in its first line.
+/// What the program says it is.
 fn version(program: &Path) -> String {
+    format!("{}: {}", program.display(), first_line(program))
+}
+
+/// The first line of what it says of its version; empty where it does not run.
+fn first_line(program: &Path) -> String {
     let said = Command::new(program).arg("--version").output().ok();
     let text = said.map(|said| String::from_utf8_lossy(&said.stdout).into_owned());
-    let line = text.as_deref().and_then(|text| text.lines().next()).unwrap_or_default();
-    format!("{}: {line}", program.display())
+    text.as_deref().and_then(|text| text.lines().next()).unwrap_or_default().to_owned()
 }
 
 /// The command that installs the package; `None` on a system whose packages are not known here.
@@ -191,6 +252,7 @@ fn backports() -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::doctor::Verdict;
 
     #[test]
     fn the_command_names_the_package_as_this_system_calls_it() {
@@ -203,6 +265,65 @@ mod tests {
         assert_eq!(command(dnf, Package::Firmware, None, true), "dnf install edk2-ovmf");
         assert_eq!(command(apt, Package::Names, None, true), "apt-get install dnsmasq-base");
         assert_eq!(command(dnf, Package::Names, None, true), "dnf install dnsmasq");
+    }
+
+    #[test]
+    fn a_program_that_cannot_be_run_is_told_apart_from_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let [first, second] = ["first", "second"].map(|name| folder.path().join(name));
+        let both = || vec![first.clone(), second.clone()];
+        std::fs::create_dir_all(first.join("dnsmasq")).unwrap();
+        std::fs::create_dir(&second).unwrap();
+        assert_eq!(look("dnsmasq", both()), Found::Nothing, "a folder is no program");
+        std::fs::remove_dir(first.join("dnsmasq")).unwrap();
+        let write = |folder: &Path, mode| {
+            let path = folder.join("dnsmasq");
+            std::fs::write(&path, "").unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+            path
+        };
+        let useless = write(&first, 0o644);
+        assert_eq!(look("dnsmasq", both()), Found::NotExecutable(useless));
+        let useful = write(&second, 0o755);
+        assert_eq!(look("dnsmasq", both()), Found::Program(useful));
+    }
+
+    #[test]
+    fn dnsmasq_is_old_enough_by_what_it_says() {
+        for (said, version) in [
+            ("Dnsmasq version 2.90  Copyright (c) 2000-2024 Simon Kelley", "2.90"),
+            ("Dnsmasq version 2.81  Copyright", "2.81"),
+            ("Dnsmasq version 3  Copyright", "3"),
+            ("Dnsmasq version pi-hole-v2.92rc1  Copyright", "pi-hole-v2.92rc1"),
+            ("Dnsmasq version UNKNOWN  Copyright", "UNKNOWN"),
+        ] {
+            assert_eq!(judge_dnsmasq(said), Ok(version));
+        }
+        for (said, problem) in [
+            ("Dnsmasq version 2.80  Copyright", "is version 2.80, and 2.81 or newer is needed"),
+            ("Dnsmasq version 2.9test1  Copyright", "is version 2.9test1, and 2.81 or newer is"),
+            ("", "says \"\", which is no dnsmasq's"),
+            ("BusyBox v1.37", "says \"BusyBox v1.37\", which"),
+        ] {
+            let found = judge_dnsmasq(said).unwrap_err();
+            assert!(found.starts_with(problem), "{said}: {found}");
+        }
+    }
+
+    #[test]
+    fn dnsmasq_is_lacking_where_there_is_none_and_only_for_root() {
+        let none = names(&Found::Nothing, true);
+        assert_eq!((none.verdict, none.mend), (Verdict::Lacking, install(Package::Names, true)));
+        assert!(none.detail.starts_with("not there: networks with DHCP"), "{}", none.detail);
+        let useless = Found::NotExecutable("/opt/dnsmasq".into());
+        let found = names(&useless, true);
+        assert_eq!(found.verdict, Verdict::Lacking);
+        assert_eq!(found.mend.as_deref(), Some("chmod a+x /opt/dnsmasq"));
+        for nothing in [Found::Nothing, useless] {
+            let found = names(&nothing, false);
+            assert_eq!((found.verdict, found.mend), (Verdict::Good, None));
+            assert!(found.detail.ends_with("needed only by a daemon that is root"));
+        }
     }
 
     #[test]

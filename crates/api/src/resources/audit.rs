@@ -1,0 +1,130 @@
+//! `/v1/audit`: what callers had done and what they were refused, from the files in which that is on record.
+
+use crate::{
+    protocol::{answer, asked::Asked, params::Params, problem::Answer},
+    router::ReadProblems,
+    state::ApiState,
+};
+use axum::extract::State;
+use innkeeper_model::{AuditEntry, Code, Refusal};
+use innkeeper_store::audit::{AuditPage, AuditQuery, Place, read as read_files};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use std::{path::Path, time::Duration};
+use tokio::{
+    sync::Semaphore,
+    task::spawn_blocking,
+    time::{Instant, sleep},
+};
+use utoipa::ToSchema;
+
+/// The most lines of a page, and how many where nobody says.
+const MAX_LIMIT: usize = 10_000;
+const LIMIT: usize = 1000;
+/// How long to wait from one look for new lines to the next.
+const LOOK_AFTER: Duration = Duration::from_millis(250);
+/// How many read files at a time: each may look at some megabytes, and none is in a hurry.
+static READERS: Semaphore = Semaphore::const_new(2);
+
+/// Lines of the audit, in the order in which they were written.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct AuditList {
+    /// The lines.
+    #[schema(value_type = Vec<AuditEntry>)]
+    items: Vec<Box<RawValue>>,
+    /// What to give as `after` for the next page; absent on the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
+    /// What to give as `after` for what comes later.
+    place: String,
+    /// Lines that cannot be read, since a kill cut them short or they were damaged later; they are left out.
+    unreadable: u64,
+}
+
+/// Read the audit
+///
+/// Each change, each session that was opened and each refusal, oldest first; of a task, one line when it was
+/// accepted and one when it ended. A page may have no lines and still have a `next`: one request looks at so
+/// much at the most. With `Prefer: wait=N` a page without lines is answered when there are some.
+#[utoipa::path(
+    get,
+    path = "/v1/audit",
+    tag = "diagnostics",
+    operation_id = "readAudit",
+    params(
+        ("since" = Option<String>, Query, description = "Not before this time"),
+        ("until" = Option<String>, Query, description = "Not after this time"),
+        ("caller" = Option<String>, Query, description = "Of this caller"),
+        ("action" = Option<String>, Query, description = "About this action"),
+        ("vm" = Option<String>, Query, description = "About this VM: its id, or the name that it had"),
+        ("limit" = Option<u32>, Query, description = "At most so many; 1000 where nothing is said"),
+        ("after" = Option<String>, Query, description = "The `next` or `place` of a page before"),
+        ("Prefer" = Option<String>, Header, description = "`wait=N`: wait up to N seconds for a line"),
+    ),
+    responses((status = 200, description = "Lines", body = AuditList), ReadProblems),
+)]
+pub(crate) async fn read(
+    State(state): State<ApiState>,
+    mut params: Params,
+    asked: Asked,
+) -> Answer {
+    let query = AuditQuery {
+        since: params.parsed("since")?,
+        until: params.parsed("until")?,
+        caller: params.one("caller")?,
+        action: params.one("action")?,
+        vm: params.one("vm")?,
+    };
+    let limit = params.parsed("limit")?.unwrap_or(LIMIT);
+    if !(1..=MAX_LIMIT).contains(&limit) {
+        let range = format!("1..={MAX_LIMIT}");
+        let problem = format!("is not in {range}");
+        return Err(Refusal::invalid("limit", limit, problem).with_limit(range).into());
+    }
+    let after: Option<Place> = params.parsed("after")?;
+    params.nothing_else()?;
+
+    let folder = state.operations().audit().map(|audit| audit.folder().to_owned());
+    let folder = folder.ok_or_else(|| {
+        Refusal::new(Code::Unsupported, "nothing is on record here")
+            .with_hint("the daemon's configuration says whether an audit is kept: [audit]")
+    })?;
+    let deadline = Instant::now() + asked.wait.unwrap_or_default();
+    let mut page = page(&folder, &query, after, limit).await?;
+    while page.lines.is_empty() && page.at_end && Instant::now() < deadline {
+        // Files do not say when they grow.
+        tokio::select! {
+            () = state.stopping().cancelled() => break,
+            () = sleep(LOOK_AFTER) => {}
+        }
+        page = self::page(&folder, &query, Some(page.place), limit).await?;
+    }
+    Ok(answer::json(state.view().snapshot().revision, answer::encode(&shown(page))))
+}
+
+async fn page(
+    folder: &Path,
+    query: &AuditQuery,
+    after: Option<Place>,
+    limit: usize,
+) -> Result<AuditPage, Refusal> {
+    // It is never closed.
+    let _turn = READERS.acquire().await;
+    let (folder, query) = (folder.to_owned(), query.clone());
+    let read = spawn_blocking(move || read_files(&folder, &query, after, limit)).await;
+    read.map_err(std::io::Error::other).and_then(|page| page).map_err(|error| Refusal {
+        message: "the audit cannot be read".into(),
+        ..Refusal::from(error)
+    })
+}
+
+fn shown(AuditPage { lines, place, at_end, unreadable }: AuditPage) -> AuditList {
+    // Each was read as JSON.
+    let items = lines.into_iter().filter_map(|line| RawValue::from_string(line).ok()).collect();
+    let place = place.to_string();
+    AuditList { items, next: (!at_end).then(|| place.clone()), place, unreadable }
+}
+
+#[cfg(test)]
+#[path = "audit_tests.rs"]
+mod tests;

@@ -1,0 +1,131 @@
+//! `/v1/tokens`: the tokens that were issued. A token's text is in the answer to its creation, and in no
+//! other.
+
+use crate::{
+    protocol::{
+        answer::{self, encode},
+        asked::{Asked, Segment},
+        audit, json,
+        params::Params,
+        problem::Answer,
+    },
+    router::{ReadProblems, WriteProblems},
+    state::ApiState,
+};
+use axum::{body::Body, extract::State};
+use http::{HeaderMap, StatusCode};
+use innkeeper_auth::{IssuedTokens, NewToken, ShownToken};
+use innkeeper_model::{Code, Refusal, Timestamp, TokenName};
+use serde::Serialize;
+use std::sync::Arc;
+use tokio::task::spawn_blocking;
+use utoipa::ToSchema;
+
+/// Tokens, by name.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct TokenList {
+    /// The tokens; at most 1024.
+    items: Vec<ShownToken>,
+}
+
+/// A token that was made.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct CreatedToken {
+    /// What to show, as `Authorization: Bearer`. It is told this once.
+    text: String,
+    /// The token.
+    token: ShownToken,
+}
+
+/// List tokens
+///
+/// Expired ones, too, until they are revoked.
+#[utoipa::path(
+    get,
+    path = "/v1/tokens",
+    tag = "tokens",
+    operation_id = "listTokens",
+    responses((status = 200, description = "Tokens", body = TokenList), ReadProblems),
+)]
+pub(crate) async fn list(State(state): State<ApiState>, params: Params) -> Answer {
+    params.nothing_else()?;
+    let items = state.doorkeeper().issued()?.all(Timestamp::now());
+    Ok(answer::json(state.view().snapshot().revision, encode(&TokenList { items })))
+}
+
+/// Issue a token
+///
+/// Whoever shows it is known as `token:NAME`, and may what its role may. What is stored is a digest of its
+/// text: a token that was lost is revoked, and another issued.
+#[utoipa::path(
+    post,
+    path = "/v1/tokens",
+    tag = "tokens",
+    operation_id = "createToken",
+    request_body = NewToken,
+    responses((status = 201, description = "The token", body = CreatedToken), WriteProblems),
+)]
+pub(crate) async fn create(
+    State(state): State<ApiState>,
+    params: Params,
+    asked: Asked,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
+    params.nothing_else()?;
+    json::expect_type(&headers, "application/json")?;
+    let wanted: NewToken = json::decode(&json::read(body).await?)?;
+    let (by, name) = (asked.caller.name.clone(), wanted.name.clone());
+    let work = move |issued: &IssuedTokens| issued.create(wanted, &by, Timestamp::now());
+    let made = on_disk(&state, work).await;
+    audit::note(&state, &asked, ("token-create", name), &made);
+    let (token, text) = made?;
+    let created = encode(&CreatedToken { text, token });
+    let mut answer = answer::json(state.view().snapshot().revision, created);
+    *answer.status_mut() = StatusCode::CREATED;
+    Ok(answer)
+}
+
+/// Revoke a token
+///
+/// It is refused from then on, and what its bearers follow breaks off; a console or screen goes on to its end.
+#[utoipa::path(
+    delete,
+    path = "/v1/tokens/{name}",
+    tag = "tokens",
+    operation_id = "revokeToken",
+    params(("name" = String, Path, description = "Its name")),
+    responses((status = 200, description = "As it was", body = ShownToken), WriteProblems),
+)]
+pub(crate) async fn revoke(
+    State(state): State<ApiState>,
+    Segment(text): Segment,
+    params: Params,
+    asked: Asked,
+) -> Answer {
+    params.nothing_else()?;
+    // What is no name is nobody's.
+    let name: TokenName = text.parse().map_err(|_| Refusal::not_found("token", &text))?;
+    let revoked = name.clone();
+    let work = move |issued: &IssuedTokens| issued.revoke(&revoked, Timestamp::now());
+    let token = on_disk(&state, work).await;
+    audit::note(&state, &asked, ("token-revoke", name), &token);
+    let token = token?;
+    Ok(answer::json(state.view().snapshot().revision, encode(&token)))
+}
+
+/// Changes the list of tokens, on a thread that may wait for the disk. Dropping the future leaves the
+/// change to go on.
+async fn on_disk<T: Send + 'static>(
+    state: &ApiState,
+    work: impl FnOnce(&IssuedTokens) -> Result<T, Refusal> + Send + 'static,
+) -> Result<T, Refusal> {
+    let issued = Arc::clone(state.doorkeeper().issued()?);
+    spawn_blocking(move || work(&issued)).await.unwrap_or_else(|error| {
+        Err(Refusal::new(Code::Internal, "the list of tokens was not changed").caused_by(&error))
+    })
+}
+
+#[cfg(test)]
+#[path = "tokens_tests.rs"]
+mod tests;

@@ -1,0 +1,246 @@
+use super::*;
+use innkeeper_model::ProjectName;
+use std::{
+    fs,
+    os::unix::fs::{MetadataExt, PermissionsExt},
+};
+use tempfile::TempDir;
+
+fn now() -> Timestamp {
+    "2026-07-01T12:00:00Z".parse().unwrap()
+}
+
+fn later(seconds: i64) -> Timestamp {
+    Timestamp::from_second(now().as_second() + seconds).unwrap()
+}
+
+fn wanted(name: &str, role: Role) -> NewToken {
+    let project = (role == Role::Owner).then(|| "web".parse::<ProjectName>().unwrap());
+    NewToken { name: name.parse().unwrap(), role, project, expires: None, privileged: false }
+}
+
+struct Fixture {
+    folder: TempDir,
+    tokens: IssuedTokens,
+}
+
+impl Fixture {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let tokens = IssuedTokens::open(&folder.path().join("tokens.json")).unwrap();
+        Self { folder, tokens }
+    }
+
+    fn file(&self) -> PathBuf {
+        self.folder.path().join("tokens.json")
+    }
+
+    fn create(&self, wanted: NewToken) -> String {
+        self.tokens.create(wanted, "uid:0", now()).unwrap().1
+    }
+
+    /// What the next daemon finds.
+    fn again(&self) -> IssuedTokens {
+        IssuedTokens::open(&self.file()).unwrap()
+    }
+
+    /// Nothing can be written from here on.
+    fn break_disk(&self) {
+        fs::remove_file(self.file()).unwrap();
+        // A file cannot be renamed over a folder that is not empty.
+        fs::create_dir_all(self.file().join("inside")).unwrap();
+    }
+}
+
+#[test]
+fn a_token_is_found_by_its_text_and_nothing_else() {
+    let fixture = Fixture::new();
+    let text = fixture.create(wanted("ci", Role::Operator));
+    assert_eq!((text.len(), &text[..4]), (47, "inn_"));
+    for tokens in [&fixture.tokens, &fixture.again()] {
+        let principal = tokens.find(&text, now()).unwrap();
+        assert_eq!(principal.identity.to_string(), "token:ci");
+        assert_eq!((principal.role, principal.scope), (Role::Operator, Scope::Everything));
+        for wrong in ["inn_", &text[..46], &format!("{text}x"), &text.replace("inn_", "inn-")] {
+            assert_eq!(tokens.find(wrong, now()), Err(NotIssued::Unknown), "{wrong}");
+        }
+        assert_eq!(tokens.find(&format!("inn_{}", "A".repeat(43)), now()), Err(NotIssued::Unknown));
+    }
+}
+
+#[test]
+fn the_file_is_private_and_has_no_text_in_it() {
+    let fixture = Fixture::new();
+    let text = fixture.create(wanted("ci", Role::Viewer));
+    let written = fs::read_to_string(fixture.file()).unwrap();
+    assert!(!written.contains(&text[4..]), "{written}");
+    assert_eq!(fixture.file().metadata().unwrap().mode() & 0o777, 0o600);
+    assert!(!format!("{:?}", fixture.tokens).contains(&text[4..]));
+    let shown = serde_json::to_string(&fixture.tokens.all(now())).unwrap();
+    assert!(shown.contains("\"ci\"") && !shown.contains(&text[4..]));
+}
+
+#[test]
+fn what_a_token_stands_for_is_its_principal() {
+    let fixture = Fixture::new();
+    let owner = fixture.create(NewToken { privileged: true, ..wanted("a", Role::Owner) });
+    let owner = fixture.tokens.find(&owner, now()).unwrap();
+    assert_eq!(owner.scope, Scope::Project("web".parse().unwrap()));
+    assert_eq!(owner.class, Class::Privileged);
+    let class = |text: String| fixture.tokens.find(&text, now()).unwrap().class;
+    assert_eq!(class(fixture.create(wanted("b", Role::Viewer))), Class::Standard);
+    assert_eq!(class(fixture.create(wanted("c", Role::Admin))), Class::Privileged);
+}
+
+#[test]
+fn a_revoked_token_is_refused_at_once_and_gone_from_the_disk() {
+    let fixture = Fixture::new();
+    let (text, kept) =
+        (fixture.create(wanted("ci", Role::Admin)), fixture.create(wanted("kept", Role::Viewer)));
+    let name = "ci".parse().unwrap();
+    assert_eq!(fixture.tokens.revoke(&name, now()).unwrap().state, TokenState::Revoked);
+    for tokens in [&fixture.tokens, &fixture.again()] {
+        assert_eq!(tokens.find(&text, now()), Err(NotIssued::Unknown));
+        assert!(tokens.find(&kept, now()).is_ok());
+    }
+    let refusal = fixture.tokens.revoke(&name, now()).unwrap_err();
+    assert_eq!(refusal.code, Code::NotFound);
+    // Its name is free again, and its text still opens nothing.
+    fixture.create(wanted("ci", Role::Viewer));
+    assert_eq!(fixture.tokens.find(&text, now()), Err(NotIssued::Unknown));
+}
+
+#[test]
+fn a_revoked_token_is_refused_even_if_the_disk_fails() {
+    let fixture = Fixture::new();
+    let text = fixture.create(wanted("ci", Role::Admin));
+    fixture.break_disk();
+    let name = "ci".parse().unwrap();
+    for _ in 0..2 {
+        let refusal = fixture.tokens.revoke(&name, now()).unwrap_err();
+        assert!(refusal.hint.as_deref().unwrap().contains("again"), "{refusal:?}");
+        assert_eq!(fixture.tokens.find(&text, now()), Err(NotIssued::Unknown));
+        assert_eq!(fixture.tokens.all(now())[0].state, TokenState::Revoked);
+    }
+}
+
+#[test]
+fn a_token_that_could_not_be_written_is_none() {
+    let fixture = Fixture::new();
+    fixture.create(wanted("one", Role::Viewer));
+    fixture.break_disk();
+    assert!(fixture.tokens.create(wanted("ci", Role::Admin), "uid:0", now()).is_err());
+    assert_eq!(fixture.tokens.all(now()).len(), 1);
+}
+
+#[test]
+fn a_token_is_refused_from_the_moment_it_expires_and_shown_so() {
+    let fixture = Fixture::new();
+    let expires = Some(later(60));
+    let text = fixture.create(NewToken { expires, ..wanted("ci", Role::Viewer) });
+    let principal = fixture.tokens.find(&text, later(59)).unwrap();
+    assert!(fixture.tokens.holds(&principal, later(59)));
+    assert!(!fixture.tokens.holds(&principal, later(60)));
+    assert_eq!(fixture.tokens.find(&text, later(60)), Err(NotIssued::Expired));
+    assert_eq!(fixture.tokens.all(later(59))[0].state, TokenState::Valid);
+    assert_eq!(fixture.tokens.all(later(60))[0].state, TokenState::Expired);
+}
+
+#[test]
+fn the_last_use_is_known_at_once_and_written_when_somebody_says_so() {
+    let fixture = Fixture::new();
+    let text = fixture.create(wanted("ci", Role::Viewer));
+    assert_eq!(fixture.tokens.all(now())[0].last_used, None);
+    fixture.tokens.find(&text, later(5)).unwrap();
+    let used = |tokens: &IssuedTokens| tokens.all(now())[0].last_used;
+    assert_eq!((used(&fixture.tokens), used(&fixture.again())), (Some(later(5)), None));
+    fixture.tokens.save_uses().unwrap();
+    assert_eq!(used(&fixture.again()), Some(later(5)));
+    // Without a use nothing is written.
+    fs::remove_file(fixture.file()).unwrap();
+    fixture.tokens.save_uses().unwrap();
+    assert!(!fixture.file().exists());
+    // What could not be written is, the next time.
+    fixture.tokens.find(&text, later(9)).unwrap();
+    fs::create_dir_all(fixture.file().join("inside")).unwrap();
+    fixture.tokens.save_uses().unwrap_err();
+    fs::remove_dir_all(fixture.file()).unwrap();
+    fixture.tokens.save_uses().unwrap();
+    assert_eq!(used(&fixture.again()), Some(later(9)));
+}
+
+#[test]
+fn what_no_token_can_be_is_refused_by_its_field() {
+    let fixture = Fixture::new();
+    fixture.create(wanted("taken", Role::Viewer));
+    let web = Some("web".parse().unwrap());
+    let cases = [
+        (NewToken { project: None, ..wanted("a", Role::Owner) }, "project"),
+        (NewToken { project: web, ..wanted("a", Role::Admin) }, "project"),
+        (NewToken { expires: Some(now()), ..wanted("a", Role::Viewer) }, "expires"),
+        (wanted("taken", Role::Viewer), "name"),
+    ];
+    for (wanted, field) in cases {
+        let refusal = fixture.tokens.create(wanted, "uid:0", now()).unwrap_err();
+        assert_eq!(refusal.field.as_deref(), Some(field), "{refusal}");
+    }
+}
+
+#[test]
+fn there_are_only_so_many() {
+    let fixture = Fixture::new();
+    {
+        let mut list = fixture.tokens.list_mut();
+        for number in 0..MAX_TOKENS {
+            let NewToken { name, role, .. } = wanted(&format!("t{number}"), Role::Viewer);
+            list.add(Issued::new(StoredToken {
+                name,
+                digest: Digest::of(&number.to_string()),
+                role,
+                project: None,
+                privileged: false,
+                created: now(),
+                created_by: "uid:0".into(),
+                expires: None,
+                last_used: None,
+            }));
+        }
+    }
+    let refusal = fixture.tokens.create(wanted("more", Role::Viewer), "uid:0", now()).unwrap_err();
+    assert_eq!(refusal.code, Code::OutOfCapacity);
+}
+
+#[test]
+fn a_damaged_list_is_refused_with_what_to_do() {
+    let fixture = Fixture::new();
+    fixture.create(wanted("ci", Role::Viewer));
+    let whole = fs::read_to_string(fixture.file()).unwrap();
+    let damaged = [
+        String::new(),
+        whole[..whole.len() - 2].to_owned(),
+        whole.replace("viewer", "admin"),
+        whole.replace("\"schema\": 1", "\"schema\": 2"),
+        format!("{whole} "),
+    ];
+    for (index, text) in damaged.iter().enumerate() {
+        fs::write(fixture.file(), text).unwrap();
+        let opened = IssuedTokens::open(&fixture.file());
+        // White space after the end is no harm.
+        if index == 4 {
+            opened.unwrap();
+            continue;
+        }
+        let problem = opened.unwrap_err().to_string();
+        assert!(problem.contains("move it away"), "{problem}");
+        assert_eq!(&fs::read_to_string(fixture.file()).unwrap(), text);
+    }
+}
+
+#[test]
+fn a_list_that_others_can_write_to_is_refused() {
+    let fixture = Fixture::new();
+    fixture.create(wanted("ci", Role::Viewer));
+    fs::set_permissions(fixture.file(), fs::Permissions::from_mode(0o620)).unwrap();
+    let opened = IssuedTokens::open(&fixture.file());
+    assert!(matches!(opened, Err(TokensError::Exposed { mode: 0o620, .. })), "{opened:?}");
+}

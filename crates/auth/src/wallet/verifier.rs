@@ -1,0 +1,83 @@
+//! Tokens that were seen before.
+//!
+//! Recovering a key takes some 150 µs, and `ES256K` may need it twice. A token that was verified once is
+//! known by its SHA-256 until it expires, so that showing it again costs that hash and two look-ups. Only
+//! what was verified is kept, and of accounts that are let in: an account of its own is anybody's for the
+//! asking, and must not push others' tokens out. Where it is full, the soonest to expire is given up, which
+//! costs its bearer another verification and nobody an answer.
+
+use super::{
+    Address, BadToken, JwtRules, Revocations, Verified,
+    expiring::Expiring,
+    jwt::{check_length, verify},
+    signature::sha256,
+};
+use innkeeper_model::Timestamp;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// The most tokens that are known; up to about 8 MB, where each has a long `jti`.
+const MOST: usize = 16_384;
+
+/// What verifies tokens for one door. Doors with other rules have others; what was revoked is the same for
+/// all of them.
+#[derive(Debug)]
+pub struct JwtVerifier {
+    rules: JwtRules,
+    seen: Mutex<Expiring<Verified>>,
+    revoked: Arc<Revocations>,
+}
+
+impl JwtVerifier {
+    /// A verifier that has seen no token yet.
+    pub fn new(rules: JwtRules, revoked: Arc<Revocations>) -> Self {
+        Self { rules, seen: Mutex::new(Expiring::new(MOST)), revoked }
+    }
+
+    /// Checks a token, which is all that `Authorization: Bearer` says after that word. It is remembered only if
+    /// its account is let in; that it is not is no error here.
+    ///
+    /// # Errors
+    /// It is not one that this door takes now, not signed by the account that it names, or was revoked.
+    pub fn verify(
+        &self,
+        token: &str,
+        now: Timestamp,
+        is_let_in: impl FnOnce(Address) -> bool,
+    ) -> Result<Verified, BadToken> {
+        check_length(token)?;
+        let digest = sha256(token.as_bytes());
+        let known = self.seen().get(&digest, now).cloned();
+        let verified = match known {
+            Some(known) => known,
+            None => {
+                let verified = verify(token, &self.rules, now)?;
+                if is_let_in(verified.address) {
+                    let mut seen = self.seen();
+                    seen.forget_expired(now);
+                    seen.insert(digest, verified.clone(), verified.expires);
+                }
+                verified
+            }
+        };
+        // Asked each time, and last: what was revoked while it was being verified is revoked.
+        if self.revoked.covers(&verified, now) {
+            return Err(BadToken::Revoked);
+        }
+        Ok(verified)
+    }
+
+    /// Releases what has expired.
+    pub fn forget_expired(&self, now: Timestamp) {
+        self.seen().forget_expired(now);
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Expiring<Verified>> {
+        // Nothing that is done under the lock leaves it half done.
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    #[cfg(test)]
+    pub(super) fn known(&self) -> usize {
+        self.seen().iter().count()
+    }
+}

@@ -1,0 +1,220 @@
+//! `inn token create`, `list`, `revoke`.
+
+use super::{Context, completion};
+use crate::{
+    client::{Call, Target, decode},
+    failure::Failure,
+    figures::age,
+    output::{Cell, Format, Table, Tint},
+};
+use clap::{Args, Subcommand, builder::PossibleValuesParser};
+use clap_complete::engine::ArgValueCompleter;
+use innkeeper_auth::{Role, ShownToken, TokenState};
+use innkeeper_model::{Timestamp, TokenName};
+use jiff::{Span, civil::Date, tz::TimeZone};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum TokenCommand {
+    /// Make a token for a caller over TCP, and print it: nobody can be told it again
+    Create(Create),
+    /// List the tokens that were issued, and when each was used
+    #[command(visible_alias = "ls")]
+    List,
+    /// Have tokens refused from now on
+    #[command(visible_alias = "rm")]
+    Revoke(Revoke),
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Whoever shows the token is known as token:NAME in tasks and logs. With --project \
+    nothing of other projects is there for them; an owner needs one."
+)]
+pub(super) struct Create {
+    /// Its name
+    name: TokenName,
+    /// What its bearers may do; inn auth table shows it
+    #[arg(long, value_parser = PossibleValuesParser::new(Role::ALL.map(Role::as_str)))]
+    role: String,
+    /// From when on it is refused: a span such as 30d or 12h, a date, or a time such as
+    /// 2027-01-31T12:00:00Z; never, if nothing is said
+    #[arg(long, value_name = "WHEN", value_parser = parse_expiry)]
+    expires: Option<Timestamp>,
+    /// It has a privileged caller's room in the limits of requests
+    #[arg(long)]
+    privileged: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Revoke {
+    /// The tokens' names
+    #[arg(
+        value_name = "NAME",
+        required = true,
+        add = ArgValueCompleter::new(completion::token_names),
+    )]
+    names: Vec<TokenName>,
+}
+
+pub(super) async fn run(context: &Context, command: TokenCommand) -> Result<(), Failure> {
+    match command {
+        TokenCommand::Create(token) => create(context, token).await,
+        TokenCommand::List => list(context).await,
+        TokenCommand::Revoke(tokens) => revoke(context, tokens).await,
+    }
+}
+
+/// What the daemon answers to who has a token made.
+#[derive(Deserialize)]
+struct Created {
+    text: String,
+}
+
+async fn create(context: &Context, create: Create) -> Result<(), Failure> {
+    let Create { name, role, expires, privileged } = create;
+    let mut body = json!({ "name": name, "role": role, "privileged": privileged });
+    if let Some(project) = &context.project {
+        body["project"] = project.as_str().into();
+    }
+    if let Some(expires) = expires {
+        body["expires"] = expires.to_string().into();
+    }
+    let call = Call::post(Target::new("/v1/tokens")).with_body(body);
+    let answer = context.client.call(call).await?.body;
+    let output = &context.output;
+    match output.format {
+        Format::Json | Format::Yaml => return output.document(&answer),
+        Format::Name => return output.line(&name),
+        Format::Table => {}
+    }
+    // Nothing but the token, so that a script can take it.
+    output.line(decode::<Created>(answer)?.text)?;
+    output.talk("this is the only time that it is shown");
+    Ok(())
+}
+
+async fn list(context: &Context) -> Result<(), Failure> {
+    let output = &context.output;
+    let items = context.client.list(Target::new("/v1/tokens")).await?;
+    if matches!(output.format, Format::Json | Format::Yaml) {
+        return output.document(&items);
+    }
+    let tokens: Vec<ShownToken> = items.into_iter().map(decode).collect::<Result<_, _>>()?;
+    if output.format == Format::Name {
+        return tokens.iter().try_for_each(|token| output.line(&token.name));
+    }
+    if tokens.is_empty() {
+        output.talk("no tokens were issued; make one with inn token create");
+        return Ok(());
+    }
+    output.table(&table(&tokens, Timestamp::now()))
+}
+
+fn table(tokens: &[ShownToken], now: Timestamp) -> Table {
+    let mut table =
+        Table::new(["NAME", "STATE", "ROLE", "PROJECT", "EXPIRES", "USED", "AGE", "BY"]);
+    for token in tokens {
+        table.row([
+            token.name.as_str().into(),
+            state(token.state),
+            token.role.as_str().into(),
+            token.project.as_ref().map_or("-", |project| project.as_str()).into(),
+            token.expires.map_or_else(|| "never".into(), |expires| format!("{expires:.0}")).into(),
+            token.last_used.map_or_else(|| "never".into(), |used| ago(used, now)).into(),
+            age(token.created, now).into(),
+            token.created_by.as_str().into(),
+        ]);
+    }
+    table
+}
+
+fn ago(then: Timestamp, now: Timestamp) -> String {
+    format!("{} ago", age(then, now))
+}
+
+fn state(state: TokenState) -> Cell {
+    match state {
+        TokenState::Valid => Cell::tinted("valid", Tint::Good),
+        TokenState::Expired => Cell::tinted("expired", Tint::Faint),
+        TokenState::Revoked => Cell::tinted("revoked", Tint::Bad),
+    }
+}
+
+async fn revoke(context: &Context, revoke: Revoke) -> Result<(), Failure> {
+    let mut answers = Vec::new();
+    for name in &revoke.names {
+        let call = Call::delete(Target::new("/v1/tokens").segment(name));
+        answers.push(context.client.call(call).await?.body);
+        context.output.talk(format_args!("{name} is refused from now on"));
+    }
+    shown(context, answers)
+}
+
+/// What was revoked, for programs.
+fn shown(context: &Context, answers: Vec<Value>) -> Result<(), Failure> {
+    match context.output.format {
+        Format::Json | Format::Yaml => context.output.document(&answers),
+        Format::Table | Format::Name => Ok(()),
+    }
+}
+
+/// Reads `30d`, `2027-01-31` (when it begins, in UTC) and `2027-01-31T12:00:00Z`.
+fn parse_expiry(text: &str) -> Result<Timestamp, String> {
+    expiry(text, Timestamp::now())
+}
+
+fn expiry(text: &str, now: Timestamp) -> Result<Timestamp, String> {
+    let time = || text.parse::<Timestamp>().ok();
+    let date = || Some(text.parse::<Date>().ok()?.to_zoned(TimeZone::UTC).ok()?.timestamp());
+    let span = || {
+        let span = text.parse::<Span>().ok().filter(|span| span.is_positive())?;
+        Some(now.to_zoned(TimeZone::UTC).checked_add(span).ok()?.timestamp())
+    };
+    // A date can be read as a time of day with an offset, never as a span.
+    time().or_else(span).or_else(date).ok_or_else(|| {
+        format!(
+            "{text:?} is no time: write for example 30d, 12h, 2027-01-31 or 2027-01-31T12:00:00Z"
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_expires_after_a_span_or_at_a_time() {
+        let now: Timestamp = "2026-01-31T10:00:00Z".parse().unwrap();
+        for (text, expected) in [
+            ("30d", "2026-03-02T10:00:00Z"),
+            ("12h", "2026-01-31T22:00:00Z"),
+            ("1h30m", "2026-01-31T11:30:00Z"),
+            ("2w", "2026-02-14T10:00:00Z"),
+            ("2027-01-31", "2027-01-31T00:00:00Z"),
+            ("2027-01-31T12:00:00+02:00", "2027-01-31T10:00:00Z"),
+        ] {
+            assert_eq!(expiry(text, now), Ok(expected.parse().unwrap()), "{text}");
+        }
+        for text in ["", "30", "-1d", "0s", "tomorrow", "2027-13-01"] {
+            assert!(expiry(text, now).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_row_says_what_there_is_to_know_of_a_token() {
+        let now: Timestamp = "2026-01-31T10:00:00Z".parse().unwrap();
+        let token = json!({
+            "name": "ci", "state": "expired", "role": "owner", "project": "web", "privileged": false,
+            "created": "2026-01-21T10:00:00Z", "created_by": "uid:0",
+            "expires": "2026-01-30T10:00:00Z", "last_used": "2026-01-30T09:00:00Z",
+        });
+        let text = table(&[serde_json::from_value(token).unwrap()], now).render(false);
+        let row: Vec<_> =
+            text.lines().nth(1).unwrap().split("  ").filter(|cell| !cell.is_empty()).collect();
+        let expected =
+            ["ci", "expired", "owner", "web", "2026-01-30T10:00:00Z", "1d ago", "10d", "uid:0"];
+        assert_eq!(row.iter().map(|cell| cell.trim()).collect::<Vec<_>>(), expected);
+    }
+}
