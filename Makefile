@@ -3,7 +3,7 @@
 # Also where a new toolchain is not in PATH yet.
 export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
 
-.PHONY: help run test check sweep bench guest setup fmt clean
+.PHONY: help run test check sweep bench fuzz guest setup fmt clean
 .NOTPARALLEL:
 MAKEFLAGS += --no-print-directory
 
@@ -35,6 +35,10 @@ bench: ## measure, print a table and write target/bench.json
 	@scripts/guest
 	@cargo build --release --workspace --quiet
 	@cargo run --release --quiet -p inn-bench
+
+fuzz: ## look for what breaks the parsers: TARGET=jwt for one of them, TIME=600 for that many seconds each
+	@scripts/setup --fuzz
+	@scripts/fuzz "$(TARGET)" "$(TIME)"
 
 guest: setup ## make the sample guests in target/guests
 	@scripts/guest

@@ -19,6 +19,8 @@ mod connection;
 mod domain;
 mod driver;
 mod error;
+#[doc(hidden)]
+pub mod fuzz;
 mod link;
 mod neighbour;
 mod process;

@@ -21,6 +21,8 @@ mod descriptors;
 mod driver;
 mod facts;
 mod foreign;
+#[doc(hidden)]
+pub mod fuzz;
 mod guest_end;
 mod host;
 mod keeper;

@@ -32,6 +32,8 @@ mod copy;
 mod facts;
 mod flat;
 mod format;
+#[doc(hidden)]
+pub mod fuzz;
 mod images;
 mod import;
 mod kernel;

@@ -213,7 +213,7 @@ fn image(contents: &Contents) -> io::Result<Vec<u8>> {
 }
 
 /// The texts of the files on a seed that have a name which is wanted.
-fn texts(mut disk: &File, is_wanted: impl Fn(&str) -> bool) -> io::Result<Vec<Secret>> {
+pub(crate) fn texts(mut disk: &File, is_wanted: impl Fn(&str) -> bool) -> io::Result<Vec<Secret>> {
     // Read whole: a seed is a megabyte or two, and the library wants a disk that it can write to.
     let mut bytes = Vec::new();
     disk.read_to_end(&mut bytes)?;

@@ -54,9 +54,9 @@ pub(crate) enum QmpError {
     Unreadable { command: &'static str, source: serde_json::Error },
 }
 
-type Answer = Result<Box<RawValue>, ErrorReply>;
+pub(super) type Answer = Result<Box<RawValue>, ErrorReply>;
 /// Who waits for an answer; `None` once none will come any more.
-type Waiting = Mutex<Option<HashMap<u64, oneshot::Sender<Answer>>>>;
+pub(super) type Waiting = Mutex<Option<HashMap<u64, oneshot::Sender<Answer>>>>;
 
 /// A line on its way to QEMU, and the descriptor that goes with it.
 struct Outgoing {
@@ -241,7 +241,9 @@ async fn read_all(
     lock(&waiting).take();
 }
 
-async fn read_line<R: AsyncRead + Unpin>(reader: &mut BufReader<R>) -> io::Result<String> {
+pub(super) async fn read_line<R: AsyncRead + Unpin>(
+    reader: &mut BufReader<R>,
+) -> io::Result<String> {
     let mut line = Vec::new();
     let read = reader.take(MAX_LINE).read_until(b'\n', &mut line).await?;
     if read == 0 {
@@ -254,7 +256,7 @@ async fn read_line<R: AsyncRead + Unpin>(reader: &mut BufReader<R>) -> io::Resul
 }
 
 /// Hands one line to whom it concerns; a line that is nobody's is dropped.
-fn deliver(text: &str, waiting: &Waiting, events: &mpsc::UnboundedSender<Event>) {
+pub(super) fn deliver(text: &str, waiting: &Waiting, events: &mpsc::UnboundedSender<Event>) {
     let line: Line<'_> = match serde_json::from_str(text) {
         Ok(line) => line,
         Err(error) => {

@@ -6,6 +6,7 @@
 
 mod client;
 pub(crate) mod commands;
+pub(crate) mod fuzz;
 mod wire;
 
 pub(crate) use client::{ANSWER_WITHIN, Qmp, QmpError};

@@ -89,26 +89,28 @@ impl Storage {
     /// It is too large, or does not fit into the pool; the system's.
     pub async fn receive_vm(&self, length: Option<u64>) -> Result<Arrival, Refusal> {
         let shared = Arc::clone(&self.shared);
-        cancel::briefly(move || {
-            let length = length.unwrap_or_default();
-            refuse_too_large(length, shared.options.max_import_size)?;
-            Ok(Arrival {
-                promise: shared.pool.room.promise(length)?,
-                staging: Staging::new(&shared.pool)?,
-                state: State::Header(Vec::new()),
-                manifest: None,
-                members: Vec::new(),
-                nvram: None,
-                announced: 0,
-                has_sums: false,
-                shared,
-            })
-        })
-        .await
+        cancel::briefly(move || Arrival::new(&shared, length)).await
     }
 }
 
 impl Arrival {
+    /// Begins to receive a file. Blocks.
+    pub(super) fn new(shared: &Arc<Shared>, length: Option<u64>) -> Result<Self, Refusal> {
+        let length = length.unwrap_or_default();
+        refuse_too_large(length, shared.options.max_import_size)?;
+        Ok(Self {
+            promise: shared.pool.room.promise(length)?,
+            staging: Staging::new(&shared.pool)?,
+            state: State::Header(Vec::new()),
+            manifest: None,
+            members: Vec::new(),
+            nvram: None,
+            announced: 0,
+            has_sums: false,
+            shared: Arc::clone(shared),
+        })
+    }
+
     /// Takes the next piece, and gives itself back for the one after it.
     ///
     /// # Errors
@@ -146,7 +148,8 @@ impl Arrival {
         .await
     }
 
-    fn take(&mut self, mut bytes: &[u8]) -> Result<(), Refusal> {
+    /// Takes a piece. Blocks.
+    pub(super) fn take(&mut self, mut bytes: &[u8]) -> Result<(), Refusal> {
         while !bytes.is_empty() {
             let left = bytes.len() as u64;
             let count = match &mut self.state {

@@ -17,6 +17,7 @@
 mod arrival;
 mod bring;
 mod export;
+pub(crate) mod fuzz;
 mod header;
 mod manifest;
 mod staged;
