@@ -1,5 +1,6 @@
 //! The engine: how fast operations are accepted, done and made durable, and what they leave behind.
 
+mod audit;
 mod hung;
 mod lives;
 mod million;
@@ -12,6 +13,7 @@ pub(crate) const AREA: Area = Area {
     name: "engine",
     rows: &[
         Row { name: "lives", measure: lives::measure },
+        Row { name: "audit", measure: audit::measure },
         Row { name: "hung", measure: hung::measure },
         Row { name: "suspend", measure: suspend::measure },
         Row { name: "opening", measure: opening::measure },

@@ -10,6 +10,7 @@
 
 mod area;
 mod bench;
+mod callers_area;
 mod doors_area;
 mod engine_area;
 mod figure;
@@ -27,7 +28,8 @@ use main_area::serve_view;
 use std::{path::PathBuf, process::ExitCode};
 
 /// All areas, in the order in which they are measured.
-const AREAS: &[Area] = &[main_area::AREA, engine_area::AREA, network_area::AREA, doors_area::AREA];
+const AREAS: &[Area] =
+    &[main_area::AREA, engine_area::AREA, network_area::AREA, doors_area::AREA, callers_area::AREA];
 
 /// Measures Innkeeper and what it is compared with
 #[derive(Debug, Parser)]

@@ -1,8 +1,9 @@
 //! Networks and sessions: what they add to a start, and how they stand beside the same by hand. Each row
-//! has a network namespace of its own, with its daemon, its guests and its peers in it.
+//! that has to do with a network has a namespace of its own, with its daemon, its guests and its peers in it.
 
 mod answer;
 mod echo;
+mod export;
 mod hotplug;
 mod reservations;
 mod serial;
@@ -21,6 +22,7 @@ pub(crate) const AREA: Area = Area {
         Row { name: "hotplug", measure: |bench| alone(|| hotplug::measure(bench)) },
         Row { name: "serial", measure: |bench| alone(|| serial::measure(bench)) },
         Row { name: "echo", measure: |bench| alone(|| echo::measure(bench)) },
+        Row { name: "export", measure: export::measure },
         Row { name: "reservations", measure: |bench| alone(|| reservations::measure(bench)) },
     ],
 };

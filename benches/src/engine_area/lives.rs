@@ -62,7 +62,7 @@ pub(super) fn measure(bench: &Bench) -> anyhow::Result<Vec<Figure>> {
 }
 
 /// One run of a daemon that had nothing before.
-struct Run {
+pub(super) struct Run {
     operations: usize,
     seconds: f64,
     records: u64,
@@ -70,7 +70,7 @@ struct Run {
 }
 
 impl Run {
-    fn rate(&self) -> f64 {
+    pub(super) fn rate(&self) -> f64 {
         self.operations as f64 / self.seconds
     }
 
@@ -78,13 +78,19 @@ impl Run {
         self.records as f64 / self.seconds
     }
 
-    fn cpu_us(&self) -> f64 {
+    pub(super) fn cpu_us(&self) -> f64 {
         self.cpu.as_secs_f64() * 1e6 / self.operations as f64
     }
 }
 
 fn run(bench: &Bench, vms: usize) -> anyhow::Result<Run> {
+    run_with(bench, vms, "")
+}
+
+/// The same, with more in the daemon's configuration.
+pub(super) fn run_with(bench: &Bench, vms: usize, sections: &str) -> anyhow::Result<Run> {
     let state = State::simulated(bench)?;
+    state.configure(sections)?;
     let daemon = Daemon::start(&state)?;
     let mut clients = Crowd::connect(&state.socket(), CLIENTS)?;
     let lives = Lives::new(vms)?;

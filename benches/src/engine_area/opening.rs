@@ -55,7 +55,7 @@ pub(super) fn measure(bench: &Bench) -> anyhow::Result<Vec<Figure>> {
 fn state(bench: &Bench) -> anyhow::Result<State> {
     let state = State::simulated(bench)?;
     // More than there will be, so that nothing is forgotten.
-    state.configure("[limits]\nkept_tasks = 100000000\n")?;
+    state.configure_limits("kept_tasks = 100000000\n")?;
     Ok(state)
 }
 
