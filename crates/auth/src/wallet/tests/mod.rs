@@ -5,7 +5,6 @@ mod known_tokens;
 mod refused_tokens;
 mod sign_ins;
 mod strangers;
-mod timing;
 
 use super::{
     Address, Algorithm,
