@@ -59,14 +59,33 @@ fn open(folder: &Path, event: &str) {
 mod tests {
     use super::*;
     use innkeeper_model::TaskId;
-    use std::process::{Child, Command};
+    use std::{
+        process::{Child, Command},
+        thread,
+        time::{Duration, Instant},
+    };
 
     fn point(path: &str, site: Site) -> Point {
         Point { operation: "start".into(), path: path.into(), site, task: TaskId::new(), vm: None }
     }
 
+    /// A hook that has come to its waiting: the shell reads its script after it was started, and has it open from then on.
     fn hook(folder: &Path, event: &str) -> Child {
-        Command::new(folder.join("hooks").join(event).join("10-waits")).spawn().unwrap()
+        let script = folder.join("hooks").join(event).join("10-waits");
+        let mut hook = Command::new(&script).spawn().unwrap();
+        let files = PathBuf::from(format!("/proc/{}/fd", hook.id()));
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !fs::read_dir(&files)
+            .unwrap()
+            .flatten()
+            .any(|file| fs::read_link(file.path()).is_ok_and(|open| open == script))
+        {
+            assert!(hook.try_wait().unwrap().is_none(), "the hook ended");
+            assert!(Instant::now() < deadline, "the hook never read its script");
+            // A poll: a process tells nobody what it opens.
+            thread::sleep(Duration::from_millis(1));
+        }
+        hook
     }
 
     #[test]
