@@ -66,7 +66,6 @@ const CONNECTIONS_END_WITHIN: Duration = Duration::from_millis(200);
 /// It cannot begin: another daemon has the folder, a socket or port is taken, a folder cannot be
 /// made, a stored list cannot be read.
 pub fn run(options: DaemonOptions) -> anyhow::Result<()> {
-    memory::bound();
     let log = Log::start(&options.log_level)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(workers())
@@ -173,7 +172,6 @@ async fn serve<Stop: Future<Output = ()>>(
     let waking = engine.clone();
     background.spawn(async move { waking.recover().await });
     background.spawn(tokens::keep_uses(doorkeeper.clone()));
-    background.spawn(memory::give_back());
     let asking = engine.clone();
     background.spawn(async move { asking.refresh_host().await });
     let stops_first = tokio::select! {
