@@ -13,7 +13,7 @@ use http_body_util::BodyExt;
 use innkeeper_auth::{Doorkeeper, Identity, Principal};
 use innkeeper_driver::ByteStream;
 use innkeeper_engine::{
-    Accepted, Caller, ImageFile, ImageFrom, NetworkRequest, NicChange, OpenedArrival,
+    Accepted, AtEnd, Caller, ImageFile, ImageFrom, NetworkRequest, NicChange, OpenedArrival,
     OpenedConsole, OpenedImage, OpenedUpload, Request, Resolution, SessionSubject,
     Sessions as OpenSessions,
 };
@@ -324,6 +324,8 @@ impl Operations for FakeEngine {
     async fn task(&self, task: TaskId) -> Option<Task> {
         self.history.lock().unwrap().iter().find(|known| known.id == task).cloned()
     }
+
+    fn at_end(&self, _: TaskId, _: AtEnd) {}
 
     async fn wait(&self, task: TaskId, _at_most: Duration) -> Option<Task> {
         if self.waits.load(Ordering::Acquire) {

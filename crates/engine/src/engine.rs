@@ -11,7 +11,10 @@ use crate::{
     perform::Performer,
     reconcile::{by_hand::Displaced, guarding, marks::Marks, noticed::Noticed, owed::Owing},
     sessions::{Agents, Consoles, Sessions},
-    turn::{live::Live, queues::Queues},
+    turn::{
+        live::{AtEnd, Live},
+        queues::Queues,
+    },
 };
 use innkeeper_driver::Neighbour;
 use innkeeper_model::{
@@ -102,6 +105,17 @@ impl Engine {
             return Some(live.snapshot());
         }
         self.task(task).await
+    }
+
+    /// Has this called once a task has ended or is interrupted, with the task as it is then: now, if it is so;
+    /// never, where the daemon ends first, or where the task is not in memory. It is called in the midst of the end,
+    /// so it must neither wait nor ask for the task.
+    pub fn at_end(&self, task: TaskId, call: AtEnd) {
+        if let Some(live) = self.shared.live.get(task) {
+            live.at_its_end(call);
+        } else if let Some(ended) = self.known_task(task) {
+            call(&ended);
+        }
     }
 
     /// A task that is in memory, ended or not.

@@ -53,3 +53,4 @@ pub use sessions::{
     OpenedAgent, OpenedArrival, OpenedConsole, OpenedDisk, OpenedExport, OpenedImage, OpenedUpload,
     SessionGuard, SessionSubject, Sessions,
 };
+pub use turn::live::AtEnd;

@@ -16,13 +16,13 @@ use innkeeper_model::{
 use innkeeper_view::{Update, View};
 use std::{
     collections::HashMap,
+    fmt,
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 /// One task that has not ended.
-#[derive(Debug)]
 pub(crate) struct LiveTask {
     pub(crate) id: TaskId,
     pub(crate) vm: Option<VmId>,
@@ -38,8 +38,13 @@ pub(crate) struct LiveTask {
     kind: String,
     record: Mutex<Task>,
     ended: watch::Sender<bool>,
+    /// What is called at the end.
+    at_end: Mutex<Vec<AtEnd>>,
     view: View,
 }
+
+/// What is called with a task as it is at its end.
+pub type AtEnd = Box<dyn FnOnce(&Task) + Send>;
 
 impl LiveTask {
     pub(crate) fn new(task: Task, operation: Option<Operation>, view: View) -> Arc<Self> {
@@ -54,6 +59,7 @@ impl LiveTask {
             put_off: CancellationToken::new(),
             record: Mutex::new(task),
             ended: watch::channel(false).0,
+            at_end: Mutex::default(),
             view,
         })
     }
@@ -253,15 +259,48 @@ impl LiveTask {
         let _ = self.view.barrier(updates).await;
     }
 
-    /// Wakes who waits for the end.
+    /// Wakes who waits for the end, and calls who is to be called.
     pub(crate) fn wake(&self) {
-        self.ended.send_replace(true);
+        let calls = {
+            let mut at_end = self.at_end();
+            self.ended.send_replace(true);
+            std::mem::take(&mut *at_end)
+        };
+        if !calls.is_empty() {
+            let task = self.record();
+            calls.into_iter().for_each(|call| call(&task));
+        }
+    }
+
+    /// Has this called at the end; now, if that has come.
+    pub(crate) fn at_its_end(&self, call: AtEnd) {
+        let mut at_end = self.at_end();
+        if *self.ended.borrow() {
+            drop(at_end);
+            call(&self.record());
+        } else {
+            at_end.push(call);
+        }
+    }
+
+    fn at_end(&self) -> MutexGuard<'_, Vec<AtEnd>> {
+        // A list is whole after any panic.
+        self.at_end.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits for the end.
     pub(crate) async fn ended(&self) {
         // The sender is part of self, so this ends with the task only.
         let _ = self.ended.subscribe().wait_for(|ended| *ended).await;
+    }
+}
+
+impl fmt::Debug for LiveTask {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LiveTask")
+            .field("id", &self.id)
+            .field("kind", &self.kind)
+            .finish_non_exhaustive()
     }
 }
 

@@ -9,7 +9,7 @@ use crate::on_record::{because, line, refused};
 use async_trait::async_trait;
 use innkeeper_driver::ByteStream;
 use innkeeper_engine::{
-    Accepted, Caller, ImageFrom, NetworkRequest, OpenedAgent, OpenedArrival, OpenedConsole,
+    Accepted, AtEnd, Caller, ImageFrom, NetworkRequest, OpenedAgent, OpenedArrival, OpenedConsole,
     OpenedDisk, OpenedExport, OpenedImage, OpenedUpload, Request, Resolution,
 };
 use innkeeper_model::{
@@ -71,16 +71,16 @@ impl<T> Audited<T> {
         let subject = vm_name(&self.view.snapshot(), vm);
         AuditEntry { subject, vm: Some(vm), ..line(caller, action) }
     }
+}
 
-    fn awaited(&self) -> MutexGuard<'_, HashSet<TaskId>> {
-        // A set of ids is whole after any panic.
-        self.awaited.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn locked(awaited: &Mutex<HashSet<TaskId>>) -> MutexGuard<'_, HashSet<TaskId>> {
+    // A set of ids is whole after any panic.
+    awaited.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl<T: Operations> Audited<T> {
     /// Has the ends of those tasks on record, too, that an earlier daemon had accepted and not ended. Call it
-    /// once the engine has taken them up, on a runtime.
+    /// once the engine has taken them up.
     pub fn await_unfinished(&self) {
         let snapshot = self.view.snapshot();
         for task in snapshot.tasks.values().filter(|task| !task.state.is_final()) {
@@ -99,18 +99,17 @@ impl<T: Operations> Audited<T> {
     /// Writes the line of a task's end when it comes; once, however often it is asked for. Of one that has not
     /// ended when the daemon does, the next daemon writes it.
     fn await_end(&self, task: TaskId, entry: AuditEntry) {
-        if !self.awaited().insert(task) {
+        if !locked(&self.awaited).insert(task) {
             return;
         }
-        let audited = self.clone();
-        tokio::spawn(async move {
-            // As long as it takes.
-            let ended = audited.inner.wait(task, Duration::MAX).await;
-            audited.awaited().remove(&task);
-            if let Some(entry) = ended.and_then(|task| end(entry, &task)) {
-                audited.audit.record(entry);
+        let (audit, awaited) = (self.audit.clone(), Arc::clone(&self.awaited));
+        let at_end = move |task: &Task| {
+            locked(&awaited).remove(&task.id);
+            if let Some(entry) = end(entry, task) {
+                audit.record(entry);
             }
-        });
+        };
+        self.inner.at_end(task, Box::new(at_end));
     }
 }
 
@@ -217,6 +216,10 @@ impl<T: Operations> Operations for Audited<T> {
 
     async fn wait(&self, task: TaskId, at_most: Duration) -> Option<Task> {
         self.inner.wait(task, at_most).await
+    }
+
+    fn at_end(&self, task: TaskId, call: AtEnd) {
+        self.inner.at_end(task, call);
     }
 
     async fn cancel(&self, caller: &Caller, task: TaskId) -> Result<(), Refusal> {

@@ -14,7 +14,7 @@ pub use read_only::ReadOnly;
 pub use sessions::Sessions;
 
 use async_trait::async_trait;
-use innkeeper_engine::{Accepted, Caller, Engine, Request, Resolution};
+use innkeeper_engine::{Accepted, AtEnd, Caller, Engine, Request, Resolution};
 use innkeeper_model::{Code, Refusal, Statistics, Task, TaskId, VmId, task::PlannedOperation};
 use innkeeper_store::audit::AuditLog;
 use std::time::Duration;
@@ -40,6 +40,9 @@ pub trait Operations: Sessions {
     /// Waits until the task has ended, at most so long, and returns it as it is then; `None` for a
     /// task that is not known. Dropping the future changes nothing.
     async fn wait(&self, task: TaskId, at_most: Duration) -> Option<Task>;
+
+    /// Has this called once the task has ended or is interrupted, as [`Engine::at_end`] says.
+    fn at_end(&self, task: TaskId, call: AtEnd);
 
     /// Asks a task to stop.
     ///
@@ -98,6 +101,10 @@ impl Operations for Engine {
 
     async fn wait(&self, task: TaskId, at_most: Duration) -> Option<Task> {
         Engine::wait(self, task, at_most).await
+    }
+
+    fn at_end(&self, task: TaskId, call: AtEnd) {
+        Engine::at_end(self, task, call);
     }
 
     async fn cancel(&self, caller: &Caller, task: TaskId) -> Result<(), Refusal> {

@@ -2,7 +2,7 @@
 
 use super::{Operations, Sessions};
 use async_trait::async_trait;
-use innkeeper_engine::{Accepted, Caller, Request, Resolution};
+use innkeeper_engine::{Accepted, AtEnd, Caller, Request, Resolution};
 use innkeeper_model::{Code, Refusal, Statistics, Task, TaskId, VmId, task::PlannedOperation};
 use std::time::Duration;
 
@@ -33,6 +33,8 @@ impl Operations for ReadOnly {
     async fn wait(&self, _: TaskId, _: Duration) -> Option<Task> {
         None
     }
+
+    fn at_end(&self, _: TaskId, _: AtEnd) {}
 
     async fn cancel(&self, _: &Caller, _: TaskId) -> Result<(), Refusal> {
         nothing()

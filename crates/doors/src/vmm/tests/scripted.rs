@@ -4,7 +4,7 @@ use super::*;
 use crate::{Context, access::Entrance};
 use async_trait::async_trait;
 use innkeeper_auth::Identity;
-use innkeeper_engine::{Accepted, Caller, Request, Resolution};
+use innkeeper_engine::{Accepted, AtEnd, Caller, Request, Resolution};
 use innkeeper_model::{
     Assigned, Refusal, Revision, Spec, Statistics, Task, TaskId, TaskState, Timestamp, VmConfig,
     VmId, Want, task::PlannedOperation,
@@ -54,6 +54,8 @@ impl Operations for Scripted {
         let settled_at = self.view.as_ref().map(|view| view.snapshot().revision);
         Some(Task { settled_at, ..self.told(id) })
     }
+
+    fn at_end(&self, _: TaskId, _: AtEnd) {}
 
     async fn cancel(&self, _: &Caller, _: TaskId) -> Result<(), Refusal> {
         unreachable!("this door cancels nothing")
