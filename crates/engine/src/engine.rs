@@ -9,7 +9,9 @@ use crate::{
     diagnose::diagnosis::Interventions,
     journal::{Recorder, history::History, notes::Notes, unfinished::Unreadable},
     perform::Performer,
-    reconcile::{by_hand::Displaced, guarding, marks::Marks, noticed::Noticed, owed::Owing},
+    reconcile::{
+        LeftOff, by_hand::Displaced, guarding, marks::Marks, noticed::Noticed, owed::Owing,
+    },
     sessions::{Agents, Consoles, Sessions},
     turn::{
         live::{AtEnd, Live},
@@ -49,6 +51,7 @@ pub(crate) struct Shared {
     pub(crate) owing: Owing,
     pub(crate) notes: Notes,
     pub(crate) displaced: Displaced,
+    pub(crate) left_off: LeftOff,
     /// VMs that an operator wants looked at.
     pub(crate) to_examine: Marks,
     pub(crate) interrupted: Interrupted,

@@ -25,8 +25,8 @@ use crate::{
     },
     plan::steps::Share,
     reconcile::{
-        self, by_hand::Displaced, examining, guarding, marks::Marks, noticed::Noticed, owed::Owing,
-        quotas, survey,
+        self, LeftOff, by_hand::Displaced, examining, guarding, marks::Marks, noticed::Noticed,
+        owed::Owing, quotas, survey,
     },
     sessions::{self, Agents, Consoles, Sessions},
     turn::{
@@ -163,6 +163,7 @@ impl Engine {
                 owing: Owing::default(),
                 notes,
                 displaced: Displaced::default(),
+                left_off: LeftOff::default(),
                 to_examine: Marks::default(),
                 interrupted: Interrupted::default(),
                 unreadable,

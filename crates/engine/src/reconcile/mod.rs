@@ -21,7 +21,11 @@ use crate::{
     reconcile::{noticed::Noticed, policy::Action},
 };
 use innkeeper_model::{Vm, VmId};
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 use tokio::time::Instant;
 use tracing::debug;
 
@@ -62,6 +66,8 @@ pub(crate) async fn run(engine: Engine, noticed: Noticed) {
 impl Engine {
     async fn act(&self, vm: &Vm, action: Action) {
         let id = vm.id;
+        // That of an attempt that came to nothing.
+        let _stale = self.shared.left_off.take(id);
         let verb = match action {
             Action::Leave(problem) => return self.put_away_and_leave(id, problem).await,
             Action::PutAway => MachineVerb::PutAway,
@@ -73,15 +79,31 @@ impl Engine {
         let _ = self.submit_power(&Caller::innkeeper(), id, verb).await;
     }
 
-    /// Puts a machine away, and says why it is not started again.
+    /// Puts a machine away, and has its end say why it is not started again.
     async fn put_away_and_leave(&self, id: VmId, problem: String) {
+        let left_off = &self.shared.left_off;
+        left_off.reasons().insert(id, problem);
         let put_away = self.submit_power(&Caller::innkeeper(), id, MachineVerb::PutAway).await;
-        let Ok(accepted) = put_away else { return };
-        let engine = self.clone();
-        tokio::spawn(async move {
-            engine.wait(accepted.task, Duration::MAX).await;
-            engine.tell_problem(id, Some(problem));
-        });
+        if put_away.is_err() {
+            left_off.reasons().remove(&id);
+        }
+    }
+}
+
+/// Why machines that are being put away are not started again. The end of that says it: whoever sees a VM stopped
+/// sees why, and so does the next daemon.
+#[derive(Debug, Default)]
+pub(crate) struct LeftOff(Mutex<HashMap<VmId, String>>);
+
+impl LeftOff {
+    /// The reason, which is said now.
+    pub(crate) fn take(&self, vm: VmId) -> Option<String> {
+        self.reasons().remove(&vm)
+    }
+
+    fn reasons(&self) -> MutexGuard<'_, HashMap<VmId, String>> {
+        // A map is whole after any panic.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

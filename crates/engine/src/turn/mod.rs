@@ -171,7 +171,9 @@ impl Engine {
         // Nobody waits for this one, so what keeps it from being done is shown with the VM.
         let put_away = Operation::Machine(MachineVerb::PutAway);
         let trouble = (task.operation == Some(put_away)).then(|| {
-            error.as_ref().map(|error| format!("what is left of its machine stays: {error}"))
+            let left_off = task.vm.and_then(|vm| self.shared.left_off.take(vm));
+            let stays = |error| format!("what is left of its machine stays: {error}");
+            error.as_ref().map(stays).or(left_off)
         });
         let made = matches!(task.operation, Some(Operation::Machine(verb)) if verb.makes());
         // What was wrong with a machine of before is past when there is a new one.
