@@ -54,6 +54,7 @@ impl Admission<'_> {
         uid: Option<u32>,
     ) -> Result<Admitted, Refusal> {
         self.check(&config)?;
+        self.check_boot(&config.boot)?;
         for disk in &config.disks {
             self.storage.check_disk(disk)?;
         }
@@ -84,6 +85,10 @@ impl Admission<'_> {
         runs: bool,
     ) -> Result<Admitted, Refusal> {
         self.check(&config)?;
+        // What it boots from already was looked for when that was chosen.
+        if config.boot != before.config.boot {
+            self.check_boot(&config.boot)?;
+        }
         for disk in &config.disks {
             match before.config.disks.iter().find(|old| old.name == disk.name) {
                 Some(old) => same_volume(old, disk)?,
@@ -208,7 +213,12 @@ impl Admission<'_> {
             let problem = format!("is more than this host has ({memory})");
             return Err(Refusal::invalid("memory", config.memory, problem).with_limit(memory));
         }
-        match &config.boot {
+        Ok(())
+    }
+
+    /// What a VM is to boot from must be there.
+    fn check_boot(&self, boot: &Boot) -> Result<(), Refusal> {
+        match boot {
             Boot::Kernel(kernel) => {
                 self.storage.kernel_files(kernel)?;
             }

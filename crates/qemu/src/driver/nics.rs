@@ -35,12 +35,12 @@ impl QemuDriver {
         nic: &NicParts,
     ) -> Result<(), Refusal> {
         let machine = self.machine_for(vm, of)?;
-        if !is_there(&machine, nic).await? {
-            // What a daemon that died in this left of it.
-            let _ = machine.execute(&NetdevDel { id: backend_id(&nic.name) }).await;
-            self.add_backend(&machine, nic).await?;
-            if let Err(refusal) = machine.execute(&DeviceAdd(nic.device.clone())).await {
-                let _ = machine.execute(&NetdevDel { id: backend_id(&nic.name) }).await;
+        // A daemon that died in this may have left all of it, or some. QEMU refuses then, and is not asked before.
+        if self.add(&machine, nic).await.is_err() && !is_there(&machine, nic).await? {
+            let remove = NetdevDel { id: backend_id(&nic.name) };
+            let _ = machine.execute(&remove).await;
+            if let Err(refusal) = self.add(&machine, nic).await {
+                let _ = machine.execute(&remove).await;
                 return Err(refusal);
             }
         }
@@ -48,6 +48,12 @@ impl QemuDriver {
             set_link(&machine, nic, false).await?;
         }
         self.change_record(&machine, nic.added_to(&machine.incarnation())?).await
+    }
+
+    /// Adds a NIC's backend, and its device. One that is refused may leave its backend.
+    async fn add(&self, machine: &Machine, nic: &NicParts) -> Result<(), Refusal> {
+        self.add_backend(machine, nic).await?;
+        machine.execute(&DeviceAdd(nic.device.clone())).await.map(drop)
     }
 
     async fn add_backend(&self, machine: &Machine, nic: &NicParts) -> Result<(), Refusal> {
