@@ -1,5 +1,5 @@
 //! What must hold after every trial, beside what always holds when nothing is being done: nothing is owed or
-//! held, and each VM is shown as what its hypervisor itself says that it is.
+//! held, no address was ever of two VMs, and each VM is shown as what its hypervisor itself says that it is.
 
 use crate::{daemon::Daemon, host::Host};
 use innkeeper_engine::agreement::{half_written, names};
@@ -9,6 +9,8 @@ use innkeeper_model::{MachineState, Vm, VmState};
 pub(crate) async fn disagreements(daemon: &Daemon) -> Vec<String> {
     let mut found = daemon.ground().disagreements().await;
     found.extend(half_written(&daemon.folder.join("run")));
+    let twice = daemon.networks.given_twice();
+    found.extend(twice.map(|address| format!("{address} was given to two VMs at once")));
     let diagnosis = daemon.engine.diagnose();
     found.extend(diagnosis.owed.iter().map(|owed| format!("owed: {owed:?}")));
     found.extend(diagnosis.queues.iter().map(|queue| format!("held: {queue:?}")));

@@ -21,7 +21,7 @@ use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 /// every trial; the 30 s for one that does not are not tried here.
 const CANCELLED_WITHIN: Duration = Duration::from_secs(2);
 /// How much longer on a host that is busy with other trials, tests and builds. A bound for what is
-/// broken: the promise itself is measured by the benchmarks, on a host that is quiet.
+/// broken: the promise itself is held to by the tests with real guests, while no other guest runs.
 const WHERE_BUSY: Duration = Duration::from_secs(8);
 
 /// Whose steps are not the engine's: the first part of their names.

@@ -15,7 +15,7 @@ use innkeeper_model::{Host as HostFacts, Mebibytes, Task, Vm, VmId};
 use innkeeper_network::PaperNetworks;
 use innkeeper_storage::{Storage, StorageOptions};
 use innkeeper_store::{
-    NetworkStore, SpecStore, TaskHistory,
+    NetworkStore, QuotaStore, SpecStore, TaskHistory,
     journal::{Journal, JournalOptions},
 };
 use innkeeper_view::{Update, View, ViewOptions};
@@ -36,6 +36,7 @@ pub(crate) struct Daemon {
     pub(crate) folder: PathBuf,
     pub(crate) host: Arc<Host>,
     pub(crate) storage: Arc<Storage>,
+    pub(crate) networks: Arc<PaperNetworks>,
     /// Another manager on the host, if there is one.
     manager: Option<Arc<PaperManager>>,
     pub(crate) engine: Engine,
@@ -50,6 +51,7 @@ impl Daemon {
         manager: Option<Arc<PaperManager>>,
         witness: Option<Arc<dyn Witness>>,
     ) -> anyhow::Result<Self> {
+        let networks = Arc::new(PaperNetworks::new());
         let view = View::start(ViewOptions::new(uuid::Uuid::now_v7()));
         let noticed = Noticed::new(view.clone());
         let mut allowed_paths = vec![folder.join("allowed")];
@@ -68,7 +70,8 @@ impl Daemon {
             noticed,
             specs: SpecStore::open(folder.join("vms"))?,
             network_store: NetworkStore::open(folder.join("networks"))?,
-            networks: Arc::new(PaperNetworks::new()),
+            networks: networks.clone(),
+            quota_store: QuotaStore::open(folder.join("projects"))?,
             metadata: None,
             make_default_network: false,
             storage: storage.clone(),
@@ -88,7 +91,7 @@ impl Daemon {
         })
         .await
         .with_context(|| format!("cannot start a daemon for {kind}"))?;
-        Ok(Self { folder: folder.into(), host, storage, manager, engine })
+        Ok(Self { folder: folder.into(), host, storage, networks, manager, engine })
     }
 
     /// Finds what there is, the machine of another manager included.

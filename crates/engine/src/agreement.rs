@@ -2,9 +2,14 @@
 //! networks and hypervisor agree; and nothing is left over. For this crate's tests and the sweep: nothing
 //! here is part of a daemon.
 
-use crate::Engine;
+use crate::{
+    Engine,
+    networks::{claims::Claim, wiring::claims_of_vm},
+    turn::planning::disk_size,
+};
 use innkeeper_model::{
-    EndReason, MachineState, Mebibytes, Network, Policy, Vm, VmId, VmState, Want, config::Nic,
+    EndReason, MachineState, Mebibytes, Network, Policy, ProjectName, Usage, Vm, VmId, VmState,
+    Want, config::Nic,
 };
 use innkeeper_storage::Storage;
 use innkeeper_view::Snapshot;
@@ -22,7 +27,7 @@ pub struct Ground<'a> {
     pub engine: &'a Engine,
     /// Its storage.
     pub storage: &'a Storage,
-    /// The state folder, with `vms`, `networks` and `pool` in it.
+    /// The state folder, with `vms`, `networks`, `projects` and `pool` in it.
     pub folder: &'a Path,
     /// The hypervisor.
     pub hypervisor: &'a dyn Hypervisor,
@@ -77,7 +82,7 @@ impl Ground<'_> {
         let mut found = strangers(&self.folder.join("vms"), &known, &[".json", ".json.rej"]);
         found.extend(strangers(&self.folder.join("pool/volumes"), &known, &[""]));
         // (The journal makes its next segment whenever it likes.)
-        for folder in ["vms", "networks", "pool"] {
+        for folder in ["vms", "networks", "projects", "pool"] {
             found.extend(half_written(&self.folder.join(folder)));
         }
         for vm in self.hypervisor.vms().into_iter().filter(|vm| !known.contains(vm)) {
@@ -200,8 +205,46 @@ impl Ground<'_> {
             let vms = vms.len();
             found.push(format!("{vms} VMs, {cpus} CPUs, {memory} MiB, and {usage:?} taken"));
         }
+        found.extend(self.projects(vms));
         found
     }
+
+    /// What each project has taken is what its VMs have.
+    fn projects(&self, vms: &[Vm]) -> Vec<String> {
+        let snapshot = self.engine.view().snapshot();
+        let mut counted: BTreeMap<&ProjectName, Usage> = BTreeMap::new();
+        for vm in vms {
+            let (cpus, memory) = share(vm).unwrap_or_default();
+            let disk = vm.spec.as_ref().map(|spec| disk_size(spec, &snapshot)).unwrap_or_default();
+            let sum = counted.entry(&vm.project).or_default();
+            sum.vms += 1;
+            sum.cpus += u64::from(cpus);
+            sum.memory.0 += memory.0;
+            sum.disk.0 += disk.0;
+            sum.addresses += addresses_of(vm, &snapshot);
+        }
+        let known = self.engine.projects().all();
+        let mut found = Vec::new();
+        for project in &known {
+            let counted = counted.remove(&project.name).unwrap_or_default();
+            if counted != project.used {
+                let (name, used) = (&project.name, project.used);
+                found.push(format!("project {name}: {counted:?} counted, and {used:?} taken"));
+            }
+        }
+        let unknown = counted.into_keys();
+        found.extend(unknown.map(|name| format!("project {name} has VMs, and is not known")));
+        found
+    }
+}
+
+/// How many addresses a VM has, by its spec and its machine.
+fn addresses_of(vm: &Vm, snapshot: &Snapshot) -> u64 {
+    let held = claims_of_vm(vm, snapshot).into_iter().filter_map(|held| match held.claim {
+        Claim::Address(address) => Some(address),
+        Claim::Mac { .. } | Claim::Port(_) => None,
+    });
+    held.collect::<BTreeSet<_>>().len() as u64
 }
 
 /// What the machine of a VM has of its host.

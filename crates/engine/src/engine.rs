@@ -9,6 +9,7 @@ use crate::{
     diagnose::diagnosis::Interventions,
     journal::{Recorder, history::History, notes::Notes, unfinished::Unreadable},
     perform::Performer,
+    projects::Projects,
     reconcile::{
         LeftOff, by_hand::Displaced, guarding, marks::Marks, noticed::Noticed, owed::Owing,
     },
@@ -61,6 +62,7 @@ pub(crate) struct Shared {
     pub(crate) consoles: Consoles,
     pub(crate) agents: Agents,
     pub(crate) interventions: Interventions,
+    pub(crate) projects: Projects,
     /// The host's boot.
     pub(crate) boot_id: String,
     /// Whether what ran before this daemon has been found; nothing is done to a VM before.
@@ -73,6 +75,11 @@ impl Engine {
     /// The view that everything is told to.
     pub fn view(&self) -> &View {
         &self.shared.view
+    }
+
+    /// Who may take how much of this host, and has.
+    pub fn projects(&self) -> &Projects {
+        &self.shared.projects
     }
 
     /// What stands between guests and this host.

@@ -12,6 +12,7 @@
 //!   planned, done and told.
 //! - `plan`: an operation as steps, without doing anything.
 //! - `perform`: does the steps of a plan, and takes them back; gives out what the host has.
+//! - `projects`: what each project may take of that, and has.
 //! - `journal`: what is written down, of deeds, of wishes, of tasks that have ended, and of what nobody
 //!   could be asked again.
 //! - `begin`: what is stored, what runs, and what an earlier daemon was in the middle of.
@@ -32,6 +33,7 @@ mod neighbours;
 mod networks;
 mod perform;
 mod plan;
+mod projects;
 mod reconcile;
 mod sessions;
 mod turn;
@@ -45,9 +47,10 @@ pub use engine::Engine;
 pub use innkeeper_storage::{Arrival, Export, FlatDisk, ImageFile, StagedVm, Upload};
 pub use journal::history::Remembered;
 pub use perform::{
-    accountant::{Bounds, Capacity, Usage},
+    accountant::Capacity,
     witness::{Point, Site, Witness},
 };
+pub use projects::Projects;
 pub use reconcile::noticed::Noticed;
 pub use sessions::{
     OpenedAgent, OpenedArrival, OpenedConsole, OpenedDisk, OpenedExport, OpenedImage, OpenedUpload,

@@ -27,6 +27,8 @@ pub const VLANS: std::ops::RangeInclusive<u16> = 1..=4094;
 pub const MAX_INTERFACE_NAME: usize = 15;
 /// The most subnets of one network.
 pub const MAX_SUBNETS: usize = 16;
+/// The most findings of one look at the host that a network tells one by one ([`Mended`]).
+pub const MAX_MENDED: usize = 8;
 /// The most name servers of one subnet.
 pub const MAX_DNS: usize = 8;
 
@@ -155,6 +157,22 @@ pub struct NetworkFacts {
     /// What is wrong, with what to do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
+    /// What was last put right, which somebody else had changed; absent while nothing was since the
+    /// daemon began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mended: Option<Mended>,
+}
+
+/// What one look at the host found to be other than it should be, and put right: of this network, or of
+/// the host and so of every network on it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Mended {
+    /// When.
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Timestamp,
+    /// What was found and done, each in a sentence; at most eight, and how many more there were. No
+    /// guest is named in it.
+    pub what: Vec<String>,
 }
 
 /// Whether guests of a network are answered.

@@ -3,6 +3,7 @@
 use crate::{
     Timestamp,
     ids::{Revision, TaskId, VmId},
+    names::ProjectName,
     refusal::Refusal,
 };
 use serde::{Deserialize, Serialize};
@@ -176,6 +177,10 @@ pub struct Task {
     /// The VM it is done to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vm: Option<VmId>,
+    /// The project of that VM, as it was at the time: who is bound to a project sees its tasks, and goes on to
+    /// when the VM is gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<ProjectName>,
     /// The name of what it is done to, as it was at the time.
     pub subject: String,
     /// Who asked.

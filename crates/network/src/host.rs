@@ -52,7 +52,8 @@ impl Applied {
 pub struct Finding {
     /// The network that it is about; absent for the host as a whole.
     pub network: Option<NetworkId>,
-    /// What was found, and what was done about it, in a sentence.
+    /// What was found, and what was done about it, in a sentence. It names no VM: everybody reads it who may
+    /// know of the network.
     pub text: String,
     /// Whether it is as it should be now.
     pub mended: bool,

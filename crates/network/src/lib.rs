@@ -18,7 +18,7 @@ mod testing;
 
 pub use host::{Applied, Desired, Finding, HostNetworks};
 pub use innkeeper_model::network::Plug;
-pub use linux::{LinuxNetworks, LinuxOptions};
+pub use linux::{LinuxNetworks, LinuxOptions, addresses_of_this_host};
 pub use loopback::{LoopbackGuard, UidRange};
 pub use names::{bridge_name, tap_name};
 pub use paper::{Call, PaperNetworks};

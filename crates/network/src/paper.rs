@@ -42,6 +42,7 @@ struct Paper {
     leases: BTreeMap<NetworkId, Vec<Lease>>,
     links_down: BTreeSet<String>,
     faults: Vec<(Call, Refusal)>,
+    findings: Vec<Finding>,
     calls: Vec<Call>,
     given_twice: Option<IpAddr>,
 }
@@ -100,6 +101,11 @@ impl PaperNetworks {
     /// Has the next such call fail with this, once; told twice, the next two.
     pub fn fail_next(&self, call: Call, refusal: Refusal) {
         self.paper().faults.push((call, refusal));
+    }
+
+    /// Has the next survey find this, once; told twice, both.
+    pub fn find_next(&self, finding: Finding) {
+        self.paper().findings.push(finding);
     }
 
     /// Has a guest take up an address, or all of them give theirs back.
@@ -238,6 +244,7 @@ impl HostNetworks for PaperNetworks {
             dhcp: served.then_some(DhcpState::Running),
             leases: paper.leases.get(&network).cloned().unwrap_or_default(),
             problem: None,
+            mended: None,
         }
     }
 
@@ -246,7 +253,8 @@ impl HostNetworks for PaperNetworks {
     }
 
     async fn survey(&self) -> Result<Vec<Finding>, Refusal> {
-        self.called(Call::Survey, false).map(|_| Vec::new())
+        let mut paper = self.called(Call::Survey, false)?;
+        Ok(std::mem::take(&mut paper.findings))
     }
 }
 

@@ -182,6 +182,7 @@ fn remember(path: &Path, key: Key, hypervisor: &Hypervisor) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::SystemTime;
 
     #[test]
     fn machine_types_are_newest_first_and_only_the_lasting_ones() {
@@ -201,6 +202,40 @@ pc-q35-4.0.1         Standard PC (Q35 + ICH9, 2009) (deprecated)
     fn the_version_is_the_number_alone() {
         let text = "QEMU emulator version 10.0.2 (Debian 1:10.0.2+ds-2+deb13u1~bpo12+1)\nCopyright";
         assert_eq!(parse_version(text), "10.0.2");
+    }
+
+    #[test]
+    fn what_was_found_out_holds_for_this_boot_and_this_very_program() {
+        let folder = tempfile::tempdir().unwrap();
+        let (program, file) = (folder.path().join("qemu"), folder.path().join("hypervisor.json"));
+        let write_program = |text: &str, seconds: u64| {
+            std::fs::write(&program, text).unwrap();
+            let changed = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+            let opened = std::fs::File::options().write(true).open(&program).unwrap();
+            opened.set_modified(changed).unwrap();
+        };
+        let key = |boot: &str, choice: AcceleratorChoice| Key::of(&program, choice, boot).unwrap();
+        let auto = |boot: &str| key(boot, AcceleratorChoice::Auto);
+        let found = Hypervisor {
+            version: "10.0.2".into(),
+            accelerator: "tcg".into(),
+            uefi: uefi_firmware(),
+            ..Hypervisor::default()
+        };
+        write_program("version 10", 1000);
+        assert_eq!(recall(&file, &auto("this boot")), None, "nothing was asked yet");
+        remember(&file, auto("this boot"), &found);
+        assert_eq!(recall(&file, &auto("this boot")), Some(found.clone()));
+
+        assert_eq!(recall(&file, &auto("the next")), None, "the host may have another kernel");
+        let demanded = key("this boot", AcceleratorChoice::Kvm);
+        assert_eq!(recall(&file, &demanded), None, "the operator has changed the choice");
+        for (text, seconds) in [("version 11", 1000 + 1), ("version 10.1", 1000)] {
+            write_program(text, seconds);
+            assert_eq!(recall(&file, &auto("this boot")), None, "it is now {text}, of {seconds}");
+        }
+        write_program("version 10", 1000);
+        assert_eq!(recall(&file, &auto("this boot")), Some(found));
     }
 
     #[tokio::test]

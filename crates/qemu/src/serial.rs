@@ -28,7 +28,10 @@ pub(crate) fn keep(path: &Path, taken: &[u8]) -> io::Result<()> {
     if file.metadata()?.len() > 2 * LOG_SHOWN {
         let tail = read_tail(path, LOG_SHOWN)?;
         let shorter = path.with_extension("shorter");
-        std::fs::write(&shorter, tail)?;
+        // One that an earlier try left may be longer.
+        let mut options = OpenOptions::new();
+        options.create(true).write(true).truncate(true).mode(0o600);
+        options.open(&shorter)?.write_all(&tail)?;
         std::fs::rename(shorter, path)?;
     }
     Ok(())
@@ -37,6 +40,7 @@ pub(crate) fn keep(path: &Path, taken: &[u8]) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::PermissionsExt;
 
     #[test]
     fn the_file_keeps_the_end_and_stays_bounded() {
@@ -44,7 +48,10 @@ mod tests {
         let path = folder.path().join("serial.log");
         for round in 0..50_u8 {
             keep(&path, &vec![round; 10_000]).unwrap();
-            assert!(std::fs::metadata(&path).unwrap().len() <= 2 * LOG_SHOWN);
+            let kept = std::fs::metadata(&path).unwrap();
+            assert!(kept.len() <= 2 * LOG_SHOWN);
+            // What was typed into a guest may be in it.
+            assert_eq!(kept.permissions().mode() & 0o777, 0o600);
         }
         let shown = read_tail(&path, LOG_SHOWN).unwrap();
         assert_eq!(shown.len() as u64, LOG_SHOWN);

@@ -1,17 +1,21 @@
-//! What is stored as a file each: VMs' specs, and networks.
+//! What is stored as a file each: VMs' specs, networks, and projects' quotas.
 
-use innkeeper_model::{Network, NetworkId, Spec, VmId, network::NetworkFacts};
+use innkeeper_model::{
+    Network, NetworkId, ProjectName, Spec, StoredQuota, VmId, network::NetworkFacts,
+};
 use serde::{Serialize, de::DeserializeOwned};
 use std::{borrow::Cow, fmt, hash::Hash, str::FromStr};
 
-/// An id that a file is named for.
+/// An id, or a name, that a file is named for.
 pub trait DocumentId:
-    Copy + Ord + Hash + fmt::Debug + fmt::Display + FromStr + Send + Sync + 'static
+    Clone + Ord + Hash + fmt::Debug + fmt::Display + FromStr + Send + Sync + 'static
 {
 }
 
 impl DocumentId for VmId {}
 impl DocumentId for NetworkId {}
+// A name has nothing in it that a path could not, and never begins with a dot.
+impl DocumentId for ProjectName {}
 
 /// Something of which one file is stored each.
 pub trait Document: Serialize + DeserializeOwned + Clone + fmt::Debug + Send + Sync {
@@ -55,5 +59,15 @@ impl Document for Network {
             return Cow::Borrowed(self);
         }
         Cow::Owned(Self { facts: NetworkFacts::default(), ..self.clone() })
+    }
+}
+
+impl Document for StoredQuota {
+    type Id = ProjectName;
+
+    const KIND: &'static str = "project";
+
+    fn id(&self) -> ProjectName {
+        self.project.clone()
     }
 }

@@ -1,7 +1,7 @@
-//! Specs and networks: one JSON file each, `<id>.json`, readable by its owner only.
+//! Specs, networks and quotas: one JSON file each, `<id>.json`, readable by its owner only.
 //!
 //! Owns the folder and the rule that nothing damaged is erased or overwritten unless somebody says so
-//! in so many words. What a damaged file means for the VM or network is the engine's business.
+//! in so many words. What a damaged file means for what it is of is the engine's business.
 
 use crate::{
     atomic::{WriteFailed, is_temporary, sync_folder, write_atomically},
@@ -11,7 +11,7 @@ use crate::{
     stamps::Stamps,
     write_behind::{Change, WriteBehind},
 };
-use innkeeper_model::{Code, Network, Refusal, Spec};
+use innkeeper_model::{Code, Network, Refusal, Spec, StoredQuota};
 use std::{
     collections::BTreeSet,
     fs, io,
@@ -36,6 +36,8 @@ pub type StoredSpec = Stored<Spec>;
 pub type NetworkStore = Store<Network>;
 /// One stored network, as it was found.
 pub type StoredNetwork = Stored<Network>;
+/// The quotas that projects of one host have of their own.
+pub type QuotaStore = Store<StoredQuota>;
 
 /// The stored documents of one kind. All methods wait for the disk; all may be called from any thread.
 /// Two changes of the *same* document at once are the caller's to prevent, as the engine's queues do.
@@ -123,7 +125,7 @@ impl<D: Document> Stored<D> {
     pub fn id(&self) -> D::Id {
         match self {
             Self::Whole(document) => document.id(),
-            Self::Damaged { id, .. } => *id,
+            Self::Damaged { id, .. } => id.clone(),
         }
     }
 }
@@ -157,7 +159,7 @@ impl<D: Document> Store<D> {
         Ok(thread::scope(|scope| {
             let readers: Vec<_> = ids
                 .chunks(chunk)
-                .map(|ids| scope.spawn(|| ids.iter().map(|id| self.read(*id)).collect()))
+                .map(|ids| scope.spawn(|| ids.iter().map(|id| self.read(id.clone())).collect()))
                 .collect();
             let join = |reader: thread::ScopedJoinHandle<'_, Vec<Stored<D>>>| {
                 reader.join().expect("reading a file does not panic")
@@ -169,13 +171,13 @@ impl<D: Document> Store<D> {
     /// One stored document, read again: what tells whether a person has mended it. `None` if
     /// there is no file. What waits for [`sync_all`](Self::sync_all) is as good as stored.
     pub fn load_one(&self, id: D::Id) -> Option<Stored<D>> {
-        if let Some(change) = self.unsynced.get(id) {
+        if let Some(change) = self.unsynced.get(&id) {
             let document =
                 change.as_ref().as_ref().and_then(|bytes| envelope::read(id, bytes).ok())?;
             return Some(Stored::Whole(Box::new(document)));
         }
         match self.read(id) {
-            Stored::Damaged { reason: Damage::Unreadable(error), .. }
+            Stored::Damaged { id, reason: Damage::Unreadable(error), .. }
                 if error.kind() == io::ErrorKind::NotFound =>
             {
                 self.damaged().remove(&id);
@@ -193,11 +195,11 @@ impl<D: Document> Store<D> {
     /// [`StoreFailed::Write`], with the old one still stored.
     pub fn save(&self, document: &D) -> Result<(), StoreFailed> {
         let id = document.id();
-        self.refuse_if_damaged(id)?;
-        self.unsynced.forget(id);
-        let file = self.file(id);
+        self.check_not_damaged(&id)?;
+        self.unsynced.forget(&id);
+        let file = self.path(&id);
         write_atomically(&file, &envelope::write(document), 0o600)?;
-        self.stamps.note(id, &file);
+        self.stamps.note(&id, &file);
         Ok(())
     }
 
@@ -208,7 +210,7 @@ impl<D: Document> Store<D> {
     /// # Errors
     /// [`StoreFailed::Damaged`], as for `save`. That the disk is full shows in `sync_all`.
     pub fn save_unsynced(&self, document: &D) -> Result<(), StoreFailed> {
-        self.refuse_if_damaged(document.id())?;
+        self.check_not_damaged(&document.id())?;
         self.unsynced.put(document.id(), Change::new(Some(envelope::write(document))));
         Ok(())
     }
@@ -219,7 +221,7 @@ impl<D: Document> Store<D> {
     /// # Errors
     /// [`StoreFailed::Damaged`] if it was found damaged.
     pub fn remove_unsynced(&self, id: D::Id) -> Result<(), StoreFailed> {
-        self.refuse_if_damaged(id)?;
+        self.check_not_damaged(&id)?;
         self.unsynced.put(id, Change::new(None));
         Ok(())
     }
@@ -233,7 +235,7 @@ impl<D: Document> Store<D> {
     /// # Errors
     /// The first failure. Everything else was done, and what failed waits for the next call.
     pub fn sync_all(&self) -> Result<(), StoreFailed> {
-        self.unsynced.sync(&self.folder, &self.stamps, |id| self.file(id))
+        self.unsynced.sync(&self.folder, &self.stamps, |id| self.path(id))
     }
 
     /// The documents whose files somebody else has changed since they were last read or written here,
@@ -249,7 +251,7 @@ impl<D: Document> Store<D> {
         let ids = self
             .ids()
             .map_err(|source| StoreFailed::Folder { folder: self.folder.clone(), source })?;
-        let changed = |id: &D::Id| meant(*id) && self.stamps.is_other(*id, &self.file(*id));
+        let changed = |id: &D::Id| meant(id.clone()) && self.stamps.is_other(id, &self.path(id));
         Ok(ids.into_iter().filter(changed).map(|id| self.read(id)).collect())
     }
 
@@ -271,7 +273,7 @@ impl<D: Document> Store<D> {
 
     /// The file that such a document is kept in.
     pub fn rejected(&self, id: D::Id) -> PathBuf {
-        rejected::beside(&self.file(id))
+        rejected::beside(&self.path(&id))
     }
 
     /// Forgets what was kept so. That there is nothing is no failure.
@@ -279,7 +281,7 @@ impl<D: Document> Store<D> {
     /// # Errors
     /// [`StoreFailed::Remove`].
     pub fn remove_rejected(&self, id: D::Id) -> Result<(), StoreFailed> {
-        let file = self.file(id);
+        let file = self.path(&id);
         rejected::remove(&file).map_err(|source| StoreFailed::Remove { file, source })
     }
 
@@ -288,8 +290,8 @@ impl<D: Document> Store<D> {
     /// # Errors
     /// [`StoreFailed::Damaged`] if it was found damaged; [`StoreFailed::Remove`].
     pub fn remove(&self, id: D::Id) -> Result<(), StoreFailed> {
-        self.refuse_if_damaged(id)?;
-        self.remove_file(id)
+        self.check_not_damaged(&id)?;
+        self.remove_file(&id)
     }
 
     /// Forgets a document even though it is damaged: for when a person has said so, and never
@@ -298,36 +300,40 @@ impl<D: Document> Store<D> {
     /// # Errors
     /// [`StoreFailed::Remove`].
     pub fn discard_damaged(&self, id: D::Id) -> Result<(), StoreFailed> {
-        self.remove_file(id)?;
+        self.remove_file(&id)?;
         self.damaged().remove(&id);
         Ok(())
     }
 
     /// The file that a document is stored in.
     pub fn file(&self, id: D::Id) -> PathBuf {
+        self.path(&id)
+    }
+
+    fn path(&self, id: &D::Id) -> PathBuf {
         self.folder.join(format!("{id}{EXTENSION}"))
     }
 
     fn read(&self, id: D::Id) -> Stored<D> {
-        let file = self.file(id);
-        self.stamps.note(id, &file);
+        let file = self.path(&id);
+        self.stamps.note(&id, &file);
         let document = fs::read(&file)
             .map_err(Damage::Unreadable)
-            .and_then(|bytes| envelope::read(id, &bytes));
+            .and_then(|bytes| envelope::read(id.clone(), &bytes));
         match document {
             Ok(document) => {
                 self.damaged().remove(&id);
                 Stored::Whole(Box::new(document))
             }
             Err(reason) => {
-                self.damaged().insert(id);
+                self.damaged().insert(id.clone());
                 Stored::Damaged { id, file, reason }
             }
         }
     }
 
-    fn remove_file(&self, id: D::Id) -> Result<(), StoreFailed> {
-        let file = self.file(id);
+    fn remove_file(&self, id: &D::Id) -> Result<(), StoreFailed> {
+        let file = self.path(id);
         self.unsynced.forget(id);
         self.stamps.forget(id);
         let removed = rejected::remove(&file).and_then(|()| match harm::remove_file(&file) {
@@ -342,8 +348,12 @@ impl<D: Document> Store<D> {
     /// # Errors
     /// [`StoreFailed::Damaged`].
     pub fn refuse_if_damaged(&self, id: D::Id) -> Result<(), StoreFailed> {
-        if self.damaged().contains(&id) {
-            let (id, file) = (id.to_string(), self.file(id));
+        self.check_not_damaged(&id)
+    }
+
+    fn check_not_damaged(&self, id: &D::Id) -> Result<(), StoreFailed> {
+        if self.damaged().contains(id) {
+            let (id, file) = (id.to_string(), self.path(id));
             return Err(StoreFailed::Damaged { kind: D::KIND, id, file });
         }
         Ok(())

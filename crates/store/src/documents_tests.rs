@@ -1,7 +1,7 @@
 use super::*;
 use innkeeper_model::{
-    Assigned, NetworkConfig, NetworkId, Revision, Secret, SubnetConfig, SubnetId, Timestamp,
-    VmConfig, VmId, Want,
+    Assigned, NetworkConfig, NetworkId, ProjectName, Quota, Revision, Secret, SubnetConfig,
+    SubnetId, Timestamp, VmConfig, VmId, Want,
     network::{NetworkFacts, Reservation, Subnet},
 };
 use std::os::unix::fs::PermissionsExt;
@@ -364,4 +364,36 @@ fn a_damaged_network_is_reported_with_its_reason_and_left_alone() {
         assert!(refusal.hint.unwrap().contains("delete the network"));
     }
     assert_eq!(fs::read_to_string(&file).unwrap(), text);
+}
+
+#[test]
+fn quotas_are_stored_in_files_that_are_named_for_their_projects() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = QuotaStore::open(folder.path()).unwrap();
+    let quota = |project: &str, vms| StoredQuota {
+        project: project.parse().unwrap(),
+        revision: Revision(7),
+        updated: Timestamp::UNIX_EPOCH,
+        quota: Quota { vms: Some(vms), ..Quota::default() },
+    };
+    // Names that could be taken for what else there is in such folders.
+    let all = [quota("a.json", 1), quota("a.json.rej", 2), quota("web", 3)];
+    for quota in &all {
+        store.save(quota).unwrap();
+    }
+    store.save(&all[2]).unwrap();
+    let found = store.load().unwrap().into_iter().map(|stored| match stored {
+        Stored::Whole(quota) => *quota,
+        Stored::Damaged { reason, .. } => panic!("{reason}"),
+    });
+    assert_eq!(found.collect::<Vec<_>>(), all);
+    // One's file under another's name says nothing of either.
+    fs::rename(folder.path().join("a.json.json"), folder.path().join("web.json")).unwrap();
+    let web: ProjectName = "web".parse().unwrap();
+    assert!(matches!(store.load_one(web.clone()), Some(Stored::Damaged { id, .. }) if id == web));
+    let refusal = Refusal::from(store.save(&all[2]).unwrap_err());
+    assert!(refusal.hint.unwrap().ends_with("delete the project"));
+    store.discard_damaged(web.clone()).unwrap();
+    assert!(store.load_one(web).is_none());
+    store.save(&all[2]).unwrap();
 }

@@ -8,7 +8,7 @@
 //! }
 //! ```
 //!
-//! Under `spec` stands the document: a VM's spec, or a network.
+//! Under `spec` stands the document: a VM's spec, a network, or a project's quota.
 //!
 //! The checksum is over the text of `spec` exactly as it stands in the file, from its first brace to
 //! its last. Whoever repairs a file by hand therefore changes the spec and then the checksum; the

@@ -1,6 +1,6 @@
 //! The bytes of what must never be lost, and of what may be.
 //!
-//! [`SpecStore`] keeps the VMs' specs and [`NetworkStore`] the networks, a file each; [`journal`] keeps what is to be done, before it is
+//! [`SpecStore`] keeps the VMs' specs, [`NetworkStore`] the networks and [`QuotaStore`] projects' quotas, a file each; [`journal`] keeps what is to be done, before it is
 //! done; [`registry`] which hosts there are; [`StateLock`] keeps two daemons from one folder;
 //! [`write_atomically`] replaces a file so that a crash leaves the old one or the new one, whole.
 //! [`TaskHistory`] remembers what was done, and [`audit`] who asked for it; both may be lost without losing a VM. What is stored when, and in which order, is the engine's to decide.
@@ -29,7 +29,7 @@ mod write_behind;
 pub use atomic::{WriteFailed, is_temporary, sync_folder, write_atomically};
 pub use document::{Document, DocumentId};
 pub use documents::{
-    NetworkStore, SpecStore, Store, StoreFailed, Stored, StoredNetwork, StoredSpec,
+    NetworkStore, QuotaStore, SpecStore, Store, StoreFailed, Stored, StoredNetwork, StoredSpec,
 };
 pub use envelope::Damage;
 pub use lock::{LockFailed, StateLock};

@@ -29,11 +29,11 @@ impl<I> Default for Stamps<I> {
 
 impl<I: DocumentId> Stamps<I> {
     /// Notes what a document's file is like now, if there is one.
-    pub(crate) fn note(&self, id: I, file: &Path) {
+    pub(crate) fn note(&self, id: &I, file: &Path) {
         // Under the lock, so that nobody compares the file with what it was before.
         let mut stamps = self.stamps();
         if let Some(stamp) = stamp(file) {
-            stamps.insert(id, stamp);
+            stamps.insert(id.clone(), stamp);
         }
     }
 
@@ -44,14 +44,14 @@ impl<I: DocumentId> Stamps<I> {
     }
 
     /// Forgets what a document's file was like.
-    pub(crate) fn forget(&self, id: I) {
-        self.stamps().remove(&id);
+    pub(crate) fn forget(&self, id: &I) {
+        self.stamps().remove(id);
     }
 
     /// Whether the file is there and not what it was. One that was never noted is not another.
-    pub(crate) fn is_other(&self, id: I, file: &Path) -> bool {
+    pub(crate) fn is_other(&self, id: &I, file: &Path) -> bool {
         let stamps = self.stamps();
-        let known = stamps.get(&id);
+        let known = stamps.get(id);
         known.is_some_and(|known| stamp(file).is_some_and(|now| now != *known))
     }
 

@@ -50,13 +50,13 @@ impl<I: DocumentId> WriteBehind<I> {
 
     /// Drops a change that something newer has overtaken. Once this has returned it is in its place,
     /// or will never be.
-    pub(crate) fn forget(&self, id: I) {
-        self.changes().remove(&id);
+    pub(crate) fn forget(&self, id: &I) {
+        self.changes().remove(id);
     }
 
     /// The change that waits.
-    pub(crate) fn get(&self, id: I) -> Option<Change> {
-        self.changes().get(&id).cloned()
+    pub(crate) fn get(&self, id: &I) -> Option<Change> {
+        self.changes().get(id).cloned()
     }
 
     /// Makes the changes that wait now, in files of this folder.
@@ -64,10 +64,10 @@ impl<I: DocumentId> WriteBehind<I> {
         &self,
         folder: &Path,
         stamps: &Stamps<I>,
-        file: impl Fn(I) -> PathBuf,
+        file: impl Fn(&I) -> PathBuf,
     ) -> Result<(), StoreFailed> {
         let waiting: Vec<(I, Change)> =
-            self.changes().iter().map(|(id, change)| (*id, Arc::clone(change))).collect();
+            self.changes().iter().map(|(id, change)| (id.clone(), Arc::clone(change))).collect();
         if waiting.is_empty() {
             return Ok(());
         }
@@ -75,7 +75,7 @@ impl<I: DocumentId> WriteBehind<I> {
         let mut failed = None;
         for some in waiting.chunks(MAX_OPEN) {
             for (prepared, result) in prepare(folder, some) {
-                let (id, file) = (prepared.id, file(prepared.id));
+                let (id, file) = (prepared.id.clone(), file(&prepared.id));
                 match result.and_then(|()| self.put_in_place(&prepared, stamps, &file)) {
                     Ok(()) => made.push((id, Arc::clone(prepared.change))),
                     Err(error) => drop(failed.get_or_insert((file, error))),
@@ -111,11 +111,11 @@ impl<I: DocumentId> WriteBehind<I> {
         match new {
             Some((new, _)) => {
                 fs::rename(new, file)?;
-                stamps.note(*id, file);
+                stamps.note(id, file);
                 Ok(())
             }
             None => {
-                stamps.forget(*id);
+                stamps.forget(id);
                 rejected::remove(file)?;
                 match harm::remove_file(file) {
                     Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -145,7 +145,8 @@ fn prepare<'a, I: DocumentId>(
     folder: &Path,
     changes: &'a [(I, Change)],
 ) -> Vec<(Prepared<'a, I>, io::Result<()>)> {
-    let mut all: Vec<_> = changes.iter().map(|(id, change)| write(folder, *id, change)).collect();
+    let mut all: Vec<_> =
+        changes.iter().map(|(id, change)| write(folder, id.clone(), change)).collect();
     thread::scope(|scope| {
         for some in all.chunks_mut(changes.len().div_ceil(SYNCERS)) {
             scope.spawn(|| some.iter_mut().for_each(sync));

@@ -61,7 +61,7 @@ impl Engine {
         let _untaken = work.vm().map(|vm| Untaken(self, vm));
         let _promised = reservation;
         let operation = subject.as_ref().map(|subject| subject.operation);
-        if let Some(Subject { name, state, operation }) = &subject
+        if let Some(Subject { name, state, operation, .. }) = &subject
             && legality::after(*operation, *state).is_none()
         {
             return Err(legality::refuse(*operation, *state, *state, name));
@@ -161,9 +161,9 @@ impl Engine {
     /// What legality is asked with. A VM that is still being made will be stopped when its turn comes.
     fn subject(&self, vm: VmId, operation: Operation) -> Result<Subject, Refusal> {
         if self.vm(vm).is_err()
-            && let Some(name) = self.shared.live.being_made(vm)
+            && let Some((name, project)) = self.shared.live.being_made(vm)
         {
-            return Ok(Subject { name, state: VmState::Stopped, operation });
+            return Ok(Subject { name, project, state: VmState::Stopped, operation });
         }
         // Asked again, because it may have been finished between the two questions.
         Ok(Subject::of(&*self.vm(vm)?, operation))
@@ -181,6 +181,7 @@ impl Engine {
         let uid = reservation.uid();
         let admitted =
             self.admit(hypervisor, move |admission| admission.create(id, config, uid)).await?;
+        self.has_room_for(&admitted.spec)?;
         self.check_published(&admitted.spec, None).await?;
         // From here to the task nothing is waited for, so what is taken is the task's to give back.
         let admitted = self.with_addresses(admitted, None)?;
@@ -196,6 +197,7 @@ impl Engine {
         let uid = reservation.uid();
         let admitted =
             self.admit(hypervisor, move |admission| admission.clone(&spec, id, name, uid)).await?;
+        self.has_room_for(&admitted.spec)?;
         let admitted = self.with_addresses(admitted, None)?;
         let work = Work::Clone { from, admitted };
         let subject = Some(Subject::of(&record, Operation::Clone));
@@ -214,6 +216,7 @@ impl Engine {
         let had = import.keep_identity.then(|| manifest.assigned.addresses.clone());
         let admitted =
             self.admit(hypervisor, move |admission| admission.import(&import, id, uid)).await?;
+        self.has_room_for(&admitted.spec)?;
         self.check_published(&admitted.spec, None).await?;
         let mut before = Spec::clone(&admitted.spec);
         before.assigned.addresses = had.unwrap_or_default();
@@ -340,6 +343,13 @@ impl Engine {
         let uids = self.shared.uids.as_ref().map(UidRange::ids);
         let name = (project.clone(), name.clone());
         self.shared.reservations.for_new_vm(&self.view().snapshot(), id, name, uids)
+    }
+
+    /// Refuses a new VM at once for which this host or its project has no room. It is its task that takes
+    /// the room: another can be faster.
+    fn has_room_for(&self, spec: &Spec) -> Result<(), Refusal> {
+        let accountant = &self.shared.performer.hands.accountant;
+        accountant.has_room(&spec.config.project, self.disk_size(spec))
     }
 
     /// Runs an admission, which looks at files, on a thread that may wait for them.

@@ -2,7 +2,7 @@
 
 use innkeeper_model::{
     DeviceName, DiskFormat, ImageKind, ImageName, NetworkConfig, NetworkId, NetworkName,
-    ProjectName, Revision, SubnetConfig, SubnetId, TaskId, VmConfig, VmId, VmName,
+    ProjectName, Revision, Secret, SubnetConfig, SubnetId, TaskId, VmConfig, VmId, VmName,
     config::{MacAddress, Nic},
 };
 use innkeeper_storage::StagedVm;
@@ -341,8 +341,9 @@ pub enum ImageFrom {
     File(PathBuf),
     /// A server.
     Url {
-        /// `https://` or `http://`.
-        url: String,
+        /// `https://` or `http://`. Who may fetch it may be told by it: the record has it, and nothing else.
+        #[serde(with = "innkeeper_model::secret::as_text")]
+        url: Secret,
         /// The SHA-256 that it must have, in hexadecimal.
         checksum: Option<String>,
     },

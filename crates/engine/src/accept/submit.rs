@@ -15,7 +15,8 @@ use crate::{
     },
 };
 use innkeeper_model::{
-    Refusal, Revision, Task, TaskId, TaskState, Timestamp, Vm, VmConfig, VmId, VmName, VmState,
+    ProjectName, Refusal, Revision, Task, TaskId, TaskState, Timestamp, Vm, VmConfig, VmId, VmName,
+    VmState,
 };
 use std::{sync::Arc, time::Duration};
 
@@ -163,6 +164,10 @@ impl Engine {
             id: TaskId::new(),
             operation: work.name().into(),
             vm: work.vm(),
+            project: work
+                .project()
+                .or(subject.and_then(|subject| subject.project.as_ref()))
+                .cloned(),
             subject: work.subject(subject.map(|subject| &subject.name)),
             caller: caller.name.clone(),
             request_id: caller.request_id.clone(),
@@ -191,13 +196,16 @@ impl Engine {
 #[derive(Debug, Clone)]
 pub(crate) struct Subject {
     pub(crate) name: VmName,
+    /// Unknown of one that is being made for an earlier daemon.
+    pub(crate) project: Option<ProjectName>,
     pub(crate) state: VmState,
     pub(crate) operation: Operation,
 }
 
 impl Subject {
     pub(crate) fn of(record: &Vm, operation: Operation) -> Self {
-        Self { name: record.name.clone(), state: record.state, operation }
+        let (name, project) = (record.name.clone(), Some(record.project.clone()));
+        Self { name, project, state: record.state, operation }
     }
 }
 

@@ -9,8 +9,8 @@ use crate::{
     turn::queues::{Hold, Resource},
 };
 use innkeeper_model::{
-    Assigned, Code, Foreign, ImageName, NetworkId, NetworkName, Refusal, Revision, Spec, Timestamp,
-    Vm, VmConfig, VmId, VmName, Want, config::Boot,
+    Assigned, Code, Foreign, ImageName, NetworkId, NetworkName, ProjectName, Refusal, Revision,
+    Spec, Timestamp, Vm, VmConfig, VmId, VmName, Want, config::Boot,
 };
 use innkeeper_storage::StagedVm;
 use std::{collections::HashSet, sync::Arc, time::Duration};
@@ -95,6 +95,17 @@ impl Work {
             Self::Adopt { spec, .. } | Self::AdoptManaged { spec } => Some(spec.id),
             Self::AddImage(image) => image.vm(),
             Self::RemoveImage(_) | Self::Network { .. } => None,
+        }
+    }
+
+    /// The project of the VM that it makes or makes its own; of another's VM, its record says.
+    pub(crate) fn project(&self) -> Option<&ProjectName> {
+        match self {
+            Self::Create { admitted }
+            | Self::Clone { admitted, .. }
+            | Self::Import { admitted, .. } => Some(&admitted.spec.config.project),
+            Self::Adopt { spec, .. } | Self::AdoptManaged { spec } => Some(&spec.config.project),
+            _ => None,
         }
     }
 

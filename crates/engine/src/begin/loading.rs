@@ -235,13 +235,17 @@ fn salvage(id: VmId, file: &Path) -> Result<Salvaged, Refusal> {
     let text = std::fs::read(file).unwrap_or_default();
     let document: serde_json::Value = serde_json::from_slice(&text).unwrap_or_default();
     let config = &document["spec"]["config"];
-    let name = match config["name"].as_str().and_then(|name| name.parse().ok()) {
-        Some(name) => Ok(name),
-        None => format!("damaged-{}", &id.to_string()[..8]).parse(),
-    };
+    let text = |field: &str| config[field].as_str().unwrap_or_default();
+    // A name of nobody's: whoever is bound to the project that is there by default must not find what may be
+    // another's. That one is not written.
+    let nobodys = format!("damaged-{}", &id.to_string()[..8]);
+    let no_name = |error: NotAName| Refusal::new(Code::Internal, error.to_string());
     Ok(Salvaged {
-        name: name.map_err(|error: NotAName| Refusal::new(Code::Internal, error.to_string()))?,
-        project: config["project"].as_str().and_then(|name| name.parse().ok()).unwrap_or_default(),
+        name: text("name").parse().or_else(|_| nobodys.parse()).map_err(no_name)?,
+        project: match config.as_object().map(|config| config.contains_key("project")) {
+            Some(false) => ProjectName::default(),
+            _ => text("project").parse().or_else(|_| nobodys.parse()).map_err(no_name)?,
+        },
         uid: document["spec"]["assigned"]["uid"].as_u64().and_then(|uid| uid.try_into().ok()),
     })
 }
@@ -264,6 +268,25 @@ fn stored_networks(store: &NetworkStore) -> Result<Vec<Update>, Refusal> {
 mod tests {
     use super::*;
     use crate::journal::unfinished::tests::{held, spec};
+
+    #[test]
+    fn a_damaged_spec_is_of_the_project_that_it_names_and_else_of_nobodys() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("spec.json");
+        let id = VmId::new();
+        let nobodys = format!("damaged-{}", &id.to_string()[..8]);
+        for (text, name, project) in [
+            (r#"{"spec":{"config":{"name":"web","project":"shop"}}}"#, "web", "shop"),
+            (r#"{"spec":{"config":{"name":"web"}}}"#, "web", "default"),
+            (r#"{"spec":{"config":{"name":"web","project":"../"}}}"#, "web", &*nobodys),
+            ("{", &nobodys, &nobodys),
+        ] {
+            std::fs::write(&file, text).unwrap();
+            let salvaged = salvage(id, &file).unwrap();
+            let found = (salvaged.name.as_str(), salvaged.project.as_str());
+            assert_eq!(found, (name, project), "{text}");
+        }
+    }
 
     #[tokio::test]
     async fn what_cannot_be_written_is_as_good_as_stored_and_stays_on_record() {

@@ -19,11 +19,12 @@ use crate::{
     networks::{self, Networks},
     perform::{
         Performer,
-        accountant::{Accountant, Capacity},
+        accountant::Capacity,
         hands::{Hands, blocking},
         witness::Witness,
     },
     plan::steps::Share,
+    projects::Projects,
     reconcile::{
         self, LeftOff, by_hand::Displaced, examining, guarding, marks::Marks, noticed::Noticed,
         owed::Owing, quotas, survey,
@@ -43,7 +44,7 @@ use innkeeper_model::{
 };
 use innkeeper_network::{HostNetworks, LoopbackGuard, UidRange};
 use innkeeper_storage::Storage;
-use innkeeper_store::{NetworkStore, SpecStore, TaskHistory, journal};
+use innkeeper_store::{NetworkStore, QuotaStore, SpecStore, TaskHistory, journal};
 use innkeeper_view::View;
 use std::{collections::HashSet, net::SocketAddrV4, sync::Arc, time::Duration};
 use tokio::sync::watch;
@@ -74,6 +75,8 @@ pub struct EngineOptions {
     pub network_store: NetworkStore,
     /// The host's own of them.
     pub networks: Arc<dyn HostNetworks>,
+    /// Where the quotas of projects are kept.
+    pub quota_store: QuotaStore,
     /// Where on this host's loopback the metadata service of guests is; `None` where there is none.
     pub metadata: Option<SocketAddrV4>,
     /// Whether a network `default` is to be made.
@@ -114,10 +117,16 @@ impl Engine {
         let recorder = Recorder::new(journal);
         let (specs, storage) = (Arc::new(options.specs), options.storage);
         let reservations = Reservations::default();
-        let networks = Networks::new(options.network_store, options.networks, options.metadata);
+        let projects = Projects::open(options.quota_store, options.capacity).await?;
+        let accountant = projects.accountant().clone();
+        let networks = Networks::new(
+            options.network_store,
+            options.networks,
+            options.metadata,
+            accountant.clone(),
+        );
         let network_store = networks.store.clone();
         let make_default_network = options.make_default_network;
-        let accountant = Accountant::new(options.capacity);
         let (loaded, specs, storage) = {
             let (reservations, shown) = (reservations.clone(), options.shown_tasks);
             let (history, boot_id) = (options.history, options.boot_id.clone());
@@ -144,7 +153,7 @@ impl Engine {
         let vms = view.snapshot();
         let notes = std::mem::take(&mut on_record.notes);
         let notes = Notes::from(notes, vms.vms.keys().copied(), &options.boot_id);
-        let (accountant, hooks) = (accountant, options.hooks);
+        let hooks = options.hooks;
         let hands =
             Hands { view: view.clone(), wishes, storage, guard, accountant, hooks, networks };
         let drivers = Drivers::new(options.driver, &options.neighbours);
@@ -171,6 +180,7 @@ impl Engine {
                 consoles: Consoles::default(),
                 agents: Agents::default(),
                 interventions: Interventions::default(),
+                projects,
                 boot_id: options.boot_id,
                 recovered: watch::channel(false).0,
                 stopping: CancellationToken::new(),

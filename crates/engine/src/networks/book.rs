@@ -8,7 +8,7 @@ use innkeeper_model::{
 };
 use std::{
     collections::{HashMap, HashSet},
-    net::IpAddr,
+    net::{IpAddr, Ipv6Addr},
 };
 
 /// Who has what.
@@ -90,6 +90,17 @@ impl Book {
         self.addresses.get(address).or_else(|| self.kept.get(address))
     }
 
+    /// How many addresses a VM has.
+    pub(super) fn addresses_of(&self, vm: VmId) -> u64 {
+        let held = self.of_vm.get(&vm).map(Vec::as_slice).unwrap_or_default();
+        let is_first = |(at, one): &(usize, &NicClaim)| {
+            // Two of its NICs can have one: that of its machine, and that of its next.
+            matches!(one.claim, Claim::Address(_))
+                && held[..*at].iter().all(|other| other.claim != one.claim)
+        };
+        held.iter().enumerate().filter(is_first).count() as u64
+    }
+
     pub(super) fn hold(&mut self, vm: VmId, claims: &[NicClaim]) -> Result<(), Denied> {
         let mut held = Ok(());
         for claim in claims {
@@ -122,6 +133,9 @@ impl Book {
                 taking.take(self, nic, Claim::Address(address), || at("addresses"))?;
                 addresses.push(address);
             }
+        }
+        for port in &nic.publish {
+            check_leads_somewhere(*port, network, &addresses, &at("publish"))?;
         }
         self.take_ports(taking, index, nic)?;
         Ok(addresses)
@@ -286,6 +300,37 @@ fn meet(one: &PublishedPort, other: &PublishedPort) -> bool {
 
 pub(super) fn is_of_vm(holder: &Holder, vm: VmId) -> bool {
     matches!(holder, Holder::Nic { vm: of, .. } if *of == vm)
+}
+
+/// Whether there is an address that what comes in by a published port can be sent to.
+fn check_leads_somewhere(
+    port: PublishedPort,
+    network: &Network,
+    addresses: &[IpAddr],
+    field: &str,
+) -> Result<(), Refusal> {
+    if port.address == Some(Ipv6Addr::LOCALHOST.into()) {
+        let problem = "leads nowhere: Linux lets no guest on a network answer what comes from ::1";
+        let refusal = Refusal::invalid(field, port, problem);
+        return Err(refusal.with_hint("publish the port of 127.0.0.1, or of no address for all"));
+    }
+    let fits = |address: &IpAddr| port.address.is_none_or(|of| of.is_ipv4() == address.is_ipv4());
+    if addresses.iter().any(fits) {
+        return Ok(());
+    }
+    let name = &network.config.name;
+    let version = match port.address {
+        Some(IpAddr::V4(_)) => "IPv4 ",
+        Some(IpAddr::V6(_)) => "IPv6 ",
+        None => "",
+    };
+    let problem = format!(
+        "leads nowhere: the NIC has no {version}address of network {name}, which has no subnet for one"
+    );
+    Err(Refusal::invalid(field, port, problem).with_hint(format!(
+        "put a subnet on it with `inn subnet create RANGE --network {name}`, or publish by way of a NIC \
+         that has an address, or of one on user"
+    )))
 }
 
 /// Whether a guest of a network can have the address that was asked for.

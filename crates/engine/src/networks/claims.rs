@@ -1,11 +1,13 @@
 //! Who has which address, hardware address and port of the host: each goes to one NIC at a time.
 //!
-//! A part of what the accountant gives out. It is built anew from specs, incarnations and networks when
+//! A part of what the accountant gives out, who is told how many addresses each VM has, and asked whether its
+//! project may have so many. It is built anew from specs, incarnations and networks when
 //! the engine begins, so nothing here is stored; what a plan takes stands in its journal.
 
 use super::book::{Book, Taking};
+use crate::perform::accountant::Accountant;
 use innkeeper_model::{
-    Code, DeviceName, Network, NetworkId, Refusal, SmallMap, Subnet, VmId, VmName,
+    Code, DeviceName, Network, NetworkId, ProjectName, Refusal, SmallMap, Subnet, VmId, VmName,
     config::{MacAddress, Nic, PublishedPort},
     network::{Holder, Reservation},
 };
@@ -79,26 +81,36 @@ impl Denied {
 
 /// All claims of a host. Clones are one.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Claims(Arc<Mutex<Book>>);
+pub(crate) struct Claims {
+    book: Arc<Mutex<Book>>,
+    /// Told under the book's lock, so that it never knows of fewer or more addresses than there are.
+    accountant: Arc<Accountant>,
+}
 
 impl Claims {
+    /// None yet.
+    pub(crate) fn new(accountant: Arc<Accountant>) -> Self {
+        Self { book: Arc::default(), accountant }
+    }
+
     fn book(&self) -> MutexGuard<'_, Book> {
         // Every change under the lock is whole before anything can panic.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Chooses the addresses of a VM's NICs, and takes all that they need, or nothing. What the VM has
     /// already it keeps besides, and a NIC that it will have no more leaves what it has to the others: one
     /// that is called otherwise from now on keeps what it is known by. Of NICs on a `private` network of
     /// their hypervisor's, only the published ports are the host's; each comes with its place among its
-    /// VM's.
+    /// VM's. The addresses count as the project's from here on.
     ///
     /// # Errors
     /// Something is taken by another, outside of its range, or no address is free: the field, its value
-    /// and who has it.
+    /// and who has it. Or the project may not have so many addresses.
     pub(crate) fn take(
         &self,
         vm: VmId,
+        project: &ProjectName,
         wishes: &[NicWish<'_>],
         private: &[(usize, &Nic)],
     ) -> Result<(SmallMap<Vec<IpAddr>>, Vec<NicClaim>), Denied> {
@@ -115,6 +127,7 @@ impl Claims {
             for (index, nic) in private {
                 book.take_ports(&mut taking, *index, nic)?;
             }
+            self.accountant.reserve_addresses(vm, project, book.addresses_of(vm))?;
             Ok(addresses)
         });
         let taken = taking.taken;
@@ -155,6 +168,7 @@ impl Claims {
                 }
             }
         }
+        self.accountant.put_addresses(vm, book.addresses_of(vm));
         Ok(())
     }
 
@@ -164,14 +178,17 @@ impl Claims {
     /// Another has one of them; it is not taken from it, and the others are this VM's.
     pub(crate) fn settle(&self, vm: VmId, claims: &[NicClaim]) -> Result<bool, Denied> {
         let mut book = self.book();
-        let any = !claims.is_empty() || book.of_vm.contains_key(&vm);
+        if claims.is_empty() && !book.of_vm.contains_key(&vm) {
+            return Ok(false);
+        }
         for old in book.of_vm.get(&vm).cloned().unwrap_or_default() {
             if !claims.contains(&old) {
                 book.give_back(vm, &old);
             }
         }
-        book.hold(vm, claims)?;
-        Ok(any)
+        let held = book.hold(vm, claims);
+        self.accountant.put_addresses(vm, book.addresses_of(vm));
+        held.map(|()| true)
     }
 
     /// Notes these claims of a VM besides what it has.
@@ -179,7 +196,10 @@ impl Claims {
     /// # Errors
     /// Another has one of them; it is not taken from it, and the others are this VM's.
     pub(crate) fn hold(&self, vm: VmId, claims: &[NicClaim]) -> Result<(), Denied> {
-        self.book().hold(vm, claims)
+        let mut book = self.book();
+        let held = book.hold(vm, claims);
+        self.accountant.put_addresses(vm, book.addresses_of(vm));
+        held
     }
 
     /// Whether a VM has anything.
@@ -275,13 +295,13 @@ impl Claims {
     }
 }
 
-/// Who has something, for a person; a VM by its name, where it has one.
+/// Who has something, for a person; a VM by its name, where the person may know it.
 pub(super) fn whose(holder: &Holder, name: impl FnOnce(VmId) -> Option<VmName>) -> String {
     match holder {
-        Holder::Nic { vm, nic } => {
-            let vm = name(*vm).map_or_else(|| vm.to_string(), |name| name.to_string());
-            format!("NIC {nic} of VM {vm}")
-        }
+        Holder::Nic { vm, nic } => match name(*vm) {
+            Some(vm) => format!("NIC {nic} of VM {vm}"),
+            None => "another VM".into(),
+        },
         Holder::Network => "its network".into(),
         Holder::Reservation => "a reservation of its subnet".into(),
     }

@@ -2,6 +2,7 @@
 mod against_a_model;
 
 use super::*;
+use crate::perform::accountant::Capacity;
 use innkeeper_model::{
     Refusal, Revision, SubnetConfig, SubnetId, Timestamp,
     network::{NetworkConfig, Reservation},
@@ -81,12 +82,12 @@ fn take(claims: &Claims, vm: VmId, network: &Network, wished: &[Wished]) -> Resu
             before,
         })
         .collect();
-    claims.take(vm, &wishes, &[]).map_err(told)
+    claims.take(vm, &ProjectName::default(), &wishes, &[]).map_err(told)
 }
 
-/// As a caller is told who knows no VM by name.
+/// As a caller is told who calls VMs by their ids.
 fn told(denied: Denied) -> Refusal {
-    denied.refusal(|_| None)
+    denied.refusal(|vm| vm.to_string().parse().ok())
 }
 
 fn address_of(given: &Given, nic: &str) -> Vec<IpAddr> {
@@ -220,10 +221,10 @@ fn ports_meet_by_protocol_number_and_address() {
         ("127.0.0.1:8080:80", "8080:80", true),
         ("127.0.0.1:8080:80", "127.0.0.2:8080:80", false),
         ("127.0.0.1:8080:80", "127.0.0.1:8080:9", true),
-        ("[::1]:8080:80", "127.0.0.1:8080:80", false),
-        ("[::1]:8080:80", "8080:80", true),
+        ("[2001:db8::1]:8080:80", "127.0.0.1:8080:80", false),
+        ("[2001:db8::1]:8080:80", "8080:80", true),
     ] {
-        let network = network_of(&[]);
+        let network = network_of(&["10.0.0.0/24", "fd00::/64"]);
         let claims = claims_with(&network);
         let nic = |port: &str| json!({ "name": "lan", "network": "lan", "publish": [port] });
         take(&claims, VmId::new(), &network, &[wished(1, nic(had))]).unwrap();
@@ -232,6 +233,74 @@ fn ports_meet_by_protocol_number_and_address() {
         let refused = taken.err().and_then(|refusal| refusal.field);
         assert_eq!(refused.as_deref(), meets.then_some("nics[0].publish"));
     }
+}
+
+#[test]
+fn a_port_is_published_to_an_address_or_not_at_all() {
+    for (ranges, port, leads) in [
+        (&[][..], "8080:80", false),
+        (&["10.0.0.0/24"], "8080:80", true),
+        (&["10.0.0.0/24"], "127.0.0.1:8080:80", true),
+        (&["10.0.0.0/24"], "[2001:db8::1]:8080:80", false),
+        (&["fd00::/64"], "8080:80", true),
+        (&["fd00::/64"], "127.0.0.1:8080:80", false),
+        (&["fd00::/64", "10.0.0.0/24"], "127.0.0.1:8080:80", true),
+    ] {
+        let network = network_of(ranges);
+        let claims = claims_with(&network);
+        let vm = VmId::new();
+        let nic = json!({ "name": "lan", "network": "lan", "publish": [port] });
+        let taken = take(&claims, vm, &network, &[wished(1, nic)]);
+        assert_eq!(taken.is_ok(), leads, "{ranges:?} {port}: {taken:?}");
+        let Err(refusal) = taken else { continue };
+        assert_eq!(refusal.code, Code::InvalidField);
+        assert_eq!(refusal.field.as_deref(), Some("nics[0].publish"));
+        assert!(refusal.value.unwrap().starts_with(port), "with its protocol");
+        assert!(refusal.hint.unwrap().contains("--network lan"));
+        assert!(!claims.has_any(vm), "nothing is taken");
+    }
+}
+
+#[test]
+fn the_addresses_of_a_vm_are_counted_as_its_projects() {
+    let network = network_of(&["10.0.0.0/24", "fd00::/64"]);
+    let (accountant, project) = (Arc::new(Accountant::default()), ProjectName::default());
+    let claims = Claims::new(accountant.clone());
+    claims.put_network(network.id, Some(&network));
+    let used = || accountant.project(&project).used.addresses;
+    let (one, other) = (VmId::new(), VmId::new());
+    let (_, of_one) = take(&claims, one, &network, &[lan(1)]).unwrap();
+    take(&claims, other, &network, &[lan(2), wished(3, json!({ "name": "b", "network": "lan" }))])
+        .unwrap();
+    assert_eq!(used(), 6, "one of each version for each NIC");
+    claims.settle(other, &[]).unwrap();
+    assert_eq!(used(), 2);
+    // Another NIC of the VM's has what the first had, as after it was given another name.
+    let renamed = |claim: &NicClaim| NicClaim { nic: "new".parse().unwrap(), ..claim.clone() };
+    let renamed: Vec<NicClaim> = of_one.iter().map(renamed).collect();
+    claims.hold(one, &renamed).unwrap();
+    claims.take_chosen(one, &renamed).unwrap();
+    assert_eq!(used(), 2, "an address is one, however many NICs have it");
+    claims.settle(one, &[]).unwrap();
+    assert_eq!(accountant.usage(), Default::default());
+}
+
+#[test]
+fn who_may_have_no_more_addresses_takes_nothing() {
+    let network = network_of(&["10.0.0.0/24"]);
+    let quota = innkeeper_model::Quota { addresses: Some(1), ..Default::default() };
+    let capacity = Capacity { default_quota: quota, ..Capacity::default() };
+    let claims = Claims::new(Arc::new(Accountant::new(capacity)));
+    claims.put_network(network.id, Some(&network));
+    let (vm, nics) = (VmId::new(), [lan(1), wished(2, json!({ "name": "b", "network": "lan" }))]);
+    let refusal = take(&claims, vm, &network, &nics).unwrap_err();
+    assert_eq!(refusal.code, Code::OutOfCapacity);
+    assert_eq!(refusal.field.as_deref(), Some("addresses"));
+    assert!(!claims.has_any(vm));
+    take(&claims, vm, &network, &nics[..1]).unwrap();
+    take(&claims, VmId::new(), &network, &nics[1..]).unwrap_err();
+    // Once more what it has is no more.
+    take(&claims, vm, &network, &nics[..1]).unwrap();
 }
 
 #[test]

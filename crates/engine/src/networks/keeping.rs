@@ -3,6 +3,7 @@
 use super::{
     changes::with_reservations,
     claims::NicClaim,
+    mended::mended,
     wiring::{self, claims_of_vm, desired, plugs_of_vm},
 };
 use crate::{
@@ -16,11 +17,11 @@ use crate::{
 use futures_util::FutureExt;
 use innkeeper_model::{
     Code, GuestAddress, Network, NetworkConfig, NetworkId, NetworkName, Refusal, Spec,
-    SubnetConfig, SubnetId, Vm, VmId,
+    SubnetConfig, SubnetId, Timestamp, Vm, VmId,
     config::PublishedPort,
     network::{AddressSource, Lease, Plug, Reservation},
 };
-use innkeeper_network::Applied;
+use innkeeper_network::{Applied, Finding};
 use innkeeper_view::{Snapshot, Update};
 use ipnet::Ipv4Net;
 use std::sync::LazyLock;
@@ -167,7 +168,7 @@ pub(crate) async fn run(engine: Engine) {
         if let Err(refusal) = hands.wire(&[]).await {
             warn!(%refusal, "the host's networks are not as they should be");
         }
-        tell(&engine);
+        tell(&engine, &[]);
         tokio::select! {
             () = hands.networks.rewire.notified() => {}
             changed = changes.changed() => if changed.is_err() { return },
@@ -215,24 +216,30 @@ pub(crate) async fn survey(engine: &Engine) {
     if let Err(refusal) = hands.wire(&[]).await {
         warn!(%refusal, "the host's networks are not as they should be");
     }
-    match hands.networks.host.survey().await {
-        Ok(findings) => {
-            for finding in findings {
-                info!(network = ?finding.network, mended = finding.mended, "{}", finding.text);
-            }
-        }
-        Err(refusal) => warn!(%refusal, "the host's networks cannot be looked at"),
+    let findings = hands.networks.host.survey().await.unwrap_or_else(|refusal| {
+        warn!(%refusal, "the host's networks cannot be looked at");
+        Vec::new()
+    });
+    for finding in &findings {
+        info!(network = ?finding.network, mended = finding.mended, "{}", finding.text);
     }
-    tell(engine);
+    tell(engine, &findings);
 }
 
-/// Tells the view what there is of networks, and the addresses of guests.
-fn tell(engine: &Engine) {
+/// Tells the view what there is of networks, what has just been found of them, and the addresses of guests.
+fn tell(engine: &Engine, findings: &[Finding]) {
     let hands = &engine.shared.performer.hands;
+    let mut put_right = hands.networks.mended.lock().unwrap_or_else(PoisonError::into_inner);
     let snapshot = hands.view.snapshot();
+    let is_known = |id: NetworkId| snapshot.networks.contains_key(&id);
+    put_right.retain(|network, _| is_known(*network));
     let mut leases: HashMap<NetworkId, Vec<Lease>> = HashMap::new();
     for network in snapshot.networks.values() {
-        let facts = hands.networks.host.facts(network.id);
+        if let Some(now) = mended(network.id, findings, is_known, Timestamp::now()) {
+            put_right.insert(network.id, now);
+        }
+        let mut facts = hands.networks.host.facts(network.id);
+        facts.mended = put_right.get(&network.id).cloned();
         leases.insert(network.id, facts.leases.clone());
         if facts != network.facts {
             hands.view.post(Update::NetworkFacts { id: network.id, facts });
@@ -290,9 +297,11 @@ impl Engine {
         let wishes = wiring::wishes(&spec.config, &spec.assigned.macs, before, &snapshot)?;
         let claims = &self.shared.performer.hands.networks.claims;
         let private: Vec<_> = wiring::private_nics(&spec.config).collect();
-        let (addresses, taken) = claims
-            .take(spec.id, &wishes, &private)
-            .map_err(|denied| denied.refusal(wiring::name_in(&snapshot)))?;
+        let (addresses, taken) =
+            claims.take(spec.id, &spec.config.project, &wishes, &private).map_err(|denied| {
+                let project = Some(&spec.config.project);
+                denied.refusal(wiring::name_within(&snapshot, project))
+            })?;
         admitted.networks = wishes.iter().map(|wish| wish.network.id).collect();
         admitted.networks.sort_unstable();
         admitted.networks.dedup();

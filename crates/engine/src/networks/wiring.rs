@@ -2,8 +2,8 @@
 
 use super::claims::{Claim, NicClaim, NicWish};
 use innkeeper_model::{
-    Assigned, Code, Incarnation, Network, NetworkId, NetworkName, Refusal, SmallMap, Spec, Vm,
-    VmConfig, VmId, VmName,
+    Assigned, Code, Incarnation, Network, NetworkId, NetworkName, ProjectName, Refusal, SmallMap,
+    Spec, Vm, VmConfig, VmId, VmName,
     config::{Attachment, MacAddress, Nic, PublishedPort},
     network::Plug,
 };
@@ -201,6 +201,17 @@ pub(crate) fn holders(
 /// What a VM is called, by this view.
 pub(crate) fn name_in(snapshot: &Snapshot) -> impl Fn(VmId) -> Option<VmName> {
     |vm| snapshot.vms.get(&vm).map(|vm| vm.name.clone())
+}
+
+/// The same, where it is of this project: what is another's is not said to be whose.
+pub(crate) fn name_within(
+    snapshot: &Snapshot,
+    project: Option<&ProjectName>,
+) -> impl Fn(VmId) -> Option<VmName> {
+    move |vm| {
+        let vm = snapshot.vms.get(&vm).filter(|vm| Some(&vm.project) == project);
+        vm.map(|vm| vm.name.clone())
+    }
 }
 
 /// The record of the network with this id, without what is asked of the host.

@@ -2,7 +2,7 @@
 
 use crate::{
     journal::wishes::Wishes,
-    networks::{Networks, wiring::name_in},
+    networks::{Networks, wiring::name_within},
     perform::{accountant::Accountant, importing::import_request},
     plan::steps::{OwnStep, Share},
     turn::live::LiveTask,
@@ -27,7 +27,7 @@ pub(crate) struct Hands {
     pub(crate) wishes: Wishes,
     pub(crate) storage: Arc<Storage>,
     pub(crate) guard: LoopbackGuard,
-    pub(crate) accountant: Accountant,
+    pub(crate) accountant: Arc<Accountant>,
     pub(crate) hooks: Hooks,
     pub(crate) networks: Networks,
 }
@@ -111,7 +111,10 @@ impl Hands {
             OwnStep::GuardLoopback => unless(cancelled, self.guard_loopback()).await?,
             OwnStep::ReserveAddresses { vm, claims } => {
                 let denied = self.networks.claims.take_chosen(*vm, claims);
-                denied.map_err(|denied| denied.refusal(name_in(&self.view.snapshot())))?;
+                denied.map_err(|denied| {
+                    let project = task.snapshot().project;
+                    denied.refusal(name_within(&self.view.snapshot(), project.as_ref()))
+                })?;
             }
             OwnStep::WireNics { networks, .. } => {
                 // A machine that was just put away is not wired any more.
@@ -166,7 +169,12 @@ impl Hands {
         match step {
             OwnStep::Reserve { vm, .. } => self.release_unless_used(*vm).await?,
             OwnStep::ReserveDisk { vm, project, before, .. } => match before {
-                Some(before) => self.accountant.put_disk(*vm, project, *before),
+                // What is stored is what it was before, by now; its project may have been another.
+                Some(before) => {
+                    let snapshot = self.view.snapshot();
+                    let project = snapshot.vms.get(vm).map_or(project, |vm| &vm.project);
+                    self.accountant.put_disk(*vm, project, *before);
+                }
                 None => self.accountant.forget(*vm),
             },
             OwnStep::CreateVolume { vm, disk } => storage.remove_volume(*vm, &disk.name).await?,

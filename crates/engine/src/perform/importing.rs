@@ -21,7 +21,7 @@ pub(crate) fn import_request(
         ImageFrom::Url { url, checksum } => {
             let checksum = checksum.as_deref().ok_or_else(|| {
                 let problem = "needs the checksum of what is expected there";
-                Refusal::invalid("checksum", url, problem).with_hint("add --checksum sha256:…")
+                Refusal::invalid("checksum", "", problem).with_hint("add --checksum sha256:…")
             })?;
             let digest = checksum.strip_prefix("sha256:").unwrap_or(checksum);
             ImportSource::Url { url: url.clone(), checksum: format!("sha256:{digest}") }

@@ -7,6 +7,7 @@
 //! tried again (`owed`).
 
 pub(crate) mod accountant;
+pub(crate) mod bounds;
 pub(crate) mod deed;
 mod finding_out;
 pub(crate) mod hands;

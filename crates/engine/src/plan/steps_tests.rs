@@ -53,7 +53,10 @@ fn all() -> Vec<OwnStep> {
     let image_file = AddImage {
         name: "base".parse().unwrap(),
         kind: innkeeper_model::ImageKind::Disk,
-        from: ImageFrom::Url { url: "https://example.org/".into(), checksum: Some("0".into()) },
+        from: ImageFrom::Url {
+            url: Secret::new("https://example.org/"),
+            checksum: Some("0".into()),
+        },
         format: None,
         initrd: None,
     };

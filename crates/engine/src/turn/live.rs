@@ -9,8 +9,8 @@ use crate::{
     turn::queues::{Place, Queues},
 };
 use innkeeper_model::{
-    Code, Refusal, Revision, StepName, Task, TaskId, TaskLogLine, TaskState, Timestamp, VmId,
-    VmName, VmState,
+    Code, ProjectName, Refusal, Revision, StepName, Task, TaskId, TaskLogLine, TaskState,
+    Timestamp, VmId, VmName, VmState,
     task::{MAX_TASK_LOG, StepState, TaskStep},
 };
 use innkeeper_view::{Update, View};
@@ -359,7 +359,7 @@ impl Live {
         if let Some(leads_to) = legality::after(subject.operation, expected) {
             let _ = task.leads_to.set(leads_to);
         } else {
-            let Subject { name, state, operation } = subject;
+            let Subject { name, state, operation, .. } = subject;
             return Err(legality::refuse(*operation, *state, expected, name));
         }
         tasks.insert(task);
@@ -378,11 +378,11 @@ impl Live {
         self.tasks().insert(task);
     }
 
-    /// The name of a VM that a task is making, which is in no snapshot yet.
-    pub(crate) fn being_made(&self, vm: VmId) -> Option<VmName> {
+    /// The name and the project of a VM that a task is making, which is in no snapshot yet.
+    pub(crate) fn being_made(&self, vm: VmId) -> Option<(VmName, Option<ProjectName>)> {
         let tasks = self.tasks();
-        let first = tasks.by_vm.get(&vm)?.first()?;
-        first.snapshot().subject.parse().ok()
+        let first = tasks.by_vm.get(&vm)?.first()?.snapshot();
+        Some((first.subject.parse().ok()?, first.project))
     }
 
     pub(crate) fn remove(&self, task: &LiveTask) {

@@ -227,8 +227,10 @@ impl Engine {
         } else if makes {
             check_confirmed(&spec)?;
             self.check_user(&spec)?;
-            let (storage, spec) = (self.shared.performer.hands.storage.clone(), spec.clone());
-            let files = blocking(move || plan::machine_files(&storage, &spec)).await?;
+            let storage = self.shared.performer.hands.storage.clone();
+            let of = spec.clone();
+            let files = blocking(move || plan::machine_files(&storage, &of)).await?;
+            self.no_disk_is_in_anothers_memory(&spec).await?;
             (self.hypervisor().await?, files)
         } else {
             // What ends a machine does not ask whether another could be made.

@@ -1,17 +1,21 @@
 //! What the host has is given once, and given back.
 
 use crate::support::{Bench, REBOOT, RESUME, START, STOP, SUSPEND, Setup, create};
-use innkeeper_engine::{Bounds, Capacity, PowerVerb, Request};
+use innkeeper_engine::{Capacity, PowerVerb, Request};
 use innkeeper_model::{
-    ByteSize, Code, Mebibytes, Refusal, TaskState, VmState, diagnosis::UsageDiagnosis,
+    ByteSize, Code, Mebibytes, Quota, Refusal, TaskState, VmState, diagnosis::UsageDiagnosis,
 };
 use serde_json::json;
 
 /// A host that may give this much.
-async fn bench(host: Bounds) -> Bench {
-    let quota = Bounds { vms: Some(1), cpus: Some(1), ..Bounds::default() };
+async fn bench(host: Quota) -> Bench {
+    let quota = Quota { vms: Some(1), cpus: Some(1), ..Quota::default() };
     let quotas = [("small".parse().unwrap(), quota)].into();
-    Bench::with(Setup { capacity: Capacity { host, quotas }, ..Setup::default() }).await
+    Bench::with(Setup {
+        capacity: Capacity { host, quotas, ..Capacity::default() },
+        ..Setup::default()
+    })
+    .await
 }
 
 fn usage(bench: &Bench) -> UsageDiagnosis {
@@ -24,12 +28,12 @@ fn is_for_lack_of(refusal: &Refusal, field: &str) {
         (Code::OutOfCapacity, Some(field)),
         "{refusal}"
     );
-    assert!(refusal.limit.is_some() && refusal.hint.is_some());
+    assert!(refusal.value.is_some() && refusal.hint.is_some());
 }
 
 #[tokio::test]
 async fn memory_is_given_once_and_given_back() {
-    let bench = bench(Bounds { memory: Some(Mebibytes(1000)), ..Bounds::default() }).await;
+    let bench = bench(Quota { memory: Some(Mebibytes(1000)), ..Quota::default() }).await;
     let of = |name: &str| json!({ "name": name, "memory": "600MiB" });
     let (one, other) = (bench.create_of(of("one")).await, bench.create_of(of("other")).await);
     bench.powers(one, &[START]).await;
@@ -54,7 +58,7 @@ async fn memory_is_given_once_and_given_back() {
 
 #[tokio::test]
 async fn what_fails_gives_back_and_a_reboot_keeps() {
-    let bench = bench(Bounds { cpus: Some(1), ..Bounds::default() }).await;
+    let bench = bench(Quota { cpus: Some(1), ..Quota::default() }).await;
     let vm = bench.create("web").await;
     let fault = bench.fails("sim/continue");
     assert_eq!(bench.power(vm, START).await.state, TaskState::Failed);
@@ -71,7 +75,7 @@ async fn what_fails_gives_back_and_a_reboot_keeps() {
 
 #[tokio::test]
 async fn a_machine_of_a_spec_that_was_changed_gives_back_what_it_took() {
-    let bench = bench(Bounds { cpus: Some(8), ..Bounds::default() }).await;
+    let bench = bench(Quota { cpus: Some(8), ..Quota::default() }).await;
     let vm = bench.create_of(json!({ "name": "web", "cpus": 2 })).await;
     bench.powers(vm, &[START]).await;
     let mut edited = bench.vm(vm).spec.unwrap().config.clone();
@@ -120,14 +124,14 @@ async fn what_a_machine_takes_is_by_the_machine_that_there_is_in_the_end() {
 #[tokio::test]
 async fn disks_and_vms_are_bounded_by_what_they_may_grow_to() {
     let bench =
-        bench(Bounds { disk: Some(ByteSize(5 << 20)), vms: Some(3), ..Bounds::default() }).await;
+        bench(Quota { disk: Some(ByteSize(5 << 20)), vms: Some(3), ..Quota::default() }).await;
     let of = |name: &str, size: &str| {
         create(json!({ "name": name, "disks": [{ "name": "root", "size": size }] }))
     };
     let one = bench.must(of("one", "3MiB")).await.vm.unwrap();
-    is_for_lack_of(&bench.run(of("two", "3MiB")).await.error.unwrap(), "disk");
+    is_for_lack_of(&bench.refused(of("two", "3MiB")).await, "disk");
     let clone = Request::Clone { vm: one, name: "copy".parse().unwrap() };
-    is_for_lack_of(&bench.run(clone).await.error.unwrap(), "disk");
+    is_for_lack_of(&bench.refused(clone).await, "disk");
     bench.must(of("two", "2MiB")).await;
     assert_eq!(usage(&bench).disk, ByteSize(5 << 20));
     let mut edited = bench.vm(one).spec.unwrap().config.clone();
@@ -135,7 +139,7 @@ async fn disks_and_vms_are_bounded_by_what_they_may_grow_to() {
     let edit = Request::Edit { vm: one, config: Box::new(edited.clone()), expected: None };
     is_for_lack_of(&bench.run(edit).await.error.unwrap(), "disk");
     bench.must(create(json!({ "name": "three" }))).await;
-    is_for_lack_of(&bench.run(create(json!({ "name": "four" }))).await.error.unwrap(), "vms");
+    is_for_lack_of(&bench.refused(create(json!({ "name": "four" }))).await, "vms");
     bench.is_sound().await;
     let before = usage(&bench);
     let bench = bench.restart().await;
@@ -151,10 +155,10 @@ async fn disks_and_vms_are_bounded_by_what_they_may_grow_to() {
 
 #[tokio::test]
 async fn a_project_has_its_quota_and_others_have_not() {
-    let bench = bench(Bounds::default()).await;
+    let bench = bench(Quota::default()).await;
     let of = |name: &str, project: &str| json!({ "name": name, "project": project, "cpus": 2 });
     let vm = bench.create_of(of("one", "small")).await;
-    is_for_lack_of(&bench.run(create(of("two", "small"))).await.error.unwrap(), "vms");
+    is_for_lack_of(&bench.refused(create(of("two", "small"))).await, "vms");
     is_for_lack_of(&bench.power(vm, START).await.error.unwrap(), "cpus");
     let other = bench.create_of(of("one", "large")).await;
     bench.powers(other, &[START]).await;
@@ -170,7 +174,7 @@ async fn a_project_has_its_quota_and_others_have_not() {
 
 #[tokio::test]
 async fn of_two_who_would_fit_alone_one_is_let_in() {
-    let bench = bench(Bounds { cpus: Some(1), ..Bounds::default() }).await;
+    let bench = bench(Quota { cpus: Some(1), ..Quota::default() }).await;
     let mut vms = Vec::new();
     for name in ["a", "b", "c", "d"] {
         vms.push(bench.create(name).await);

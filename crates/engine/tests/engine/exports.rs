@@ -7,9 +7,9 @@ use crate::{
 };
 use async_trait::async_trait;
 use innkeeper_engine::{
-    Bounds, Capacity, Engine, Export, ImportVm, Point, PowerVerb, Request, StagedVm, Witness,
+    Capacity, Engine, Export, ImportVm, Point, PowerVerb, Request, StagedVm, Witness,
 };
-use innkeeper_model::{ByteSize, Code, Refusal, Spec, TaskState, VmId};
+use innkeeper_model::{ByteSize, Code, Quota, Refusal, Spec, TaskState, VmId};
 use serde_json::json;
 use std::{
     os::unix::fs::FileExt,
@@ -202,13 +202,13 @@ async fn what_this_host_cannot_be_is_refused_and_not_kept() {
 
 #[tokio::test]
 async fn what_is_too_much_for_a_quota_leaves_nothing() {
-    let quota = Bounds { disk: Some(ByteSize(3 << 20)), ..Bounds::default() };
+    let quota = Quota { disk: Some(ByteSize(3 << 20)), ..Quota::default() };
     let capacity = Capacity { host: quota, ..Capacity::default() };
     let bench = Bench::with(Setup { capacity, ..Setup::default() }).await;
     let vm = bench.create_of(furnished("web")).await;
     let file = export(&bench, vm).await;
-    let task = bench.run(import(&bench, &file, Some("copy")).await).await;
-    assert_eq!((task.state, task.error.unwrap().code), (TaskState::Failed, Code::OutOfCapacity));
+    let refusal = bench.refused(import(&bench, &file, Some("copy")).await).await;
+    assert_eq!(refusal.code, Code::OutOfCapacity);
     assert_eq!(bench.vms().len(), 1);
     is_cleared(&bench).await;
     bench.is_sound().await;

@@ -27,6 +27,7 @@ mod networks;
 mod noted;
 mod owed;
 mod policies;
+mod projects;
 mod quotas;
 mod refusals;
 mod restarts;

@@ -5,10 +5,12 @@ use crate::{
     held::Stop,
     support::{Bench, Ended, LONG, REBOOT, START, STOP, Setup, furnished},
 };
-use innkeeper_engine::{PowerVerb, Request};
+use innkeeper_engine::{AtEnd, PowerVerb, Request};
 use innkeeper_model::{Task, TaskState, Vm, VmId, VmState, Want, network::NetworkFacts};
 use innkeeper_sim::Happening;
 use serde_json::json;
+use std::cell::Cell;
+use tokio::sync::mpsc;
 
 /// The VMs as readers see them, but for their revisions.
 fn seen(bench: &Bench) -> Vec<String> {
@@ -54,6 +56,35 @@ async fn all_kinds(bench: &Bench) {
     bench.world.guest(preserved, Happening::Panics);
     bench.until("preserved", |snapshot| snapshot.vms[&preserved].dumped.is_some()).await;
     crashed(bench, "crashed").await;
+}
+
+/// And who is called at the end of a task is called with that, whether it is to come or was.
+#[tokio::test]
+async fn whoever_sees_a_machine_put_away_sees_why_it_is_not_started_again() {
+    let bench = Bench::new().await;
+    let vm = bench.started("web").await;
+    bench.world.guest(vm, Happening::Panics);
+    let seen = Cell::new(None);
+    bench
+        .until("put away", |snapshot| {
+            let is_it = |task: &Task| task.operation == "put-away" && task.state.is_final();
+            let ended = snapshot.tasks.values().find(|task| is_it(task)).map(|task| task.id);
+            seen.set(ended.map(|task| (task, snapshot.vms[&vm].problem.is_some())));
+            ended.is_some()
+        })
+        .await;
+    let (task, has_reason) = seen.take().unwrap();
+    assert!(has_reason);
+    let (tell, mut told) = mpsc::unbounded_channel();
+    let call = |tell: mpsc::UnboundedSender<_>| -> AtEnd {
+        Box::new(move |task: &Task| tell.send((task.id, task.state)).unwrap())
+    };
+    bench.engine.at_end(task, call(tell.clone()));
+    assert_eq!(told.recv().await, Some((task, TaskState::Done)));
+    let accepted = bench.submit(Request::Power { vm, verb: START }).await.unwrap();
+    bench.engine.at_end(accepted.task, call(tell));
+    assert_eq!(told.recv().await, Some((accepted.task, TaskState::Done)));
+    assert_eq!(told.recv().await, None, "one is called twice");
 }
 
 #[tokio::test]

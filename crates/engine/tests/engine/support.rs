@@ -17,7 +17,7 @@ use innkeeper_sim::{
 };
 use innkeeper_storage::{Storage, StorageOptions};
 use innkeeper_store::{
-    NetworkStore, SpecStore, TaskHistory,
+    NetworkStore, QuotaStore, SpecStore, TaskHistory,
     journal::{Found, Journal, JournalOptions},
 };
 use innkeeper_view::{Snapshot, Update, View, ViewOptions};
@@ -144,6 +144,7 @@ impl Bench {
             specs: SpecStore::open(path.join("vms")).unwrap(),
             network_store: NetworkStore::open(path.join("networks")).unwrap(),
             networks: setup.networks.clone(),
+            quota_store: QuotaStore::open(path.join("projects")).unwrap(),
             metadata: None,
             make_default_network: false,
             storage: storage.clone(),

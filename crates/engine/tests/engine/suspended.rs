@@ -3,7 +3,12 @@
 use crate::support::{Bench, Ended, RESUME, START, START_AFRESH, STOP, SUSPEND, furnished};
 use innkeeper_engine::{PowerVerb, Request};
 use innkeeper_model::{Code, TaskState, VmId, VmState, Want};
-use std::path::PathBuf;
+use serde_json::json;
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+};
 
 async fn suspended(bench: &Bench) -> (VmId, u64) {
     let vm = bench.create_of(furnished("web")).await;
@@ -80,6 +85,81 @@ async fn what_would_lose_or_damage_it_is_refused() {
     bench.is_sound().await;
     bench.powers(vm, &[RESUME]).await;
     assert_eq!(bench.world.machine(vm).unwrap().memory, memory);
+}
+
+/// Two files of the host's, and other names for the first.
+fn host_files(bench: &Bench) -> PathBuf {
+    let folder = bench.path().join("allowed");
+    fs::create_dir(&folder).unwrap();
+    for file in ["data.raw", "other.raw"] {
+        fs::write(folder.join(file), vec![0; 1 << 20]).unwrap();
+    }
+    symlink("data.raw", folder.join("link.raw")).unwrap();
+    fs::hard_link(folder.join("data.raw"), folder.join("hard.raw")).unwrap();
+    folder
+}
+
+async fn with_disk(bench: &Bench, name: &str, path: &Path, read_only: bool) -> VmId {
+    let disk = json!({ "name": "data", "path": path, "format": "raw", "read_only": read_only });
+    bench.create_of(json!({ "name": name, "memory": "32MiB", "disks": [disk] })).await
+}
+
+#[track_caller]
+fn is_in_keepers_memory(task: &innkeeper_model::Task) {
+    let refused = task.error.clone().unwrap();
+    assert_eq!(refused.code, Code::InUse, "{refused}");
+    assert_eq!(refused.field.as_deref(), Some("disks[data].path"));
+    assert!(refused.message.contains("VM keeper"), "{refused}");
+    let hint = refused.hint.unwrap();
+    let ways = ["inn resume keeper", "inn start --discard-memory keeper"];
+    assert!(ways.iter().all(|way| hint.contains(way)), "{hint}");
+}
+
+/// Its hypervisor's locks on them are gone with its machine.
+#[tokio::test]
+async fn nobody_is_started_with_a_host_file_of_its_memory() {
+    let bench = Bench::new().await;
+    let folder = host_files(&bench);
+    let keeper = with_disk(&bench, "keeper", &folder.join("data.raw"), false).await;
+    let mut others = Vec::new();
+    for (name, file, read_only) in [
+        ("writer", "data.raw", false),
+        ("reader", "data.raw", true),
+        ("linked", "link.raw", false),
+        ("hard", "hard.raw", false),
+    ] {
+        others.push(with_disk(&bench, name, &folder.join(file), read_only).await);
+    }
+    let stranger = with_disk(&bench, "stranger", &folder.join("other.raw"), false).await;
+    bench.powers(keeper, &[START, SUSPEND]).await;
+    for vm in &others {
+        is_in_keepers_memory(&bench.power(*vm, START).await);
+        assert_eq!(bench.state(*vm), VmState::Stopped);
+    }
+    bench.powers(stranger, &[START]).await;
+    // Memory whose record cannot be read has its disks, too.
+    let record = bench.volumes(keeper).join("memory.json");
+    let text = fs::read_to_string(&record).unwrap();
+    let bench = bench.restart_with(|_| fs::write(&record, "{}").unwrap()).await;
+    is_in_keepers_memory(&bench.power(others[0], START).await);
+    let bench = bench.restart_with(|_| fs::write(&record, text).unwrap()).await;
+    bench.powers(keeper, &[RESUME, STOP]).await;
+    bench.powers(others[0], &[START, STOP]).await;
+    bench.is_sound().await;
+}
+
+#[tokio::test]
+async fn a_host_file_that_nobody_writes_to_may_be_in_many_memories() {
+    let bench = Bench::new().await;
+    let folder = host_files(&bench);
+    let keeper = with_disk(&bench, "keeper", &folder.join("data.raw"), true).await;
+    let reader = with_disk(&bench, "reader", &folder.join("data.raw"), true).await;
+    let writer = with_disk(&bench, "writer", &folder.join("data.raw"), false).await;
+    bench.powers(keeper, &[START, SUSPEND]).await;
+    bench.powers(reader, &[START, SUSPEND, RESUME]).await;
+    is_in_keepers_memory(&bench.power(writer, START).await);
+    bench.powers(keeper, &[RESUME]).await;
+    bench.is_sound().await;
 }
 
 #[tokio::test]

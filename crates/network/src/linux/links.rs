@@ -92,6 +92,20 @@ pub(crate) struct Address {
     pub(crate) link: u32,
 }
 
+/// Every address of this host that another one can reach it by.
+///
+/// # Errors
+/// The kernel does not say.
+pub fn addresses_of_this_host() -> io::Result<Vec<IpAddr>> {
+    let all = Netlink::open()?.addresses()?.into_iter().map(|found| found.address.addr());
+    // Those of one link are several hosts', and written with the link.
+    let is_of_one_link = |address: &IpAddr| match address {
+        IpAddr::V4(address) => address.is_link_local(),
+        IpAddr::V6(address) => address.is_unicast_link_local(),
+    };
+    Ok(all.filter(|address| !is_of_one_link(address)).collect())
+}
+
 impl Netlink {
     /// The link of this name.
     pub(crate) fn link(&mut self, name: &str) -> io::Result<Option<Link>> {

@@ -24,6 +24,8 @@ mod sysctls;
 mod tap;
 mod watch;
 
+pub use links::addresses_of_this_host;
+
 use crate::{
     dnsmasq::Files,
     host::{Applied, Desired, Finding, HostNetworks},

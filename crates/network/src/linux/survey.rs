@@ -191,10 +191,7 @@ pub(super) async fn mend_taps(
                 && tap.mtu == mtu;
             if !is_right {
                 bridges::plug_in(&mut netlink, instance, plug, network, bridge, tap.index)?;
-                let text = format!(
-                    "{} of the VM {} was not plugged in as it should be",
-                    plug.nic, plug.vm
-                );
+                let text = format!("the tap {} was not plugged in as it should be", plug.tap);
                 findings.push(mended(Some(network.id), format!("{text}; it is again")));
             }
         }

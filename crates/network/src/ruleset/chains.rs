@@ -98,8 +98,12 @@ pub(super) const TRANSLATION: &str = "  chain prerouting {
   }
 ";
 
+/// `::1` is left to the host's own programs. IPv6 has no `route_localnet`: what went out from there to a guest
+/// would be answered, and the kernel would drop the answer. So whoever tries `localhost` hears at once that nobody is
+/// there, and tries 127.0.0.1 next.
 pub(super) const FROM_THE_HOST_ITSELF: &str = "  chain published_here {
     type nat hook output priority -100
+    ip6 daddr ::1 accept
     fib daddr type local jump published
   }
 ";

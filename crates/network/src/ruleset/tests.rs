@@ -52,7 +52,8 @@ fn a_thousand_nics_are_longer_sets_and_no_more_rules() {
     let rules = |text: &str| text.lines().filter(|line| !is_element(line)).count();
     let (one, thousand) = (with(1), with(1000));
     assert_eq!(rules(&one), rules(&thousand));
-    assert!(thousand.len() < 360_000, "{} bytes", thousand.len());
+    // Half of it binds the addresses that guests make for themselves to their MACs.
+    assert!(thousand.len() < 340_000, "{} bytes", thousand.len());
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use crate::{
     guest::{Guest, connect, serve},
-    namespace::run,
+    namespace::{Namespace, run},
     yard::{Yard, named, on_a_host, outside, until},
 };
 use innkeeper_model::{config::RateLimit, network::NetworkConfig};
@@ -174,11 +174,13 @@ fn networks_are_apart() {
 fn published_ports_answer_from_everywhere() {
     on_a_host(async |mut yard| {
         let outside = outside();
-        let network = yard.add_network(named("lan"), &["10.87.0.0/24"]);
-        let mut plug = yard.add_nic(network, 1, &["10.87.0.2"]);
-        plug.publish = vec!["8080:80".parse().unwrap(), "127.0.0.1:8081:80".parse().unwrap()];
+        let network = yard.add_network(named("lan"), &["10.87.0.0/24", "fd00:87::/64"]);
+        let mut plug = yard.add_nic(network, 1, &["10.87.0.2", "fd00:87::2"]);
+        plug.publish = ["8080:80", "127.0.0.1:8081:80", "[2001:db8::1]:8082:80"]
+            .map(|port| port.parse().unwrap())
+            .into();
         yard.desired.nics[0] = plug.clone();
-        let other = yard.add_nic(network, 2, &["10.87.0.3"]);
+        let other = yard.add_nic(network, 2, &["10.87.0.3", "fd00:87::3"]);
         let daemon = yard.daemon();
         yard.apply(&daemon).await;
         let guest = yard.guest(&daemon, &plug).await;
@@ -196,6 +198,7 @@ fn published_ports_answer_from_everywhere() {
             assert!(connect(address).is_some(), "{address} from the host");
         }
         assert!(other.connects("192.0.2.1:8080").is_some(), "from a guest of the same network");
+        over_ipv6(&outside, &guest, &other);
 
         let taken = TcpListener::bind("127.0.0.1:8090").unwrap();
         let refusal = daemon.check_published(&"8090:80".parse().unwrap()).await.unwrap_err();
@@ -203,6 +206,28 @@ fn published_ports_answer_from_everywhere() {
         drop(taken);
         daemon.check_published(&"8090:80".parse().unwrap()).await.unwrap();
     });
+}
+
+/// The same ports by the addresses of IPv6 that the host has, but for `::1`.
+fn over_ipv6(outside: &Namespace, guest: &Guest, other: &Guest) {
+    for (guest, address) in [(guest, "fd00:87::2/64"), (other, "fd00:87::3/64")] {
+        guest.inside.run(&format!("ip -6 addr add {address} dev eth0 nodad"));
+        // The router may have said so by then.
+        guest.inside.run("ip -6 route replace default via fd00:87::1");
+    }
+    for port in [8080, 8082] {
+        let said = outside.call(move || connect(&format!("[2001:db8::1]:{port}")));
+        assert_eq!(said.as_deref(), Some("guest to 2001:db8::9"), "{port}: it sees who asks");
+    }
+    assert_eq!(outside.call(|| connect("192.0.2.1:8082")), None, "of the one address alone");
+    for address in ["[2001:db8::1]:8080", "[2001:db8::1]:8082", "[fd00:87::1]:8080"] {
+        assert!(connect(address).is_some(), "{address} from the host");
+    }
+    assert_eq!(connect("[fd00:87::1]:8082"), None, "of another address");
+    assert!(other.connects("[2001:db8::1]:8080").is_some(), "from a guest of the same network");
+    // What comes from ::1 no guest could answer, so it is not led to one.
+    serve("[::1]:8080", "host");
+    assert_eq!(connect("[::1]:8080").as_deref(), Some("host to ::1"));
 }
 
 #[test]

@@ -58,6 +58,9 @@ impl FromStr for Place {
             let (file, offset) = text.split_once('-')?;
             Some(Self { file: file.parse().ok()?, offset: offset.parse().ok()? })
         };
-        parse().ok_or_else(|| format!("{text:?} is no place in the audit"))
+        // No file is as long as that, and no system can be asked to look there.
+        parse()
+            .filter(|place| i64::try_from(place.offset).is_ok())
+            .ok_or_else(|| format!("{text:?} is no place in the audit"))
     }
 }

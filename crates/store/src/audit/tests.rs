@@ -386,7 +386,9 @@ fn a_line_without_an_end_is_passed_over_in_bounded_memory() {
 fn places_read_as_they_are_written() {
     let place = Place { file: 7, offset: 12 };
     assert_eq!(place.to_string().parse(), Ok(place));
-    for wrong in ["", "7", "7-", "-7", "a-b", "7-12-1"] {
+    assert!(format!("7-{}", i64::MAX).parse::<Place>().is_ok());
+    let beyond = format!("7-{}", 1_u64 << 63);
+    for wrong in ["", "7", "7-", "-7", "a-b", "7-12-1", &beyond] {
         assert!(wrong.parse::<Place>().is_err(), "{wrong}");
     }
     assert!(Place { file: 7, offset: 99 } < Place { file: 8, offset: 0 });

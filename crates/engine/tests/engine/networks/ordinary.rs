@@ -9,6 +9,8 @@ use innkeeper_model::{
     Code, VmState,
     network::{AddressSource, Lease},
 };
+use innkeeper_network::Finding;
+use innkeeper_view::Snapshot;
 use serde_json::json;
 
 #[tokio::test]
@@ -39,6 +41,39 @@ async fn networks_come_change_and_go() {
     bench.has_no_networks().await;
     assert!(bench.setup.networks.is_released(lan));
     bench.restart().await.has_no_networks().await;
+}
+
+#[tokio::test]
+async fn what_a_survey_put_right_is_told_of_each_network_that_it_concerns() {
+    let bench = Bench::new().await;
+    let lan = bench.lan().await;
+    let other = bench.network("other", &[]).await;
+    let told = |snapshot: &Snapshot, network| {
+        let mended = snapshot.networks[&network].facts.mended.clone();
+        mended.map(|mended| mended.what).unwrap_or_default()
+    };
+    let find = |network, text: &str| {
+        let finding = Finding { network, text: text.into(), mended: true };
+        bench.setup.networks.find_next(finding);
+    };
+    bench.engine.survey().await;
+    bench.is_wired().await;
+    assert!(told(&bench.snapshot(), lan).is_empty(), "nothing was wrong");
+
+    find(None, "the rules were gone");
+    find(Some(lan), "a tap was out");
+    bench.engine.survey().await;
+    bench
+        .until("both are told", |s| told(s, lan) == ["the rules were gone", "a tap was out"])
+        .await;
+    bench.until("the rules are everyone's", |s| told(s, other) == ["the rules were gone"]).await;
+
+    // It stays until there is something newer, and is not told of who has nothing to do with it.
+    let before = bench.network_record(lan).facts.mended.clone();
+    find(Some(other), "the bridge was down");
+    bench.engine.survey().await;
+    bench.until("the newer one", |s| told(s, other) == ["the bridge was down"]).await;
+    assert_eq!(bench.network_record(lan).facts.mended, before);
 }
 
 #[tokio::test]

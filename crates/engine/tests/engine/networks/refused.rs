@@ -2,7 +2,7 @@
 
 use super::{ip, network_create, network_delete, network_edit, on_lan, reserve, subnet_create};
 use crate::support::{Bench, START, as_told, create};
-use innkeeper_engine::Request;
+use innkeeper_engine::{NicChange, Request};
 use innkeeper_model::{Code, NetworkId, SubnetId};
 use innkeeper_network::{Call, PaperNetworks};
 use serde_json::{Value, json};
@@ -137,6 +137,49 @@ async fn a_vm_is_refused_what_it_cannot_have_on_its_network() {
     bench.is_wired().await;
 }
 
+/// A port that is published to a NIC without an address leads nowhere, whichever way it is asked for.
+#[tokio::test]
+async fn a_published_port_needs_an_address_to_lead_to() {
+    let bench = Bench::new().await;
+    bench.lan().await;
+    bench.network("bare", &[]).await;
+    let published = |name: &str, network: &str| json!({ "name": name, "network": network, "publish": ["8080:80"] });
+    let refused_at = async |request: Request, index: usize| {
+        let refused = bench.refused(request).await;
+        assert_eq!(refused.code, Code::InvalidField, "{refused}");
+        assert_eq!(refused.field, Some(format!("nics[{index}].publish")), "{refused}");
+        assert_eq!(refused.value.as_deref(), Some("8080:80/tcp"));
+        assert!(refused.message.contains("leads nowhere"), "{refused}");
+        assert!(refused.hint.unwrap().contains("inn subnet create RANGE --network bare"));
+    };
+    let nics = json!([published("lan", "bare")]);
+    refused_at(create(json!({ "name": "web", "nics": nics })), 0).await;
+    assert!(bench.vms().is_empty());
+    let vm = bench.create_of(json!({ "name": "web", "nics": [published("lan", "lan")] })).await;
+    let before = bench.vm(vm).spec;
+    let more = json!([published("lan", "lan"), published("more", "bare")]);
+    refused_at(bench.with_nics(vm, more), 1).await;
+    let nic = |nic: Value| Box::new(serde_json::from_value(nic).unwrap());
+    let add = NicChange::Add(nic(published("more", "bare")));
+    refused_at(Request::Nic { vm, change: add }, 1).await;
+    let set = NicChange::Set(nic(published("lan", "bare")));
+    refused_at(Request::Nic { vm, change: set }, 0).await;
+    assert_eq!(bench.vm(vm).spec, before);
+    // Of the host's ::1 no answer ever came back.
+    let nics = json!([{ "name": "lan", "network": "lan", "publish": ["[::1]:8080:80"] }]);
+    let refused = bench.refused(create(json!({ "name": "six", "nics": nics }))).await;
+    assert_eq!(
+        (refused.code, refused.field.as_deref()),
+        (Code::InvalidField, Some("nics[0].publish"))
+    );
+    assert!(refused.hint.as_deref().is_some_and(|hint| hint.contains("127.0.0.1")), "{refused}");
+    // Without the port it may go there, and user needs no address.
+    let bare = json!({ "name": "lan", "network": "bare" });
+    let user = json!({ "name": "more", "network": "user", "publish": ["8081:80"] });
+    bench.must(bench.with_nics(vm, json!([bare, user]))).await;
+    bench.is_wired().await;
+}
+
 #[tokio::test]
 async fn a_multicast_hardware_address_is_no_nics() {
     let read = serde_json::from_value::<innkeeper_model::VmConfig>(json!({
@@ -199,4 +242,29 @@ async fn a_damaged_record_is_left_alone() {
     assert_eq!(bench.assigned(vm, "lan"), [ip("10.0.0.2")]);
     bench.powers(vm, &[START]).await;
     bench.is_wired().await;
+}
+
+/// Whoever asks may be of another project, and so may whoever reads the task.
+#[tokio::test]
+async fn what_another_project_has_is_taken_and_not_said_to_be_whose() {
+    let bench = Bench::new().await;
+    bench.lan().await;
+    let mut secret = on_lan("secret");
+    secret["project"] = json!("rivals");
+    secret["nics"][0]["publish"] = json!(["127.0.0.1:8080:80"]);
+    secret["nics"][0]["mac"] = json!("52:54:00:00:00:07");
+    bench.create_of(secret).await;
+    for (field, value, what) in [
+        ("addresses", json!(["10.0.0.2"]), "address 10.0.0.2"),
+        ("mac", json!("52:54:00:00:00:07"), "hardware address 52:54:00:00:00:07"),
+        ("publish", json!(["8080:81"]), "port 8080/tcp"),
+    ] {
+        let mut config = on_lan("second");
+        config["nics"][0][field] = value;
+        let refused = bench.refused(create(config)).await;
+        assert_eq!(refused.message, format!("{what} is taken by another VM"));
+    }
+    let made = bench.tasks("create");
+    assert_eq!(made.len(), 1);
+    assert_eq!(made[0].project, Some("rivals".parse().unwrap()), "a task is of its VM's project");
 }
