@@ -4,13 +4,15 @@
 //! by its address, or all there are. An account owns the project that has its address for a name.
 
 use crate::{
-    doorkeeper::unknown,
+    doorkeeper::{NotAdmitted, unknown},
     identity::Identity,
     principal::{Class, Principal, Scope},
     revoked::RevokedTokens,
     role::Role,
+    standing::{Revocable, Standing},
     wallet::{
-        Address, JwtRules, JwtVerifier, Revocation, Revocations, Session, Sessions, Verified,
+        Address, JwtRules, JwtVerifier, Revocation, Revocations, Session, SessionId, Sessions,
+        Verified,
         siwe::{Challenge, SignIns, Site},
     },
 };
@@ -38,12 +40,45 @@ pub struct SigningIn {
     sessions: Sessions,
 }
 
+/// A session, for as long as nobody ends it.
+#[derive(Debug)]
+struct InSession {
+    signing_in: Arc<SigningIn>,
+    session: SessionId,
+}
+
+impl Revocable for InSession {
+    fn holds(&self, now: Timestamp) -> bool {
+        self.signing_in.sessions.counts(self.session, now)
+    }
+
+    fn ends(&self) -> Option<Timestamp> {
+        self.signing_in.sessions.ends(self.session)
+    }
+}
+
+/// A token that an account signed, for as long as nobody takes it back.
+#[derive(Debug)]
+struct ByToken {
+    revoked: Arc<Revocations>,
+    verified: Verified,
+}
+
+impl Revocable for ByToken {
+    fn holds(&self, now: Timestamp) -> bool {
+        !self.revoked.covers(&self.verified, now)
+    }
+}
+
 /// The accounts that are let in where tokens for one audience are taken.
 #[derive(Debug)]
 pub struct Accounts {
     rules: AccountRules,
     audience: Box<str>,
     verifier: JwtVerifier,
+    /// What the verifier asks.
+    list: Arc<Revocations>,
+    /// The same with a file, where there is one.
     revoked: Option<Arc<RevokedTokens>>,
     signing_in: Option<Arc<SigningIn>>,
 }
@@ -73,34 +108,39 @@ impl AccountRules {
         };
         let owns = self.open || self.owners.contains(&address);
         let scope = Scope::Project(address.project());
-        owns.then_some(Principal { identity, role: Role::Owner, scope, class })
+        let standing = Standing::of_connection();
+        owns.then_some(Principal { identity, role: Role::Owner, scope, class, standing })
     }
 }
 
 impl Accounts {
     /// Those that these rules let in, with tokens for this audience.
     pub fn new(rules: AccountRules, audience: &str) -> Self {
-        let verifier = verifier(audience, Arc::new(Revocations::default()));
-        Self { rules, audience: audience.into(), verifier, revoked: None, signing_in: None }
+        let list = Arc::new(Revocations::default());
+        let verifier = verifier(audience, Arc::clone(&list));
+        Self { rules, audience: audience.into(), verifier, list, revoked: None, signing_in: None }
     }
 
     /// But for the tokens on this list; more can be put on it.
     #[must_use]
     pub fn with_revoked(self, revoked: Arc<RevokedTokens>) -> Self {
-        let verifier = verifier(&self.audience, revoked.list());
-        Self { verifier, revoked: Some(revoked), ..self }
+        let list = revoked.list();
+        let verifier = verifier(&self.audience, Arc::clone(&list));
+        Self { verifier, list, revoked: Some(revoked), ..self }
     }
 
     /// The same, with tokens for another audience. Who signed in has signed in to both, and what was taken
     /// back, from both.
     #[must_use]
     pub fn for_audience(&self, audience: &str) -> Self {
-        let other = Self::new(self.rules.clone(), audience);
-        let other = match &self.revoked {
-            Some(revoked) => other.with_revoked(Arc::clone(revoked)),
-            None => other,
-        };
-        Self { signing_in: self.signing_in.clone(), ..other }
+        Self {
+            rules: self.rules.clone(),
+            audience: audience.into(),
+            verifier: self.verifier.for_audience(audience),
+            list: Arc::clone(&self.list),
+            revoked: self.revoked.clone(),
+            signing_in: self.signing_in.clone(),
+        }
     }
 
     /// And those of them who signed in there.
@@ -153,11 +193,49 @@ impl Accounts {
             let ended = self.signing_in()?.sessions.end(text);
             return ended.map(drop).ok_or_else(unknown);
         }
-        let verified = self.verified(text, now)?;
-        let revoked = self.revoked.as_ref().ok_or_else(|| {
+        // It was let in with it a moment ago, so it was counted then.
+        let verified = self.verifier.verify(text, now, |_| true);
+        let verified = verified.map_err(|bad| Refusal::from(&bad))?;
+        self.revoked()?.revoke(Revocation::of(&verified), now)
+    }
+
+    /// Has all that an account showed so far refused from now on: its sessions end, and what it signed is taken
+    /// back, or of that only what has this `jti`. It waits for the disk.
+    ///
+    /// # Errors
+    /// Too many were taken back; or the disk fails, as [`RevokedTokens`] says.
+    pub fn take_back(
+        &self,
+        account: Address,
+        jti: Option<&str>,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        let revocation = match jti {
+            Some(jti) => Revocation::of_name(account, jti, now),
+            None => Revocation::of_all(account, now),
+        };
+        if jti.is_none()
+            && let Some(signing_in) = &self.signing_in
+        {
+            signing_in.sessions.end_all(account);
+        }
+        self.revoked()?.revoke(revocation, now)
+    }
+
+    /// Releases what has expired: sessions, nonces, and tokens that are known. To be called now and then.
+    pub fn forget_expired(&self, now: Timestamp) {
+        self.verifier.forget_expired(now);
+        self.list.forget_expired(now);
+        if let Some(signing_in) = &self.signing_in {
+            signing_in.sessions.forget_expired(now);
+            signing_in.sign_ins.challenges().forget_expired(now);
+        }
+    }
+
+    fn revoked(&self) -> Result<&RevokedTokens, Refusal> {
+        self.revoked.as_deref().ok_or_else(|| {
             Refusal::new(Code::Unsupported, "tokens of wallets are not taken back here")
-        })?;
-        revoked.revoke(Revocation::of(&verified), now)
+        })
     }
 
     fn signing_in(&self) -> Result<&SigningIn, Refusal> {
@@ -167,24 +245,31 @@ impl Accounts {
         })
     }
 
-    /// Whose token this is, if it is somebody's who is let in.
+    /// Whose token this is, if it is somebody's who is let in. Before a signature is looked at that was not seen
+    /// before, `count` is asked.
     ///
     /// # Errors
     /// [`Code::Unauthenticated`] where it is not a token that counts here and now, [`Code::Forbidden`] where
-    /// it is, and its account is not let in.
-    pub(crate) fn admit(&self, text: &str, now: Timestamp) -> Result<Principal, Refusal> {
+    /// it is, and its account is not let in; and what `count` says.
+    pub(crate) fn admit(
+        &self,
+        text: &str,
+        now: Timestamp,
+        count: impl FnOnce() -> Result<(), NotAdmitted>,
+    ) -> Result<Principal, NotAdmitted> {
         if is_of_session(text) {
-            let sessions = self.signing_in.as_ref().map(|signing_in| &signing_in.sessions);
-            let account = sessions.and_then(|sessions| sessions.account(text, now));
-            return self.principal(account.ok_or_else(unknown)?);
+            let signing_in = self.signing_in.as_ref().ok_or_else(unknown)?;
+            let (account, session) = signing_in.sessions.account(text, now).ok_or_else(unknown)?;
+            let in_session = InSession { signing_in: Arc::clone(signing_in), session };
+            let standing = Standing::of(Arc::new(in_session));
+            return Ok(self.principal(account)?.while_it_holds(standing));
         }
-        let verified = self.verified(text, now)?;
-        self.principal(verified.address)
-    }
-
-    fn verified(&self, text: &str, now: Timestamp) -> Result<Verified, Refusal> {
         let is_let_in = |address| self.rules.principal(address).is_some();
-        self.verifier.verify(text, now, is_let_in).map_err(|bad| Refusal::from(&bad))
+        let verified = self.verifier.verify_counted(text, now, is_let_in, count)?;
+        let principal = self.principal(verified.address)?;
+        let expires = verified.expires;
+        let by_token = ByToken { revoked: Arc::clone(&self.list), verified };
+        Ok(principal.while_it_holds(Standing::of(Arc::new(by_token)).until(expires)))
     }
 
     fn principal(&self, address: Address) -> Result<Principal, Refusal> {
@@ -257,6 +342,13 @@ mod tests {
         "2027-01-15T08:00:00Z".parse().unwrap()
     }
 
+    fn admit(accounts: &Accounts, text: &str, now: Timestamp) -> Result<Principal, Refusal> {
+        accounts.admit(text, now, || Ok(())).map_err(|not| match not {
+            NotAdmitted::Refused(refusal) => refusal,
+            NotAdmitted::TooSoon(exceeded) => panic!("{exceeded:?}"),
+        })
+    }
+
     /// What Alice's wallet makes of a text in `personal_sign`.
     fn signed(text: &str) -> String {
         let hashed = format!("\x19Ethereum Signed Message:\n{}{text}", text.len());
@@ -288,21 +380,31 @@ mod tests {
         assert_eq!(who.identity.to_string(), ALICE);
         let token = session.token.expose().unwrap();
         assert!(Accounts::could_be(token));
-        assert_eq!(accounts.admit(token, now()).unwrap(), who);
-        let refused = accounts.admit(token, session.expires).unwrap_err();
+        assert_eq!(admit(&accounts, token, now()).unwrap(), who);
+        let refused = admit(&accounts, token, session.expires).unwrap_err();
         assert_eq!(refused.code, Code::Unauthenticated);
         // A nonce is used once.
         assert!(accounts.sign_in(&message, &signed(&message), now()).is_err());
         accounts.sign_out(token, now()).unwrap();
-        assert_eq!(accounts.admit(token, now()), Err(unknown()));
+        assert_eq!(admit(&accounts, token, now()), Err(unknown()));
         assert_eq!(accounts.sign_out(token, now()), Err(unknown()));
     }
 
     /// A token that Alice signed for this audience.
     fn jwt(audience: &str) -> String {
-        let part = |value: serde_json::Value| URL_SAFE_NO_PAD.encode(value.to_string());
+        jwt_with(json!({ "aud": audience, "exp": now().as_second() + 60 }))
+    }
+
+    /// One that says that it was made so many seconds from now.
+    fn jwt_of(made: i64) -> String {
         let second = now().as_second();
-        let claims = json!({ "iss": ALICE, "aud": audience, "exp": second + 60, "jti": "one" });
+        jwt_with(json!({ "aud": "innkeeper", "exp": second + 600, "iat": second + made }))
+    }
+
+    fn jwt_with(mut claims: serde_json::Value) -> String {
+        let part = |value: serde_json::Value| URL_SAFE_NO_PAD.encode(value.to_string());
+        claims["iss"] = json!(ALICE);
+        claims["jti"] = json!("one");
         let text = format!("{}.{}", part(json!({ "alg": "EIP191", "typ": "JWT" })), part(claims));
         let signature = signed(&text);
         let bytes: Vec<u8> = (2..signature.len())
@@ -324,17 +426,83 @@ mod tests {
         let accounts = begin();
         let other = accounts.for_audience("other");
         let (here, there) = (jwt("innkeeper"), jwt("other"));
-        assert_eq!(accounts.admit(&here, now()).unwrap().identity.to_string(), ALICE);
-        assert!(accounts.admit(&there, now()).is_err(), "it is for somebody else");
-        assert!(other.admit(&there, now()).is_ok());
+        assert_eq!(admit(&accounts, &here, now()).unwrap().identity.to_string(), ALICE);
+        assert!(admit(&accounts, &there, now()).is_err(), "it is for somebody else");
+        assert!(admit(&other, &there, now()).is_ok());
         accounts.sign_out(&here, now()).unwrap();
         for accounts in [&accounts, &begin()] {
-            let refusal = accounts.admit(&here, now()).unwrap_err();
+            let refusal = admit(accounts, &here, now()).unwrap_err();
             assert!(refusal.message.contains("revoked") || refusal.message.contains("taken back"));
         }
         // It has the same `jti`.
-        assert!(other.admit(&there, now()).is_err());
+        assert!(admit(&other, &there, now()).is_err());
         assert!(accounts.sign_out(&here, now()).is_err(), "it is no credential any more");
+    }
+
+    #[test]
+    fn what_an_account_opened_holds_until_it_signs_out_or_its_time_is_over() {
+        let open = AccountRules { open: true, ..AccountRules::default() };
+        let folder = tempfile::tempdir().unwrap();
+        let revoked = RevokedTokens::open(&folder.path().join("revoked.json"), now()).unwrap();
+        let accounts = accounts(open).with_revoked(Arc::new(revoked));
+        let message = message(&accounts.challenge(now()).unwrap().nonce);
+        let (_, session) = accounts.sign_in(&message, &signed(&message), now()).unwrap();
+        for token in [session.token.expose().unwrap(), &jwt("innkeeper")] {
+            let standing = admit(&accounts, token, now()).unwrap().standing;
+            let hour = Timestamp::from_second(now().as_second() + 3600).unwrap();
+            assert!(standing.can_end() && standing.holds(now()) && !standing.holds(hour));
+            accounts.sign_out(token, now()).unwrap();
+            assert!(!standing.holds(now()), "{token}");
+        }
+    }
+
+    #[test]
+    fn all_that_an_account_showed_can_be_taken_back_and_what_it_signs_later_counts() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("revoked.json");
+        let open = AccountRules { open: true, ..AccountRules::default() };
+        let begin = || {
+            let revoked = Arc::new(RevokedTokens::open(&file, now()).unwrap());
+            accounts(open.clone()).with_revoked(revoked)
+        };
+        let accounts = begin();
+        let message = message(&accounts.challenge(now()).unwrap().nonce);
+        let (_, session) = accounts.sign_in(&message, &signed(&message), now()).unwrap();
+        let (session, token) = (session.token.expose().unwrap(), jwt("innkeeper"));
+        let opened = [session, &token].map(|text| admit(&accounts, text, now()).unwrap());
+        accounts.take_back(ALICE.parse().unwrap(), Some("two"), now()).unwrap();
+        assert!(admit(&accounts, &token, now()).is_ok(), "it is another one");
+        accounts.take_back(ALICE.parse().unwrap(), None, now()).unwrap();
+        for principal in opened {
+            assert!(!principal.standing.holds(now()));
+        }
+        assert_eq!(admit(&accounts, session, now()), Err(unknown()));
+        for accounts in [&accounts, &begin()] {
+            assert!(admit(accounts, &token, now()).is_err(), "it does not say when it was made");
+            assert!(admit(accounts, &jwt_of(0), now()).is_err());
+            // Whoever signs afterwards is let in.
+            let later = Timestamp::from_second(now().as_second() + 60).unwrap();
+            assert!(admit(accounts, &jwt_of(60), later).is_ok());
+        }
+    }
+
+    #[test]
+    fn a_signature_that_nobody_saw_before_is_counted_before_it_is_looked_at() {
+        let open = AccountRules { open: true, ..AccountRules::default() };
+        let accounts = accounts(open);
+        let token = jwt("innkeeper");
+        let too_soon = || Err(unknown().into());
+        let refused = accounts.admit(&token, now(), too_soon);
+        assert_eq!(refused, Err(unknown().into()), "it was looked at");
+        // What is wrong on its face takes from nobody.
+        let expired = Timestamp::from_second(now().as_second() + 60).unwrap();
+        let NotAdmitted::Refused(refusal) = accounts.admit(&token, expired, too_soon).unwrap_err()
+        else {
+            panic!("it was counted")
+        };
+        assert!(refusal.message.contains("expired"), "{refusal}");
+        assert!(accounts.admit(&token, now(), || Ok(())).is_ok());
+        assert!(accounts.admit(&token, now(), too_soon).is_ok(), "it was seen before");
     }
 
     #[test]
@@ -352,6 +520,6 @@ mod tests {
         assert_eq!(accounts.challenge(now()).unwrap_err().code, Code::Unsupported);
         assert_eq!(accounts.sign_in("", "", now()).unwrap_err().code, Code::Unsupported);
         let token = format!("inn_s_{}", "A".repeat(43));
-        assert_eq!(accounts.admit(&token, now()), Err(unknown()));
+        assert_eq!(admit(&accounts, &token, now()), Err(unknown()));
     }
 }

@@ -13,7 +13,11 @@ pub(crate) struct Digest([u8; 32]);
 
 impl Digest {
     pub(crate) fn of(text: &str) -> Self {
-        Self(Sha256::digest(text.as_bytes()).into())
+        Self::of_bytes(text.as_bytes())
+    }
+
+    pub(crate) fn of_bytes(bytes: &[u8]) -> Self {
+        Self(Sha256::digest(bytes).into())
     }
 
     fn parse(text: &str) -> Option<Self> {

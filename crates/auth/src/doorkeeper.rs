@@ -2,13 +2,19 @@
 
 use crate::{
     accounts::Accounts,
+    browser::{self, BrowserSession, BrowserSessions, KnownSession},
+    certificate::{Certificates, Fingerprint},
     identity::Identity,
     issued::{IssuedTokens, NotIssued},
     limits::{Entry, Exceeded, Kind, Limits, Quotas, Who},
+    oidc::Issuers,
     principal::Principal,
+    source::Source,
     token::Token,
+    wallet::BadToken,
 };
 use innkeeper_model::{Code, Refusal, Timestamp};
+use innkeeper_store::WriteFailed;
 use std::{fmt, sync::Arc, time::Instant};
 
 /// What credentials are known on one listener. A clone knows the same.
@@ -16,7 +22,10 @@ use std::{fmt, sync::Arc, time::Instant};
 pub struct Doorkeeper {
     token: Option<Token>,
     issued: Option<Arc<IssuedTokens>>,
+    certificates: Option<Arc<Certificates>>,
     accounts: Option<Arc<Accounts>>,
+    issuers: Option<Arc<Issuers>>,
+    browsers: Arc<BrowserSessions>,
     limits: Option<Arc<Timed>>,
 }
 
@@ -45,10 +54,22 @@ impl Doorkeeper {
         Self { issued: Some(issued), ..self }
     }
 
+    /// One who knows the certificates on this list, too.
+    #[must_use]
+    pub fn with_certificates(self, certificates: Arc<Certificates>) -> Self {
+        Self { certificates: Some(certificates), ..self }
+    }
+
     /// One who knows these wallets' accounts, too, in place of others.
     #[must_use]
     pub fn with_accounts(self, accounts: Arc<Accounts>) -> Self {
         Self { accounts: Some(accounts), ..self }
+    }
+
+    /// One who knows these issuers' tokens, too.
+    #[must_use]
+    pub fn with_issuers(self, issuers: Arc<Issuers>) -> Self {
+        Self { issuers: Some(issuers), ..self }
     }
 
     /// One who lets nobody in more often than this.
@@ -67,11 +88,26 @@ impl Doorkeeper {
         timed.limits.count(who, entry, kind, timed.begun.elapsed())
     }
 
-    /// Forgets callers whose quotas are whole again. To be called now and then.
-    pub fn forget_callers(&self) {
+    /// Writes down when tokens and certificates were last used, if any was since the last time. It waits for the disk.
+    ///
+    /// # Errors
+    /// The disk fails; the next call tries again.
+    pub fn save_uses(&self) -> Result<(), WriteFailed> {
+        let tokens = self.issued.as_ref().map_or(Ok(()), |issued| issued.save_uses());
+        let certificates = self.certificates.as_ref().map_or(Ok(()), |issued| issued.save_uses());
+        tokens.and(certificates)
+    }
+
+    /// Forgets what is over: callers whose quotas are whole again, and of wallets what has expired. To be called
+    /// now and then.
+    pub fn forget_what_is_over(&self, now: Timestamp) {
         if let Some(timed) = &self.limits {
             timed.limits.forget(timed.begun.elapsed());
         }
+        if let Some(accounts) = &self.accounts {
+            accounts.forget_expired(now);
+        }
+        self.browsers.forget_expired(now);
     }
 
     /// The tokens that are issued here.
@@ -81,6 +117,45 @@ impl Doorkeeper {
     pub fn issued(&self) -> Result<&Arc<IssuedTokens>, Refusal> {
         let issued = self.issued.as_ref();
         issued.ok_or_else(|| Refusal::new(Code::Unsupported, "this server issues no tokens"))
+    }
+
+    /// The certificates that are issued here, and their authority.
+    ///
+    /// # Errors
+    /// None are, since nothing is served with TLS.
+    pub fn certificates(&self) -> Result<&Arc<Certificates>, Refusal> {
+        self.certificates.as_ref().ok_or_else(|| {
+            Refusal::new(
+                Code::Unsupported,
+                "no certificates are issued here: nothing is served with TLS",
+            )
+            .with_hint("inn serve --listen ADDR,tls; docs/tls.md says how to go on")
+        })
+    }
+
+    /// Who shows this certificate, of which TLS has found that it leads to an authority that is trusted.
+    ///
+    /// # Errors
+    /// [`Code::Unauthenticated`]: it is on no list here, was revoked, or has expired.
+    pub fn admit_certificate(
+        &self,
+        shown: Fingerprint,
+        now: Timestamp,
+    ) -> Result<Principal, Refusal> {
+        let found = self.certificates.as_ref().ok_or(NotIssued::Unknown);
+        found.and_then(|certificates| certificates.find(shown, now)).map_err(|not| {
+            let (problem, hint) = match not {
+                NotIssued::Unknown => (
+                    "this certificate is not known here",
+                    "it may have been revoked; an administrator can issue another: inn certificate create",
+                ),
+                NotIssued::Expired => (
+                    "this certificate has expired",
+                    "an administrator can issue another: inn certificate create",
+                ),
+            };
+            Refusal::new(Code::Unauthenticated, problem).with_hint(hint)
+        })
     }
 
     /// The accounts that are let in here.
@@ -94,18 +169,73 @@ impl Doorkeeper {
         })
     }
 
-    /// Whether what a caller showed can cease to hold while it is answered, and that be known.
-    pub const fn can_end(principal: &Principal) -> bool {
-        matches!(principal.identity, Identity::Issued { .. })
+    /// Keeps the keys of issuers new, for as long as it is polled; without issuers, it returns.
+    pub async fn keep_keys(&self) {
+        if let Some(issuers) = &self.issuers {
+            issuers.keep().await;
+        }
     }
 
-    /// Whether what a caller showed still holds. Of whoever showed no issued token it is not known, and so
-    /// taken to.
-    pub fn holds(&self, principal: &Principal, now: Timestamp) -> bool {
-        match &self.issued {
-            Some(issued) if Self::can_end(principal) => issued.holds(principal, now),
-            _ => true,
+    /// Waits until it can be known who shows this text: an issuer may have to be asked for a key of its. Of all
+    /// else, it waits for nothing.
+    pub async fn ready(&self, text: &str) {
+        if let Some(issuers) = &self.issuers {
+            issuers.ready(text).await;
         }
+    }
+
+    /// Whether it can be that something has to be waited for at all.
+    pub const fn asks_others(&self) -> bool {
+        self.issuers.is_some()
+    }
+
+    /// Begins a session of a browser that showed this text as a bearer token and was let in as this caller.
+    ///
+    /// # Errors
+    /// There are as many sessions as may be.
+    pub fn begin_browser_session(
+        &self,
+        principal: &Principal,
+        text: &str,
+        now: Timestamp,
+    ) -> Result<BrowserSession, Refusal> {
+        self.browsers.begin(principal, text, now)
+    }
+
+    /// Who shows this cookie: whom the credential stands for now that the session began with.
+    ///
+    /// # Errors
+    /// The session is over or was none, or its credential does not hold any more: in the same words.
+    pub fn admit_browser(
+        &self,
+        cookie: &str,
+        source: Source,
+        now: Timestamp,
+    ) -> Result<Principal, NotAdmitted> {
+        let found = self.browsers.find(cookie, now).ok_or_else(no_session)?;
+        match self.admit(&found.credential, source, now) {
+            Ok(principal) => Ok(found.stands_for(principal)),
+            Err(NotAdmitted::Refused(refused)) if refused.code == Code::Unauthenticated => {
+                Err(no_session().into())
+            }
+            Err(other) => Err(other),
+        }
+    }
+
+    /// What the pages of the session that has this cookie are told, if it lasts.
+    pub fn browser_session(&self, cookie: &str, now: Timestamp) -> Option<KnownSession> {
+        let found = self.browsers.find(cookie, now)?;
+        Some(KnownSession { csrf: browser::csrf(cookie), expires: found.expires })
+    }
+
+    /// Whether this is what a page of this cookie's session shows beside it. The time that it takes tells nothing.
+    pub fn is_csrf(&self, shown: &str, cookie: &str) -> bool {
+        browser::is_csrf(shown, cookie)
+    }
+
+    /// Ends the session that has this cookie; what it follows breaks off. Whether there was one.
+    pub fn end_browser_session(&self, cookie: &str) -> bool {
+        self.browsers.end(cookie)
     }
 
     /// Who shows this text as a bearer token.
@@ -114,24 +244,68 @@ impl Doorkeeper {
     /// [`Code::Unauthenticated`]. Of a token that is known it says that it has expired; of all others
     /// the same, whatever is wrong with them. Of what a wallet should have signed it says what is wrong with
     /// it, since that is in it for all to read; [`Code::Forbidden`] where it holds and its account is not
-    /// let in.
-    pub fn admit(&self, text: &str, now: Timestamp) -> Result<Principal, Refusal> {
+    /// let in. Or too many of those that nobody has seen before came from this source.
+    pub fn admit(
+        &self,
+        text: &str,
+        source: Source,
+        now: Timestamp,
+    ) -> Result<Principal, NotAdmitted> {
+        if let Some(admitted) = self.issuers.as_ref().and_then(|issuers| issuers.admit(text, now)) {
+            return Ok(admitted?);
+        }
         if let Some(accounts) = self.accounts.as_ref().filter(|_| Accounts::could_be(text)) {
-            return accounts.admit(text, now);
+            // By whichever entrance, and for whatever: there is one quota of it.
+            let count = || self.count(Who::Unproved(source), Entry::Other, Kind::Read);
+            return accounts.admit(text, now, || Ok(count()?));
         }
         if IssuedTokens::could_be(text) {
             let found = self.issued.as_ref().ok_or(NotIssued::Unknown);
-            return found.and_then(|issued| issued.find(text, now)).map_err(|not| match not {
+            let found = found.and_then(|issued| issued.find(text, now));
+            return Ok(found.map_err(|not| match not {
                 NotIssued::Unknown => unknown(),
                 NotIssued::Expired => Refusal::new(Code::Unauthenticated, "this token has expired")
                     .with_hint("whoever issued it can issue another: inn token create"),
-            });
+            })?);
         }
         match &self.token {
             Some(token) if token.matches(text) => Ok(Principal::admin(Identity::Token)),
-            _ => Err(unknown()),
+            _ => Err(unknown().into()),
         }
     }
+}
+
+/// Why nobody is let in by what was shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NotAdmitted {
+    /// It does not hold, or nobody is let in by it.
+    Refused(Refusal),
+    /// Too much came from the same source for it to be looked at now.
+    TooSoon(Exceeded),
+}
+
+impl From<Refusal> for NotAdmitted {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<BadToken> for NotAdmitted {
+    fn from(bad: BadToken) -> Self {
+        Self::Refused(Refusal::from(&bad))
+    }
+}
+
+impl From<Exceeded> for NotAdmitted {
+    fn from(exceeded: Exceeded) -> Self {
+        Self::TooSoon(exceeded)
+    }
+}
+
+/// That a cookie is of no session, whatever is wrong with it.
+fn no_session() -> Refusal {
+    Refusal::new(Code::Unauthenticated, "this session is over, or there was none")
+        .with_hint("show a credential at /v1/browser-session again")
 }
 
 /// That what was shown is no credential here, whatever is wrong with it.
@@ -158,9 +332,10 @@ mod tests {
         let wanted =
             NewToken { name, role: Role::Viewer, project: None, expires, privileged: false };
         let (_, text) = issued.create(wanted, "uid:0", now).unwrap();
+        let text = text.expose().unwrap().to_owned();
 
         let doorkeeper = Doorkeeper::default().with_token(token).with_issued(issued);
-        let admit = |text: &str| doorkeeper.admit(text, now);
+        let admit = |text: &str| doorkeeper.admit(text, Source::ThisHost, now);
         assert_eq!(admit(own.trim_end()).unwrap(), Principal::admin(Identity::Token));
         assert_eq!(admit(&text).unwrap().identity.to_string(), "token:ci");
         let refusals = ["", "x", &text[1..], &format!("{text}x"), "inn_"].map(admit);
@@ -168,8 +343,10 @@ mod tests {
             let refusal = refused.as_ref().unwrap_err();
             assert_eq!(Some(refusal), refusals[0].as_ref().err(), "one says more than another");
         }
-        let expired = doorkeeper.admit(&text, Timestamp::from_second(9).unwrap()).unwrap_err();
+        let later = Timestamp::from_second(9).unwrap();
+        let expired = doorkeeper.admit(&text, Source::ThisHost, later).unwrap_err();
+        let NotAdmitted::Refused(expired) = expired else { panic!("{expired:?}") };
         assert!(expired.code == Code::Unauthenticated && expired.message.contains("expired"));
-        assert!(Doorkeeper::default().admit(&text, now).is_err());
+        assert!(Doorkeeper::default().admit(&text, Source::ThisHost, now).is_err());
     }
 }

@@ -1,8 +1,8 @@
 //! Identities: who called, as far as it was proved.
 
-use crate::{tcp_peer::uid_of_peer, wallet::Address};
+use crate::wallet::Address;
 use rustix::net::sockopt::socket_peercred;
-use std::{fmt, io, net::SocketAddr, os::fd::AsFd, sync::Arc};
+use std::{fmt, io, os::fd::AsFd, sync::Arc};
 
 /// Who is calling.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -20,8 +20,20 @@ pub enum Identity {
         /// The token's name.
         name: Arc<str>,
     },
+    /// Somebody who showed a client certificate that was issued under this name.
+    Certificate {
+        /// The certificate's name.
+        name: Arc<str>,
+    },
     /// An Ethereum account that signed.
     Wallet(Address),
+    /// Somebody whom an OpenID Connect issuer vouches for.
+    Oidc {
+        /// What the operator calls the issuer.
+        issuer: Arc<str>,
+        /// Who it is there: visible ASCII, all else written as `%XX`.
+        subject: Arc<str>,
+    },
 }
 
 impl Identity {
@@ -38,25 +50,20 @@ impl Identity {
     pub fn own_uid() -> u32 {
         rustix::process::geteuid().as_raw()
     }
-
-    /// Who opened the other end of a TCP connection between these two addresses of this host, as the
-    /// kernel knows it now.
-    ///
-    /// # Errors
-    /// The other end is not on this host, or is gone already.
-    pub fn of_tcp_peer(local: SocketAddr, peer: SocketAddr) -> io::Result<Self> {
-        Ok(Self::User { uid: uid_of_peer(local, peer)? })
-    }
 }
 
-/// The name under which tasks and logs know the caller: `uid:1000`, `token`, `token:ci`, `0x…`.
+/// The name under which tasks and logs know the caller: `uid:1000`, `token`, `token:ci`, `cert:ci`,
+/// `0x…`,
+/// `oidc:corp:anna`.
 impl fmt::Display for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::User { uid } => write!(f, "uid:{uid}"),
             Self::Token => f.write_str("token"),
             Self::Issued { name } => write!(f, "token:{name}"),
+            Self::Certificate { name } => write!(f, "cert:{name}"),
             Self::Wallet(address) => address.fmt(f),
+            Self::Oidc { issuer, subject } => write!(f, "oidc:{issuer}:{subject}"),
         }
     }
 }

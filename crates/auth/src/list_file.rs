@@ -1,4 +1,5 @@
-//! Lists of tokens in a file: those that were issued, and those of wallets that were taken back.
+//! Lists of credentials in a file: tokens and certificates that were issued, and wallets' tokens that were
+//! taken back.
 //!
 //! ```text
 //! { "schema": 1, "checksum": "sha256:…", "tokens": [ … ] }
@@ -25,11 +26,11 @@ const SCHEMA: u32 = 1;
 /// that were taken back.
 const MAX_FILE: u64 = 16 << 20;
 
-/// Why it is not known which tokens there are.
+/// Why it is not known which credentials there are.
 #[derive(Debug, thiserror::Error)]
 pub enum TokensError {
     /// The file cannot be read.
-    #[error("the list of tokens {path} cannot be read")]
+    #[error("the list {path} cannot be read")]
     Unreadable {
         /// The file.
         path: PathBuf,
@@ -39,8 +40,8 @@ pub enum TokensError {
     },
     /// Others could have written to the file.
     #[error(
-        "the list of tokens {path} belongs to user {owner} and has mode {mode:04o}, so others may have \
-         issued tokens: look through it, then give it to the daemon's user alone (chown, chmod 600)"
+        "the list {path} belongs to user {owner} and has mode {mode:04o}, so others may have \
+         written to it: look through it, then give it to the daemon's user alone (chown, chmod 600)"
     )]
     Exposed {
         /// The file.
@@ -52,7 +53,7 @@ pub enum TokensError {
     },
     /// It is not what was written.
     #[error(
-        "the list of tokens {path} is damaged ({problem}): put a copy of it back; or move it away, and \
+        "the list {path} is damaged ({problem}): put a copy of it back; or move it away, and \
          the daemon begins with an empty one"
     )]
     Damaged {
@@ -95,7 +96,7 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<Vec<T>, String> {
     let actual = checksum(envelope.tokens.get());
     if envelope.checksum != actual {
         let written = envelope.checksum;
-        return Err(format!("its checksum is {written}, and its tokens have {actual}"));
+        return Err(format!("its checksum is {written}, and what is on it has {actual}"));
     }
     serde_json::from_str(envelope.tokens.get()).map_err(unreadable)
 }

@@ -3,11 +3,13 @@
 use crate::{
     identity::Identity,
     role::{Action, Grant, Resource, Role},
+    standing::Standing,
 };
 use innkeeper_model::{Code, ProjectName, Refusal};
 
-/// A caller, proved, and what it may.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A caller, proved, and what it may. Two are equal if they are the same caller with the same rights; for how
+/// long, is not compared.
+#[derive(Debug, Clone)]
 pub struct Principal {
     /// Who it is.
     pub identity: Identity,
@@ -17,7 +19,18 @@ pub struct Principal {
     pub scope: Scope,
     /// How often.
     pub class: Class,
+    /// For how long.
+    pub standing: Standing,
 }
+
+impl PartialEq for Principal {
+    fn eq(&self, other: &Self) -> bool {
+        let Self { identity, role, scope, class, standing: _ } = self;
+        (identity, role, scope, class) == (&other.identity, &other.role, &other.scope, &other.class)
+    }
+}
+
+impl Eq for Principal {}
 
 /// What a caller is shown and can do anything with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,7 +55,13 @@ pub enum Class {
 impl Principal {
     /// Somebody who may do everything with everything.
     pub const fn admin(identity: Identity) -> Self {
-        Self { identity, role: Role::Admin, scope: Scope::Everything, class: Class::Privileged }
+        Self {
+            identity,
+            role: Role::Admin,
+            scope: Scope::Everything,
+            class: Class::Privileged,
+            standing: Standing::of_connection(),
+        }
     }
 
     /// A process that opened the unix socket. Reaching that is the permission, so it is an administrator;
@@ -57,8 +76,14 @@ impl Principal {
 
     /// A process of this host at a door without a credential, in the role that the operator stated.
     pub fn anonymous(identity: Identity, role: Role) -> Self {
-        let class = Class::of(role);
-        Self { identity, role, scope: Scope::Everything, class }
+        let (scope, class) = (Scope::Everything, Class::of(role));
+        Self { identity, role, scope, class, standing: Standing::of_connection() }
+    }
+
+    /// The same caller, for as long as this holds.
+    #[must_use]
+    pub fn while_it_holds(self, standing: Standing) -> Self {
+        Self { standing, ..self }
     }
 
     /// Whether it may do this to such things; to which of them, [`Self::sees`] says.
@@ -97,23 +122,6 @@ impl Principal {
             format!("{identity} is {role}{whose}, who may not do this: {action} {resource}");
         Err(Refusal::new(Code::Forbidden, message).with_hint("what each role may: inn auth table"))
     }
-
-    /// Refuses whoever is bound to a project where such things are shown whosever they are.
-    ///
-    /// # Errors
-    /// [`Code::Forbidden`], in words that say nothing of what there is.
-    pub fn check_sees_all(&self, resource: Resource) -> Result<(), Refusal> {
-        match &self.scope {
-            Scope::Project(project) if resource.is_of_projects() => {
-                let message = format!(
-                    "{} is bound to project {project}, and everybody's is shown here",
-                    self.identity
-                );
-                Err(Refusal::new(Code::Forbidden, message))
-            }
-            _ => Ok(()),
-        }
-    }
 }
 
 impl Class {
@@ -136,7 +144,8 @@ mod tests {
             None => Scope::Everything,
             Some(name) => Scope::Project(name.parse().unwrap()),
         };
-        Principal { identity: Identity::Token, role, scope, class: Class::Standard }
+        let (identity, standing) = (Identity::Token, Standing::of_connection());
+        Principal { identity, role, scope, class: Class::Standard, standing }
     }
 
     #[test]

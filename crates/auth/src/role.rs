@@ -56,6 +56,8 @@ pub enum Resource {
     Image,
     /// Networks, their subnets, and who has which address.
     Network,
+    /// What projects may take of the host, and have.
+    Project,
     /// The host and what else runs on it.
     Host,
     /// The daemon, when something is stuck; its figures.
@@ -64,6 +66,8 @@ pub enum Resource {
     Registry,
     /// Tokens that were issued.
     Token,
+    /// Certificates of callers.
+    Certificate,
     /// The record of who did what.
     Audit,
     /// What says nothing of this host: the documents of the APIs, and whether a credential holds.
@@ -120,6 +124,8 @@ pub const TABLE: &[Row] = {
         row(Image, Change, [No, No, No, All]),
         row(Network, Read, [All, All, All, All]),
         row(Network, Change, [No, No, No, All]),
+        row(Project, Read, [All, All, Own, All]),
+        row(Project, Change, [No, No, No, All]),
         row(Host, Read, [All, All, No, All]),
         row(Host, Administer, [No, No, No, All]),
         row(Diagnostics, Read, [All, All, No, All]),
@@ -128,6 +134,8 @@ pub const TABLE: &[Row] = {
         row(Registry, Change, [No, No, No, All]),
         row(Token, Read, [No, No, No, All]),
         row(Token, Change, [No, No, No, All]),
+        row(Certificate, Read, [No, No, No, All]),
+        row(Certificate, Change, [No, No, No, All]),
         row(Audit, Read, [No, No, No, All]),
         row(Service, Read, [All, All, All, All]),
     ]
@@ -179,11 +187,6 @@ impl Action {
 }
 
 impl Resource {
-    /// Whether each of them is some project's.
-    pub const fn is_of_projects(self) -> bool {
-        matches!(self, Self::Vm | Self::Task | Self::Event)
-    }
-
     /// What it is called.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -192,10 +195,12 @@ impl Resource {
             Self::Event => "event",
             Self::Image => "image",
             Self::Network => "network",
+            Self::Project => "project",
             Self::Host => "host",
             Self::Diagnostics => "diagnostics",
             Self::Registry => "registry",
             Self::Token => "token",
+            Self::Certificate => "certificate",
             Self::Audit => "audit",
             Self::Service => "service",
         }

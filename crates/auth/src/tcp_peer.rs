@@ -22,14 +22,21 @@ const HEADER: usize = 16;
 const BY_FAMILY: u16 = 20;
 const REQUEST: u16 = 1;
 const TCP: u8 = 6;
-/// Where the user stands in an answer: family, state, timer and retransmissions (4 bytes), the socket's
-/// identity (48), its expiry and two queues (12).
+/// Where a socket's state stands in an answer: behind the family (`inet_diag_msg` of `linux/inet_diag.h`).
+const STATE: usize = 1;
+/// A socket that waits for connections, of which the kernel tells where it finds no other at that port.
+const LISTENING: u8 = 10;
+/// Where the user stands: family, state, timer and retransmissions (4 bytes), the socket's identity (48), its expiry
+/// and two queues (12).
 const UID: usize = 4 + 48 + 12;
+/// Where its inode stands, which is 0 where no process has it open any more. It is root's then, whoever's it was.
+const INODE: usize = UID + 4;
 
 /// The user that opened the socket at the other end of a connection on this host.
 ///
 /// # Errors
-/// The other end is not on this host, or gone already.
+/// The other end is not on this host, or closed already: whose it was is forgotten with that, although the kernel
+/// still sends what was written.
 pub(crate) fn uid_of_peer(local: SocketAddr, peer: SocketAddr) -> io::Result<u32> {
     let (local, peer) = (unmapped(local), unmapped(peer));
     let diag = socket_with(
@@ -100,6 +107,10 @@ fn uid_in(answer: &[u8]) -> io::Result<u32> {
         bytes.map(u32::from_ne_bytes).ok_or_else(invalid)
     };
     if kind == BY_FAMILY.to_ne_bytes() {
+        let is_listening = answer.get(HEADER + STATE) == Some(&LISTENING);
+        if is_listening || number(HEADER + INODE)? == 0 {
+            return Err(io::ErrorKind::NotConnected.into());
+        }
         return number(HEADER + UID);
     }
     Err(io::Error::from_raw_os_error(-number(HEADER)?.cast_signed()))
@@ -108,7 +119,7 @@ fn uid_in(answer: &[u8]) -> io::Result<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::net::{TcpListener, TcpStream};
+    use std::net::{Shutdown, TcpListener, TcpStream};
 
     fn connected(address: &str) -> Option<(TcpStream, TcpStream)> {
         // Not every host has IPv6.
@@ -144,6 +155,28 @@ mod tests {
         drop(here);
         other.wait().unwrap();
         assert_eq!(uid.unwrap(), 65534);
+    }
+
+    /// The kernel would say that it is root's.
+    #[test]
+    fn whose_a_connection_was_that_is_closed_is_not_known() {
+        for address in ["127.0.0.1:0", "[::1]:0"] {
+            let Some((here, there)) = connected(address) else { continue };
+            let (local, peer) = (here.local_addr().unwrap(), here.peer_addr().unwrap());
+            there.shutdown(Shutdown::Write).unwrap();
+            let own = rustix::process::getuid().as_raw();
+            assert_eq!(uid_of_peer(local, peer).unwrap(), own, "half of it is open");
+            drop(there);
+            let refused = uid_of_peer(local, peer).unwrap_err();
+            assert_eq!(refused.kind(), io::ErrorKind::NotConnected, "{address}");
+        }
+    }
+
+    #[test]
+    fn who_waits_at_a_port_is_not_who_connected_from_it() {
+        let waiting = TcpListener::bind("127.0.0.1:0").unwrap();
+        let nobody = "127.0.0.1:1".parse().unwrap();
+        assert!(uid_of_peer(nobody, waiting.local_addr().unwrap()).is_err());
     }
 
     #[test]

@@ -1,11 +1,12 @@
-//! Tickets: the right to open one session of one VM, once, soon.
+//! Tickets: the right to open one session of one VM, or one stream, once, soon.
 //!
-//! A browser cannot send a credential with a WebSocket. So it asks for a ticket first, and shows that.
+//! A browser cannot send a credential with a WebSocket, nor with what a page follows. So it asks for a ticket first,
+//! and shows that.
 //! Only digests are kept: neither a core dump nor a log line can show a ticket, and the time that a
 //! look-up takes tells nothing about one. Whatever is wrong with one, it is refused with the same words.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use innkeeper_model::{Code, Refusal, VmId};
+use innkeeper_model::{Code, Refusal, Secret, VmId};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::{
@@ -35,18 +36,12 @@ pub enum Purpose {
 }
 
 /// A ticket that was issued. It is told once, and not kept.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Issued {
     /// 43 characters of base64url.
-    pub ticket: String,
+    pub ticket: Secret,
     /// How long it can be used from now.
     pub valid_for: Duration,
-}
-
-impl std::fmt::Debug for Issued {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Issued")
-    }
 }
 
 /// A ticket that is not valid: unknown, used, expired, for another VM, or for something else. Which of
@@ -57,7 +52,7 @@ pub struct TicketRefused;
 
 impl From<TicketRefused> for Refusal {
     fn from(refused: TicketRefused) -> Self {
-        let hint = "a ticket opens one session of one VM, once, within 30 s: get another one";
+        let hint = "a ticket opens one session or stream, once, within 30 s: get another one";
         Self::new(Code::Forbidden, refused.to_string()).at("ticket").with_hint(hint)
     }
 }
@@ -70,10 +65,15 @@ pub struct Tickets<C> {
 
 #[derive(Debug)]
 struct Ticket<C> {
-    vm: VmId,
-    purpose: Purpose,
+    opens: Opens,
     caller: C,
     expires: Instant,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Opens {
+    Session { vm: VmId, purpose: Purpose },
+    Stream { path: Box<str> },
 }
 
 impl<C> Default for Tickets<C> {
@@ -83,7 +83,7 @@ impl<C> Default for Tickets<C> {
 }
 
 impl<C: Clone + PartialEq> Tickets<C> {
-    /// Issues a ticket.
+    /// Issues a ticket for a session of a VM.
     ///
     /// # Errors
     /// `out-of-capacity`: too many wait to be used; or the host has no random numbers.
@@ -94,6 +94,18 @@ impl<C: Clone + PartialEq> Tickets<C> {
         purpose: Purpose,
         now: Instant,
     ) -> Result<Issued, Refusal> {
+        self.issue_for(caller, Opens::Session { vm, purpose }, now)
+    }
+
+    /// Issues a ticket for a stream, by the path of the request that opens it.
+    ///
+    /// # Errors
+    /// As [`Self::issue`].
+    pub fn issue_stream(&self, caller: C, path: &str, now: Instant) -> Result<Issued, Refusal> {
+        self.issue_for(caller, Opens::Stream { path: path.into() }, now)
+    }
+
+    fn issue_for(&self, caller: C, opens: Opens, now: Instant) -> Result<Issued, Refusal> {
         let mut random = [0; RANDOM_BYTES];
         getrandom::fill(&mut random).map_err(|error| {
             Refusal::new(Code::Internal, "there are no random numbers").caused_by(&error)
@@ -111,24 +123,50 @@ impl<C: Clone + PartialEq> Tickets<C> {
                 .with_hint("use them, or wait 30 s until they have expired"));
         }
         let expires = now + VALID_FOR;
-        waiting.insert(digest(&ticket), Ticket { vm, purpose, caller, expires });
-        Ok(Issued { ticket, valid_for: VALID_FOR })
+        waiting.insert(digest(&ticket), Ticket { opens, caller, expires });
+        Ok(Issued { ticket: Secret::new(ticket), valid_for: VALID_FOR })
     }
 
-    /// Takes a ticket, and says whose it was. It is used up by this, whatever it was shown for.
+    /// Takes a ticket, and says whose it was. It is used up by this, whatever it was shown for. Which VM it is
+    /// shown for, `vm` finds among those that there are for whoever it was issued to.
     ///
     /// # Errors
     /// It is not valid here.
     pub fn redeem(
         &self,
         ticket: &str,
-        vm: Option<VmId>,
         purpose: Purpose,
         now: Instant,
+        vm: impl FnOnce(&C) -> Option<VmId>,
+    ) -> Result<(C, VmId), TicketRefused> {
+        let Ticket { opens, caller, .. } = self.take(ticket, now)?;
+        match vm(&caller) {
+            Some(vm) if opens == (Opens::Session { vm, purpose }) => Ok((caller, vm)),
+            _ => Err(TicketRefused),
+        }
+    }
+
+    /// Takes a ticket that is shown for the stream of this path, and says whose it was. It is used up by this,
+    /// whatever it was shown for.
+    ///
+    /// # Errors
+    /// It is not valid here.
+    pub fn redeem_stream(
+        &self,
+        ticket: &str,
+        path: &str,
+        now: Instant,
     ) -> Result<C, TicketRefused> {
+        let Ticket { opens, caller, .. } = self.take(ticket, now)?;
+        match opens {
+            Opens::Stream { path: own } if *own == *path => Ok(caller),
+            _ => Err(TicketRefused),
+        }
+    }
+
+    fn take(&self, ticket: &str, now: Instant) -> Result<Ticket<C>, TicketRefused> {
         let found = self.waiting().remove(&digest(ticket)).ok_or(TicketRefused)?;
-        let holds = found.expires > now && Some(found.vm) == vm && found.purpose == purpose;
-        if holds { Ok(found.caller) } else { Err(TicketRefused) }
+        if found.expires > now { Ok(found) } else { Err(TicketRefused) }
     }
 
     fn waiting(&self) -> MutexGuard<'_, HashMap<[u8; 32], Ticket<C>>> {
@@ -149,9 +187,11 @@ mod tests {
     fn a_ticket_opens_one_thing_once() {
         let (tickets, vm, now) = (Tickets::default(), VmId::new(), Instant::now());
         let issued = tickets.issue("anna", vm, Purpose::Vnc, now).unwrap();
-        assert_eq!(issued.ticket.len(), 43);
-        assert_eq!(tickets.redeem(&issued.ticket, Some(vm), Purpose::Vnc, now), Ok("anna"));
-        let again = tickets.redeem(&issued.ticket, Some(vm), Purpose::Vnc, now);
+        assert_eq!(issued.ticket.expose().unwrap().len(), 43);
+        let redeem =
+            || tickets.redeem(issued.ticket.expose().unwrap(), Purpose::Vnc, now, |_| Some(vm));
+        assert_eq!(redeem(), Ok(("anna", vm)));
+        let again = redeem();
         assert_eq!(again, Err(TicketRefused));
     }
 
@@ -166,11 +206,33 @@ mod tests {
         ] {
             let issued = tickets.issue((), vm, Purpose::Vnc, now).unwrap();
             let then = now + Duration::from_secs(later);
-            let refused = tickets.redeem(&issued.ticket, shown_for, purpose, then);
+            let refused =
+                tickets.redeem(issued.ticket.expose().unwrap(), purpose, then, |()| shown_for);
             assert_eq!(refused, Err(TicketRefused));
             assert!(tickets.waiting().is_empty());
         }
-        assert_eq!(tickets.redeem("unknown", Some(vm), Purpose::Vnc, now), Err(TicketRefused));
+        let unknown = tickets.redeem("unknown", Purpose::Vnc, now, |()| Some(vm));
+        assert_eq!(unknown, Err(TicketRefused));
+    }
+
+    #[test]
+    fn a_streams_ticket_is_for_its_path_alone() {
+        let (tickets, vm, now) = (Tickets::default(), VmId::new(), Instant::now());
+        let issue = || {
+            let issued = tickets.issue_stream("anna", "/v1/events", now).unwrap();
+            issued.ticket.expose().unwrap().to_owned()
+        };
+        let ticket = issue();
+        assert_eq!(tickets.redeem_stream(&ticket, "/v1/events", now), Ok("anna"));
+        assert_eq!(tickets.redeem_stream(&ticket, "/v1/events", now), Err(TicketRefused));
+        let elsewhere = tickets.redeem_stream(&issue(), "/v1/events/", now);
+        let late = tickets.redeem_stream(&issue(), "/v1/events", now + VALID_FOR);
+        let session = tickets.redeem(&issue(), Purpose::Console, now, |_| Some(vm)).map(|_| "anna");
+        let of_session = tickets.issue("anna", vm, Purpose::Vnc, now).unwrap();
+        let of_session = of_session.ticket.expose().unwrap();
+        let stream = tickets.redeem_stream(of_session, "/v1/events", now);
+        assert!([elsewhere, late, session, stream].iter().all(Result::is_err));
+        assert!(tickets.waiting().is_empty());
     }
 
     #[test]

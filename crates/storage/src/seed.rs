@@ -20,6 +20,7 @@ use std::{
     io::{self, Cursor, Read, Write},
     sync::Arc,
 };
+use zeroize::Zeroizing;
 
 /// The seed's file in a VM's folder.
 const SEED: &str = "seed.img";
@@ -66,9 +67,9 @@ impl SeedFile {
 
 /// The texts of a seed's files.
 struct Contents {
-    user_data: String,
-    meta_data: String,
-    network_config: Option<String>,
+    user_data: Secret,
+    meta_data: Secret,
+    network_config: Option<Secret>,
 }
 
 impl Contents {
@@ -79,7 +80,7 @@ impl Contents {
             (SeedFile::NetworkConfig, self.network_config.as_ref()),
         ]
         .into_iter()
-        .filter_map(|(file, text)| Some((file.name(), text?.as_str())))
+        .filter_map(|(file, text)| Some((file.name(), text?.expose()?)))
     }
 }
 
@@ -177,7 +178,8 @@ fn contents(
         document.as_ref().map(|secret| reveal(secret, known, field)).transpose()
     };
     // Quoted, since YAML would read a host called 42 or true as something else.
-    let defaults = || format!("instance-id: \"{vm}\"\nlocal-hostname: \"{hostname}\"\n");
+    let defaults =
+        || Secret::new(format!("instance-id: \"{vm}\"\nlocal-hostname: \"{hostname}\"\n"));
     Ok(Contents {
         // cloud-init takes no seed without this file, be it empty.
         user_data: text(&documents.user_data, "cloud_init.user_data")?.unwrap_or_default(),
@@ -186,19 +188,20 @@ fn contents(
     })
 }
 
-fn reveal(secret: &Secret, known: &[Secret], field: &str) -> Result<String, Refusal> {
+/// The secret with its text.
+fn reveal(secret: &Secret, known: &[Secret], field: &str) -> Result<Secret, Refusal> {
     let same = |known: &&Secret| known.digest() == secret.digest();
-    let text = secret.expose().or_else(|| known.iter().find(same).and_then(Secret::expose));
-    text.map(str::to_owned).ok_or_else(|| {
+    let mut known = [secret].into_iter().chain(known.iter().filter(same));
+    known.find(|known| known.expose().is_some()).cloned().ok_or_else(|| {
         let problem = "is a digest, and no seed of this VM has the text";
         Refusal::invalid(field, secret.digest(), problem).with_hint("give the text itself")
     })
 }
 
 /// The bytes of a disk with these files.
-fn image(contents: &Contents) -> io::Result<Vec<u8>> {
+fn image(contents: &Contents) -> io::Result<Zeroizing<Vec<u8>>> {
     let text: usize = contents.files().map(|(_, text)| text.len()).sum();
-    let mut bytes = vec![0; (text + GRAIN / 2).next_multiple_of(GRAIN)];
+    let mut bytes = Zeroizing::new(vec![0; (text + GRAIN / 2).next_multiple_of(GRAIN)]);
     let options = FormatVolumeOptions::new().volume_label(LABEL).volume_id(VOLUME_ID);
     fatfs::format_volume(Cursor::new(&mut bytes[..]), options)?;
     let file_system = FileSystem::new(Cursor::new(&mut bytes[..]), FsOptions::new())?;
@@ -215,7 +218,7 @@ fn image(contents: &Contents) -> io::Result<Vec<u8>> {
 /// The texts of the files on a seed that have a name which is wanted.
 pub(crate) fn texts(mut disk: &File, is_wanted: impl Fn(&str) -> bool) -> io::Result<Vec<Secret>> {
     // Read whole: a seed is a megabyte or two, and the library wants a disk that it can write to.
-    let mut bytes = Vec::new();
+    let mut bytes = Zeroizing::new(Vec::new());
     disk.read_to_end(&mut bytes)?;
     let file_system = FileSystem::new(Cursor::new(&mut bytes[..]), FsOptions::new())?;
     let mut texts = Vec::new();

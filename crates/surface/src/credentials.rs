@@ -1,17 +1,20 @@
 //! The credential of a request: who shows it.
 
+use crate::{NotNow, arrival::Arrival};
 use http::{HeaderMap, header};
-use innkeeper_auth::{Doorkeeper, Principal};
+use innkeeper_auth::{Doorkeeper, Principal, Source};
 use innkeeper_model::{Code, Refusal, Timestamp};
 
-/// Who sent a request, by the credential that it shows; nobody where it shows none.
+/// Who sent a request from there, by the credential that it shows; nobody where it shows none.
 ///
 /// # Errors
-/// It shows one that does not hold, or that is no bearer's.
+/// It shows one that does not hold, or that is no bearer's; or too many that nobody has seen before came from
+/// there.
 pub fn principal(
     headers: &HeaderMap,
     doorkeeper: &Doorkeeper,
-) -> Result<Option<Principal>, Refusal> {
+    source: Source,
+) -> Result<Option<Principal>, NotNow> {
     if !headers.contains_key(header::AUTHORIZATION) {
         return Ok(None);
     }
@@ -19,7 +22,27 @@ pub fn principal(
         let message = "the header Authorization is not one bearer's";
         Refusal::new(Code::Unauthenticated, message).with_hint("send Authorization: Bearer TOKEN")
     })?;
-    doorkeeper.admit(text, Timestamp::now()).map(Some)
+    Ok(Some(doorkeeper.admit(text, source, Timestamp::now())?))
+}
+
+/// Who opened a connection, by the certificate that was shown then; nobody where none was. It is asked for each
+/// request, so that a certificate that was revoked meanwhile opens nothing.
+///
+/// # Errors
+/// It does not hold, or not any more.
+pub fn certified(arrival: &Arrival, doorkeeper: &Doorkeeper) -> Result<Option<Principal>, Refusal> {
+    let admit = |shown| doorkeeper.admit_certificate(shown, Timestamp::now());
+    arrival.certificate().map(admit).transpose()
+}
+
+/// Waits until it can be known who shows the credential of a request: at most some seconds, and only where an issuer
+/// has to be asked for its keys.
+pub async fn ready(headers: &HeaderMap, doorkeeper: &Doorkeeper) {
+    if doorkeeper.asks_others()
+        && let Some(text) = bearer(headers)
+    {
+        doorkeeper.ready(text).await;
+    }
 }
 
 /// That a request shows no credential where one is needed.
@@ -62,7 +85,9 @@ mod tests {
     #[test]
     fn nobody_is_who_shows_nothing_and_refused_is_who_shows_nonsense() {
         let doorkeeper = Doorkeeper::default();
-        assert_eq!(principal(&headers(&[]), &doorkeeper).unwrap(), None);
+        let principal =
+            |values: &[&'static str]| principal(&headers(values), &doorkeeper, Source::ThisHost);
+        assert_eq!(principal(&[]).unwrap(), None);
         for wrong in [
             &["Basic eDp5"][..],
             &["Bearer"],
@@ -71,7 +96,7 @@ mod tests {
             &["Bearer x"],
             &["Bearer x", "Bearer x"],
         ] {
-            let refusal = principal(&headers(wrong), &doorkeeper).unwrap_err();
+            let refusal = principal(wrong).unwrap_err().refusal();
             assert_eq!(refusal.code, Code::Unauthenticated, "{wrong:?}");
         }
     }

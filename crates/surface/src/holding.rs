@@ -1,4 +1,4 @@
-//! Answers that go on, and end when the credential that they were asked with does.
+//! Answers and sessions that go on, and end when the credential that they were asked with does.
 
 use axum::{
     Error,
@@ -6,32 +6,70 @@ use axum::{
     response::Response,
 };
 use futures_util::{StreamExt, stream};
-use innkeeper_auth::{Doorkeeper, Principal};
-use innkeeper_model::Timestamp;
-use std::io;
+use innkeeper_auth::Standing;
+use innkeeper_model::{Code, Refusal, Timestamp};
+use std::{io, time::Duration};
+use tokio::time::sleep;
 
-/// The same answer, which breaks off at its next piece once the token that its caller showed was revoked
-/// or has expired. One whose length is known is on its way already, and stays as it is.
-pub fn while_it_holds(
-    response: Response,
-    principal: &Principal,
-    doorkeeper: &Doorkeeper,
-) -> Response {
-    if response.body().size_hint().exact().is_some() || !Doorkeeper::can_end(principal) {
+/// How long after its credential something may go on, at the most.
+const LOOK_AFTER: Duration = Duration::from_secs(1);
+
+/// Returns when a credential does not hold any more, and never for one that does as long as its connection.
+/// Dropping the future changes nothing.
+pub async fn until_it_ends(standing: &Standing) {
+    if !standing.can_end() {
+        return std::future::pending().await;
+    }
+    loop {
+        // Credentials end by the clock, by an operator's word or by a file: nothing tells of all of them. Not at once:
+        // it held a moment ago, and who takes back their own is to be told that it was done.
+        sleep(LOOK_AFTER).await;
+        if !standing.holds(Timestamp::now()) {
+            return;
+        }
+    }
+}
+
+/// What comes of some work, unless the credential that it was asked for with ends first: then the work is dropped, as
+/// if its caller had left.
+///
+/// # Errors
+/// It ended.
+pub async fn unless_it_ends<T>(
+    standing: &Standing,
+    work: impl Future<Output = T>,
+) -> Result<T, Refusal> {
+    tokio::select! {
+        // What is done is done, whatever became of the credential by it.
+        biased;
+        done = work => Ok(done),
+        () = until_it_ends(standing) => {
+            let message = "the credential that was shown does not hold any more";
+            Err(Refusal::new(Code::Unauthenticated, message))
+        }
+    }
+}
+
+/// The same answer, which breaks off once the credential that its caller showed was taken back or has expired: at
+/// its next piece, or a second later at the most. One whose length is known is on its way already, and stays as
+/// it is.
+pub fn while_it_holds(response: Response, standing: &Standing) -> Response {
+    if response.body().size_hint().exact().is_some() || !standing.can_end() {
         return response;
     }
-    let credential = (principal.clone(), doorkeeper.clone());
+    let standing = standing.clone();
     response.map(|body| {
-        let begun = Some((body.into_data_stream(), credential));
+        let begun = Some((body.into_data_stream(), standing));
         Body::from_stream(stream::unfold(begun, |state| async {
-            let (mut data, credential) = state?;
-            let chunk = data.next().await?;
-            let (principal, doorkeeper) = &credential;
-            if !doorkeeper.holds(principal, Timestamp::now()) {
-                // An answer that only ended would look whole.
-                return Some((Err(over()), None));
-            }
-            let rest = chunk.is_ok().then_some((data, credential));
+            let (mut data, standing) = state?;
+            let chunk = tokio::select! {
+                chunk = data.next() => chunk?,
+                () = until_it_ends(&standing) => Err(over()),
+            };
+            // An answer that only ended would look whole.
+            let holds = standing.holds(Timestamp::now());
+            let chunk = if holds { chunk } else { Err(over()) };
+            let rest = chunk.is_ok().then_some((data, standing));
             Some((chunk, rest))
         }))
     })
@@ -48,40 +86,77 @@ fn over() -> Error {
 mod tests {
     use super::*;
     use axum::body::Bytes;
-    use innkeeper_auth::{IssuedTokens, NewToken, Role};
-    use std::{convert::Infallible, sync::Arc};
+    use futures_util::FutureExt;
+    use innkeeper_auth::Revocable;
+    use std::{
+        convert::Infallible,
+        sync::{
+            Arc,
+            atomic::{AtomicBool, Ordering},
+        },
+    };
+
+    /// Holds until somebody says otherwise.
+    #[derive(Debug)]
+    struct Key(AtomicBool);
+
+    impl Revocable for Key {
+        fn holds(&self, _now: Timestamp) -> bool {
+            self.0.load(Ordering::Relaxed)
+        }
+    }
+
+    fn key() -> (Arc<Key>, Standing) {
+        let key = Arc::new(Key(true.into()));
+        let standing = Standing::of(Arc::clone(&key) as Arc<dyn Revocable>);
+        (key, standing)
+    }
 
     #[tokio::test]
-    async fn a_stream_breaks_off_when_its_token_is_revoked() {
-        let folder = tempfile::tempdir().unwrap();
-        let issued = Arc::new(IssuedTokens::open(&folder.path().join("tokens.json")).unwrap());
-        let name: innkeeper_model::TokenName = "ci".parse().unwrap();
-        let wanted = NewToken {
-            name: name.clone(),
-            role: Role::Viewer,
-            project: None,
-            expires: None,
-            privileged: false,
-        };
-        let (_, text) = issued.create(wanted, "uid:0", Timestamp::now()).unwrap();
-        let doorkeeper = Doorkeeper::default().with_issued(Arc::clone(&issued));
-        let principal = doorkeeper.admit(&text, Timestamp::now()).unwrap();
-
+    async fn a_stream_breaks_off_when_its_credential_is_taken_back() {
+        let (key, standing) = key();
         let endless = stream::repeat_with(|| Ok::<_, Infallible>(Bytes::from_static(b"event\n")));
-        let response = Response::new(Body::from_stream(endless));
-        let response = while_it_holds(response, &principal, &doorkeeper);
+        let response = while_it_holds(Response::new(Body::from_stream(endless)), &standing);
         let mut pieces = response.into_body().into_data_stream();
         assert_eq!(pieces.next().await.unwrap().unwrap(), "event\n");
-        issued.revoke(&name, Timestamp::now()).unwrap();
+        key.0.store(false, Ordering::Relaxed);
         pieces.next().await.unwrap().unwrap_err();
         assert!(pieces.next().await.is_none());
     }
 
     #[tokio::test]
+    async fn a_stream_without_pieces_breaks_off_too() {
+        let (key, standing) = key();
+        let silent = stream::pending::<Result<Bytes, Infallible>>();
+        let response = while_it_holds(Response::new(Body::from_stream(silent)), &standing);
+        let mut pieces = response.into_body().into_data_stream();
+        let waiting = tokio::spawn(async move { pieces.next().await.unwrap().is_err() });
+        tokio::task::yield_now().await;
+        key.0.store(false, Ordering::Relaxed);
+        assert!(waiting.await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn what_ends_with_its_connection_is_never_over() {
+        assert!(until_it_ends(&Standing::of_connection()).now_or_never().is_none());
+        let over = Standing::of_connection().until(Timestamp::UNIX_EPOCH);
+        until_it_ends(&over).await;
+    }
+
+    #[tokio::test]
+    async fn work_is_dropped_when_its_credential_ends_and_what_is_done_is_done() {
+        let (key, standing) = key();
+        assert_eq!(unless_it_ends(&standing, async { 7 }).await, Ok(7));
+        key.0.store(false, Ordering::Relaxed);
+        assert_eq!(unless_it_ends(&standing, async { 7 }).await, Ok(7));
+        let refusal = unless_it_ends(&standing, std::future::pending::<()>()).await.unwrap_err();
+        assert_eq!(refusal.code, Code::Unauthenticated);
+    }
+
+    #[tokio::test]
     async fn what_is_whole_already_is_left_alone() {
-        let principal = Principal::of_socket(0, 0);
-        let response = Response::new(Body::from("all of it"));
-        let response = while_it_holds(response, &principal, &Doorkeeper::default());
+        let (_key, standing) = key();
+        let response = while_it_holds(Response::new(Body::from("all of it")), &standing);
         assert_eq!(response.body().size_hint().exact(), Some(9));
     }
 }

@@ -5,7 +5,10 @@
 //! beside `Retry-After` of RFC 9110.
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
-use innkeeper_auth::limits::{Exceeded, Kind};
+use innkeeper_auth::{
+    NotAdmitted,
+    limits::{Exceeded, Kind},
+};
 use innkeeper_model::{Code, Refusal};
 
 const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
@@ -29,6 +32,15 @@ impl From<Refusal> for NotNow {
 impl From<Exceeded> for NotNow {
     fn from(exceeded: Exceeded) -> Self {
         Self::TooSoon(exceeded)
+    }
+}
+
+impl From<NotAdmitted> for NotNow {
+    fn from(not: NotAdmitted) -> Self {
+        match not {
+            NotAdmitted::Refused(refusal) => Self::Refused(refusal),
+            NotAdmitted::TooSoon(exceeded) => Self::TooSoon(exceeded),
+        }
     }
 }
 

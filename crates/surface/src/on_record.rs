@@ -3,6 +3,7 @@
 use innkeeper_engine::{Caller, Origin};
 use innkeeper_model::{AuditEntry, AuditOutcome, Refusal, Timestamp};
 use innkeeper_store::audit::AuditLog;
+use std::net::SocketAddr;
 
 /// The beginning of a line about something that this caller asks for, now.
 pub(crate) fn line(caller: &Caller, action: &str) -> AuditEntry {
@@ -17,8 +18,16 @@ pub(crate) fn line(caller: &Caller, action: &str) -> AuditEntry {
 fn came_by(entry: AuditEntry, origin: Option<Origin>) -> AuditEntry {
     AuditEntry {
         door: origin.map(|origin| origin.door.to_owned()),
-        address: origin.and_then(|origin| Some(origin.address?.to_string())),
+        address: origin.and_then(|origin| origin.address).map(shown),
         ..entry
+    }
+}
+
+/// An address as a line has it. Of somebody behind a proxy the port is not known.
+fn shown(address: SocketAddr) -> String {
+    match address.port() {
+        0 => address.ip().to_string(),
+        _ => address.to_string(),
     }
 }
 

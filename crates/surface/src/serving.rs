@@ -4,6 +4,7 @@
 //! and at the daemon's stop for whatever still runs. A caller who does not keep to them loses the
 //! connection and nothing else.
 
+use crate::places::{Connection, Places};
 use axum::{
     body::Body,
     response::Response,
@@ -12,16 +13,14 @@ use axum::{
 use http::Request;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use std::{convert::Infallible, io, pin::pin, sync::Arc, time::Duration};
+use innkeeper_auth::Source;
+use std::{convert::Infallible, io, pin::pin, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-/// The most connections at a time on one listener; more wait to be accepted.
-const MAX_CONNECTIONS: usize = 4096;
 /// How long a request's head may take, and how long a connection may be idle before it.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// The most bytes of a request's head.
@@ -39,28 +38,33 @@ pub trait Gate: Clone + Send + Sync + 'static {
     fn answer(&self, request: Request<Body>) -> impl Future<Output = Response> + Send;
 }
 
-/// Serves whoever connects, through the gate that `admit` makes for a connection; one for which it
-/// fails is dropped. Returns when `stopping` is cancelled and all connections have ended, half a second
-/// later at the most.
+/// Serves whoever connects, through the gate that `admit` makes for a connection from there; one for which it
+/// fails is dropped, and so is one whose source has as many as it may. Returns when `stopping` is cancelled and all
+/// connections have ended, half a second later at the most.
 pub async fn serve<L: Listener, G: Gate>(
     mut listener: L,
     stopping: CancellationToken,
-    admit: impl Fn(&L::Io) -> io::Result<G>,
+    admit: impl Fn(&L::Io, Source) -> io::Result<G>,
 ) where
-    L::Io: AsyncRead + AsyncWrite,
+    L::Io: AsyncRead + AsyncWrite + Connection,
 {
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let places = Places::default();
     let connections = TaskTracker::new();
     loop {
         let accepted = async {
-            let place = Arc::clone(&places).acquire_owned().await;
-            (place, listener.accept().await.0)
+            let free = places.free().await;
+            (free, listener.accept().await.0)
         };
-        let (place, socket) = tokio::select! {
+        let (free, socket) = tokio::select! {
             () = stopping.cancelled() => break,
             accepted = accepted => accepted,
         };
-        let gate = match admit(&socket) {
+        let source = socket.source();
+        let Some(place) = places.take(free, source) else {
+            tracing::debug!(%source, "a connection was closed: it has as many as it may");
+            continue;
+        };
+        let gate = match admit(&socket, source) {
             Ok(gate) => gate,
             Err(error) => {
                 tracing::warn!(%error, "a connection was dropped: nobody knows who opened it");

@@ -75,6 +75,7 @@ pub(crate) fn task(n: u128, state: TaskState) -> Task {
         log: Vec::new(),
         resources: Vec::new(),
         taken_up: 0,
+        project: None,
         settled_at: None,
         revision: Revision::default(),
     }

@@ -1,7 +1,7 @@
-//! One token that was issued: what is stored of it, and what is shown.
+//! One credential that was issued: what is stored of it, and what of a token is shown.
 
 use crate::{digest::Digest, role::Role};
-use innkeeper_model::{ProjectName, Timestamp, TokenName};
+use innkeeper_model::{Code, ProjectName, Refusal, Timestamp, TokenName};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -25,29 +25,62 @@ pub struct NewToken {
     pub privileged: bool,
 }
 
-/// A token as it is stored: its digest, and never its text.
+/// A credential as it is stored: the digest of what its bearer shows, and never that.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct StoredToken {
-    pub(super) name: TokenName,
-    pub(super) digest: Digest,
-    pub(super) role: Role,
+pub(crate) struct Stored {
+    pub(crate) name: TokenName,
+    pub(crate) digest: Digest,
+    pub(crate) role: Role,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) project: Option<ProjectName>,
+    pub(crate) project: Option<ProjectName>,
     #[serde(default)]
-    pub(super) privileged: bool,
-    pub(super) created: Timestamp,
-    pub(super) created_by: String,
+    pub(crate) privileged: bool,
+    pub(crate) created: Timestamp,
+    pub(crate) created_by: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) expires: Option<Timestamp>,
+    pub(crate) expires: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) last_used: Option<Timestamp>,
+    pub(crate) last_used: Option<Timestamp>,
+    /// What a certificate has beside this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) certificate: Option<StoredCertificate>,
 }
 
-/// Whether a token opens anything.
+/// What is stored of a certificate beside what is of every credential.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct StoredCertificate {
+    /// Its serial number, in hexadecimal.
+    pub(crate) serial: String,
+    /// For how many seconds it was issued, which is for how many it is renewed; none where another authority did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) lifetime_s: Option<i64>,
+    /// What it was before it was renewed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) former: Option<Former>,
+}
+
+/// A certificate that was renewed, and counts until the new one is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Former {
+    pub(crate) digest: Digest,
+    pub(crate) expires: Timestamp,
+}
+
+impl Stored {
+    /// The digests of all that its bearers may show.
+    pub(super) fn digests(&self) -> impl Iterator<Item = Digest> {
+        let former = self.certificate.as_ref().and_then(|certificate| certificate.former);
+        [self.digest].into_iter().chain(former.map(|former| former.digest))
+    }
+}
+
+/// Whether a credential opens anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum TokenState {
+pub enum CredentialState {
     /// It does.
     Valid,
     /// Its time is over.
@@ -63,7 +96,7 @@ pub struct ShownToken {
     /// Its name.
     pub name: TokenName,
     /// Whether it opens anything.
-    pub state: TokenState,
+    pub state: CredentialState,
     /// What its bearers may do.
     pub role: Role,
     /// The only project that is there for them.
@@ -84,4 +117,43 @@ pub struct ShownToken {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub last_used: Option<Timestamp>,
+}
+
+impl From<(Stored, CredentialState)> for ShownToken {
+    fn from((stored, state): (Stored, CredentialState)) -> Self {
+        let Stored { name, role, project, privileged, created, created_by, .. } = stored;
+        let Stored { digest: _, expires, last_used, certificate: _, .. } = stored;
+        Self { name, state, role, project, privileged, created, created_by, expires, last_used }
+    }
+}
+
+/// Refuses what no credential can stand for.
+///
+/// # Errors
+/// An owner of nothing, an admin of something, or an end that is past.
+pub(crate) fn check(
+    role: Role,
+    project: Option<&ProjectName>,
+    expires: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<(), Refusal> {
+    match (role, project) {
+        (Role::Owner, None) => {
+            return Err(Refusal::new(Code::InvalidField, "project: an owner is one of a project")
+                .at("project")
+                .with_hint("say which: --project NAME"));
+        }
+        (Role::Admin, Some(project)) => {
+            let problem = "is not for an admin, who may do everything with everything";
+            return Err(Refusal::invalid("project", project, problem)
+                .with_hint("leave it out, or make an owner: --role owner"));
+        }
+        _ => {}
+    }
+    match expires {
+        Some(expires) if expires <= now => {
+            Err(Refusal::invalid("expires", expires, "is over already"))
+        }
+        _ => Ok(()),
+    }
 }

@@ -1,8 +1,13 @@
 use super::*;
+use crate::{
+    principal::{Class, Scope},
+    role::Role,
+};
 use innkeeper_model::ProjectName;
 use std::{
     fs,
     os::unix::fs::{MetadataExt, PermissionsExt},
+    path::PathBuf,
 };
 use tempfile::TempDir;
 
@@ -36,7 +41,8 @@ impl Fixture {
     }
 
     fn create(&self, wanted: NewToken) -> String {
-        self.tokens.create(wanted, "uid:0", now()).unwrap().1
+        let (_, text) = self.tokens.create(wanted, "uid:0", now()).unwrap();
+        text.expose().unwrap().to_owned()
     }
 
     /// What the next daemon finds.
@@ -98,7 +104,7 @@ fn a_revoked_token_is_refused_at_once_and_gone_from_the_disk() {
     let (text, kept) =
         (fixture.create(wanted("ci", Role::Admin)), fixture.create(wanted("kept", Role::Viewer)));
     let name = "ci".parse().unwrap();
-    assert_eq!(fixture.tokens.revoke(&name, now()).unwrap().state, TokenState::Revoked);
+    assert_eq!(fixture.tokens.revoke(&name, now()).unwrap().state, CredentialState::Revoked);
     for tokens in [&fixture.tokens, &fixture.again()] {
         assert_eq!(tokens.find(&text, now()), Err(NotIssued::Unknown));
         assert!(tokens.find(&kept, now()).is_ok());
@@ -120,7 +126,7 @@ fn a_revoked_token_is_refused_even_if_the_disk_fails() {
         let refusal = fixture.tokens.revoke(&name, now()).unwrap_err();
         assert!(refusal.hint.as_deref().unwrap().contains("again"), "{refusal:?}");
         assert_eq!(fixture.tokens.find(&text, now()), Err(NotIssued::Unknown));
-        assert_eq!(fixture.tokens.all(now())[0].state, TokenState::Revoked);
+        assert_eq!(fixture.tokens.all(now())[0].state, CredentialState::Revoked);
     }
 }
 
@@ -139,11 +145,11 @@ fn a_token_is_refused_from_the_moment_it_expires_and_shown_so() {
     let expires = Some(later(60));
     let text = fixture.create(NewToken { expires, ..wanted("ci", Role::Viewer) });
     let principal = fixture.tokens.find(&text, later(59)).unwrap();
-    assert!(fixture.tokens.holds(&principal, later(59)));
-    assert!(!fixture.tokens.holds(&principal, later(60)));
+    assert!(principal.standing.holds(later(59)));
+    assert!(!principal.standing.holds(later(60)));
     assert_eq!(fixture.tokens.find(&text, later(60)), Err(NotIssued::Expired));
-    assert_eq!(fixture.tokens.all(later(59))[0].state, TokenState::Valid);
-    assert_eq!(fixture.tokens.all(later(60))[0].state, TokenState::Expired);
+    assert_eq!(fixture.tokens.all(later(59))[0].state, CredentialState::Valid);
+    assert_eq!(fixture.tokens.all(later(60))[0].state, CredentialState::Expired);
 }
 
 #[test]
@@ -189,23 +195,9 @@ fn what_no_token_can_be_is_refused_by_its_field() {
 #[test]
 fn there_are_only_so_many() {
     let fixture = Fixture::new();
-    {
-        let mut list = fixture.tokens.list_mut();
-        for number in 0..MAX_TOKENS {
-            let NewToken { name, role, .. } = wanted(&format!("t{number}"), Role::Viewer);
-            list.add(Issued::new(StoredToken {
-                name,
-                digest: Digest::of(&number.to_string()),
-                role,
-                project: None,
-                privileged: false,
-                created: now(),
-                created_by: "uid:0".into(),
-                expires: None,
-                last_used: None,
-            }));
-        }
-    }
+    fixture.create(wanted("first", Role::Viewer));
+    let like = fixture.tokens.0.get(&"first".parse().unwrap()).unwrap();
+    fixture.tokens.0.fill(&like);
     let refusal = fixture.tokens.create(wanted("more", Role::Viewer), "uid:0", now()).unwrap_err();
     assert_eq!(refusal.code, Code::OutOfCapacity);
 }

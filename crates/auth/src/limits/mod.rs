@@ -5,10 +5,9 @@
 //! ```
 //!
 //! Reads, writes and streams do not take from one another: a program that reads too much can still stop what
-//! it started. Whoever shows nothing that holds is counted by address, apart from all callers that are known:
-//! a flood of wrong credentials has an end, and locks nobody out who comes from the same address with a
-//! right one. An IPv6 address counts by its /64, which is what one host has at least, and all that lead to this
-//! host itself count as one: whoever is on it may call from any of them.
+//! it started. Whoever shows nothing that holds is counted by where it comes from ([`Source`]), apart from all callers
+//! that are known: a flood of wrong credentials has an end, and locks nobody out who comes from the same place with a
+//! right one.
 //!
 //! A caller takes some fifty bytes here from the first request on until its quotas are whole again; then it is
 //! forgotten. There may be [`MAX_CALLERS`] at a time: who comes after that shares one place with all others
@@ -24,12 +23,14 @@ mod tests;
 
 pub use quota::Quota;
 
-use crate::principal::{Class, Principal};
+use crate::{
+    principal::{Class, Principal},
+    source::Source,
+};
 use gcra::{Answer, judge};
 use std::{
     collections::{HashMap, hash_map::RandomState},
     hash::{BuildHasher, Hash},
-    net::{IpAddr, Ipv4Addr},
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -69,12 +70,14 @@ pub enum Entry {
 pub enum Who<'a> {
     /// A caller who is known.
     Known(&'a Principal),
-    /// Somebody who showed nothing that holds, from there; from this host's unix socket where there is no
-    /// address.
-    Unknown(Option<IpAddr>),
+    /// Somebody who showed nothing that holds, from there.
+    Unknown(Source),
     /// Somebody, from there, who asks for what needs no credential: signing in. Counted apart from those who
     /// show a wrong one, which a page in a browser, or a program that lost its token, does without end.
-    Anybody(Option<IpAddr>),
+    Anybody(Source),
+    /// Somebody, from there, who shows what a wallet may have signed and nobody has looked at yet. To look at it takes
+    /// a third of a millisecond, so that is counted before; and apart, since most who do it are right.
+    Unproved(Source),
 }
 
 /// How often who may call.
@@ -90,7 +93,8 @@ pub struct Quotas {
     pub writes: Quota,
     /// By any other entrance: streams that are opened.
     pub streams: Quota,
-    /// By any entrance, from one address: requests that show nothing that holds; and as many that need not.
+    /// By any entrance, from one source: requests that show nothing that holds; as many that need not; and as many
+    /// signatures of wallets that were not seen before.
     pub unauthenticated: Quota,
 }
 
@@ -214,8 +218,9 @@ impl Limits {
     fn key(&self, who: Who<'_>, entry: Entry) -> Key {
         match who {
             Who::Known(principal) => self.digest(&(entry, &principal.identity)),
-            Who::Unknown(address) => self.digest(&("unknown", address.map(network))),
-            Who::Anybody(address) => self.digest(&("anybody", address.map(network))),
+            Who::Unknown(source) => self.digest(&("unknown", source)),
+            Who::Anybody(source) => self.digest(&("anybody", source)),
+            Who::Unproved(source) => self.digest(&("unproved", source)),
         }
     }
 
@@ -237,18 +242,6 @@ impl Limits {
 fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
     // A map of numbers is whole after any panic.
     shard.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The part of an address that one host has to itself.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        own if own.is_loopback() => IpAddr::from(Ipv4Addr::LOCALHOST),
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments();
-            IpAddr::from([a, b, c, d, 0, 0, 0, 0])
-        }
-        v4 => v4,
-    }
 }
 
 impl Shard {

@@ -1,6 +1,9 @@
 use super::*;
 use crate::{identity::Identity, role::Role};
-use std::{net::Ipv6Addr, sync::Arc};
+use std::{
+    net::{IpAddr, Ipv6Addr},
+    sync::Arc,
+};
 
 const NOW: Duration = Duration::from_secs(1000);
 
@@ -55,38 +58,35 @@ fn the_vmm_doors_account_of_a_minute_is_made_whole_by_the_next() {
 }
 
 #[test]
-fn who_shows_nothing_is_counted_by_address_and_locks_nobody_out() {
+fn who_shows_nothing_is_counted_by_source_and_locks_nobody_out() {
     let limits = Limits::new(Quotas::default());
-    let address: IpAddr = "127.0.0.1".parse().unwrap();
-    let count =
-        |address| passed(&limits, Who::Unknown(Some(address)), Entry::Other, Kind::Read, 1000, NOW);
-    assert_eq!(count(address), 20);
+    let count = |source| passed(&limits, Who::Unknown(source), Entry::Other, Kind::Read, 1000, NOW);
+    assert_eq!(count(Source::User(1000)), 20);
     // By whichever entrance, and whatever it asks for.
-    let who = Who::Unknown(Some(address));
+    let who = Who::Unknown(Source::User(1000));
     assert!(limits.count(who, Entry::Vmm, Kind::Write, NOW).is_err());
-    // Whoever is on this host has all of its addresses.
-    for own in ["127.0.0.2", "127.255.3.4", "::1", "::ffff:127.0.0.1"] {
-        assert_eq!(count(own.parse().unwrap()), 0, "{own}");
-    }
-    assert_eq!(count("192.0.2.1".parse().unwrap()), 20);
-    assert_eq!(count("192.0.2.2".parse().unwrap()), 20);
+    // Another user of the same host is another.
+    assert_eq!(count(Source::User(1001)), 20);
+    assert_eq!(count(Source::ThisHost), 20);
+    let of = |address: &str| Source::of_address(address.parse().unwrap());
+    assert_eq!(count(of("192.0.2.1")), 20);
+    assert_eq!(count(of("192.0.2.2")), 20);
+    assert_eq!(count(of("::ffff:192.0.2.1")), 0);
     let known = principal("a", Class::Standard);
     assert!(limits.count(Who::Known(&known), Entry::Other, Kind::Read, NOW).is_ok());
-    // What one host has is one address.
-    assert_eq!(count("2001:db8::1".parse().unwrap()), 20);
-    assert_eq!(count("2001:db8::2:0:0:7".parse().unwrap()), 0);
-    assert_eq!(count("2001:db8:0:1::1".parse().unwrap()), 20);
-    assert_eq!(count("::ffff:192.0.2.1".parse().unwrap()), 0);
 }
 
 #[test]
 fn wrong_credentials_keep_nobody_from_signing_in() {
     let limits = Limits::new(Quotas::default());
-    let address = Some("127.0.0.1".parse().unwrap());
+    let source = Source::User(1000);
     let count = |who, kind| passed(&limits, who, Entry::Other, kind, 1000, NOW);
-    assert_eq!(count(Who::Unknown(address), Kind::Write), 20);
-    assert_eq!(count(Who::Anybody(address), Kind::Write), 20);
-    assert_eq!(count(Who::Anybody(address), Kind::Read), 0, "it has an end, too");
+    assert_eq!(count(Who::Unknown(source), Kind::Write), 20);
+    assert_eq!(count(Who::Anybody(source), Kind::Write), 20);
+    assert_eq!(count(Who::Anybody(source), Kind::Read), 0, "it has an end, too");
+    assert_eq!(count(Who::Unproved(source), Kind::Read), 20, "and so have signatures");
+    // Whoever else is on this host still signs in.
+    assert_eq!(count(Who::Anybody(Source::User(1001)), Kind::Write), 20);
 }
 
 /// What a hash map of so many entries takes: each has a byte beside it, an eighth is kept free, and there is a
@@ -135,7 +135,7 @@ fn who_comes_when_there_is_no_place_shares_one() {
         (0..2 * MAX_CALLERS as u128).map(|number| IpAddr::from(Ipv6Addr::from(number << 64)));
     let mut passed = 0;
     for address in addresses {
-        let who = Who::Unknown(Some(address));
+        let who = Who::Unknown(Source::of_address(address));
         passed += usize::from(limits.count(who, Entry::Other, Kind::Read, NOW).is_ok());
     }
     assert!(limits.len() <= MAX_CALLERS + 2 * SHARDS, "{}", limits.len());

@@ -4,7 +4,7 @@ use innkeeper_model::{Code, Refusal, Timestamp};
 use std::collections::{BTreeSet, HashMap};
 
 /// What entries are found by: a digest, or something as random.
-pub(super) type Key = [u8; 32];
+pub(crate) type Key = [u8; 32];
 
 /// There are as many as may be, and none of them has expired.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -27,7 +27,7 @@ impl From<Full> for Refusal {
 /// At most `most` values, each until a time of its own. What has expired is never shown, and is released
 /// by the next [`Self::forget_expired`]; whoever adds calls that first.
 #[derive(Debug)]
-pub(super) struct Expiring<V> {
+pub(crate) struct Expiring<V> {
     entries: HashMap<Key, Entry<V>>,
     /// The same entries, the soonest to expire first.
     order: BTreeSet<(Timestamp, Key)>,
@@ -41,25 +41,34 @@ struct Entry<V> {
 }
 
 impl<V> Expiring<V> {
-    pub(super) fn new(most: usize) -> Self {
+    pub(crate) fn new(most: usize) -> Self {
         Self { entries: HashMap::new(), order: BTreeSet::new(), most }
     }
 
-    pub(super) fn get(&self, key: &Key, now: Timestamp) -> Option<&V> {
+    pub(crate) fn get(&self, key: &Key, now: Timestamp) -> Option<&V> {
         self.entries.get(key).filter(|entry| entry.expires > now).map(|entry| &entry.value)
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    /// When an entry expires.
+    pub(crate) fn expires(&self, key: &Key) -> Option<Timestamp> {
+        self.entries.get(key).map(|entry| entry.expires)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    pub(super) fn is_full(&self) -> bool {
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
         self.entries.len() >= self.most
     }
 
     /// Adds an entry, in place of one with the same key. Where there is no room, the soonest to expire
     /// makes it.
-    pub(super) fn insert(&mut self, key: Key, value: V, expires: Timestamp) {
+    pub(crate) fn insert(&mut self, key: Key, value: V, expires: Timestamp) {
         self.remove(&key);
         while self.is_full() {
             let Some(&(_, soonest)) = self.order.first() else { return };
@@ -70,27 +79,27 @@ impl<V> Expiring<V> {
     }
 
     /// Removes an entry, and says what it was, with when it expires.
-    pub(super) fn remove(&mut self, key: &Key) -> Option<(V, Timestamp)> {
+    pub(crate) fn remove(&mut self, key: &Key) -> Option<(V, Timestamp)> {
         let Entry { value, expires } = self.entries.remove(key)?;
         self.order.remove(&(expires, *key));
         Some((value, expires))
     }
 
     /// All entries, the soonest to expire first.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&Key, &V, Timestamp)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Key, &V, Timestamp)> {
         self.order.iter().filter_map(|(expires, key)| {
             self.entries.get(key).map(|entry| (key, &entry.value, *expires))
         })
     }
 
     /// Removes an entry that has expired, and says what it was; `None` where none has.
-    pub(super) fn pop_expired(&mut self, now: Timestamp) -> Option<V> {
+    pub(crate) fn pop_expired(&mut self, now: Timestamp) -> Option<V> {
         let &(_, key) = self.order.first().filter(|(expires, _)| *expires <= now)?;
         self.remove(&key).map(|(value, _)| value)
     }
 
     /// Releases what has expired.
-    pub(super) fn forget_expired(&mut self, now: Timestamp) {
+    pub(crate) fn forget_expired(&mut self, now: Timestamp) {
         while self.pop_expired(now).is_some() {}
         // After a flood, the memory that it took goes, too.
         if self.entries.capacity() / 4 > self.entries.len() {

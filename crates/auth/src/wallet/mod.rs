@@ -14,7 +14,7 @@
 //! `docs/wallets.md` has the formats byte for byte.
 
 mod address;
-mod expiring;
+pub(crate) mod expiring;
 pub mod fuzz;
 mod hex;
 mod jwt;
@@ -28,12 +28,13 @@ mod verifier;
 
 pub use address::{Address, NotAnAddress};
 pub use expiring::Full;
+pub(crate) use jwt::strict_json;
 pub use jwt::{
     Algorithm, BadToken, JwtRules, MAX_AHEAD, MAX_JTI_LENGTH, MAX_TOKEN_LENGTH, Part, Verified,
     verify,
 };
 pub use revocation::{Revocation, Revocations};
-pub use sessions::{NoSession, Session, Sessions};
+pub use sessions::{NoSession, Session, SessionId, Sessions};
 pub use signature::BadSignature;
 pub use verifier::JwtVerifier;
 
@@ -44,6 +45,6 @@ use jiff::SignedDuration;
 pub const LEEWAY: SignedDuration = SignedDuration::from_secs(30);
 
 /// That much later, or the end of time.
-fn later(time: Timestamp, by: SignedDuration) -> Timestamp {
+pub(crate) fn later(time: Timestamp, by: SignedDuration) -> Timestamp {
     time.checked_add(by).unwrap_or(Timestamp::MAX)
 }

@@ -2,8 +2,9 @@
 //!
 //! A revocation is remembered for as long as the token would count, and never given up for another: where
 //! there are as many as may be, the next one is refused. Of one account there may be a small part of them, so
-//! that no single one keeps the others from taking theirs back. Keeping them over a restart is up to their owner,
-//! with [`Revocations::all`] and [`Revocations::revoke`].
+//! that no single one keeps the others from taking theirs back. All that an account signed so far can be taken back at
+//! once, which is an operator's to do, and for which there is room of its own. Keeping them over a restart is up to
+//! their owner, with [`Revocations::all`] and [`Revocations::revoke`].
 
 use super::{
     Address, LEEWAY, MAX_AHEAD, Verified,
@@ -22,6 +23,8 @@ use std::{
 const MOST: usize = 65_536;
 /// The most of them that are one account's.
 const MOST_OF_ONE: usize = 1024;
+/// The most accounts of which everything was taken back, beside the others.
+const MOST_ACCOUNTS: usize = 1024;
 
 /// One token that was taken back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,10 +35,14 @@ pub struct Revocation {
     pub token: RevokedToken,
     /// Until when it has to be remembered: when no token that it covers counts any more.
     pub expires: Timestamp,
+    /// Where it is of all that the account signed: until when. Those that do not say when they were made are taken
+    /// to be older.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed_until: Option<Timestamp>,
 }
 
-/// What a revoked token is known by: a digest of its address and `jti`, or of what was signed. Written as
-/// 64 hexadecimal digits.
+/// What a revoked token is known by: a digest of its address and `jti`, or of what was signed; or what stands for all
+/// of its account's. Written as 64 hexadecimal digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RevokedToken(Key);
 
@@ -44,6 +51,13 @@ impl RevokedToken {
         // Nothing that is signed begins with this byte, so none has a digest of this kind.
         let name = [b"\0", address.as_bytes().as_slice(), jti.as_bytes()].concat();
         Self(sha256(&name))
+    }
+
+    /// What stands for all tokens of an account: its address after zeros, of which no digest has so many.
+    fn all_of(address: Address) -> Self {
+        let mut key = Key::default();
+        key[12..].copy_from_slice(address.as_bytes());
+        Self(key)
     }
 }
 
@@ -55,58 +69,95 @@ impl Revocation {
         match jti {
             // Another one may expire later, but what counts while this one does not by more than that.
             Some(jti) => Self::of_jti(*address, jti, later(later(*expires, MAX_AHEAD), LEEWAY)),
-            None => Self { account: *address, token: RevokedToken(*signed), expires: *expires },
+            None => Self {
+                account: *address,
+                token: RevokedToken(*signed),
+                expires: *expires,
+                signed_until: None,
+            },
         }
     }
 
     /// Of an account's token with this `jti`, which expires then.
     pub fn of_jti(address: Address, jti: &str, expires: Timestamp) -> Self {
-        Self { account: address, token: RevokedToken::named(address, jti), expires }
+        let token = RevokedToken::named(address, jti);
+        Self { account: address, token, expires, signed_until: None }
+    }
+
+    /// Of an account's tokens with this `jti`, whenever they expire.
+    pub fn of_name(address: Address, jti: &str, now: Timestamp) -> Self {
+        Self::of_jti(address, jti, later(later(now, MAX_AHEAD), LEEWAY))
+    }
+
+    /// Of all that an account has signed until now.
+    pub fn of_all(address: Address, now: Timestamp) -> Self {
+        // What was signed by a clock that is ahead counts, too.
+        let signed_until = later(now, LEEWAY);
+        let expires = later(later(signed_until, MAX_AHEAD), LEEWAY);
+        let token = RevokedToken::all_of(address);
+        Self { account: address, token, expires, signed_until: Some(signed_until) }
     }
 }
 
 /// The tokens that were taken back and would still count; at most 65,536, and 1,024 of
-/// one account.
+/// one account; and beside those, at most 1,024 accounts of which all were.
 #[derive(Debug)]
 pub struct Revocations {
     revoked: Mutex<List>,
 }
 
+/// Whose a revoked token was; and where it stands for all of them, until when those were signed.
+#[derive(Debug, Clone, Copy)]
+struct Revoked {
+    account: Address,
+    signed_until: Option<Timestamp>,
+}
+
 /// Whose tokens were taken back.
 #[derive(Debug)]
 struct List {
-    tokens: Expiring<Address>,
+    tokens: Expiring<Revoked>,
     /// How many of them are whose, so that nobody has to look through all.
     each: HashMap<Address, usize>,
+    /// How many stand for all of an account's.
+    whole_accounts: usize,
 }
 
 impl Default for Revocations {
     fn default() -> Self {
-        Self { revoked: Mutex::new(List { tokens: Expiring::new(MOST), each: HashMap::new() }) }
+        let tokens = Expiring::new(MOST + MOST_ACCOUNTS);
+        Self { revoked: Mutex::new(List { tokens, each: HashMap::new(), whole_accounts: 0 }) }
     }
 }
 
 impl List {
-    fn insert(&mut self, key: Key, account: Address, expires: Timestamp) {
-        self.tokens.insert(key, account, expires);
-        *self.each.entry(account).or_default() += 1;
+    fn insert(&mut self, key: Key, revoked: Revoked, expires: Timestamp) {
+        self.tokens.insert(key, revoked, expires);
+        match revoked.signed_until {
+            Some(_) => self.whole_accounts += 1,
+            None => *self.each.entry(revoked.account).or_default() += 1,
+        }
     }
 
     /// Removes a token, and says until when it was to be remembered.
     fn remove(&mut self, key: &Key) -> Option<Timestamp> {
-        let (account, expires) = self.tokens.remove(key)?;
-        self.is_one_less(account);
+        let (revoked, expires) = self.tokens.remove(key)?;
+        self.is_one_less(revoked);
         Some(expires)
     }
 
     fn forget_expired(&mut self, now: Timestamp) {
-        while let Some(account) = self.tokens.pop_expired(now) {
-            self.is_one_less(account);
+        while let Some(revoked) = self.tokens.pop_expired(now) {
+            self.is_one_less(revoked);
         }
         self.tokens.forget_expired(now);
     }
 
-    fn is_one_less(&mut self, account: Address) {
+    fn is_one_less(&mut self, Revoked { account, signed_until }: Revoked) {
+        if signed_until.is_some() {
+            self.whole_accounts -= 1;
+            return;
+        }
         if let Entry::Occupied(mut count) = self.each.entry(account) {
             *count.get_mut() -= 1;
             if *count.get() == 0 {
@@ -115,10 +166,14 @@ impl List {
         }
     }
 
-    /// Why there is no room for one more of this account; `None` where there is.
-    fn is_full_for(&self, account: Address) -> Option<Full> {
+    /// Why there is no room for one more like this; `None` where there is.
+    fn is_full_for(&self, Revoked { account, signed_until }: Revoked) -> Option<Full> {
+        if signed_until.is_some() {
+            let (what, most) = ("accounts whose tokens are all revoked", MOST_ACCOUNTS);
+            return (self.whole_accounts >= most).then_some(Full { what, most });
+        }
         let own = self.each.get(&account).copied().unwrap_or_default();
-        if self.tokens.is_full() {
+        if self.tokens.len() - self.whole_accounts >= MOST {
             return Some(Full { what: "revoked tokens", most: MOST });
         }
         let most = MOST_OF_ONE;
@@ -132,7 +187,8 @@ impl Revocations {
     /// # Errors
     /// There are as many as may be, at all or of this account: the token still counts.
     pub fn revoke(&self, revocation: Revocation, now: Timestamp) -> Result<(), Full> {
-        let Revocation { account, token: RevokedToken(key), expires } = revocation;
+        let Revocation { account, token: RevokedToken(key), expires, signed_until } = revocation;
+        let taken = Revoked { account, signed_until };
         if expires <= now {
             return Ok(());
         }
@@ -140,10 +196,10 @@ impl Revocations {
         revoked.forget_expired(now);
         // The later of the two times counts: another token may have the same `jti`.
         let earlier = revoked.remove(&key).unwrap_or(expires);
-        if let Some(full) = revoked.is_full_for(account) {
+        if let Some(full) = revoked.is_full_for(taken) {
             return Err(full);
         }
-        revoked.insert(key, account, expires.max(earlier));
+        revoked.insert(key, taken, expires.max(earlier));
         Ok(())
     }
 
@@ -155,15 +211,22 @@ impl Revocations {
         }
         let named = verified.jti.as_deref().map(|jti| RevokedToken::named(verified.address, jti));
         let is_revoked = |key: &Key| revoked.tokens.get(key, now).is_some();
-        is_revoked(&verified.signed) || named.is_some_and(|RevokedToken(key)| is_revoked(&key))
+        let RevokedToken(all) = RevokedToken::all_of(verified.address);
+        let is_of_all = || {
+            let until = revoked.tokens.get(&all, now).and_then(|all| all.signed_until);
+            until.is_some_and(|until| verified.issued.is_none_or(|issued| issued <= until))
+        };
+        is_revoked(&verified.signed)
+            || named.is_some_and(|RevokedToken(key)| is_revoked(&key))
+            || is_of_all()
     }
 
     /// All that still count, the soonest to expire first.
     pub fn all(&self, now: Timestamp) -> Vec<Revocation> {
         let revoked = self.lock();
-        let all = revoked.tokens.iter().map(|(key, account, expires)| {
-            let (account, token) = (*account, RevokedToken(*key));
-            Revocation { account, token, expires }
+        let all = revoked.tokens.iter().map(|(key, revoked, expires)| {
+            let (Revoked { account, signed_until }, token) = (*revoked, RevokedToken(*key));
+            Revocation { account, token, expires, signed_until }
         });
         all.filter(|revocation| revocation.expires > now).collect()
     }

@@ -41,6 +41,10 @@ pub struct Session {
     pub expires: Timestamp,
 }
 
+/// Which session it is; it says nothing of the token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionId(Key);
+
 /// Why no session was begun.
 #[derive(Debug, thiserror::Error)]
 pub enum NoSession {
@@ -112,9 +116,19 @@ impl Sessions {
     }
 
     /// Whose session this token is of, if it is of one that counts.
-    pub fn account(&self, token: &str, now: Timestamp) -> Option<Address> {
+    pub fn account(&self, token: &str, now: Timestamp) -> Option<(Address, SessionId)> {
         let key = key(token)?;
-        self.lock().get(&key, now).copied()
+        self.lock().get(&key, now).map(|account| (*account, SessionId(key)))
+    }
+
+    /// Whether a session has not ended.
+    pub fn counts(&self, SessionId(key): SessionId, now: Timestamp) -> bool {
+        self.lock().get(&key, now).is_some()
+    }
+
+    /// When a session ends, if it is there.
+    pub fn ends(&self, SessionId(key): SessionId) -> Option<Timestamp> {
+        self.lock().expires(&key)
     }
 
     /// Ends a session, and says whose it was.
@@ -163,6 +177,13 @@ mod tests {
         Timestamp::from_second(second).unwrap()
     }
 
+    fn whose(sessions: &Sessions, token: &str, second: i64) -> Option<Address> {
+        let (address, id) = sessions.account(token, at(second))?;
+        assert!(sessions.counts(id, at(second)));
+        assert!(sessions.ends(id).unwrap() > at(second));
+        Some(address)
+    }
+
     fn begin(sessions: &Sessions, address: Address, second: i64) -> String {
         let session = sessions.begin(address, None, at(second)).unwrap();
         session.token.expose().unwrap().to_owned()
@@ -174,9 +195,9 @@ mod tests {
         let (alice, bob) = (begin(&sessions, ALICE, 0), begin(&sessions, BOB, 1));
         assert_eq!((alice.len(), &alice[..6]), (LENGTH, PREFIX));
         assert!(URL_SAFE_NO_PAD.decode(&alice[6..]).is_ok_and(|random| random.len() == 32));
-        assert_eq!(sessions.account(&alice, at(3599)), Some(ALICE));
-        assert_eq!(sessions.account(&bob, at(3600)), Some(BOB));
-        assert_eq!(sessions.account(&alice, at(3600)), None);
+        assert_eq!(whose(&sessions, &alice, 3599), Some(ALICE));
+        assert_eq!(whose(&sessions, &bob, 3600), Some(BOB));
+        assert_eq!(whose(&sessions, &alice, 3600), None);
         sessions.forget_expired(at(3600));
         assert_eq!(sessions.lock().iter().count(), 1);
     }
@@ -192,12 +213,14 @@ mod tests {
     fn a_session_that_was_ended_is_gone() {
         let sessions = Sessions::default();
         let tokens = [ALICE, ALICE, BOB].map(|of| begin(&sessions, of, 0));
+        let (_, id) = sessions.account(&tokens[0], at(1)).unwrap();
         assert_eq!(sessions.end(&tokens[0]), Some(ALICE));
+        assert!(!sessions.counts(id, at(1)));
         assert_eq!(sessions.end(&tokens[0]), None);
-        assert_eq!(sessions.account(&tokens[0], at(1)), None);
+        assert_eq!(whose(&sessions, &tokens[0], 1), None);
         assert_eq!(sessions.end_all(ALICE), 1);
-        assert_eq!(sessions.account(&tokens[1], at(1)), None);
-        assert_eq!(sessions.account(&tokens[2], at(1)), Some(BOB));
+        assert_eq!(whose(&sessions, &tokens[1], 1), None);
+        assert_eq!(whose(&sessions, &tokens[2], 1), Some(BOB));
     }
 
     #[test]
@@ -206,7 +229,7 @@ mod tests {
         let token = begin(&sessions, ALICE, 0);
         let other = format!("{PREFIX}{}", "A".repeat(43));
         for wrong in ["", PREFIX, &token[6..], &token[..48], &format!("{token}A"), &other] {
-            assert_eq!(sessions.account(wrong, at(1)), None, "{wrong}");
+            assert_eq!(whose(&sessions, wrong, 1), None, "{wrong}");
             assert_eq!(sessions.end(wrong), None, "{wrong}");
         }
     }
@@ -216,11 +239,11 @@ mod tests {
         let sessions = Sessions::default();
         let bob = begin(&sessions, BOB, 0);
         let alices: Vec<_> = (1..=17).map(|second| begin(&sessions, ALICE, second)).collect();
-        assert_eq!(sessions.account(&alices[0], at(20)), None);
+        assert_eq!(whose(&sessions, &alices[0], 20), None);
         for token in &alices[1..] {
-            assert_eq!(sessions.account(token, at(20)), Some(ALICE));
+            assert_eq!(whose(&sessions, token, 20), Some(ALICE));
         }
-        assert_eq!(sessions.account(&bob, at(20)), Some(BOB));
+        assert_eq!(whose(&sessions, &bob, 20), Some(BOB));
     }
 
     #[test]
@@ -234,7 +257,7 @@ mod tests {
         begin(&sessions, ALICE, 0);
         let refused = sessions.begin(Address::new([3; 20]), None, at(0));
         assert!(matches!(refused, Err(NoSession::Full(Full { most: MOST, .. }))), "{refused:?}");
-        assert_eq!(sessions.account(&bob, at(1)), Some(BOB));
+        assert_eq!(whose(&sessions, &bob, 1), Some(BOB));
         assert!(sessions.begin(Address::new([3; 20]), None, at(3600)).is_ok());
     }
 

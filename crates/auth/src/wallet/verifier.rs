@@ -8,8 +8,8 @@
 
 use super::{
     Address, BadToken, JwtRules, Revocations, Verified,
-    expiring::Expiring,
-    jwt::{check_length, verify},
+    expiring::{Expiring, Key},
+    jwt::{check_length, read},
     signature::sha256,
 };
 use innkeeper_model::Timestamp;
@@ -18,19 +18,31 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// The most tokens that are known; up to about 8 MB, where each has a long `jti`.
 const MOST: usize = 16_384;
 
-/// What verifies tokens for one door. Doors with other rules have others; what was revoked is the same for
-/// all of them.
+/// What verifies tokens for one door. Doors with another audience have others; what was revoked, and the room for
+/// what was seen, is the same for all of them.
 #[derive(Debug)]
 pub struct JwtVerifier {
     rules: JwtRules,
-    seen: Mutex<Expiring<Verified>>,
+    /// What keeps those of one audience apart from another's, among those that were seen.
+    salt: Key,
+    seen: Arc<Mutex<Expiring<Verified>>>,
     revoked: Arc<Revocations>,
 }
 
 impl JwtVerifier {
     /// A verifier that has seen no token yet.
     pub fn new(rules: JwtRules, revoked: Arc<Revocations>) -> Self {
-        Self { rules, seen: Mutex::new(Expiring::new(MOST)), revoked }
+        let seen = Arc::new(Mutex::new(Expiring::new(MOST)));
+        let salt = sha256(rules.audience.as_bytes());
+        Self { rules, salt, seen, revoked }
+    }
+
+    /// One of tokens for another audience, which remembers in the same place.
+    #[must_use]
+    pub fn for_audience(&self, audience: &str) -> Self {
+        let rules = JwtRules { audience: audience.into(), ..self.rules.clone() };
+        let (seen, revoked) = (Arc::clone(&self.seen), Arc::clone(&self.revoked));
+        Self { rules, salt: sha256(audience.as_bytes()), seen, revoked }
     }
 
     /// Checks a token, which is all that `Authorization: Bearer` says after that word. It is remembered only if
@@ -44,13 +56,30 @@ impl JwtVerifier {
         now: Timestamp,
         is_let_in: impl FnOnce(Address) -> bool,
     ) -> Result<Verified, BadToken> {
+        self.verify_counted(token, now, is_let_in, || Ok::<_, BadToken>(()))
+    }
+
+    /// The same; but before a signature is looked at that was not seen before, `count` is asked whether that may be.
+    ///
+    /// # Errors
+    /// As [`Self::verify`], and what `count` says.
+    pub(crate) fn verify_counted<E: From<BadToken>>(
+        &self,
+        token: &str,
+        now: Timestamp,
+        is_let_in: impl FnOnce(Address) -> bool,
+        count: impl FnOnce() -> Result<(), E>,
+    ) -> Result<Verified, E> {
         check_length(token)?;
-        let digest = sha256(token.as_bytes());
+        let mut digest = sha256(token.as_bytes());
+        digest.iter_mut().zip(self.salt).for_each(|(byte, salt)| *byte ^= salt);
         let known = self.seen().get(&digest, now).cloned();
         let verified = match known {
             Some(known) => known,
             None => {
-                let verified = verify(token, &self.rules, now)?;
+                let unproved = read(token, &self.rules, now)?;
+                count()?;
+                let verified = unproved.prove()?;
                 if is_let_in(verified.address) {
                     let mut seen = self.seen();
                     seen.forget_expired(now);
@@ -61,7 +90,7 @@ impl JwtVerifier {
         };
         // Asked each time, and last: what was revoked while it was being verified is revoked.
         if self.revoked.covers(&verified, now) {
-            return Err(BadToken::Revoked);
+            return Err(BadToken::Revoked.into());
         }
         Ok(verified)
     }

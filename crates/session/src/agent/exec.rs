@@ -2,6 +2,7 @@
 
 use super::{Agent, AgentError};
 use base64::{Engine, prelude::BASE64_STANDARD as BASE64};
+use innkeeper_model::Secret;
 use serde::{Deserialize, Deserializer, de::Error};
 use serde_json::json;
 use std::time::Duration;
@@ -19,9 +20,9 @@ pub struct Exec {
     /// The program, which is looked for in the agent's path, and its arguments.
     pub argv: Vec<String>,
     /// Its whole environment, as `NAME=value`; the agent's own where this is empty.
-    pub env: Vec<String>,
-    /// What it reads; at most [`MAX_STDIN`] bytes.
-    pub stdin: Option<Vec<u8>>,
+    pub env: Vec<Secret>,
+    /// What it reads, in base64; at most [`MAX_STDIN`] bytes of it.
+    pub stdin: Option<Secret>,
     /// How long it may take. It goes on in the guest after that: an agent cannot end it.
     pub timeout: Duration,
 }
@@ -80,10 +81,11 @@ impl Agent {
         let (path, arguments) = exec.argv.split_first().map_or(("", &[][..]), |(p, a)| (p, a));
         let mut call = json!({ "path": path, "arg": arguments, "capture-output": true });
         if !exec.env.is_empty() {
-            call["env"] = json!(exec.env);
+            let env: Vec<_> = exec.env.iter().filter_map(Secret::expose).collect();
+            call["env"] = json!(env);
         }
-        if let Some(stdin) = &exec.stdin {
-            call["input-data"] = BASE64.encode(stdin).into();
+        if let Some(stdin) = exec.stdin.as_ref().and_then(Secret::expose) {
+            call["input-data"] = stdin.into();
         }
         let Started { pid } = self.ask("guest-exec", call).await?;
         let mut pause = ASK_AFTER;

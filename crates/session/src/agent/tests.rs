@@ -155,7 +155,7 @@ async fn a_program_is_run_and_asked_after_until_it_ends() {
         }),
     });
     let argv = ["cat", "-n"].map(str::to_owned).into();
-    let stdin = Some(b"in".to_vec());
+    let stdin = Some(innkeeper_model::Secret::new(BASE64.encode("in")));
     let exec = Exec { argv, env: Vec::new(), stdin, timeout: Duration::from_secs(30) };
     let exited = soon(agent.exec(&exec)).await.unwrap();
     let expected = Exited {

@@ -27,7 +27,7 @@ impl Storage {
             }
             ImportSource::Url { url, checksum } => {
                 checksum.parse::<Checksum>()?;
-                download::check_address(url, &shared.options.http)?;
+                download::check_address(url.expose().unwrap_or_default(), &shared.options.http)?;
             }
             ImportSource::Disk { disk, .. } => shared.check_disk_source(disk)?,
             ImportSource::Upload { sha256 } => {
@@ -149,7 +149,8 @@ mod tests {
     }
 
     fn url(url: &str, checksum: &str) -> ImportRequest {
-        disk(ImportSource::Url { url: url.into(), checksum: checksum.into() })
+        let url = innkeeper_model::Secret::new(url);
+        disk(ImportSource::Url { url, checksum: checksum.into() })
     }
 
     #[test]

@@ -3,6 +3,7 @@ use crate::{
     StorageOptions,
     testing::{body, serve},
 };
+use innkeeper_model::Secret;
 use sha2::{Digest, Sha256};
 use std::{
     os::unix::fs::{FileExt, PermissionsExt},
@@ -356,7 +357,7 @@ async fn a_url_needs_a_checksum_and_a_public_address() {
     let fixture = fixture();
     let url = |checksum: &str| ImportRequest {
         source: ImportSource::Url {
-            url: "http://127.0.0.1:1/image?token=x".into(),
+            url: Secret::new("http://127.0.0.1:1/image?token=x"),
             checksum: checksum.into(),
         },
         ..request(Path::new("/"))
@@ -373,7 +374,7 @@ async fn a_download_that_is_stored_as_it_came_keeps_its_checksum() {
     let disk = "x".repeat(1024);
     let address = serve(vec![body(&disk)]);
     let digest = copy::written(&Sha256::digest(disk.as_bytes()));
-    let url = format!("http://{address}/disk?token=hunter2");
+    let url = Secret::new(format!("http://{address}/disk?token=hunter2"));
     let source = ImportSource::Url { url, checksum: digest.clone() };
     let image = fixture.import(ImportRequest { source, ..request(Path::new("/")) }).await.unwrap();
     assert_eq!(image.digest, digest);

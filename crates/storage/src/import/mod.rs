@@ -140,7 +140,7 @@ impl Import<'_> {
             ImportSource::Url { url, checksum } => {
                 let rules = &self.shared.options.http;
                 let download = Download {
-                    url,
+                    url: url.expose().unwrap_or_default(),
                     checksum: checksum.parse()?,
                     rules,
                     max_size: self.shared.options.max_import_size,
@@ -370,6 +370,8 @@ async fn publish(shared: Arc<Shared>, work: WorkFolder, image: Image) -> Result<
     .await
 }
 
+#[cfg(test)]
+mod hostile_tests;
 #[cfg(test)]
 #[path = "import_tests.rs"]
 mod tests;

@@ -1,7 +1,7 @@
 //! What is asked of an import: which bytes, and what they are to become.
 
 use super::download;
-use innkeeper_model::{DiskFormat, ImageKind, ImageName, VmId, VmName, config::Disk};
+use innkeeper_model::{DiskFormat, ImageKind, ImageName, Secret, VmId, VmName, config::Disk};
 use std::path::PathBuf;
 
 /// An image to take in.
@@ -30,8 +30,8 @@ pub enum ImportSource {
     /// A file on a web server, over http or https: the caller has decided that whoever asks may have
     /// this host fetch it.
     Url {
-        /// Its address.
-        url: String,
+        /// Its address. What it has beside a host and a path may be a secret.
+        url: Secret,
         /// `sha256:` and the digest it must have, in hexadecimal.
         checksum: String,
     },
@@ -73,7 +73,7 @@ impl ImportSource {
     pub(super) fn shown(&self) -> String {
         match self {
             Self::File(path) | Self::AllowedFile(path) => path.display().to_string(),
-            Self::Url { url, .. } => download::shown(url),
+            Self::Url { url, .. } => download::shown(url.expose().unwrap_or_default()),
             Self::Disk { vm_name, disk, .. } => format!("disk {} of VM {vm_name}", disk.name),
             Self::Upload { .. } => "an upload".into(),
         }

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use innkeeper_driver::ByteStream;
 use innkeeper_engine::{
     Accepted, AtEnd, Caller, ImageFrom, NetworkRequest, OpenedAgent, OpenedArrival, OpenedConsole,
-    OpenedDisk, OpenedExport, OpenedImage, OpenedUpload, Request, Resolution,
+    OpenedDisk, OpenedExport, OpenedImage, OpenedUpload, Projects, Request, Resolution,
 };
 use innkeeper_model::{
     AuditEntry, AuditOutcome, Diagnosis, ImageName, NetworkId, Refusal, Statistics, Task, TaskId,
@@ -263,6 +263,11 @@ impl<T: Operations> Operations for Audited<T> {
 
     fn audit(&self) -> Option<&AuditLog> {
         Some(&self.audit)
+    }
+
+    /// What is changed there is put on record by whoever changes it.
+    fn projects(&self) -> Option<&Projects> {
+        self.inner.projects()
     }
 }
 

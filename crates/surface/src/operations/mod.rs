@@ -14,7 +14,7 @@ pub use read_only::ReadOnly;
 pub use sessions::Sessions;
 
 use async_trait::async_trait;
-use innkeeper_engine::{Accepted, AtEnd, Caller, Engine, Request, Resolution};
+use innkeeper_engine::{Accepted, AtEnd, Caller, Engine, Projects, Request, Resolution};
 use innkeeper_model::{Code, Refusal, Statistics, Task, TaskId, VmId, task::PlannedOperation};
 use innkeeper_store::audit::AuditLog;
 use std::time::Duration;
@@ -83,6 +83,11 @@ pub trait Operations: Sessions {
     fn audit(&self) -> Option<&AuditLog> {
         None
     }
+
+    /// Who may take how much of this host, and has; `None` where only a view is served.
+    fn projects(&self) -> Option<&Projects> {
+        None
+    }
 }
 
 #[async_trait]
@@ -142,5 +147,9 @@ impl Operations for Engine {
 
     async fn statistics(&self, vm: VmId) -> Result<Statistics, Refusal> {
         Engine::statistics(self, vm).await
+    }
+
+    fn projects(&self) -> Option<&Projects> {
+        Some(Engine::projects(self))
     }
 }

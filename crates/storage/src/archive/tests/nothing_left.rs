@@ -118,7 +118,8 @@ async fn what_comes_by_any_way_leaves_the_room_that_another_is_promised() {
     let text = "x".repeat(1 << 20);
     fs::write(&path, &text).unwrap();
     let checksum = format!("sha256:{}", hex(&Sha256::digest(&text)));
-    let url = format!("http://{}/disk", testing::serve(vec![testing::body(&text); 2]));
+    let address = testing::serve(vec![testing::body(&text); 2]);
+    let url = innkeeper_model::Secret::new(format!("http://{address}/disk"));
     let on_progress: OnProgress = Arc::new(|_| ());
     let import = async |source: &ImportSource| {
         let request = ImportRequest {

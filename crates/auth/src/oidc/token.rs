@@ -1,0 +1,170 @@
+//! One token of an issuer: read, and checked.
+//!
+//! What is cheap to refuse is refused before the signature is looked at, and all of that stands in the token in
+//! clear. Nothing that a token says of how it is signed chooses anything: its issuer's key does, and the token has to
+//! agree. No key and no address is ever taken from a token.
+
+use super::{
+    jwks::{Keys, NoKey},
+    refused::BadToken,
+};
+use crate::wallet::{LEEWAY, later, strict_json};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use innkeeper_model::Timestamp;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+/// The longest token, in bytes: one may carry the groups of somebody who is in many.
+pub(super) const MAX_TOKEN_LENGTH: usize = 16 << 10;
+
+/// The claims of a token.
+pub(super) type Claims = Map<String, Value>;
+
+/// A token's three parts, each still as it was sent.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Parts<'a> {
+    /// What is signed: the first two and the dot between them.
+    signed: &'a str,
+    header: &'a str,
+    payload: &'a str,
+    signature: &'a str,
+}
+
+/// What a token has to say.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Expected<'a> {
+    pub(super) issuer: &'a str,
+    pub(super) audience: &'a str,
+}
+
+/// What a token proved.
+#[derive(Debug)]
+pub(super) struct Verified {
+    pub(super) claims: Claims,
+    pub(super) expires: Timestamp,
+}
+
+impl<'a> Parts<'a> {
+    /// The parts of a text that can be a token.
+    pub(super) fn of(text: &'a str) -> Option<Self> {
+        if text.len() > MAX_TOKEN_LENGTH {
+            return None;
+        }
+        let (signed, signature) = text.rsplit_once('.')?;
+        let (header, payload) = signed.split_once('.')?;
+        (!payload.contains('.')).then_some(Self { signed, header, payload, signature })
+    }
+
+    /// Whose token this says that it is, of which nothing was checked.
+    pub(super) fn claimed_issuer(&self) -> Option<String> {
+        #[derive(Deserialize)]
+        struct Claimed {
+            iss: String,
+        }
+        let payload = URL_SAFE_NO_PAD.decode(self.payload).ok()?;
+        serde_json::from_slice(&payload).ok().map(|Claimed { iss }| iss)
+    }
+
+    /// Which key this says that it is signed with, if it says so; `None` where it cannot be read.
+    pub(super) fn claimed_key(&self) -> Option<Option<String>> {
+        let header = object("header", self.header).ok()?;
+        text(&header, "kid").ok().map(|id| id.map(str::to_owned))
+    }
+
+    /// Checks all of it.
+    pub(super) fn verify(
+        self,
+        keys: Option<&Keys>,
+        expected: Expected<'_>,
+        now: Timestamp,
+    ) -> Result<Verified, BadToken> {
+        let header = object("header", self.header)?;
+        let algorithm = algorithm(&header)?;
+        let claims = object("payload", self.payload)?;
+        let expires = check(&claims, expected, now)?;
+        let signature = URL_SAFE_NO_PAD.decode(self.signature).map_err(|_| BadToken::Signature)?;
+
+        let keys = keys.ok_or(BadToken::NoKeys)?;
+        let key = keys.of_token(text(&header, "kid")?, algorithm).map_err(|none| match none {
+            NoKey::Unknown => BadToken::UnknownKey,
+            NoKey::Unnamed => BadToken::UnnamedKey,
+            NoKey::Algorithm => BadToken::Algorithm,
+        })?;
+        match key.made(&signature, self.signed.as_bytes()) {
+            true => Ok(Verified { claims, expires }),
+            false => Err(BadToken::Signature),
+        }
+    }
+}
+
+/// The `alg` of a header that asks for nothing that is not understood.
+fn algorithm(header: &Claims) -> Result<&str, BadToken> {
+    for critical in ["crit", "b64"] {
+        if header.contains_key(critical) {
+            return Err(BadToken::Critical(critical));
+        }
+    }
+    // An issuer signs other things with the same keys, such as that somebody has logged out.
+    if let Some(kind) = text(header, "typ")? {
+        let kind = kind.to_ascii_lowercase();
+        if !["jwt", "at+jwt", "application/at+jwt"].contains(&&*kind) {
+            return Err(BadToken::Type);
+        }
+    }
+    text(header, "alg")?.ok_or(BadToken::Missing("alg"))
+}
+
+/// Whether these claims are of this issuer, for this audience, and count now; says until when.
+fn check(claims: &Claims, expected: Expected<'_>, now: Timestamp) -> Result<Timestamp, BadToken> {
+    if text(claims, "iss")? != Some(expected.issuer) {
+        return Err(BadToken::Issuer);
+    }
+    if !is_for(claims, expected.audience)? {
+        return Err(BadToken::Audience);
+    }
+    let expires = time(claims, "exp")?.ok_or(BadToken::Missing("exp"))?;
+    if expires <= now {
+        return Err(BadToken::Expired { expires });
+    }
+    let soon = later(now, LEEWAY);
+    match (time(claims, "nbf")?, time(claims, "iat")?) {
+        (Some(from), _) if from > soon => Err(BadToken::NotYet { from }),
+        (_, Some(issued)) if issued > soon => Err(BadToken::IssuedInFuture { issued }),
+        _ => Ok(expires),
+    }
+}
+
+/// Whether `aud`, a text or several, names this audience.
+fn is_for(claims: &Claims, audience: &str) -> Result<bool, BadToken> {
+    match claims.get("aud").ok_or(BadToken::Missing("aud"))? {
+        Value::String(one) => Ok(one == audience),
+        Value::Array(several) if several.iter().all(Value::is_string) => {
+            Ok(several.iter().any(|one| one == audience))
+        }
+        _ => Err(BadToken::WrongType("aud")),
+    }
+}
+
+fn object(part: &'static str, text: &str) -> Result<Claims, BadToken> {
+    let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| BadToken::Form(part))?;
+    strict_json(&bytes).ok_or(BadToken::Form(part))
+}
+
+fn text<'a>(object: &'a Claims, name: &'static str) -> Result<Option<&'a str>, BadToken> {
+    let text = object.get(name).map(|value| value.as_str().ok_or(BadToken::WrongType(name)));
+    text.transpose()
+}
+
+/// A time in seconds since 1970, which may have a fraction; milliseconds are kept of it.
+fn time(object: &Claims, name: &'static str) -> Result<Option<Timestamp>, BadToken> {
+    let Some(value) = object.get(name) else { return Ok(None) };
+    let time = match (value.as_i64(), value.as_f64()) {
+        (Some(seconds), _) => Timestamp::from_second(seconds).ok(),
+        // Numbers are within 2^53 here, so a thousand times one is still within the range.
+        (None, Some(seconds)) => {
+            Timestamp::from_millisecond((seconds * 1000.0).floor() as i64).ok()
+        }
+        (None, None) => None,
+    };
+    time.map(Some).ok_or(BadToken::WrongType(name))
+}
