@@ -16,9 +16,10 @@ use crate::{
         problem::Problem,
     },
     resources::{
-        exports, images,
+        browser_session, exports, images,
         metrics::Route,
         session::{files::takes_a_file, is_ticketed},
+        stream_tickets,
     },
     state::ApiState,
 };
@@ -29,14 +30,14 @@ use axum::{
 };
 use http::{HeaderMap, HeaderValue, Method, Request, header};
 use innkeeper_auth::{
-    Action, Doorkeeper, Principal, Resource,
+    Action, Principal, Resource, Scope, Source, Standing,
     limits::{Entry, Kind, Who},
 };
 use innkeeper_engine::Origin;
 use innkeeper_model::{Code, Refusal};
 use innkeeper_surface::{
-    NotNow, REQUEST_ID, TurnedAway, check_host, check_origin, no_credential, principal, request_id,
-    while_it_holds,
+    Arrival, NotNow, REQUEST_ID, TurnedAway, Wire, browser, certified, check_host, check_origin,
+    no_credential, principal, ready, request_id, unless_it_ends, while_it_holds,
 };
 use kind::kind;
 use rights::needs;
@@ -58,28 +59,55 @@ pub(crate) struct Gate {
     state: ApiState,
     router: Router,
     entrance: Arc<Entrance>,
+    arrival: Arrival,
     address: Option<SocketAddr>,
+    source: Source,
 }
 
 impl Gate {
     /// The gate to these routes. Clones of one router share it.
     pub(crate) fn new(state: ApiState, router: Router, entrance: Arc<Entrance>) -> Self {
-        Self { state, router, entrance, address: None }
+        let (arrival, source) = (Arrival::default(), Source::ThisHost);
+        Self { state, router, entrance, arrival, address: None, source }
     }
 
-    /// The same, of a connection from this address.
+    /// The same, of a connection that came so.
+    pub(crate) fn with_arrival(self, arrival: Arrival) -> Self {
+        Self { address: arrival.peer(), arrival, ..self }
+    }
+
+    /// The same, of requests that are for somebody at this address.
     pub(crate) fn with_address(self, address: Option<SocketAddr>) -> Self {
         Self { address, ..self }
+    }
+
+    /// The same, of a connection from there.
+    pub(crate) fn with_source(self, source: Source) -> Self {
+        Self { source, ..self }
     }
 }
 
 impl innkeeper_surface::Gate for Gate {
-    async fn answer(&self, mut request: Request<Body>) -> Response {
+    async fn answer(&self, request: Request<Body>) -> Response {
+        let Some(address) = self.arrival.forwarded(request.headers()) else {
+            return self.answer_here(request).await;
+        };
+        // Its port is the proxy's secret.
+        let behind = self.clone().with_address(Some((address, 0).into()));
+        behind.with_source(Source::of_address(address)).answer_here(request).await
+    }
+}
+
+impl Gate {
+    /// Answers a request of whoever is at the gate's address.
+    async fn answer_here(&self, mut request: Request<Body>) -> Response {
+        ready(request.headers(), self.state.doorkeeper()).await;
         let request_id = request_id(request.headers());
         let route = Route::of(request.uri().path());
         let origin = self.origin();
-        // A request that shows something to its route: a ticket, or a signature.
-        let mut of_nobody = None;
+        // What its route may turn away: whoever shows something to it alone, a ticket or a signature, and whoever
+        // asks for what is not its project's.
+        let mut in_doubt = None;
         let mut response = match self.admit(&request) {
             Ok(principal) => {
                 tracing::debug!(
@@ -89,23 +117,26 @@ impl innkeeper_surface::Gate for Gate {
                     "request"
                 );
                 request.extensions_mut().insert(origin);
-                if principal.is_none() {
-                    of_nobody = Some((request.method().clone(), request.uri().path().to_owned()));
+                if request.uri().path() == browser_session::PATH {
+                    let wire = Wire::of(&self.arrival, request.headers());
+                    request.extensions_mut().insert(wire);
                 }
-                let can_end =
-                    principal.as_ref().filter(|caller| Doorkeeper::can_end(caller)).cloned();
+                stream_tickets::take_off(&mut request);
+                if principal.is_none() {
+                    // The route finds out who it is, and puts it on record under this id.
+                    request.headers_mut().insert(REQUEST_ID, request_id.clone());
+                }
+                if principal.as_ref().is_none_or(|caller| caller.scope != Scope::Everything) {
+                    let action = (request.method().clone(), request.uri().path().to_owned());
+                    in_doubt = Some((principal.clone(), action));
+                }
+                let standing = principal.as_ref().map(|caller| caller.standing.clone());
+                let standing = standing.filter(Standing::can_end);
                 if let Some(principal) = principal {
                     let request_id = request_id.clone();
                     request.extensions_mut().insert(Admitted { principal, request_id });
                 }
-                let response = match self.router.clone().call(request).await {
-                    Ok(response) => response,
-                    Err(never) => match never {},
-                };
-                match can_end {
-                    Some(caller) => while_it_holds(response, &caller, self.state.doorkeeper()),
-                    None => response,
-                }
+                self.route(request, standing.as_ref()).await
             }
             Err(away) => {
                 let (not_now, caller) = *away;
@@ -117,12 +148,16 @@ impl innkeeper_surface::Gate for Gate {
                 response
             }
         };
+        if let Some((None, (Method::GET, _))) = &in_doubt {
+            response = self.count_wrong_ticket(response);
+        }
         if let Some(problem) = response.extensions_mut().remove::<Problem>() {
             let refusal = problem.refusal();
-            if let Some((method, path)) = &of_nobody
-                && matches!(refusal.code, Code::Unauthenticated | Code::Forbidden)
+            if let Some((caller, (method, path))) = &in_doubt
+                && (is_turned_away(refusal)
+                    || caller.is_some() && is_not_its_projects(method, refusal))
             {
-                self.note_turned_away(None, &request_id, (method, path), refusal);
+                self.note_turned_away(caller.as_ref(), &request_id, (method, path), refusal);
             }
             write(&mut response, &problem, &request_id);
         }
@@ -130,9 +165,42 @@ impl innkeeper_surface::Gate for Gate {
         response.headers_mut().insert(REQUEST_ID, request_id);
         response
     }
-}
 
-impl Gate {
+    /// What the routes answer, for as long as the caller's credential holds.
+    async fn route(&self, request: Request<Body>, standing: Option<&Standing>) -> Response {
+        let mut router = self.router.clone();
+        let answer = async {
+            match router.call(request).await {
+                Ok(response) => response,
+                Err(never) => match never {},
+            }
+        };
+        let Some(standing) = standing else { return answer.await };
+        match unless_it_ends(standing, answer).await {
+            Ok(response) => while_it_holds(response, standing),
+            Err(over) => Problem::from(over).into_response(),
+        }
+    }
+
+    /// The answer to whoever showed a ticket to its route; where that opened nothing, it counts as any wrong
+    /// credential.
+    fn count_wrong_ticket(&self, response: Response) -> Response {
+        let problem = response.extensions().get::<Problem>();
+        if !problem.is_some_and(|problem| is_turned_away(problem.refusal())) {
+            return response;
+        }
+        let who = Who::Unknown(self.source);
+        match self.state.doorkeeper().count(who, Entry::Other, Kind::Stream) {
+            Ok(()) => response,
+            Err(exceeded) => {
+                let not_now = NotNow::from(exceeded);
+                let mut response = Problem::from(not_now.refusal()).into_response();
+                not_now.add_to(response.headers_mut());
+                response
+            }
+        }
+    }
+
     /// Puts on record who is turned away, and why.
     fn note_turned_away(
         &self,
@@ -169,22 +237,22 @@ impl Gate {
             Ok(Some(needs)) => needs,
             // What anybody may ask, and what costs something, nobody may ask for ever.
             Ok(None) if kind == Kind::Write => {
-                let counted = count(Who::Anybody(self.address.map(|address| address.ip())));
+                let counted = count(Who::Anybody(self.source));
                 return counted
                     .map(|()| None)
                     .map_err(|exceeded| Box::new((exceeded.into(), None)));
             }
             Ok(None) => return Ok(None),
-            Err(refusal) => {
-                let counted = count(Who::Unknown(self.address.map(|address| address.ip())));
+            Err(NotNow::Refused(refusal)) => {
+                let counted = count(Who::Unknown(self.source));
                 return Err(Box::new((counted.err().map_or(refusal.into(), NotNow::from), None)));
             }
+            Err(too_soon) => return Err(Box::new((too_soon, None))),
         };
         let (principal, action, resource) = needs;
         let allowed = count(Who::Known(&principal)).map_err(NotNow::from).and_then(|()| {
             check_size(request)?;
-            principal.check(action, resource)?;
-            Ok(principal.check_sees_all(resource)?)
+            Ok(principal.check(action, resource)?)
         });
         match allowed {
             Ok(()) => Ok(Some(principal)),
@@ -196,36 +264,58 @@ impl Gate {
     fn identify(
         &self,
         request: &Request<Body>,
-    ) -> Result<Option<(Principal, Action, Resource)>, Refusal> {
+    ) -> Result<Option<(Principal, Action, Resource)>, NotNow> {
         let headers = request.headers();
         let (method, path) = (request.method(), request.uri().path());
         if matches!(*self.entrance, Entrance::Tcp) {
-            check_host(request)?;
+            check_host(request, &self.arrival)?;
             let uri = request.uri();
             if is_ticketed(uri.path(), uri.query(), headers) {
                 // The route asks whose ticket it is. A page of whatever origin may show one.
                 check_size(request)?;
                 return Ok(None);
             }
-            check_origin(headers)?;
+            check_origin(headers, &self.arrival)?;
         }
         let Some((action, resource)) = needs(method, path) else {
             check_size(request)?;
             return Ok(None);
         };
-        Ok(Some((self.caller(headers)?, action, resource)))
+        let caller = match stream_tickets::caller(&self.state, request) {
+            Some(whose) => whose?,
+            None => self.caller(method, headers)?,
+        };
+        Ok(Some((caller, action, resource)))
     }
 
-    /// Who shows a credential, else whoever's the connection is.
-    fn caller(&self, headers: &HeaderMap) -> Result<Principal, Refusal> {
-        if let Some(principal) = principal(headers, self.state.doorkeeper())? {
+    /// Who shows a credential, else whose session's cookie it is, else whoever's the connection is.
+    fn caller(&self, method: &Method, headers: &HeaderMap) -> Result<Principal, NotNow> {
+        let doorkeeper = self.state.doorkeeper();
+        if let Some(principal) = principal(headers, doorkeeper, self.source)? {
+            return Ok(principal);
+        }
+        let wire = Wire::of(&self.arrival, headers);
+        if let Some(principal) = browser(method, headers, wire, (doorkeeper, self.source))? {
             return Ok(principal);
         }
         match &*self.entrance {
             Entrance::Unix(principal) => Ok(principal.clone()),
-            Entrance::Tcp => Err(no_credential()),
+            Entrance::Tcp => {
+                let certified = certified(&self.arrival, self.state.doorkeeper())?;
+                Ok(certified.ok_or_else(no_credential)?)
+            }
         }
     }
+}
+
+/// Whether a refusal is that of whoever is not let in.
+const fn is_turned_away(refusal: &Refusal) -> bool {
+    matches!(refusal.code, Code::Unauthenticated | Code::Forbidden | Code::TooManyRequests)
+}
+
+/// Whether somebody who is bound to a project wanted to change what is not there for them: another's, or nothing.
+fn is_not_its_projects(method: &Method, refusal: &Refusal) -> bool {
+    refusal.code == Code::NotFound && !matches!(*method, Method::GET | Method::HEAD)
 }
 
 /// Writes the document of a problem into its answer.
@@ -272,6 +362,9 @@ pub(crate) async fn no_method(request: Request<Body>) -> Problem {
     refusal.into()
 }
 
+#[cfg(test)]
+#[path = "gate/oidc_tests.rs"]
+mod oidc_tests;
 #[cfg(test)]
 #[path = "gate_tests.rs"]
 mod tests;

@@ -2,7 +2,8 @@
 //!
 //! A read is answered from the view and never waits; a write becomes a task of the engine. So a
 //! handler is short: it reads the request, asks the view or [`Operations`](innkeeper_surface::Operations), and writes what it is
-//! told. Nothing here decides anything about a VM.
+//! told. Nothing here decides anything about a VM. What it reads is what its caller sees (`visit`): to whoever is
+//! bound to a project, another's VM is one that does not exist.
 //!
 //! ```text
 //!   server ──▶ gate ──▶ router ──▶ resources/… ──▶ view, operations
@@ -28,6 +29,8 @@ mod metadata;
 mod network_tests;
 #[cfg(test)]
 mod nic_tests;
+#[cfg(test)]
+mod owners_tests;
 mod protocol;
 mod resources;
 mod router;
@@ -35,6 +38,7 @@ mod server;
 mod state;
 #[cfg(test)]
 mod test_support;
+mod visit;
 
 pub use metadata::{Peer, Peers, SeedDocument, Seeds, serve_metadata};
 pub use router::{document, router};

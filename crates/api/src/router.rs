@@ -9,19 +9,23 @@ use crate::{
         problem::{Answer, Document},
     },
     resources::{
-        audit, diagnostics, disks, events, exports, foreign, health, host, images, logs, metrics,
-        networks, nics, power, session, sign_in, statistics, subnets, tasks, tokens, vms,
+        audit, browser_session, certificates, diagnostics, disks, events, exports, foreign, health,
+        host, images, logs, metrics, networks, nics, power, projects, session, sign_in, statistics,
+        stream_tickets, subnets, tasks, tokens, vms,
     },
     state::ApiState,
 };
 use axum::{Router, extract::State, routing};
 use bytes::Bytes;
+use innkeeper_surface::Wire;
 use std::{collections::BTreeMap, sync::LazyLock};
 use utoipa::{
     IntoResponses, Modify, OpenApi,
     openapi::{
         ContentBuilder, Ref, RefOr, Response, ResponseBuilder,
-        security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme},
+        security::{
+            ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityRequirement, SecurityScheme,
+        },
     },
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -115,9 +119,24 @@ table! {
     post "/v1/sign-in/challenges" => sign_in::challenge,
     post "/v1/sign-in" => sign_in::sign_in,
     delete "/v1/sign-in" => sign_in::sign_out,
+    delete "/v1/sign-in/{account}" => sign_in::sign_account_out,
+    get "/v1/projects" => projects::list,
+    get "/v1/projects/{name}" => projects::read,
+    put "/v1/projects/{name}" => projects::replace,
+    patch "/v1/projects/{name}" => projects::merge,
+    delete "/v1/projects/{name}" => projects::delete,
+    get "/v1/browser-session" => browser_session::read,
+    post "/v1/browser-session" => browser_session::begin,
+    delete "/v1/browser-session" => browser_session::end,
+    post "/v1/tickets" => stream_tickets::issue,
     get "/v1/tokens" => tokens::list,
     post "/v1/tokens" => tokens::create,
     delete "/v1/tokens/{name}" => tokens::revoke,
+    get "/v1/certificates" => certificates::list,
+    post "/v1/certificates" => certificates::create,
+    delete "/v1/certificates/{name}" => certificates::revoke,
+    post "/v1/certificates/{name}/renew" => certificates::renew,
+    get "/v1/authority" => certificates::authority,
     get "/v1/audit" => audit::read,
     get "/v1/diagnostics" => diagnostics::read,
     get "/v1/diagnostics/configuration" => diagnostics::configuration,
@@ -184,7 +203,7 @@ async fn read_document(State(state): State<ApiState>, params: Params) -> Answer 
             `Prefer: wait=N` (whole seconds, at most 3600), answered when the task has ended. Every answer \
             has the header `Innkeeper-Revision`: from this revision of the view on, what the answer says can be read. \
             `X-Request-Id` is echoed. Refusals are problem documents (RFC 9457) with a stable `code`.\n\n\
-            The unix socket needs no credential; TCP needs the daemon's token, or one that it issued.",
+            The unix socket needs no credential; TCP needs a token, a certificate, or the cookie of a browser's session.",
         license(name = "Apache-2.0 OR MIT", identifier = "Apache-2.0 OR MIT"),
     ),
     components(schemas(Document<'static>)),
@@ -195,6 +214,7 @@ async fn read_document(State(state): State<ApiState>, params: Params) -> Answer 
         (name = "tasks", description = "What is being done, and was done last"),
         (name = "images", description = "What disks are copies of and kernels are booted from"),
         (name = "networks", description = "Networks, the ranges of addresses on them, and who has which address"),
+        (name = "projects", description = "What each project may take of the host, and has"),
         (name = "events", description = "Every change, in order"),
         (name = "host", description = "The host and the daemon"),
         (name = "tokens", description = "What callers over TCP show"),
@@ -211,10 +231,16 @@ impl Modify for Common {
         let components = document.components.get_or_insert_default();
         let token = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
         components.add_security_scheme("token", token);
+        let cookie = ApiKeyValue::with_description(
+            Wire::Plain.cookie_name(),
+            "`__Host-innkeeper-session` over TLS. What changes something has `Innkeeper-CSRF` beside it.",
+        );
+        components.add_security_scheme("session", SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
         for problem in PROBLEMS {
             components.responses.insert(problem.name.into(), RefOr::T(problem.response()));
         }
-        document.security = Some(vec![SecurityRequirement::new("token", [""; 0])]);
+        let either = ["token", "session"].map(|name| SecurityRequirement::new(name, [""; 0]));
+        document.security = Some(either.into());
     }
 }
 

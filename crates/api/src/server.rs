@@ -7,9 +7,9 @@ use crate::{
 };
 use axum::Router;
 use innkeeper_auth::{Identity, Principal};
-use innkeeper_surface::{no_delay, serve};
+use innkeeper_surface::{Listening, serve};
 use std::{io, sync::Arc};
-use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::net::{UnixListener, UnixStream};
 
 /// Serves the native API on a unix socket, to whoever can open it. Returns when the state's
 /// `stopping` is cancelled and all connections have ended, half a second later at the most.
@@ -29,28 +29,28 @@ pub async fn serve_diagnostics(listener: UnixListener, state: ApiState) {
 async fn serve_peers(listener: UnixListener, router: Router, state: ApiState) {
     let stopping = state.stopping().clone();
     let own_uid = Identity::own_uid();
-    let admit = |socket: &UnixStream| -> io::Result<Gate> {
+    let admit = |socket: &UnixStream, source| -> io::Result<Gate> {
         let principal = match Identity::of_peer(socket)? {
             Identity::User { uid } => Principal::of_socket(uid, own_uid),
             other => Principal::admin(other),
         };
         let entrance = Arc::new(Entrance::Unix(principal));
-        Ok(Gate::new(state.clone(), router.clone(), entrance))
+        Ok(Gate::new(state.clone(), router.clone(), entrance).with_source(source))
     };
     serve(listener, stopping, admit).await;
 }
 
-/// Serves the native API on a loopback address, to whoever shows a credential. Returns when the state's
-/// `stopping` is cancelled and all connections have ended, half a second later at the most.
-pub async fn serve_tcp(listener: TcpListener, state: ApiState) {
+/// Serves the native API over TCP, to whoever shows a credential: on a loopback address, or with TLS. Returns when
+/// the state's `stopping` is cancelled and all connections have ended, half a second later at the most.
+pub async fn serve_tcp(listener: impl Into<Listening>, state: ApiState) {
     let entrance = Arc::new(Entrance::Tcp);
     let router = router(state.clone());
     let stopping = state.stopping().clone();
-    let admit = |socket: &TcpStream| {
+    let admit = |arrival, source| {
         let gate = Gate::new(state.clone(), router.clone(), Arc::clone(&entrance));
-        Ok(gate.with_address(socket.peer_addr().ok()))
+        Ok(gate.with_arrival(arrival).with_source(source))
     };
-    serve(no_delay(listener), stopping, admit).await;
+    listener.into().serve(stopping, admit).await;
 }
 
 #[cfg(test)]

@@ -1,13 +1,13 @@
-//! What all routes share.
+//! What all routes share, whoever calls.
 
 use crate::{
     protocol::{idempotency::Keys, mutation::Submitted},
     resources::metrics::Metrics,
 };
-use innkeeper_auth::{Doorkeeper, Identity};
+use innkeeper_auth::{Doorkeeper, Principal};
 use innkeeper_model::{Code, Refusal};
 use innkeeper_session::Tickets;
-use innkeeper_surface::{Diagnostics, Operations};
+use innkeeper_surface::{Diagnostics, Handshakes, Operations};
 use innkeeper_view::View;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -24,7 +24,7 @@ struct Shared {
     stopping: CancellationToken,
     keys: Keys<Submitted>,
     metrics: Metrics,
-    tickets: Tickets<Identity>,
+    tickets: Tickets<Principal>,
 }
 
 impl ApiState {
@@ -51,6 +51,8 @@ impl ApiState {
         }))
     }
 
+    /// Everything that there is to read. What is read of VMs and tasks from here is everybody's: a route that
+    /// shows any reads what its [`Visit`](crate::visit::Visit) sees.
     pub(crate) fn view(&self) -> &View {
         &self.0.view
     }
@@ -83,8 +85,13 @@ impl ApiState {
     }
 
     /// The tickets that open a session.
-    pub(crate) fn tickets(&self) -> &Tickets<Identity> {
+    pub(crate) fn tickets(&self) -> &Tickets<Principal> {
         &self.0.tickets
+    }
+
+    /// Shows what comes of TLS handshakes among the figures.
+    pub fn count_handshakes(&self, handshakes: &Arc<Handshakes>) {
+        self.metrics().count_handshakes(handshakes);
     }
 
     pub(crate) fn metrics(&self) -> &Metrics {

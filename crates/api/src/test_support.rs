@@ -14,7 +14,7 @@ use innkeeper_auth::{Doorkeeper, Identity, Principal};
 use innkeeper_driver::ByteStream;
 use innkeeper_engine::{
     Accepted, AtEnd, Caller, ImageFile, ImageFrom, NetworkRequest, NicChange, OpenedArrival,
-    OpenedConsole, OpenedImage, OpenedUpload, Request, Resolution, SessionSubject,
+    OpenedConsole, OpenedImage, OpenedUpload, Projects, Request, Resolution, SessionSubject,
     Sessions as OpenSessions,
 };
 use innkeeper_model::{
@@ -31,7 +31,7 @@ use innkeeper_view::{Update, View, ViewOptions};
 use serde_json::{Value, json};
 use std::{
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -52,6 +52,13 @@ pub(crate) fn spec(name: &str) -> Spec {
         config: VmConfig::new(name.parse().unwrap()),
         assigned: Assigned::default(),
     }
+}
+
+/// A VM of this project.
+pub(crate) fn spec_in(project: &str, name: &str) -> Spec {
+    let mut spec = spec(name);
+    spec.config.project = project.parse().unwrap();
+    spec
 }
 
 pub(crate) fn network(name: &str, range: &str) -> Network {
@@ -91,6 +98,8 @@ pub(crate) struct FakeEngine {
     /// Where uploads go.
     pool: (tempfile::TempDir, Storage),
     sessions: OpenSessions,
+    /// Nothing, until a test puts some there.
+    pub(crate) projects: OnceLock<Projects>,
 }
 
 impl FakeEngine {
@@ -254,6 +263,11 @@ impl Operations for FakeEngine {
         }?;
         let mut updates = Vec::new();
         let mut network = None;
+        let made_for = match &request {
+            Request::Create { config, .. } => Some(config.project.clone()),
+            Request::Import(import) => import.project.clone(),
+            _ => None,
+        };
         let vm = match request {
             Request::Create { config, id } => {
                 let id = id.unwrap_or_else(VmId::new);
@@ -290,7 +304,9 @@ impl Operations for FakeEngine {
                 None
             }
         };
-        let task = task(end, vm);
+        let snapshot = self.view.snapshot();
+        let known = vm.and_then(|vm| snapshot.vms.get(&vm)).map(|vm| vm.project.clone());
+        let task = Task { project: made_for.or(known), ..task(end, vm) };
         updates.push(Update::Task(task.clone()));
         let revision = self.view.barrier(updates).await?;
         Ok(Accepted { task: task.id, vm, network, revision })
@@ -322,6 +338,9 @@ impl Operations for FakeEngine {
     }
 
     async fn task(&self, task: TaskId) -> Option<Task> {
+        if let Some(known) = self.view.snapshot().tasks.get(&task) {
+            return Some(Task::clone(known));
+        }
         self.history.lock().unwrap().iter().find(|known| known.id == task).cloned()
     }
 
@@ -373,6 +392,10 @@ impl Operations for FakeEngine {
             "at": "2026-01-01T00:00:00Z", "cpu_time_ms": 1500, "memory_resident": "64MiB",
         });
         Ok(serde_json::from_value(statistics).unwrap())
+    }
+
+    fn projects(&self) -> Option<&Projects> {
+        self.projects.get()
     }
 }
 
@@ -440,6 +463,7 @@ pub(crate) fn task(state: TaskState, vm: Option<VmId>) -> Task {
         log: Vec::new(),
         resources: Vec::new(),
         taken_up: 0,
+        project: None,
         settled_at: None,
         revision: Revision::default(),
     }
@@ -474,6 +498,7 @@ impl Api {
             waiting: Notify::new(),
             pool: pool(),
             sessions: OpenSessions::default(),
+            projects: OnceLock::new(),
         });
         let stopping = CancellationToken::new();
         let operations: Arc<dyn Operations> = engine.clone();

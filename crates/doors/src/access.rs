@@ -1,9 +1,8 @@
 //! Who comes in by a door, and as what.
 
-use innkeeper_auth::{Doorkeeper, Identity, Principal, Role};
+use innkeeper_auth::{Doorkeeper, Identity, Principal, Role, Source};
 use innkeeper_model::{Code, Refusal};
 use std::{collections::BTreeSet, io, sync::Arc};
-use tokio::net::TcpStream;
 
 /// Whom a door lets in: whoever shows a credential, and maybe some who show none.
 #[derive(Debug, Clone)]
@@ -51,16 +50,21 @@ impl Access {
         Self { anonymous: Some(Anonymous { role, uids: Arc::new(uids) }), ..self }
     }
 
-    /// How this connection comes in.
+    /// How a connection from there comes in.
     ///
     /// # Errors
-    /// Nobody knows whose it is.
-    pub(crate) fn of(&self, socket: &TcpStream) -> io::Result<Entrance> {
+    /// Nobody knows whose it is: it is over already.
+    pub(crate) fn of(&self, source: Source) -> io::Result<Entrance> {
         let doorkeeper = self.doorkeeper.clone();
         let Some(Anonymous { role, uids }) = &self.anonymous else {
             return Ok(Entrance { doorkeeper, peer: Peer::Nobody });
         };
-        let identity = Identity::of_tcp_peer(socket.local_addr()?, socket.peer_addr()?)?;
+        let identity = match source {
+            Source::User(uid) => Identity::User { uid },
+            Source::ThisHost => return Err(io::ErrorKind::NotConnected.into()),
+            // Of another host's users nothing is known.
+            Source::Host(_) => return Ok(Entrance { doorkeeper, peer: Peer::Nobody }),
+        };
         let is_let_in = matches!(&identity, Identity::User { uid } if uids.contains(uid));
         let peer = match is_let_in {
             true => Peer::LetIn(Principal::anonymous(identity, *role)),

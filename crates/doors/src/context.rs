@@ -24,7 +24,8 @@ impl Context {
         Self(Arc::new(Shared { view, operations, stopping }))
     }
 
-    /// Everything that there is to read.
+    /// Everything that there is to read. What is read of VMs and tasks from here is everybody's: routes read
+    /// what their `Visit` sees.
     pub fn view(&self) -> &View {
         &self.0.view
     }

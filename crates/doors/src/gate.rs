@@ -11,35 +11,38 @@ use crate::{
 use axum::{Router, body::Body, extract::DefaultBodyLimit, response::Response};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use innkeeper_auth::{
-    Action, Doorkeeper, Identity, Principal, Resource,
+    Action, Identity, Principal, Resource, Source, Standing,
     limits::{Entry, Kind, Who},
 };
 use innkeeper_engine::{Caller, Origin};
 use innkeeper_model::{Code, Refusal};
 use innkeeper_store::audit::AuditLog;
 use innkeeper_surface::{
-    NotNow, REQUEST_ID, TurnedAway, check_host, check_origin, no_credential, no_delay, principal,
-    request_id, serve as serve_within, while_it_holds,
+    Arrival, Listening, NotNow, REQUEST_ID, TurnedAway, certified, check_host, check_origin,
+    no_credential, principal, ready, request_id, unless_it_ends, while_it_holds,
 };
-use std::{net::SocketAddr, sync::Arc, time::Duration};
-use tokio::net::{TcpListener, TcpStream};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 use tower::Service;
 
-/// Opens a door on a loopback address, to whom `access` lets in. Returns when the context's `stopping`
+/// Opens a door on a loopback address or with TLS, to whom `access` lets in. Returns when the context's `stopping`
 /// is cancelled and all connections have ended, half a second later at the most.
 pub async fn serve<P: Protocol>(
     protocol: P,
-    listener: TcpListener,
+    listener: impl Into<Listening>,
     context: Context,
     access: Access,
 ) {
     let stopping = context.stopping().clone();
     let door = Arc::new(Opened::new(protocol, context));
-    let admit = |socket: &TcpStream| {
-        let entrance = Arc::new(access.of(socket)?);
-        Ok(DoorGate { door: Arc::clone(&door), entrance, address: socket.peer_addr().ok() })
+    let admit = |arrival: Arrival, source| {
+        let (door, entrance) = (Arc::clone(&door), Arc::new(access.of(source)?));
+        Ok(DoorGate { door, entrance, address: arrival.peer(), arrival, source })
     };
-    serve_within(no_delay(listener), stopping, admit).await;
+    listener.into().serve(stopping, admit).await;
 }
 
 /// A door that is open.
@@ -64,20 +67,48 @@ impl<P: Protocol> Opened<P> {
 pub(crate) struct DoorGate<P> {
     pub(crate) door: Arc<Opened<P>>,
     pub(crate) entrance: Arc<Entrance>,
+    /// How it came.
+    pub(crate) arrival: Arrival,
     /// Where it comes from.
     pub(crate) address: Option<SocketAddr>,
+    /// The same, as far as callers are told apart by it.
+    pub(crate) source: Source,
 }
 
 // Derived, it would ask that the protocol can be cloned.
 impl<P> Clone for DoorGate<P> {
     fn clone(&self) -> Self {
         let (door, entrance) = (Arc::clone(&self.door), Arc::clone(&self.entrance));
-        Self { door, entrance, address: self.address }
+        let arrival = self.arrival.clone();
+        Self { door, entrance, arrival, address: self.address, source: self.source }
     }
 }
 
 impl<P: Protocol> innkeeper_surface::Gate for DoorGate<P> {
-    async fn answer(&self, mut request: Request<Body>) -> Response {
+    async fn answer(&self, request: Request<Body>) -> Response {
+        match self.arrival.forwarded(request.headers()) {
+            None => self.answer_here(request).await,
+            Some(address) => self.for_somebody_at(address).answer_here(request).await,
+        }
+    }
+}
+
+impl<P: Protocol> DoorGate<P> {
+    /// The same, of requests that a proxy passes on for somebody: who the proxy is, lets nobody in.
+    fn for_somebody_at(&self, address: IpAddr) -> Self {
+        let entrance = Entrance { peer: Peer::Nobody, ..(*self.entrance).clone() };
+        Self {
+            entrance: Arc::new(entrance),
+            // Its port is the proxy's secret.
+            address: Some((address, 0).into()),
+            source: Source::of_address(address),
+            ..self.clone()
+        }
+    }
+
+    /// Answers a request of whoever is at the gate's address.
+    async fn answer_here(&self, mut request: Request<Body>) -> Response {
+        ready(request.headers(), &self.entrance.doorkeeper).await;
         let request_id = request_id(request.headers());
         let door = self.door.protocol.door();
         let mut within = None;
@@ -86,25 +117,18 @@ impl<P: Protocol> innkeeper_surface::Gate for DoorGate<P> {
                 let id = request_id.to_str().unwrap_or_default();
                 let (method, path) = (request.method(), request.uri().path());
                 tracing::debug!(%door, id, %method, path, "request");
-                let can_end =
-                    admitted.as_ref().filter(|caller| Doorkeeper::can_end(caller)).cloned();
+                let standing = admitted.as_ref().map(|caller| caller.standing.clone());
+                let standing = standing.filter(Standing::can_end);
                 if let Some(principal) = admitted {
                     let name = principal.identity.to_string();
                     let (request_id, origin) = (Some(id.to_owned()), Some(self.origin()));
                     let caller = Caller { name, request_id, origin };
-                    within = Within::of(&self.door.protocol, &caller, &request);
+                    within = Within::of(&self.door.protocol, (&caller, &principal), &request);
                     request.extensions_mut().insert(caller);
                     request.extensions_mut().insert(principal);
                 }
                 let request = request.map(|body| body::in_time(body, self.door.body_timeout));
-                let response = match self.door.router.clone().call(request).await {
-                    Ok(response) => response,
-                    Err(never) => match never {},
-                };
-                match can_end {
-                    Some(caller) => while_it_holds(response, &caller, &self.entrance.doorkeeper),
-                    None => response,
-                }
+                self.route(request, standing.as_ref()).await
             }
             Err(away) => {
                 let (not_now, caller) = *away;
@@ -128,9 +152,23 @@ impl<P: Protocol> innkeeper_surface::Gate for DoorGate<P> {
         response.headers_mut().insert(REQUEST_ID, request_id);
         response
     }
-}
 
-impl<P: Protocol> DoorGate<P> {
+    /// What the routes answer, for as long as the caller's credential holds.
+    async fn route(&self, request: Request<Body>, standing: Option<&Standing>) -> Response {
+        let mut router = self.door.router.clone();
+        let answer = async {
+            match router.call(request).await {
+                Ok(response) => response,
+                Err(never) => match never {},
+            }
+        };
+        let Some(standing) = standing else { return answer.await };
+        match unless_it_ends(standing, answer).await {
+            Ok(response) => while_it_holds(response, standing),
+            Err(over) => self.door.protocol.refuse(&over),
+        }
+    }
+
     /// Puts on record who is turned away, and why.
     fn note_turned_away(
         &self,
@@ -166,16 +204,14 @@ impl<P: Protocol> DoorGate<P> {
         let (principal, (action, resource)) = match (self.identify(request, needs), needs) {
             (Ok(Some(principal)), Some(needs)) => (principal, needs),
             (Ok(_), _) => return Ok(None),
-            (Err(refusal), _) => {
-                let counted = count(Who::Unknown(self.address.map(|address| address.ip())));
+            (Err(NotNow::Refused(refusal)), _) => {
+                let counted = count(Who::Unknown(self.source));
                 return Err(Box::new((counted.err().map_or(refusal.into(), NotNow::from), None)));
             }
+            (Err(too_soon), _) => return Err(Box::new((too_soon, None))),
         };
         let allowed = count(Who::Known(&principal)).map_err(NotNow::from).and_then(|()| {
             check(protocol.door(), &principal, action, resource)?;
-            if !protocol.keeps_projects_apart() {
-                principal.check_sees_all(resource)?;
-            }
             Ok(check_length(request.headers(), P::MAX_BODY)?)
         });
         match allowed {
@@ -189,22 +225,25 @@ impl<P: Protocol> DoorGate<P> {
         &self,
         request: &Request<Body>,
         needs: Option<(Action, Resource)>,
-    ) -> Result<Option<Principal>, Refusal> {
-        check_host(request)?;
-        check_origin(request.headers())?;
+    ) -> Result<Option<Principal>, NotNow> {
+        check_host(request, &self.arrival)?;
+        check_origin(request.headers(), &self.arrival)?;
         needs.map(|_| self.caller(request.headers())).transpose()
     }
 
     /// Who shows a credential, else whoever's the connection is.
-    fn caller(&self, headers: &HeaderMap) -> Result<Principal, Refusal> {
+    fn caller(&self, headers: &HeaderMap) -> Result<Principal, NotNow> {
         let Entrance { doorkeeper, peer } = &*self.entrance;
-        if let Some(principal) = principal(headers, doorkeeper)? {
+        if let Some(principal) = principal(headers, doorkeeper, self.source)? {
+            return Ok(principal);
+        }
+        if let Some(principal) = certified(&self.arrival, doorkeeper)? {
             return Ok(principal);
         }
         match peer {
-            Peer::Nobody => Err(no_credential()),
+            Peer::Nobody => Err(no_credential().into()),
             Peer::LetIn(principal) => Ok(principal.clone()),
-            Peer::Other(identity) => Err(not_let_in(identity)),
+            Peer::Other(identity) => Err(not_let_in(identity).into()),
         }
     }
 }

@@ -9,8 +9,9 @@
 //! model's, and says of each of its routes what kind of action it is; who may do that, and everything
 //! else that doors share, is here. None is open until an operator names it ([`Door`]).
 //!
-//! Reads come from the view. What changes something is a task whose end is awaited behind the view's
-//! barrier ([`Context::perform`]): when a door answers, every other door's reads and streams show it.
+//! Reads come from the view, as far as the caller may see it (`visit`). What changes something is a task
+//! whose end is awaited behind the view's barrier ([`Context::perform`]): when a door answers, every
+//! other door's reads and streams show it.
 
 mod access;
 mod body;
@@ -24,6 +25,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 pub mod virtx;
+mod visit;
 pub mod vminfod;
 pub mod vmm;
 mod within;

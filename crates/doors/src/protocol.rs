@@ -15,7 +15,7 @@ pub trait Protocol: Send + Sync + 'static {
     fn door(&self) -> Door;
 
     /// Its routes. What comes to them has passed the gate, and brings its [`Caller`] and its [`Principal`]
-    /// among the request's extensions.
+    /// among the request's extensions; what of the context there is for that one, a `Visit` says.
     ///
     /// [`Caller`]: innkeeper_engine::Caller
     /// [`Principal`]: innkeeper_auth::Principal
@@ -25,12 +25,6 @@ pub trait Protocol: Send + Sync + 'static {
     /// that says no more than that the door is open. For a request that it does not have, whatever it
     /// would be.
     fn needs(&self, method: &Method, path: &str) -> Option<(Action, Resource)>;
-
-    /// Whether its routes show a caller who is bound to a project nothing of others'. Such callers have no
-    /// business with those of another door.
-    fn keeps_projects_apart(&self) -> bool {
-        false
-    }
 
     /// A refusal, as the protocol says it.
     fn refuse(&self, refusal: &Refusal) -> Response;

@@ -1,5 +1,7 @@
 //! What the tests of doors have in common: a daemon without sockets, over simulated machines.
 
+pub(crate) mod scripted;
+
 use crate::{
     Context, Door, Protocol,
     access::{Entrance, Peer},
@@ -8,7 +10,7 @@ use crate::{
 use axum::body::Body;
 use http::{HeaderMap, Request as HttpRequest, StatusCode};
 use http_body_util::BodyExt;
-use innkeeper_auth::{Doorkeeper, Identity, Principal, Role, Token};
+use innkeeper_auth::{Doorkeeper, Identity, Principal, Role, Scope, Token};
 use innkeeper_engine::{
     AddImage, Caller, Capacity, Engine, EngineOptions, ImageFrom, Noticed, PowerVerb, Remembered,
     Request,
@@ -19,10 +21,10 @@ use innkeeper_network::PaperNetworks;
 use innkeeper_sim::{Guest, PowerButton, SimDriver, World, WorldOptions};
 use innkeeper_storage::{Storage, StorageOptions};
 use innkeeper_store::{
-    NetworkStore, SpecStore, TaskHistory,
+    NetworkStore, QuotaStore, SpecStore, TaskHistory,
     journal::{Journal, JournalOptions},
 };
-use innkeeper_surface::Gate;
+use innkeeper_surface::{Arrival, Gate};
 use innkeeper_view::{Update, View, ViewOptions};
 use serde_json::Value;
 use std::{sync::Arc, time::Duration};
@@ -68,6 +70,7 @@ impl House {
             specs: SpecStore::open(path.join("vms")).unwrap(),
             network_store: NetworkStore::open(path.join("networks")).unwrap(),
             networks: Arc::new(PaperNetworks::new()),
+            quota_store: QuotaStore::open(path.join("projects")).unwrap(),
             metadata: None,
             make_default_network: false,
             storage,
@@ -149,7 +152,19 @@ impl House {
     }
 }
 
+/// Somebody in this role who is bound to a project.
+pub(crate) fn of_project(project: &str, role: Role) -> Principal {
+    let identity = Identity::Issued { name: format!("{role}-of-{project}").into() };
+    let scope = Scope::Project(project.parse().unwrap());
+    Principal { scope, ..Principal::anonymous(identity, role) }
+}
+
 impl Entrance {
+    /// Of somebody who is let in.
+    pub(crate) fn of(principal: Principal) -> Self {
+        Self { doorkeeper: Doorkeeper::default(), peer: Peer::LetIn(principal) }
+    }
+
     /// Of a process that is let in in this role, or is not.
     pub(crate) fn of_peer(identity: Identity, role: Option<Role>) -> Self {
         let peer = match role {
@@ -190,7 +205,9 @@ impl Answered {
 
 impl<P: Protocol> TestDoor<P> {
     pub(crate) fn new(door: Opened<P>, entrance: Entrance) -> Self {
-        Self(DoorGate { door: Arc::new(door), entrance: Arc::new(entrance), address: None })
+        let source = innkeeper_auth::Source::ThisHost;
+        let (door, entrance, arrival) = (Arc::new(door), Arc::new(entrance), Arrival::default());
+        Self(DoorGate { door, entrance, arrival, address: None, source })
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answered {

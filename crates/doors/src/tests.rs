@@ -3,6 +3,7 @@
 mod admission;
 mod bodies;
 mod limits;
+mod owners;
 mod roles;
 
 use crate::{

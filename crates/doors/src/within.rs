@@ -1,10 +1,10 @@
-//! What a door does or refuses without the engine, on record: changes of the registry of hosts, and whatever
-//! is another owner's.
+//! What a door does or refuses without the engine, on record: changes of the registry of hosts, and what is
+//! not for a caller who is bound to a project.
 
 use crate::Protocol;
 use axum::body::Body;
 use http::{Method, Request, StatusCode};
-use innkeeper_auth::{Action, Resource};
+use innkeeper_auth::{Action, Principal, Resource, Scope};
 use innkeeper_engine::Caller;
 use innkeeper_model::{Code, Refusal};
 use innkeeper_store::audit::AuditLog;
@@ -17,42 +17,47 @@ pub(crate) struct Within {
     method: Method,
     path: String,
     changes_registry: bool,
+    reads: bool,
 }
 
 impl Within {
     /// Such a request of this caller's, if it is one.
     pub(crate) fn of<P: Protocol>(
         protocol: &P,
-        caller: &Caller,
+        (caller, principal): (&Caller, &Principal),
         request: &Request<Body>,
     ) -> Option<Self> {
         let (method, path) = (request.method(), request.uri().path());
-        let changes_registry =
-            matches!(protocol.needs(method, path), Some((Action::Change, Resource::Registry)));
-        (changes_registry || protocol.keeps_projects_apart()).then(|| Self {
+        let needs = protocol.needs(method, path);
+        let changes_registry = needs == Some((Action::Change, Resource::Registry));
+        let reads = matches!(needs, Some((Action::Read, _)));
+        let is_bound = principal.scope != Scope::Everything;
+        (changes_registry || is_bound).then(|| Self {
             caller: caller.clone(),
             method: method.clone(),
             path: path.to_owned(),
             changes_registry,
+            reads,
         })
     }
 
     /// Puts on record what came of it, if that is the door's own doing.
     pub(crate) fn note(&self, audit: Option<&AuditLog>, status: StatusCode) {
-        let Self { caller, method, path, changes_registry } = self;
+        let Self { caller, method, path, changes_registry, reads } = self;
         if *changes_registry {
             return note_answer(audit, caller, (method, path.as_str()), status);
         }
-        let Some(origin) = caller.origin.filter(|_| status == StatusCode::FORBIDDEN) else {
-            return;
-        };
+        // Of what is changed, another's and what there is not are one.
+        let is_refused =
+            status == StatusCode::FORBIDDEN || status == StatusCode::NOT_FOUND && !reads;
+        let Some(origin) = caller.origin.filter(|_| is_refused) else { return };
         let turned_away = TurnedAway {
             origin,
             caller: Some(&caller.name),
             request_id: caller.request_id.as_deref().unwrap_or_default(),
             action: (method, path),
         };
-        turned_away.record(audit, &Refusal::new(Code::Forbidden, "it is another owner's"));
+        turned_away.record(audit, &Refusal::new(Code::Forbidden, "it is not its project's"));
     }
 }
 
@@ -61,8 +66,10 @@ mod tests {
     use super::*;
     use crate::{
         chypervisord::{Chypervisord, ThisHost},
-        testing::House,
+        testing::{House, of_project},
+        virtx::Virtx,
     };
+    use innkeeper_auth::{Identity, Role};
     use innkeeper_engine::Origin;
     use innkeeper_model::{AuditEntry, AuditOutcome, HostId};
     use innkeeper_store::{
@@ -74,6 +81,39 @@ mod tests {
     fn caller() -> Caller {
         let origin = Some(Origin { door: "chypervisord", address: None });
         Caller { name: "uid:7".into(), request_id: Some("r1".into()), origin }
+    }
+
+    fn admin() -> Principal {
+        Principal::admin(Identity::User { uid: 7 })
+    }
+
+    #[tokio::test]
+    async fn what_is_not_a_callers_projects_is_on_record() {
+        let house = House::new().await;
+        let options = AuditOptions {
+            folder: house.folder.path().join("audit"),
+            file_size: 1 << 20,
+            files: 2,
+        };
+        let audit = AuditLog::start(options).unwrap();
+        let request = Request::builder().method("POST").uri("/vms").body(Body::empty()).unwrap();
+        let protocol = Virtx::open();
+        assert!(Within::of(&protocol, (&caller(), &admin()), &request).is_none());
+        let bound = of_project("us", Role::Owner);
+        let within = Within::of(&protocol, (&caller(), &bound), &request).unwrap();
+        within.note(Some(&audit), StatusCode::CONFLICT);
+        within.note(Some(&audit), StatusCode::FORBIDDEN);
+        within.note(Some(&audit), StatusCode::NOT_FOUND);
+        let looks = Request::builder().method("GET").uri("/vms").body(Body::empty()).unwrap();
+        let looks = Within::of(&protocol, (&caller(), &bound), &looks).unwrap();
+        looks.note(Some(&audit), StatusCode::NOT_FOUND);
+        audit.end(Duration::from_secs(30));
+        let page = read(audit.folder(), &AuditQuery::default(), None, 9).unwrap();
+        let [line, of_nothing] = &page.lines[..] else { panic!("{:?}", page.lines) };
+        assert!(of_nothing.contains("POST /vms"), "{of_nothing}");
+        let line: AuditEntry = serde_json::from_str(line).unwrap();
+        assert_eq!((&*line.action, line.outcome), ("POST /vms", AuditOutcome::Refused));
+        assert_eq!(line.code, Some(Code::Forbidden));
     }
 
     #[tokio::test]
@@ -97,8 +137,8 @@ mod tests {
         let request = |method: &str| {
             Request::builder().method(method).uri("/hypervisors").body(Body::empty()).unwrap()
         };
-        assert!(Within::of(&protocol, &caller(), &request("GET")).is_none());
-        let post = Within::of(&protocol, &caller(), &request("POST")).unwrap();
+        assert!(Within::of(&protocol, (&caller(), &admin()), &request("GET")).is_none());
+        let post = Within::of(&protocol, (&caller(), &admin()), &request("POST")).unwrap();
         post.note(Some(&audit), StatusCode::CREATED);
         post.note(Some(&audit), StatusCode::CONFLICT);
         post.note(None, StatusCode::CONFLICT);

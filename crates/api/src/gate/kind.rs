@@ -1,12 +1,15 @@
 //! What a request takes from its caller's limits.
 
+use crate::protocol::params::Params;
 use http::{Method, Uri};
 use innkeeper_auth::limits::Kind;
 
 /// Whether a request reads, changes, or opens what stays open. A route that does not exist is read, or changed.
 pub(crate) fn kind(method: &Method, uri: &Uri) -> Kind {
     let last = uri.path().rsplit('/').next().unwrap_or_default();
-    let follows = || uri.query().is_some_and(|query| query.contains("follow=true"));
+    // As the route reads it: what it refuses does not stay open.
+    let follows =
+        || uri.query().is_some_and(|query| matches!(Params::parse(query).flag("follow"), Ok(true)));
     match last {
         "events" | "console" | "vnc" | "exec" | "files" | "file" | "export" | "imports" => {
             Kind::Stream
@@ -34,9 +37,15 @@ mod tests {
             ("POST", "/v1/vms/web/exec"),
             ("PUT", "/v1/images/tiny/file"),
             ("GET", "/v1/vms/web/logs?follow=true"),
+            ("GET", "/v1/vms/web/logs?source=serial&follow=%74rue"),
+            ("GET", "/v1/vms/web/logs?%66ollow=tru%65"),
         ] {
             assert_eq!(kind(method, uri), Kind::Stream, "{uri}");
         }
-        assert_eq!(kind("GET", "/v1/vms/web/logs"), Kind::Read);
+        for query in
+            ["", "?follow=false", "?notfollow=true", "?x=follow=true", "?follow=true&follow=true"]
+        {
+            assert_eq!(kind("GET", &format!("/v1/vms/web/logs{query}")), Kind::Read, "{query}");
+        }
     }
 }

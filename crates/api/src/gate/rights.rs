@@ -37,9 +37,18 @@ fn known(method: &Method, path: &str) -> Option<(Action, Resource)> {
         ["v1", "foreign", ..] => return Some((Action::Administer, Resource::Host)),
         ["v1", "diagnostics", ..] if reads => Resource::Diagnostics,
         ["v1", "diagnostics", ..] => return Some((Action::Administer, Resource::Diagnostics)),
+        ["v1", "projects", ..] => Resource::Project,
         ["v1", "tokens", ..] => Resource::Token,
+        // Whoever shows one may renew that; and anybody who is known may know whom to trust.
+        ["v1", "certificates", _, "renew"] | ["v1", "authority"] => {
+            return Some((Action::Read, Resource::Service));
+        }
+        ["v1", "certificates", ..] => Resource::Certificate,
         // Whoever has a session may end it.
         ["v1", "sign-in"] => return Some((Action::Read, Resource::Service)),
+        ["v1", "sign-in", _] => Resource::Token,
+        // Whoever shows something may have a cookie, or a ticket, that stands for it and no more.
+        ["v1", "browser-session" | "tickets"] => return Some((Action::Read, Resource::Service)),
         ["v1", "audit"] => Resource::Audit,
         _ => return None,
     };

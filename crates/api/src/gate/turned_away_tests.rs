@@ -4,7 +4,7 @@ use super::{Entrance, Gate};
 use crate::{router::router, server::serve_tcp, state::ApiState, test_support::Read};
 use axum::body::Body;
 use http::Request;
-use innkeeper_auth::{Doorkeeper, Token, limits::Quotas};
+use innkeeper_auth::{Doorkeeper, Identity, Principal, Role, Scope, Token, limits::Quotas};
 use innkeeper_store::audit::{AuditLog, AuditOptions, AuditQuery, read};
 use innkeeper_surface::{Audited, Gate as _, ReadOnly};
 use innkeeper_view::{View, ViewOptions};
@@ -141,6 +141,32 @@ async fn a_ticket_that_opens_nothing_is_on_record_without_its_text() {
     assert!(page.lines[0].contains("GET /v1/vms/web/console\""), "{:?}", page.lines);
     assert!(page.lines[0].contains(&caller.local_addr().unwrap().to_string()), "{:?}", page.lines);
     assert!(!page.lines[0].contains("guessed"), "{:?}", page.lines);
+}
+
+#[tokio::test]
+async fn what_is_not_a_callers_projects_is_on_record() {
+    let bench = bench();
+    let identity = Identity::Issued { name: "ci".into() };
+    let scope = Scope::Project("us".parse().unwrap());
+    let principal = Principal { scope, ..Principal::anonymous(identity, Role::Owner) };
+    let entrance = Arc::new(Entrance::Unix(principal));
+    let gate = Gate::new(bench.state.clone(), router(bench.state.clone()), entrance);
+    let send = async |method: &str, uri: &str, body: &'static str| {
+        let request = Request::builder().method(method).uri(uri);
+        let request = request.header("content-type", "application/json").body(body.into()).unwrap();
+        Read::of(gate.answer(request).await).await
+    };
+    let others = r#"{"name":"a","project":"rivals"}"#;
+    send("POST", "/v1/vms?dry_run=true", others).await.problem("forbidden");
+    send("GET", "/v1/vms/nobody", "").await.problem("not-found");
+    send("POST", "/v1/vms/nobody/stop", "").await.problem("not-found");
+    bench.audit.end(LONG);
+    let page = read(bench.audit.folder(), &AuditQuery::default(), None, 100).unwrap();
+    assert_eq!(page.lines.len(), 2, "{:?}", page.lines);
+    assert!(page.lines[1].contains("POST /v1/vms/nobody/stop"), "{:?}", page.lines);
+    let line: Value = serde_json::from_str(&page.lines[0]).unwrap();
+    let said = (&line["action"], &line["caller"], &line["outcome"]);
+    assert_eq!(said, (&"POST /v1/vms".into(), &"token:ci".into(), &"refused".into()));
 }
 
 #[tokio::test]

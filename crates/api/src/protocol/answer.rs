@@ -4,6 +4,7 @@ use axum::{body::Body, response::Response};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use innkeeper_model::{Host, Image, Network, Revision, ShownNetwork, Task, Vm};
+use innkeeper_surface::Sight;
 use innkeeper_view::{EncodingSlot, Record};
 use serde::Serialize;
 
@@ -37,8 +38,8 @@ pub(crate) fn empty(status: StatusCode, revision: Revision) -> Response {
     response
 }
 
-/// What this API shows of a record.
-pub(crate) trait Shown {
+/// What this API shows of a record, and to whom.
+pub(crate) trait Shown: Sized {
     /// The document.
     type As<'a>: Serialize
     where
@@ -46,21 +47,40 @@ pub(crate) trait Shown {
 
     /// The record as a document.
     fn shown(&self) -> Self::As<'_>;
+
+    /// Whether there is such a thing for this sight.
+    fn is_there(&self, sight: &Sight) -> bool;
+
+    /// It without what is not for this sight; `None` where nothing of it is hidden.
+    fn narrowed(&self, sight: &Sight) -> Option<Self>;
 }
 
-/// Records that are shown as they are.
+/// Records that are shown as they are, where they are.
 macro_rules! shown_whole {
-    ($($record:ty),*) => {$(
+    ($($record:ty, $is_there:expr, $narrowed:expr;)*) => {$(
         impl Shown for $record {
             type As<'a> = &'a Self;
 
             fn shown(&self) -> &Self {
                 self
             }
+
+            fn is_there(&self, sight: &Sight) -> bool {
+                $is_there(sight, self)
+            }
+
+            fn narrowed(&self, sight: &Sight) -> Option<Self> {
+                $narrowed(sight, self)
+            }
         }
     )*};
 }
-shown_whole!(Vm, Task, Image, Host);
+shown_whole!(
+    Vm, Sight::sees_vm, |_, _| None;
+    Task, Sight::sees_task, |_, _| None;
+    Image, |_, _| true, Sight::image;
+    Host, |sight: &Sight, _| sight.is_everything(), |_, _| None;
+);
 
 impl Shown for Network {
     type As<'a> = ShownNetwork;
@@ -68,9 +88,25 @@ impl Shown for Network {
     fn shown(&self) -> ShownNetwork {
         self.into()
     }
+
+    fn is_there(&self, _: &Sight) -> bool {
+        true
+    }
+
+    fn narrowed(&self, sight: &Sight) -> Option<Self> {
+        sight.network(self)
+    }
 }
 
-/// A record as this API shows it; encoded once, however often it is asked for.
+/// A record as this API shows it to whoever sees so much of it.
+pub(crate) fn seen<T: Shown>(record: &Record<T>, sight: &Sight) -> Bytes {
+    match record.narrowed(sight) {
+        None => native(record),
+        Some(narrowed) => encode(&narrowed.shown()),
+    }
+}
+
+/// A whole record as this API shows it; encoded once, however often it is asked for.
 pub(crate) fn native<T: Shown>(record: &Record<T>) -> Bytes {
     record.encoded(EncodingSlot::Native, |value| encode(&value.shown()))
 }

@@ -6,7 +6,7 @@
 //! next page goes on there, whatever came or went meanwhile.
 
 use crate::protocol::{
-    answer::{self, Shown, native},
+    answer::{self, Shown},
     fields::Fields,
     params::Params,
 };
@@ -16,6 +16,7 @@ use bytes::Bytes;
 use futures_util::stream;
 use imbl::OrdMap;
 use innkeeper_model::{Refusal, Revision};
+use innkeeper_surface::Sight;
 use innkeeper_view::Record;
 use std::{
     convert::Infallible,
@@ -112,9 +113,10 @@ impl<K: Display> Page<K> {
 /// Which records are in the list.
 type Filter<T> = Box<dyn Fn(&T) -> bool + Send + Sync>;
 
-/// Records of one snapshot, as the elements of a JSON array.
+/// Records of one snapshot, those of them that somebody sees, as the elements of a JSON array.
 pub(crate) struct Rows<K, T> {
     records: OrdMap<K, Arc<Record<T>>>,
+    sight: Sight,
     order: Order,
     filter: Option<Filter<T>>,
     fields: Option<Fields>,
@@ -139,10 +141,11 @@ where
     K: Ord + Clone,
     T: Shown,
 {
-    /// This page of the records, in ascending order.
-    pub(crate) fn new(records: &OrdMap<K, Arc<Record<T>>>, page: Page<K>) -> Self {
+    /// This page of the records, for whoever sees so much of them; in ascending order.
+    pub(crate) fn new(records: &OrdMap<K, Arc<Record<T>>>, page: Page<K>, sight: &Sight) -> Self {
         Self {
             records: records.clone(),
+            sight: sight.clone(),
             order: Order::Ascending,
             filter: None,
             fields: None,
@@ -193,6 +196,9 @@ where
         let mut last = None;
         let mut progress = Progress::AtEnd;
         for (key, record) in records {
+            if !record.is_there(&self.sight) {
+                continue;
+            }
             if self.filter.as_ref().is_some_and(|filter| !filter(record)) {
                 continue;
             }
@@ -209,10 +215,8 @@ where
                 chunk.push(b',');
             }
             match &self.fields {
-                None => chunk.extend_from_slice(&native(record)),
-                Some(fields) => {
-                    chunk.extend_from_slice(&answer::encode(&fields.of(&record.shown())))
-                }
+                None => chunk.extend_from_slice(&answer::seen(record, &self.sight)),
+                Some(fields) => chunk.extend_from_slice(&self.chosen(record, fields)),
             }
             last = Some(key);
         }
@@ -220,6 +224,16 @@ where
             self.after = Some(last.clone());
         }
         progress
+    }
+}
+
+impl<K, T: Shown> Rows<K, T> {
+    /// Some fields of a record.
+    fn chosen(&self, record: &Record<T>, fields: &Fields) -> Bytes {
+        match record.narrowed(&self.sight) {
+            None => answer::encode(&fields.of(&record.shown())),
+            Some(narrowed) => answer::encode(&fields.of(&narrowed.shown())),
+        }
     }
 }
 

@@ -26,7 +26,11 @@ fn names(list: &Value) -> Vec<&str> {
 async fn a_short_list_is_whole_and_a_long_one_comes_in_chunks() {
     let (api, _) = Api::with(&["one"]).await;
     let snapshot = api.view.snapshot();
-    let (frames, list) = read(answer(snapshot.revision, Rows::new(&snapshot.vms, page("")))).await;
+    let (frames, list) = read(answer(
+        snapshot.revision,
+        Rows::new(&snapshot.vms, page(""), &Sight::of_everything()),
+    ))
+    .await;
     assert_eq!((frames, names(&list)), (1, vec!["one"]));
     assert_eq!(list["revision"], snapshot.revision.0);
     assert_eq!(list.get("next"), None);
@@ -34,7 +38,11 @@ async fn a_short_list_is_whole_and_a_long_one_comes_in_chunks() {
     let many: Vec<_> = (0..300).map(|n| format!("vm-{n}")).collect();
     let (api, _) = Api::with(&many.iter().map(String::as_str).collect::<Vec<_>>()).await;
     let snapshot = api.view.snapshot();
-    let (frames, list) = read(answer(snapshot.revision, Rows::new(&snapshot.vms, page("")))).await;
+    let (frames, list) = read(answer(
+        snapshot.revision,
+        Rows::new(&snapshot.vms, page(""), &Sight::of_everything()),
+    ))
+    .await;
     assert!(frames > 1);
     assert_eq!(names(&list), many);
 }
@@ -43,8 +51,11 @@ async fn a_short_list_is_whole_and_a_long_one_comes_in_chunks() {
 async fn an_empty_list_is_one() {
     let api = Api::new();
     let snapshot = api.view.snapshot();
-    let (_, list) =
-        read(answer(snapshot.revision, Rows::new(&snapshot.vms, page("limit=1")))).await;
+    let (_, list) = read(answer(
+        snapshot.revision,
+        Rows::new(&snapshot.vms, page("limit=1"), &Sight::of_everything()),
+    ))
+    .await;
     assert_eq!(list, serde_json::json!({ "items": [], "revision": 0 }));
 }
 
@@ -52,7 +63,7 @@ async fn pages(api: &Api, order: Order, between: impl AsyncFn(usize)) -> Vec<Vec
     let (mut pages, mut query) = (Vec::new(), "limit=2".to_owned());
     loop {
         let snapshot = api.view.snapshot();
-        let rows = Rows::new(&snapshot.vms, page(&query)).ordered(order);
+        let rows = Rows::new(&snapshot.vms, page(&query), &Sight::of_everything()).ordered(order);
         let (_, list) = read(answer(snapshot.revision, rows)).await;
         pages.push(names(&list).into_iter().map(str::to_owned).collect());
         let Some(next) = list.get("next") else {
@@ -89,12 +100,15 @@ async fn a_filtered_page_is_as_full_as_it_can_be() {
     let (api, _) = Api::with(&["a", "x", "b", "y", "c"]).await;
     let snapshot = api.view.snapshot();
     let early = |vm: &Vm| vm.name.as_str() < "d";
-    let rows = Rows::new(&snapshot.vms, page("limit=2")).only(early);
+    let rows = Rows::new(&snapshot.vms, page("limit=2"), &Sight::of_everything()).only(early);
     let (_, list) = read(answer(snapshot.revision, rows)).await;
     assert_eq!(names(&list), ["a", "b"]);
     let query = format!("limit=2&after={}", list["next"].as_str().unwrap());
-    let (_, list) =
-        read(answer(snapshot.revision, Rows::new(&snapshot.vms, page(&query)).only(early))).await;
+    let (_, list) = read(answer(
+        snapshot.revision,
+        Rows::new(&snapshot.vms, page(&query), &Sight::of_everything()).only(early),
+    ))
+    .await;
     assert_eq!((names(&list), list.get("next")), (vec!["c"], None));
 }
 

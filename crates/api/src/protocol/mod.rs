@@ -12,6 +12,7 @@ pub(crate) mod list;
 pub(crate) mod matching;
 pub(crate) mod merge;
 pub(crate) mod mutation;
+pub(crate) mod on_disk;
 pub(crate) mod params;
 pub(crate) mod pieces;
 pub(crate) mod prefer;

@@ -8,15 +8,15 @@ use crate::{
         idempotency, prefer,
         problem::{Answer, Problem},
     },
-    state::ApiState,
+    visit::Visit,
 };
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use innkeeper_engine::{Accepted, PowerVerb, Request};
+use innkeeper_engine::{Accepted, Caller, PowerVerb, Request};
 use innkeeper_model::{
     Code, Image, ImageName, NetworkId, Refusal, Revision, ShownNetwork, SubnetId, Task, TaskId,
     TaskState, Vm, VmId, task::PlannedOperation,
 };
-use innkeeper_surface::task_at_end;
+use innkeeper_surface::{Sight, task_at_end};
 use serde::Serialize;
 use std::{
     sync::Arc,
@@ -87,22 +87,22 @@ pub(crate) struct Submitted {
 /// What was done; or, with `dry_run`, what it would come to.
 #[derive(Serialize, ToSchema)]
 #[serde(untagged)]
-#[expect(dead_code, reason = "it is there to be documented")]
+#[expect(dead_code, clippy::large_enum_variant, reason = "it is there to be documented")]
 pub(crate) enum DoneOrPlanned {
     Done(Outcome),
     Planned(PlannedOperation),
 }
 
 /// Answers what a request would come to, and does nothing.
-pub(crate) async fn plan(state: &ApiState, request: Request) -> Answer {
+pub(crate) async fn plan(state: &Visit, request: Request) -> Answer {
     let plan = state.operations().dry_run(request).await?;
-    let revision = state.view().snapshot().revision;
+    let revision = state.revision();
     Ok(answer::json(revision, answer::encode(&plan)))
 }
 
 /// Submits a request, and answers as the caller prefers; or plans it, where that is asked.
 pub(crate) async fn perform_or_plan(
-    state: &ApiState,
+    state: &Visit,
     asked: &Asked,
     request: Request,
     dry_run: bool,
@@ -115,7 +115,7 @@ pub(crate) async fn perform_or_plan(
 
 /// Submits a request, and answers as the caller prefers.
 pub(crate) async fn perform(
-    state: &ApiState,
+    state: &Visit,
     asked: &Asked,
     request: Request,
     subject: Subject,
@@ -139,13 +139,13 @@ pub(crate) struct Creation {
 }
 
 /// Submits a request that makes something, once for each key, and answers as the caller prefers.
-pub(crate) async fn create(state: &ApiState, asked: Asked, creation: Creation) -> Answer {
+pub(crate) async fn create(state: &Visit, asked: Asked, creation: Creation) -> Answer {
     let Creation { request, start, subject, key, fingerprint } = creation;
     let Asked { caller, wait } = asked;
     let shared = state.clone();
     // A task of its own: a caller who hangs up must not lose the key of what it has begun.
     let submitting = tokio::spawn(async move {
-        let name = caller.name.clone();
+        let whose = key_holder(&caller, shared.sight());
         let submitting = async {
             let accepted = shared.operations().submit(&caller, request).await?;
             let start = match accepted.vm.filter(|_| start) {
@@ -160,7 +160,7 @@ pub(crate) async fn create(state: &ApiState, asked: Asked, creation: Creation) -
         };
         match key {
             Some(key) => {
-                shared.keys().once((&name, &key), fingerprint, Instant::now(), submitting).await
+                shared.keys().once((&whose, &key), fingerprint, Instant::now(), submitting).await
             }
             None => submitting.await,
         }
@@ -171,7 +171,15 @@ pub(crate) async fn create(state: &ApiState, asked: Asked, creation: Creation) -
     answer_creation(state, submitted, wait).await
 }
 
-async fn answer_creation(state: &ApiState, submitted: Submitted, wait: Option<Duration>) -> Answer {
+/// Whose a key is: a name that another project's token had before is another's.
+fn key_holder(caller: &Caller, sight: &Sight) -> String {
+    match sight.project() {
+        None => caller.name.clone(),
+        Some(project) => format!("{} of {project}", caller.name),
+    }
+}
+
+async fn answer_creation(state: &Visit, submitted: Submitted, wait: Option<Duration>) -> Answer {
     let Submitted { accepted, start, ref subject } = submitted;
     let Some(start) = start else {
         return answer(state, accepted, wait, subject).await;
@@ -191,7 +199,7 @@ async fn answer_creation(state: &ApiState, submitted: Submitted, wait: Option<Du
 
 /// Answers for a task: at once, or when it has ended or the wait is over.
 pub(crate) async fn answer(
-    state: &ApiState,
+    state: &Visit,
     accepted: Accepted,
     wait: Option<Duration>,
     subject: &Subject,
@@ -208,7 +216,7 @@ pub(crate) async fn answer(
 }
 
 /// The answer with a task that something was asked of: to stop, to go on, to go back.
-pub(crate) async fn answer_of_task(state: &ApiState, asked: &Asked, id: TaskId) -> Answer {
+pub(crate) async fn answer_of_task(state: &Visit, asked: &Asked, id: TaskId) -> Answer {
     let task = ended(state, id, asked.wait.unwrap_or_default()).await?;
     let done = asked.wait.is_some() && task.state.is_final();
     let revision = task.settled_at.unwrap_or(task.revision);
@@ -224,15 +232,16 @@ struct About {
 }
 
 fn written(
-    state: &ApiState,
+    state: &Visit,
     About { task, vm, network }: About,
     revision: Revision,
     subject: &Subject,
     (done, wait): (bool, Option<Duration>),
 ) -> axum::response::Response {
-    let snapshot = state.view().snapshot();
+    let seen = state.seen();
+    let snapshot = seen.whole();
     let id = task.id;
-    let vm = vm.and_then(|vm| snapshot.vms.get(&vm)).map(|record| Arc::clone(record.value()));
+    let vm = vm.and_then(|vm| seen.vm(vm)).map(|record| Arc::clone(record.value()));
     let image = match subject {
         Subject::Image(name) | Subject::NewImage(name) => {
             snapshot.images.get(name).map(|record| Arc::clone(record.value()))
@@ -280,13 +289,26 @@ fn insert(headers: &mut HeaderMap, name: header::HeaderName, value: String) {
 /// # Errors
 /// The task is not known, or not any more.
 pub(crate) async fn ended(
-    state: &ApiState,
+    state: &Visit,
     id: TaskId,
     at_most: Duration,
 ) -> Result<Arc<Task>, Refusal> {
     let (operations, view) = (state.operations().as_ref(), state.view());
     let task = task_at_end(operations, view, state.stopping(), id, at_most).await;
     task.ok_or_else(|| forgotten(id))
+}
+
+/// Refuses a task that is not there for the caller, as one that is not known. Of whoever sees everything,
+/// nothing is asked here: what comes next finds out.
+///
+/// # Errors
+/// It is not there.
+pub(crate) async fn check_task(state: &Visit, id: TaskId) -> Result<(), Refusal> {
+    if state.sight().is_everything() {
+        return Ok(());
+    }
+    let task = state.sight().task(&**state.operations(), id).await;
+    task.map(drop).ok_or_else(|| forgotten(id))
 }
 
 fn forgotten(id: TaskId) -> Refusal {

@@ -12,9 +12,9 @@ use crate::{
     },
     resources::vms,
     router::{ReadProblems, WriteProblems},
-    state::ApiState,
+    visit::Visit,
 };
-use axum::{body::Body, extract::State};
+use axum::body::Body;
 use http::{HeaderMap, StatusCode};
 use innkeeper_model::{Diagnosis, Refusal, VmId};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -32,10 +32,10 @@ use utoipa::ToSchema;
     operation_id = "getDiagnosis",
     responses((status = 200, description = "The diagnosis", body = Diagnosis), ReadProblems),
 )]
-pub(crate) async fn read(State(state): State<ApiState>, params: Params) -> Answer {
+pub(crate) async fn read(state: Visit, params: Params) -> Answer {
     params.nothing_else()?;
     let diagnosis = state.diagnostics()?.diagnose();
-    Ok(answer::json(state.view().snapshot().revision, encode(&diagnosis)))
+    Ok(answer::json(state.revision(), encode(&diagnosis)))
 }
 
 /// Read the daemon's configuration
@@ -49,10 +49,10 @@ pub(crate) async fn read(State(state): State<ApiState>, params: Params) -> Answe
     operation_id = "getConfiguration",
     responses((status = 200, description = "The configuration", body = Object), ReadProblems),
 )]
-pub(crate) async fn configuration(State(state): State<ApiState>, params: Params) -> Answer {
+pub(crate) async fn configuration(state: Visit, params: Params) -> Answer {
     params.nothing_else()?;
     let configuration = state.diagnostics()?.configuration();
-    Ok(answer::json(state.view().snapshot().revision, encode(&configuration)))
+    Ok(answer::json(state.revision(), encode(&configuration)))
 }
 
 /// Which VM.
@@ -84,7 +84,7 @@ pub(crate) struct Reconciled {
     responses((status = 202, description = "It will be looked at", body = Reconciled), WriteProblems),
 )]
 pub(crate) async fn reconcile(
-    State(state): State<ApiState>,
+    state: Visit,
     params: Params,
     asked: Asked,
     headers: HeaderMap,
@@ -93,7 +93,7 @@ pub(crate) async fn reconcile(
     let WhichVm { vm } = read_body(&headers, body).await?;
     let vm = vms::target(&state, &vm, params)?.id;
     state.diagnostics()?.reconcile(&asked.caller, vm);
-    let mut answer = answer::json(state.view().snapshot().revision, encode(&Reconciled { vm }));
+    let mut answer = answer::json(state.revision(), encode(&Reconciled { vm }));
     *answer.status_mut() = StatusCode::ACCEPTED;
     Ok(answer)
 }
@@ -131,7 +131,7 @@ pub(crate) struct Queue {
     responses((status = 200, description = "It is so", body = Queue), WriteProblems),
 )]
 pub(crate) async fn queue(
-    State(state): State<ApiState>,
+    state: Visit,
     params: Params,
     asked: Asked,
     headers: HeaderMap,
@@ -140,7 +140,7 @@ pub(crate) async fn queue(
     let SetQueue { vm, paused } = read_body(&headers, body).await?;
     let vm = vms::target(&state, &vm, params)?.id;
     state.diagnostics()?.pause_queue(&asked.caller, vm, paused);
-    Ok(answer::json(state.view().snapshot().revision, encode(&Queue { vm, paused })))
+    Ok(answer::json(state.revision(), encode(&Queue { vm, paused })))
 }
 
 /// How much to log.
@@ -173,7 +173,7 @@ pub(crate) struct Log {
     responses((status = 200, description = "It is so", body = Log), WriteProblems),
 )]
 pub(crate) async fn log(
-    State(state): State<ApiState>,
+    state: Visit,
     params: Params,
     asked: Asked,
     headers: HeaderMap,
@@ -182,7 +182,7 @@ pub(crate) async fn log(
     params.nothing_else()?;
     let SetLog { level } = read_body(&headers, body).await?;
     let was = state.diagnostics()?.set_log_level(&asked.caller, &level)?;
-    Ok(answer::json(state.view().snapshot().revision, encode(&Log { level, was })))
+    Ok(answer::json(state.revision(), encode(&Log { level, was })))
 }
 
 async fn read_body<T: DeserializeOwned>(headers: &HeaderMap, body: Body) -> Result<T, Refusal> {

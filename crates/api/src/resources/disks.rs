@@ -9,9 +9,9 @@ use crate::{
     },
     resources::vms::target,
     router::WriteProblems,
-    state::ApiState,
+    visit::Visit,
 };
-use axum::{body::Body, extract::State};
+use axum::body::Body;
 use bytes::Bytes;
 use futures_util::{StreamExt, stream::try_unfold};
 use http::HeaderMap;
@@ -47,7 +47,7 @@ const PIECE: u64 = 1 << 20;
     ),
 )]
 pub(crate) async fn download(
-    State(state): State<ApiState>,
+    state: Visit,
     Segment((vm, disk)): Segment<(String, String)>,
     params: Params,
     asked: Asked,
@@ -56,7 +56,7 @@ pub(crate) async fn download(
     let vm = target(&state, &vm, params)?.id;
     let opened = state.operations().disk_file(&asked.caller, vm, &disk).await?;
     let (length, tag) = (opened.disk.length(), range::tag(&opened.disk.tag()));
-    let revision = state.view().snapshot().revision;
+    let revision = state.revision();
     let body = |part| Ok(Body::from_stream(try_unfold((opened, part), next_piece).boxed()));
     Ok(range::respond(&headers, length, tag, revision, body)?)
 }

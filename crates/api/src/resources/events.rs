@@ -11,13 +11,13 @@ use crate::{
     protocol::{answer, asked::Follower, params::Params, problem::Answer},
     resources::tasks::vm_id,
     router::ReadProblems,
-    state::ApiState,
+    visit::Visit,
 };
-use axum::{body::Body, extract::State};
+use axum::body::Body;
 use bytes::Bytes;
 use futures_util::stream;
 use http::{HeaderMap, HeaderName, header};
-use innkeeper_model::{Change, Position, Refusal, ResourceKind};
+use innkeeper_model::{Change, Code, Position, Refusal, ResourceKind};
 use innkeeper_view::{Delivery, Subscription};
 use std::convert::Infallible;
 use tokio_util::sync::CancellationToken;
@@ -60,7 +60,7 @@ const KINDS: [ResourceKind; 5] = [
     ),
 )]
 pub(crate) async fn follow(
-    State(state): State<ApiState>,
+    state: Visit,
     mut params: Params,
     follower: Follower,
     headers: HeaderMap,
@@ -70,15 +70,17 @@ pub(crate) async fn follow(
     let vm = params.one("vm")?;
     params.nothing_else()?;
     let since = last_event_id(&headers)?.or(since);
-    let snapshot = state.view().snapshot();
+    let seen = state.seen();
     let filter = Filter {
+        sight: seen.sight().clone(),
         kinds: kinds.iter().map(|name| named(name)).collect::<Result<_, _>>()?,
-        vm: vm.map(|text| vm_id(&snapshot, &text)).transpose()?,
+        vm: vm.map(|text| vm_id(&seen, &text)).transpose()?,
     };
+    check_kinds(&filter)?;
     let framing = framing(&headers);
-    let subscription = state.view().subscribe(since).of(follower.of("events"));
+    let subscription = state.subscribe(since).of(follower.of("events"));
     let reader = Reader::new(subscription, framing, filter, state.stopping().clone());
-    let ready = feed::ready(framing, reader.subscription.position(), snapshot.revision);
+    let ready = feed::ready(framing, reader.subscription.position(), seen.revision());
     let chunks = stream::unfold((Some(ready), reader), |(ready, mut reader)| async move {
         let chunk = match ready {
             Some(ready) => ready,
@@ -86,7 +88,20 @@ pub(crate) async fn follow(
         };
         Some((Ok::<_, Infallible>(chunk), (None, reader)))
     });
-    Ok(answer::of_type(framing.content_type(), snapshot.revision, Body::from_stream(chunks)))
+    Ok(answer::of_type(framing.content_type(), seen.revision(), Body::from_stream(chunks)))
+}
+
+/// Refuses to follow what is not there for the caller.
+///
+/// # Errors
+/// It is the host, and the caller is bound to a project.
+fn check_kinds(filter: &Filter) -> Result<(), Refusal> {
+    let Some(project) = filter.sight.project() else { return Ok(()) };
+    if !filter.kinds.contains(&ResourceKind::Host) {
+        return Ok(());
+    }
+    let message = format!("the caller is bound to {project}, whose people are not shown the host");
+    Err(Refusal::new(Code::Forbidden, message).at("kind"))
 }
 
 /// How a reader wants the feed written.

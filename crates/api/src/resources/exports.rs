@@ -11,9 +11,9 @@ use crate::{
     },
     resources::vms::target,
     router::WriteProblems,
-    state::ApiState,
+    visit::Visit,
 };
-use axum::{body::Body, extract::State};
+use axum::body::Body;
 use bytes::Bytes;
 use futures_util::{StreamExt, stream::try_unfold};
 use http::{HeaderMap, HeaderValue, Method, header};
@@ -49,7 +49,7 @@ pub(crate) fn takes_a_file(method: &Method, path: &str) -> bool {
     ),
 )]
 pub(crate) async fn export(
-    State(state): State<ApiState>,
+    state: Visit,
     Segment(text): Segment,
     params: Params,
     asked: Asked,
@@ -59,7 +59,7 @@ pub(crate) async fn export(
     let (length, name) =
         (opened.file.length(), format!("attachment; filename=\"{}.tar\"", opened.name));
     let body = Body::from_stream(try_unfold(opened, next_of).boxed());
-    let mut response = answer::of_type(TAR, state.view().snapshot().revision, body);
+    let mut response = answer::of_type(TAR, state.revision(), body);
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     // A name has no character that would need to be quoted.
@@ -87,7 +87,7 @@ async fn next_of(opened: OpenedExport) -> Result<Option<(Bytes, OpenedExport)>, 
     operation_id = "importVm",
     params(
         ("name" = Option<String>, Query, description = "The name that it gets; else its own"),
-        ("project" = Option<String>, Query, description = "The project that it belongs to; else its own"),
+        ("project" = Option<String>, Query, description = "The project that it belongs to; else its own, or the caller's who is bound to one"),
         ("keep_identity" = Option<bool>, Query, description = "It keeps its id, its hardware addresses and its published ports, which must be free; else it gets new ones, and publishes none"),
         ("Prefer" = Option<String>, Header, description = "`wait=N`: wait up to N seconds for the task's end"),
     ),
@@ -98,7 +98,7 @@ async fn next_of(opened: OpenedExport) -> Result<Option<(Bytes, OpenedExport)>, 
     ),
 )]
 pub(crate) async fn import(
-    State(state): State<ApiState>,
+    state: Visit,
     mut params: Params,
     asked: Asked,
     headers: HeaderMap,
@@ -108,8 +108,10 @@ pub(crate) async fn import(
     let project: Option<ProjectName> = params.parsed("project")?;
     let keep_identity = params.flag("keep_identity")?;
     params.nothing_else()?;
+    let project = state.sight().owner("project", project)?;
     let length = pieces::length(&headers);
     let staged = Arc::new(receive(&state, &asked.caller, length, Pieces::of(body)).await?);
+    state.sight().check_host_files(&staged.manifest().config, None)?;
     let import = ImportVm { staged, name, project, keep_identity };
     let request = Request::Import(Box::new(import));
     mutation::perform(&state, &asked, request, Subject::NewVm).await
@@ -117,7 +119,7 @@ pub(crate) async fn import(
 
 /// Takes all of a file. Nothing of it is kept where it is refused, or where this is dropped.
 async fn receive(
-    state: &ApiState,
+    state: &Visit,
     caller: &Caller,
     length: Option<u64>,
     mut pieces: Pieces,

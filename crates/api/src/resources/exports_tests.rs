@@ -1,6 +1,10 @@
 use super::*;
-use crate::test_support::{Api, Read};
+use crate::{
+    gate::Entrance,
+    test_support::{Api, Read},
+};
 use http::StatusCode;
+use innkeeper_auth::{Identity, Principal, Role, Scope};
 use innkeeper_storage::{Storage, StorageOptions};
 use serde_json::json;
 use std::time::{Duration, Instant};
@@ -39,6 +43,28 @@ async fn what_has_arrived_whole_is_imported_as_was_asked() {
     let made = Read::of(api.call(request, file().await).await).await;
     assert_eq!(made.status, StatusCode::CREATED, "{}", made.text);
     assert!(made.header("location").starts_with("/v1/vms/"));
+}
+
+#[tokio::test]
+async fn what_somebody_of_a_project_imports_is_that_ones() {
+    let api = Api::new();
+    let post = async |target: &str| {
+        let identity = Identity::Issued { name: "ci".into() };
+        let scope = Scope::Project("us".parse().unwrap());
+        let principal = Principal { scope, ..Principal::anonymous(identity, Role::Owner) };
+        let request = http::Request::post(target).body(Body::from(file().await)).unwrap();
+        Read::of(api.call_through(Entrance::Unix(principal), request).await).await
+    };
+    // The file says that it is of another.
+    for target in ["/v1/imports", "/v1/imports?project=us"] {
+        let done = post(target).await;
+        assert_eq!(done.status, StatusCode::ACCEPTED, "{}", done.text);
+        let asked = api.engine.asked();
+        let [Request::Import(import)] = &asked[..] else { panic!("{asked:?}") };
+        assert_eq!(import.project.as_ref().map(ProjectName::as_str), Some("us"));
+    }
+    post("/v1/imports?project=rivals").await.problem("forbidden");
+    assert_eq!(api.engine.asked(), []);
 }
 
 #[tokio::test]

@@ -9,9 +9,10 @@ use crate::protocol::{
 };
 use bytes::Bytes;
 use innkeeper_model::{
-    Action, Image, ImageName, Network, NetworkId, Position, ResourceKind, Revision, Task, TaskId,
-    Vm, VmId,
+    Action, Change, Image, ImageName, Network, NetworkId, Position, ResourceKind, Revision, Task,
+    TaskId, Vm, VmId,
 };
+use innkeeper_surface::{Sight, Told};
 use innkeeper_view::{Batch, EncodingSlot, Entry, Snapshot, Subject, Transition};
 use std::{fmt::Arguments, io::Write, sync::Arc};
 
@@ -38,9 +39,11 @@ impl Framing {
     }
 }
 
-/// Which changes a reader wants to see.
-#[derive(Debug, Default)]
+/// Which changes a reader sees, and which of them it wants to.
+#[derive(Debug)]
 pub(crate) struct Filter {
+    /// Those that there are for it.
+    pub(crate) sight: Sight,
     /// Of these kinds; of all where empty.
     pub(crate) kinds: Vec<ResourceKind>,
     /// Of this VM and its tasks.
@@ -49,7 +52,7 @@ pub(crate) struct Filter {
 
 impl Filter {
     fn is_everything(&self) -> bool {
-        self.kinds.is_empty() && self.vm.is_none()
+        self.sight.is_everything() && self.kinds.is_empty() && self.vm.is_none()
     }
 
     fn has(&self, kind: ResourceKind) -> bool {
@@ -77,34 +80,58 @@ pub(crate) fn batch(batch: &Batch, framing: Framing, filter: &Filter) -> Option<
     let mut framed = Vec::with_capacity(lines.len() + batch.entries().len() * 96);
     // No line has a line's end within: JSON escapes it.
     for (entry, line) in batch.entries().iter().zip(lines.split_inclusive(|byte| *byte == b'\n')) {
-        if !filter.matches(&entry.subject) {
-            continue;
-        }
-        match framing {
-            Framing::Lines => framed.extend_from_slice(line),
-            Framing::Events => {
-                let (kind, action) = (kind_name(kind(&entry.subject)), action_name(entry));
-                event(&mut framed, entry.position, format_args!("{kind}.{action}"));
-                framed.extend_from_slice(line);
-                framed.push(b'\n');
+        match filter.sight.told(entry) {
+            Told::Nothing => {}
+            Told::AsItIs => append(&mut framed, framing, filter, (entry, || line)),
+            Told::Otherwise(entry) => {
+                append(&mut framed, framing, filter, (&entry, || line_of(&entry.to_change())))
             }
         }
     }
     (!framed.is_empty()).then(|| framed.into())
 }
 
+/// Appends a change, if the reader wants to see it.
+fn append<L: AsRef<[u8]>>(
+    framed: &mut Vec<u8>,
+    framing: Framing,
+    filter: &Filter,
+    (entry, line): (&Entry, impl FnOnce() -> L),
+) {
+    if !filter.matches(&entry.subject) {
+        return;
+    }
+    match framing {
+        Framing::Lines => framed.extend_from_slice(line().as_ref()),
+        Framing::Events => {
+            let (kind, action) = (kind_name(kind(&entry.subject)), action_name(entry));
+            event(framed, entry.position, format_args!("{kind}.{action}"));
+            framed.extend_from_slice(line().as_ref());
+            framed.push(b'\n');
+        }
+    }
+}
+
 /// The changes of a batch, each as a line.
 fn encode(batch: &Batch) -> Bytes {
     let mut lines = Vec::new();
-    for change in batch.changes() {
-        lines.extend_from_slice(b"{\"type\":\"change\"");
-        let begins = lines.len();
-        serde_json::to_writer(&mut lines, &change).expect("a change has a JSON form");
-        // The change's own members go on in the object that was begun.
-        lines[begins] = b',';
-        lines.push(b'\n');
-    }
+    batch.changes().for_each(|change| write_line(&mut lines, &change));
     lines.into_boxed_slice().into()
+}
+
+fn line_of(change: &Change) -> Vec<u8> {
+    let mut line = Vec::new();
+    write_line(&mut line, change);
+    line
+}
+
+fn write_line(lines: &mut Vec<u8>, change: &Change) {
+    lines.extend_from_slice(b"{\"type\":\"change\"");
+    let begins = lines.len();
+    serde_json::to_writer(&mut *lines, change).expect("a change has a JSON form");
+    // The change's own members go on in the object that was begun.
+    lines[begins] = b',';
+    lines.push(b'\n');
 }
 
 /// The first thing that a reader is told: from where the changes go on.
@@ -217,27 +244,29 @@ enum Part {
 
 impl Gap {
     pub(crate) fn new(snapshot: Arc<Snapshot>, framing: Framing, filter: &Filter) -> Self {
-        let only = filter.vm;
+        let (only, sight) = (filter.vm, &filter.sight);
         let vms = filter.has(ResourceKind::Vm).then(|| {
-            let rows = Rows::new(&snapshot.vms, Page::whole());
+            let rows = Rows::new(&snapshot.vms, Page::whole(), sight);
             match only {
                 Some(id) => rows.only(move |vm: &Vm| vm.id == id),
                 None => rows,
             }
         });
         let tasks = filter.has(ResourceKind::Task).then(|| {
-            let rows = Rows::new(&snapshot.tasks, Page::whole());
+            let rows = Rows::new(&snapshot.tasks, Page::whole(), sight);
             match only {
                 Some(id) => rows.only(move |task: &Task| task.vm == Some(id)),
                 None => rows,
             }
         });
-        let images =
-            filter.has(ResourceKind::Image).then(|| Rows::new(&snapshot.images, Page::whole()));
-        let networks =
-            filter.has(ResourceKind::Network).then(|| Rows::new(&snapshot.networks, Page::whole()));
+        let images = filter
+            .has(ResourceKind::Image)
+            .then(|| Rows::new(&snapshot.images, Page::whole(), sight));
+        let networks = filter
+            .has(ResourceKind::Network)
+            .then(|| Rows::new(&snapshot.networks, Page::whole(), sight));
         let known = snapshot.host.revision > Revision::default();
-        let host = known && filter.has(ResourceKind::Host);
+        let host = known && snapshot.host.is_there(sight) && filter.has(ResourceKind::Host);
         Self { snapshot, framing, part: Part::Head, vms, tasks, images, networks, host }
     }
 

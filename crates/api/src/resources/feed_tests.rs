@@ -18,6 +18,11 @@ async fn next(subscription: &mut Subscription) -> Arc<Batch> {
     }
 }
 
+/// What somebody wants to see who sees everything and has said nothing.
+fn all() -> Filter {
+    Filter { sight: Sight::of_everything(), kinds: Vec::new(), vm: None }
+}
+
 /// A VM with a task, another VM, and the batch of changes that made them so.
 async fn changes() -> (Vec<VmId>, Arc<Batch>) {
     let api = Api::new();
@@ -34,8 +39,8 @@ async fn changes() -> (Vec<VmId>, Arc<Batch>) {
 #[tokio::test]
 async fn a_batch_is_a_change_a_line_and_encoded_once() {
     let (_, changes) = changes().await;
-    let lines = batch(&changes, Framing::Lines, &Filter::default()).unwrap();
-    let again = batch(&changes, Framing::Lines, &Filter::default()).unwrap();
+    let lines = batch(&changes, Framing::Lines, &all()).unwrap();
+    let again = batch(&changes, Framing::Lines, &all()).unwrap();
     assert_eq!(lines.as_ptr(), again.as_ptr());
     let values = values(&lines);
     assert_eq!(values.len(), changes.entries().len());
@@ -49,8 +54,8 @@ async fn a_batch_is_a_change_a_line_and_encoded_once() {
 #[tokio::test]
 async fn an_event_has_its_position_its_name_and_the_same_document() {
     let (_, changes) = changes().await;
-    let lines = batch(&changes, Framing::Lines, &Filter::default()).unwrap();
-    let events = batch(&changes, Framing::Events, &Filter::default()).unwrap();
+    let lines = batch(&changes, Framing::Lines, &all()).unwrap();
+    let events = batch(&changes, Framing::Events, &all()).unwrap();
     let events = String::from_utf8(events.into()).unwrap();
     let mut names = Vec::new();
     let mut data = Vec::new();
@@ -74,11 +79,11 @@ async fn a_reader_sees_only_what_it_asked_for() {
         values(&lines).into_iter().map(name).collect::<Vec<_>>()
     };
     let tasks = || vec![ResourceKind::Task];
-    assert_eq!(kinds(Filter { kinds: tasks(), vm: None }), ["task"]);
-    assert_eq!(kinds(Filter { kinds: vec![], vm: Some(ids[0]) }), ["vm", "task"]);
-    assert_eq!(kinds(Filter { kinds: vec![], vm: Some(ids[1]) }), ["vm", "vm"]);
-    assert_eq!(kinds(Filter { kinds: tasks(), vm: Some(ids[1]) }), [""; 0]);
-    let nothing = Filter { kinds: tasks(), vm: Some(ids[1]) };
+    assert_eq!(kinds(Filter { kinds: tasks(), vm: None, ..all() }), ["task"]);
+    assert_eq!(kinds(Filter { kinds: vec![], vm: Some(ids[0]), ..all() }), ["vm", "task"]);
+    assert_eq!(kinds(Filter { kinds: vec![], vm: Some(ids[1]), ..all() }), ["vm", "vm"]);
+    assert_eq!(kinds(Filter { kinds: tasks(), vm: Some(ids[1]), ..all() }), [""; 0]);
+    let nothing = Filter { kinds: tasks(), vm: Some(ids[1]), ..all() };
     assert_eq!(batch(&changes, Framing::Events, &nothing), None);
 }
 
@@ -94,7 +99,7 @@ async fn a_gap_has_everything_in_pieces_of_bounded_size() {
     let names: Vec<_> = names.iter().map(String::as_str).collect();
     let (api, ids) = Api::with(&names).await;
     api.post(vec![Update::Task(task(TaskState::Running, Some(ids[7])))]).await;
-    let (chunks, whole) = gap(&api, Framing::Lines, &Filter::default());
+    let (chunks, whole) = gap(&api, Framing::Lines, &all());
     assert!(chunks.len() > 1 && chunks.iter().all(|chunk| chunk.len() < 2 * GAP_CHUNK));
     let value: Value = serde_json::from_slice(&whole).unwrap();
     let snapshot = api.view.snapshot();
@@ -117,12 +122,12 @@ async fn a_gap_has_everything_in_pieces_of_bounded_size() {
 #[tokio::test]
 async fn a_gap_shows_only_what_the_reader_asked_for() {
     let (api, ids) = Api::with(&["one", "two"]).await;
-    let of_two = Filter { kinds: vec![], vm: Some(ids[1]) };
+    let of_two = Filter { kinds: vec![], vm: Some(ids[1]), ..all() };
     let value: Value = serde_json::from_slice(&gap(&api, Framing::Lines, &of_two).1).unwrap();
     assert_eq!(value["vms"].as_array().unwrap().len(), 1);
     assert_eq!(value["vms"][0]["name"], "two");
     assert_eq!(value.get("images"), None);
-    let tasks = Filter { kinds: vec![ResourceKind::Task], vm: None };
+    let tasks = Filter { kinds: vec![ResourceKind::Task], vm: None, ..all() };
     let value: Value = serde_json::from_slice(&gap(&api, Framing::Lines, &tasks).1).unwrap();
     assert_eq!((value.get("vms"), value["tasks"].as_array().map(Vec::len)), (None, Some(0)));
 }
@@ -140,7 +145,7 @@ async fn a_network_is_in_the_feed_and_in_a_gap_without_the_list_of_what_it_keeps
     network.subnets[0].reservations.push(reservation);
     api.post(vec![Update::Network(Arc::new(network))]).await;
     let changes = next(&mut subscription).await;
-    let filter = Filter { kinds: vec![ResourceKind::Network], vm: None };
+    let filter = Filter { kinds: vec![ResourceKind::Network], vm: None, ..all() };
     let events = batch(&changes, Framing::Events, &filter).unwrap();
     assert!(String::from_utf8_lossy(&events).contains("event: network.create\n"));
     let lines = batch(&changes, Framing::Lines, &filter).unwrap();
@@ -156,7 +161,7 @@ async fn a_network_is_in_the_feed_and_in_a_gap_without_the_list_of_what_it_keeps
 #[tokio::test]
 async fn a_gap_can_be_an_event() {
     let (api, _) = Api::with(&["one"]).await;
-    let text = String::from_utf8(gap(&api, Framing::Events, &Filter::default()).1).unwrap();
+    let text = String::from_utf8(gap(&api, Framing::Events, &all()).1).unwrap();
     let position = api.view.snapshot().position();
     let data = text.strip_prefix(&format!("id: {position}\nevent: gap\ndata: ")).unwrap();
     let data = data.strip_suffix("\n\n").unwrap();

@@ -11,9 +11,9 @@ use crate::{
     },
     resources::vms::target,
     router::WriteProblems,
-    state::ApiState,
+    visit::Visit,
 };
-use axum::{body::Body, extract::State};
+use axum::body::Body;
 use http::HeaderMap;
 use innkeeper_engine::Request;
 use innkeeper_model::{Refusal, VmName, task::PlannedOperation};
@@ -53,7 +53,7 @@ pub(crate) struct Adoption {
     ),
 )]
 pub(crate) async fn adopt(
-    State(state): State<ApiState>,
+    state: Visit,
     Segment(text): Segment,
     mut params: Params,
     asked: Asked,
@@ -95,7 +95,7 @@ pub(crate) async fn adopt(
     ),
 )]
 pub(crate) async fn adopt_managed(
-    State(state): State<ApiState>,
+    state: Visit,
     Segment(text): Segment,
     mut params: Params,
     asked: Asked,

@@ -7,9 +7,8 @@ use crate::{
         problem::Answer,
     },
     router::ReadProblems,
-    state::ApiState,
+    visit::Visit,
 };
-use axum::extract::State;
 use innkeeper_model::Host;
 
 /// Read the host
@@ -20,8 +19,8 @@ use innkeeper_model::Host;
     operation_id = "getHost",
     responses((status = 200, description = "The host", body = Host), ReadProblems),
 )]
-pub(crate) async fn read(State(state): State<ApiState>, params: Params) -> Answer {
+pub(crate) async fn read(state: Visit, params: Params) -> Answer {
     params.nothing_else()?;
-    let snapshot = state.view().snapshot();
-    Ok(answer::json(snapshot.revision, native(&snapshot.host)))
+    let seen = state.seen();
+    Ok(answer::json(seen.revision(), native(&seen.whole().host)))
 }

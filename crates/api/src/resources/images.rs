@@ -4,7 +4,7 @@ pub(crate) mod file;
 
 use crate::{
     protocol::{
-        answer::{self, native},
+        answer,
         asked::{self, Asked, Segment},
         idempotency::fingerprint,
         json,
@@ -15,12 +15,14 @@ use crate::{
     },
     resources::vms,
     router::{ReadProblems, WriteProblems},
-    state::ApiState,
+    visit::Visit,
 };
-use axum::{body::Body, extract::State};
+use axum::body::Body;
 use http::HeaderMap;
 use innkeeper_engine::{AddImage, ImageFrom, Request};
-use innkeeper_model::{DeviceName, DiskFormat, Image, ImageKind, ImageName, Refusal, VmId};
+use innkeeper_model::{
+    DeviceName, DiskFormat, Image, ImageKind, ImageName, Refusal, Secret, VmId, secret::as_text,
+};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use utoipa::ToSchema;
@@ -50,11 +52,12 @@ pub(crate) struct ImageList {
     ),
     responses((status = 200, description = "Images", body = ImageList), ReadProblems),
 )]
-pub(crate) async fn list(State(state): State<ApiState>, mut params: Params) -> Answer {
+pub(crate) async fn list(state: Visit, mut params: Params) -> Answer {
     let page = Page::parse(&mut params)?;
     params.nothing_else()?;
-    let snapshot = state.view().snapshot();
-    Ok(list::answer(snapshot.revision, Rows::new(&snapshot.images, page)))
+    let seen = state.seen();
+    let rows = Rows::new(&seen.whole().images, page, seen.sight());
+    Ok(list::answer(seen.revision(), rows))
 }
 
 /// Read an image
@@ -66,16 +69,13 @@ pub(crate) async fn list(State(state): State<ApiState>, mut params: Params) -> A
     params(("name" = String, Path, description = "Its name")),
     responses((status = 200, description = "The image", body = Image), ReadProblems),
 )]
-pub(crate) async fn read(
-    State(state): State<ApiState>,
-    Segment(text): Segment,
-    params: Params,
-) -> Answer {
+pub(crate) async fn read(state: Visit, Segment(text): Segment, params: Params) -> Answer {
     params.nothing_else()?;
     let name = image_name(&text)?;
-    let snapshot = state.view().snapshot();
-    let image = snapshot.images.get(&name).ok_or_else(|| Refusal::not_found("image", &text))?;
-    Ok(answer::json(snapshot.revision, native(image)))
+    let seen = state.seen();
+    let found = seen.whole().images.get(&name);
+    let image = found.ok_or_else(|| Refusal::not_found("image", &text))?;
+    Ok(answer::json(seen.revision(), answer::seen(image, seen.sight())))
 }
 
 /// An image to import, or to make of a VM's disk. Exactly one of `path`, `url` and `from_disk` says from
@@ -93,8 +93,9 @@ pub(crate) struct NewImage {
     #[schema(value_type = Option<String>)]
     path: Option<PathBuf>,
     /// An `https://` or `http://` address.
-    #[serde(default)]
-    url: Option<String>,
+    #[serde(default, deserialize_with = "as_text::maybe")]
+    #[schema(value_type = Option<String>)]
+    url: Option<Secret>,
     /// A disk of a VM that is stopped, and stays so until it is read.
     #[serde(default)]
     from_disk: Option<FromDisk>,
@@ -179,7 +180,7 @@ impl NewImage {
     ),
 )]
 pub(crate) async fn add(
-    State(state): State<ApiState>,
+    state: Visit,
     params: Params,
     asked: Asked,
     headers: HeaderMap,
@@ -190,8 +191,8 @@ pub(crate) async fn add(
     json::expect_type(&headers, "application/json")?;
     let body = json::read(body).await?;
     let image: NewImage = json::decode(&body)?;
-    let snapshot = state.view().snapshot();
-    let image = image.into_request(|vm| vms::find(&snapshot, vm, None).map(|vm| vm.id))?;
+    let seen = state.seen();
+    let image = image.into_request(|vm| vms::find(&seen, vm, None).map(|vm| vm.id))?;
 
     let creation = Creation {
         fingerprint: fingerprint(&[b"image", &body]),
@@ -220,7 +221,7 @@ pub(crate) async fn add(
     ),
 )]
 pub(crate) async fn remove(
-    State(state): State<ApiState>,
+    state: Visit,
     Segment(text): Segment,
     params: Params,
     asked: Asked,
@@ -272,8 +273,8 @@ mod tests {
         let body = serde_json::json!(
             { "name": "a", "kind": "iso", "url": "https://example.org/a.iso", "checksum": "00" }
         );
-        let from =
-            ImageFrom::Url { url: "https://example.org/a.iso".into(), checksum: Some("00".into()) };
+        let url = Secret::new("https://example.org/a.iso");
+        let from = ImageFrom::Url { url, checksum: Some("00".into()) };
         assert_eq!(request(body).unwrap().from, from);
         for (body, field) in [
             (serde_json::json!({ "name": "a", "kind": "disk" }), "path"),

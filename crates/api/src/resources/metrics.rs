@@ -10,6 +10,7 @@ use crate::{
 use axum::extract::State;
 use http::StatusCode;
 use innkeeper_model::{Code, Refusal, TaskState, VmState};
+use innkeeper_surface::Handshakes;
 use innkeeper_view::View;
 use prometheus_client::{
     collector::Collector,
@@ -21,7 +22,10 @@ use prometheus_client::{
     },
     registry::Registry,
 };
-use std::{fmt, fs};
+use std::{
+    fmt, fs,
+    sync::{Arc, OnceLock},
+};
 
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -89,6 +93,7 @@ struct Answered {
 pub(crate) struct Metrics {
     registry: Registry,
     requests: Family<Answered, Counter>,
+    handshakes: Arc<OnceLock<Arc<Handshakes>>>,
 }
 
 impl Metrics {
@@ -97,8 +102,15 @@ impl Metrics {
         let requests = Family::<Answered, Counter>::default();
         let help = "Requests that were answered, by route and status";
         registry.register("innkeeper_http_requests", help, requests.clone());
-        registry.register_collector(Box::new(Looked { view }));
-        Self { registry, requests }
+        let handshakes = Arc::new(OnceLock::new());
+        let looked = Looked { view, handshakes: Arc::clone(&handshakes) };
+        registry.register_collector(Box::new(looked));
+        Self { registry, requests, handshakes }
+    }
+
+    /// Counts what comes of these handshakes; of the first ones that it is told of.
+    pub(crate) fn count_handshakes(&self, handshakes: &Arc<Handshakes>) {
+        let _told_before = self.handshakes.set(Arc::clone(handshakes));
     }
 
     pub(crate) fn count(&self, route: Route, status: StatusCode) {
@@ -117,6 +129,12 @@ impl Metrics {
 #[derive(Debug)]
 struct Looked {
     view: View,
+    handshakes: Arc<OnceLock<Arc<Handshakes>>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfHandshake {
+    outcome: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -147,6 +165,14 @@ impl Collector for Looked {
         }
         let help = "Tasks that are remembered, by operation and state";
         put(&mut encoder, "innkeeper_tasks", help, &tasks)?;
+
+        if let Some(handshakes) = self.handshakes.get() {
+            let counted = Family::<OfHandshake, Counter>::default();
+            for (outcome, count) in [("done", handshakes.done()), ("failed", handshakes.failed())] {
+                counted.get_or_create(&OfHandshake { outcome }).inc_by(count);
+            }
+            put(&mut encoder, "innkeeper_tls_handshakes", "TLS handshakes, by outcome", &counted)?;
+        }
 
         let figures = self.view.figures();
         let mut gauge =

@@ -1,6 +1,8 @@
 //! The resources, one file each: their routes, and nothing that another resource needs.
 
 pub(crate) mod audit;
+pub(crate) mod browser_session;
+pub(crate) mod certificates;
 pub(crate) mod diagnostics;
 pub(crate) mod disks;
 pub(crate) mod events;
@@ -15,10 +17,12 @@ pub(crate) mod metrics;
 pub(crate) mod networks;
 pub(crate) mod nics;
 pub(crate) mod power;
+pub(crate) mod projects;
 pub(crate) mod pulse;
 pub(crate) mod session;
 pub(crate) mod sign_in;
 pub(crate) mod statistics;
+pub(crate) mod stream_tickets;
 pub(crate) mod subnets;
 pub(crate) mod tasks;
 pub(crate) mod tokens;

@@ -14,9 +14,9 @@ use crate::{
     },
     resources::vms::{spec_of, target},
     router::WriteProblems,
-    state::ApiState,
+    visit::Visit,
 };
-use axum::{body::Body, extract::State};
+use axum::body::Body;
 use http::HeaderMap;
 use innkeeper_engine::{NicChange, Request};
 use innkeeper_model::{Code, DeviceName, Refusal, Spec, Vm, VmId, config::Nic};
@@ -50,7 +50,7 @@ const SPEC: &str = "the VM's spec";
     ),
 )]
 pub(crate) async fn add(
-    State(state): State<ApiState>,
+    state: Visit,
     Segment(vm): Segment,
     mut params: Params,
     asked: Asked,
@@ -103,7 +103,7 @@ pub(crate) async fn add(
     ),
 )]
 pub(crate) async fn replace(
-    State(state): State<ApiState>,
+    state: Visit,
     Segment((vm, nic)): Segment<(String, String)>,
     mut params: Params,
     asked: Asked,
@@ -142,7 +142,7 @@ pub(crate) async fn replace(
     ),
 )]
 pub(crate) async fn merge(
-    State(state): State<ApiState>,
+    state: Visit,
     Segment((vm, nic)): Segment<(String, String)>,
     mut params: Params,
     asked: Asked,
@@ -184,7 +184,7 @@ pub(crate) async fn merge(
     ),
 )]
 pub(crate) async fn remove(
-    State(state): State<ApiState>,
+    state: Visit,
     Segment((vm, nic)): Segment<(String, String)>,
     mut params: Params,
     asked: Asked,
@@ -205,7 +205,7 @@ struct Found {
 impl Found {
     /// The NIC, of a spec that is as the caller expects.
     fn new(
-        state: &ApiState,
+        state: &Visit,
         vm: &str,
         nic: &str,
         params: Params,
@@ -224,7 +224,7 @@ impl Found {
     }
 }
 
-async fn set(state: &ApiState, asked: &Asked, found: &Found, nic: Nic, dry_run: bool) -> Answer {
+async fn set(state: &Visit, asked: &Asked, found: &Found, nic: Nic, dry_run: bool) -> Answer {
     keeps_its_name(&found.nic.name, &nic.name)?;
     let request = Request::Nic { vm: found.vm, change: NicChange::Set(Box::new(nic)) };
     mutation::perform_or_plan(state, asked, request, dry_run).await

@@ -10,9 +10,9 @@ use crate::{
     },
     resources::vms::target,
     router::WriteProblems,
-    state::ApiState,
+    visit::Visit,
 };
-use axum::{body::Body, extract::State};
+use axum::body::Body;
 use http::HeaderMap;
 use innkeeper_engine::{PowerVerb, Request, STOP_TIMEOUT};
 use innkeeper_model::Refusal;
@@ -56,7 +56,7 @@ impl StopOptions {
 struct NoOptions {}
 
 /// A request for a verb, as far as it does not depend on which.
-type Asking = (State<ApiState>, Segment, Params, Asked, HeaderMap, Body);
+type Asking = (Visit, Segment, Params, Asked, HeaderMap, Body);
 
 async fn plain((state, text, params, asked, headers, body): Asking, verb: PowerVerb) -> Answer {
     let NoOptions {} = json::optional(&headers, body).await?;
@@ -64,7 +64,7 @@ async fn plain((state, text, params, asked, headers, body): Asking, verb: PowerV
 }
 
 async fn submit(
-    state: &ApiState,
+    state: &Visit,
     text: &Segment,
     mut params: Params,
     asked: &Asked,
@@ -105,7 +105,7 @@ macro_rules! verb {
             ),
         )]
         pub(crate) async fn $name(
-            state: State<ApiState>,
+            state: Visit,
             text: Segment,
             params: Params,
             asked: Asked,

@@ -1,10 +1,12 @@
-//! `/v1/sign-in`: wallets that show a person what they sign (EIP-4361), and the sessions that come of it.
+//! `/v1/sign-in`: wallets that show a person what they sign (EIP-4361), the sessions that come of it, and their
+//! end.
 
 use crate::{
     protocol::{
         answer::{self, encode},
-        asked::Admitted,
-        json,
+        asked::{Admitted, Asked, Segment},
+        audit, json,
+        on_disk::on_disk,
         params::Params,
         problem::Answer,
     },
@@ -13,12 +15,14 @@ use crate::{
 };
 use axum::{Extension, body::Body, extract::State};
 use http::{HeaderMap, StatusCode};
-use innkeeper_auth::{Address, Identity, Role};
-use innkeeper_model::{Code, Refusal, Timestamp};
-use innkeeper_surface::bearer;
+use innkeeper_auth::{
+    Accounts, Address, Identity, Role,
+    wallet::{MAX_JTI_LENGTH, Session},
+};
+use innkeeper_engine::{Caller, Origin};
+use innkeeper_model::{Code, Refusal, Secret, Timestamp, secret::as_text};
+use innkeeper_surface::{bearer, note, request_id};
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
-use tokio::task::spawn_blocking;
 use utoipa::ToSchema;
 
 /// Where a nonce is given, and where a message with it is taken: by anybody, since that is what is to be
@@ -49,7 +53,9 @@ pub(crate) struct SignedMessage {
 #[derive(Serialize, ToSchema)]
 pub(crate) struct SignedIn {
     /// What to show, as `Authorization: Bearer`. It is told this once.
-    token: String,
+    #[serde(with = "as_text")]
+    #[schema(value_type = String)]
+    token: Secret,
     /// Until when it counts.
     #[schema(value_type = String, format = DateTime)]
     expires: Timestamp,
@@ -92,6 +98,7 @@ pub(crate) async fn challenge(State(state): State<ApiState>, params: Params) -> 
 pub(crate) async fn sign_in(
     State(state): State<ApiState>,
     params: Params,
+    Extension(origin): Extension<Origin>,
     headers: HeaderMap,
     body: Body,
 ) -> Answer {
@@ -100,18 +107,21 @@ pub(crate) async fn sign_in(
     let SignedMessage { message, signature } = json::decode(&json::read(body).await?)?;
     let accounts = state.doorkeeper().accounts()?;
     let (principal, session) = accounts.sign_in(&message, &signature, Timestamp::now())?;
-    let (Identity::Wallet(account), Some(token)) = (principal.identity, session.token.expose())
-    else {
+    let Identity::Wallet(account) = principal.identity else {
         return Err(Refusal::new(Code::Internal, "a session was begun of nobody").into());
     };
-    let (token, role) = (token.to_owned(), principal.role);
-    created(&state, &SignedIn { token, expires: session.expires, account, role })
+    let request_id = request_id(&headers).to_str().ok().map(str::to_owned);
+    let caller = Caller { name: account.to_string(), request_id, origin: Some(origin) };
+    let done = Ok::<_, Refusal>(());
+    note(state.operations().audit(), &caller, ("sign-in", account.to_string()), &done);
+    let Session { token, expires } = session;
+    created(&state, &SignedIn { token, expires, account, role: principal.role })
 }
 
 /// Sign out
 ///
 /// What a wallet's request shows is refused from then on: its session ends, or the token that it signed itself
-/// is revoked, with all that it signed under the same `jti`. What it opened goes on to its end.
+/// is revoked, with all that it signed under the same `jti`. What was opened with it ends.
 #[utoipa::path(
     delete,
     path = "/v1/sign-in",
@@ -123,18 +133,61 @@ pub(crate) async fn sign_out(
     State(state): State<ApiState>,
     params: Params,
     Extension(admitted): Extension<Admitted>,
+    asked: Asked,
     headers: HeaderMap,
 ) -> Answer {
     params.nothing_else()?;
-    let Identity::Wallet(_) = admitted.principal.identity else {
+    let Identity::Wallet(account) = admitted.principal.identity else {
         return Err(Refusal::new(Code::WrongState, "what was shown is no wallet's").into());
     };
-    let token = bearer(&headers).unwrap_or_default().to_owned();
-    let accounts = Arc::clone(state.doorkeeper().accounts()?);
-    let signing_out = spawn_blocking(move || accounts.sign_out(&token, Timestamp::now()));
-    signing_out.await.unwrap_or_else(|error| {
-        Err(Refusal::new(Code::Internal, "it was not signed out").caused_by(&error))
+    let token = Secret::new(bearer(&headers).unwrap_or_default());
+    let sign_out = move |accounts: &Accounts| {
+        accounts.sign_out(token.expose().unwrap_or_default(), Timestamp::now())
+    };
+    let done = on_disk(state.doorkeeper().accounts()?, sign_out).await;
+    audit::note(&state, &asked, ("sign-out", account), &done);
+    done?;
+    Ok(answer::empty(StatusCode::NO_CONTENT, state.view().snapshot().revision))
+}
+
+/// Have what an account showed refused from now on
+///
+/// Its sessions end, and all that it has signed until now is revoked; with `jti`, only what it signs under that.
+/// What was opened with any of it ends. What the account signs later counts: to keep it out, take it off the
+/// configuration.
+#[utoipa::path(
+    delete,
+    path = "/v1/sign-in/{account}",
+    tag = "tokens",
+    operation_id = "signAccountOut",
+    params(
+        ("account" = String, Path, description = "Its address"),
+        ("jti" = Option<String>, Query, description = "Only its tokens of this name"),
+    ),
+    responses((status = 204, description = "It is refused from now on"), WriteProblems),
+)]
+pub(crate) async fn sign_account_out(
+    State(state): State<ApiState>,
+    Segment(text): Segment,
+    mut params: Params,
+    asked: Asked,
+) -> Answer {
+    let jti = params.one("jti")?;
+    params.nothing_else()?;
+    let account: Address = text.parse().map_err(|problem| {
+        Refusal::invalid("account", &text, format!("is no address: {problem}"))
     })?;
+    if let Some(jti) = jti.as_ref().filter(|jti| !(1..=MAX_JTI_LENGTH).contains(&jti.len())) {
+        let limit = format!("1 to {MAX_JTI_LENGTH} bytes");
+        return Err(Refusal::invalid("jti", jti, format!("is not {limit}"))
+            .with_limit(limit)
+            .into());
+    }
+    let take_back =
+        move |accounts: &Accounts| accounts.take_back(account, jti.as_deref(), Timestamp::now());
+    let done = on_disk(state.doorkeeper().accounts()?, take_back).await;
+    audit::note(&state, &asked, ("wallet-revoke", account), &done);
+    done?;
     Ok(answer::empty(StatusCode::NO_CONTENT, state.view().snapshot().revision))
 }
 

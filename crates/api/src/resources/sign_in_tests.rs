@@ -1,12 +1,24 @@
 use crate::{
-    gate::Entrance,
+    gate::{Entrance, Gate},
+    router::router,
+    state::ApiState,
     test_support::{Api, Read},
 };
 use axum::body::Body;
 use http::Request;
-use innkeeper_auth::{AccountRules, Accounts, Doorkeeper, SigningIn};
-use serde_json::json;
-use std::sync::Arc;
+use innkeeper_auth::{
+    AccountRules, Accounts, Doorkeeper, IssuedTokens, Principal, RevokedTokens, SigningIn,
+};
+use innkeeper_model::Timestamp;
+use innkeeper_store::audit::{AuditLog, AuditOptions, AuditQuery, read};
+use innkeeper_surface::{Audited, Gate as _, ReadOnly};
+use innkeeper_view::{View, ViewOptions};
+use k256::ecdsa::SigningKey;
+use serde_json::{Value, json};
+use sha3::{Digest, Keccak256};
+use std::{sync::Arc, time::Duration};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 fn api() -> Api {
     let site = "http://localhost:7100".parse().unwrap();
@@ -62,4 +74,125 @@ async fn where_no_wallets_are_let_in_that_is_said() {
     send(&api, "POST", "/v1/sign-in/challenges", "").await.problem("unsupported");
     let body = json!({ "message": "", "signature": "" }).to_string();
     send(&api, "POST", "/v1/sign-in", &body).await.problem("unsupported");
+}
+
+/// An account, and what keeps what it does on record.
+struct Bench {
+    _folder: tempfile::TempDir,
+    audit: AuditLog,
+    state: ApiState,
+    key: SigningKey,
+    address: String,
+}
+
+fn bench() -> Bench {
+    let folder = tempfile::tempdir().unwrap();
+    let options =
+        AuditOptions { folder: folder.path().join("audit"), file_size: 1 << 20, files: 2 };
+    let (view, audit) =
+        (View::start(ViewOptions::new(Uuid::now_v7())), AuditLog::start(options).unwrap());
+    let operations = Arc::new(Audited::new(ReadOnly, view.clone(), audit.clone()));
+    let site = "http://localhost:7100".parse().unwrap();
+    let rules = AccountRules { open: true, ..AccountRules::default() };
+    let revoked = RevokedTokens::open(&folder.path().join("revoked.json"), Timestamp::now());
+    let accounts = Accounts::new(rules, "innkeeper")
+        .with_revoked(Arc::new(revoked.unwrap()))
+        .with_sign_in(Arc::new(SigningIn::new(site)));
+    let issued = IssuedTokens::open(&folder.path().join("tokens.json")).unwrap();
+    let doorkeeper =
+        Doorkeeper::default().with_accounts(Arc::new(accounts)).with_issued(Arc::new(issued));
+    let state = ApiState::new(view, operations, None, doorkeeper, CancellationToken::new());
+    let key = SigningKey::from_slice(&[7; 32]).unwrap();
+    let point = key.verifying_key().to_sec1_point(false);
+    let hash = Keccak256::digest(&point.as_bytes()[1..]);
+    let address = innkeeper_auth::Address::new(hash[12..].try_into().unwrap());
+    Bench { _folder: folder, audit, state, key, address: address.to_string() }
+}
+
+impl Bench {
+    async fn send(&self, method: &str, path: &str, token: Option<&str>, body: Value) -> Read {
+        let mut request = Request::builder().method(method).uri(path);
+        request = request.header("host", "localhost:7100").header("x-request-id", "r1");
+        request = request.header("content-type", "application/json");
+        let entrance = match token {
+            Some(token) => {
+                request = request.header("authorization", format!("Bearer {token}"));
+                Entrance::Tcp
+            }
+            None if path.starts_with("/v1/sign-in/0x") => {
+                Entrance::Unix(Principal::of_socket(0, 0))
+            }
+            None => Entrance::Tcp,
+        };
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let gate = Gate::new(self.state.clone(), router(self.state.clone()), Arc::new(entrance));
+        Read::of(gate.answer(request.body(Body::from(body)).unwrap()).await).await
+    }
+
+    /// A session of the account.
+    async fn signed_in(&self) -> String {
+        let nonce = self.send("POST", "/v1/sign-in/challenges", None, Value::Null).await;
+        let nonce = nonce.json()["nonce"].as_str().unwrap().to_owned();
+        let message = format!(
+            "localhost:7100 wants you to sign in with your Ethereum account:\n{}\n\n\n\
+             URI: http://localhost:7100/\nVersion: 1\nChain ID: 1\nNonce: {nonce}\n\
+             Issued At: {:.0}",
+            self.address,
+            Timestamp::now()
+        );
+        let prefix = format!("\x19Ethereum Signed Message:\n{}", message.len());
+        let hash: [u8; 32] = Keccak256::digest(format!("{prefix}{message}")).into();
+        let (signature, recovery) = self.key.sign_prehash_recoverable(&hash);
+        let digits: String =
+            signature.to_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+        let signature = format!("0x{digits}{:02x}", recovery.to_byte() + 27);
+        let body = json!({ "message": message, "signature": signature });
+        let answered = self.send("POST", "/v1/sign-in", None, body).await;
+        assert_eq!(answered.status, 201, "{}", answered.text);
+        answered.json()["token"].as_str().unwrap().to_owned()
+    }
+}
+
+#[tokio::test]
+async fn who_signs_in_and_out_is_on_record_and_an_administrator_can_end_it() {
+    let bench = bench();
+    let (first, second) = (bench.signed_in().await, bench.signed_in().await);
+    let status = async |token: &str| {
+        bench.send("GET", "/v1/openapi.json", Some(token), Value::Null).await.status.as_u16()
+    };
+    assert_eq!((status(&first).await, status(&second).await), (200, 200));
+    bench.send("DELETE", "/v1/sign-in", Some(&first), Value::Null).await;
+    assert_eq!((status(&first).await, status(&second).await), (401, 200));
+    // Neither oneself nor another may have all of an account's refused.
+    let path = format!("/v1/sign-in/{}", bench.address);
+    bench.send("DELETE", &path, Some(&second), Value::Null).await.problem("forbidden");
+    let named = format!("{path}?jti=one");
+    assert_eq!(bench.send("DELETE", &named, None, Value::Null).await.status, 204);
+    assert_eq!(status(&second).await, 200, "it has no such name");
+    assert_eq!(bench.send("DELETE", &path, None, Value::Null).await.status, 204);
+    assert_eq!(status(&second).await, 401);
+    bench.send("DELETE", "/v1/sign-in/0xyz", None, Value::Null).await.problem("invalid-field");
+    let named = format!("{path}?jti={}", "x".repeat(129));
+    bench.send("DELETE", &named, None, Value::Null).await.problem("invalid-field");
+
+    bench.audit.end(Duration::from_secs(30));
+    let page = read(bench.audit.folder(), &AuditQuery::default(), None, 100).unwrap();
+    let lines: Vec<Value> =
+        page.lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let of = |action: &str| -> Vec<&Value> {
+        lines.iter().filter(|line| line["action"] == action && line["outcome"] == "done").collect()
+    };
+    for (action, count) in [("sign-in", 2), ("sign-out", 1), ("wallet-revoke", 2)] {
+        assert_eq!(of(action).len(), count, "{action}: {lines:?}");
+        for line in of(action) {
+            assert_eq!(
+                (&line["subject"], &line["request_id"]),
+                (&json!(bench.address), &json!("r1"))
+            );
+            let is_own = action != "wallet-revoke";
+            let door = if is_own { "tcp" } else { "unix" };
+            assert_eq!(line["door"], door);
+            assert_eq!(line["caller"], if is_own { json!(bench.address) } else { json!("uid:0") });
+        }
+    }
 }

@@ -9,9 +9,8 @@ use crate::{
     },
     resources::vms::target,
     router::ReadProblems,
-    state::ApiState,
+    visit::Visit,
 };
-use axum::extract::State;
 use innkeeper_model::Statistics;
 
 /// Read what a VM's machine has used of its host
@@ -34,14 +33,14 @@ use innkeeper_model::Statistics;
     ),
 )]
 pub(crate) async fn read(
-    State(state): State<ApiState>,
+    state: Visit,
     Segment(text): Segment,
     params: Params,
     _asked: Asked,
 ) -> Answer {
     let vm = target(&state, &text, params)?.id;
     let statistics = state.operations().statistics(vm).await?;
-    let revision = state.view().snapshot().revision;
+    let revision = state.revision();
     Ok(answer::json(revision, answer::encode(&statistics)))
 }
 

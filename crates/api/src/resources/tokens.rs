@@ -6,6 +6,7 @@ use crate::{
         answer::{self, encode},
         asked::{Asked, Segment},
         audit, json,
+        on_disk::on_disk,
         params::Params,
         problem::Answer,
     },
@@ -15,10 +16,8 @@ use crate::{
 use axum::{body::Body, extract::State};
 use http::{HeaderMap, StatusCode};
 use innkeeper_auth::{IssuedTokens, NewToken, ShownToken};
-use innkeeper_model::{Code, Refusal, Timestamp, TokenName};
+use innkeeper_model::{Refusal, Secret, Timestamp, TokenName, secret::as_text};
 use serde::Serialize;
-use std::sync::Arc;
-use tokio::task::spawn_blocking;
 use utoipa::ToSchema;
 
 /// Tokens, by name.
@@ -32,7 +31,9 @@ pub(crate) struct TokenList {
 #[derive(Serialize, ToSchema)]
 pub(crate) struct CreatedToken {
     /// What to show, as `Authorization: Bearer`. It is told this once.
-    text: String,
+    #[serde(with = "as_text")]
+    #[schema(value_type = String)]
+    text: Secret,
     /// The token.
     token: ShownToken,
 }
@@ -77,7 +78,7 @@ pub(crate) async fn create(
     let wanted: NewToken = json::decode(&json::read(body).await?)?;
     let (by, name) = (asked.caller.name.clone(), wanted.name.clone());
     let work = move |issued: &IssuedTokens| issued.create(wanted, &by, Timestamp::now());
-    let made = on_disk(&state, work).await;
+    let made = on_disk(state.doorkeeper().issued()?, work).await;
     audit::note(&state, &asked, ("token-create", name), &made);
     let (token, text) = made?;
     let created = encode(&CreatedToken { text, token });
@@ -88,7 +89,7 @@ pub(crate) async fn create(
 
 /// Revoke a token
 ///
-/// It is refused from then on, and what its bearers follow breaks off; a console or screen goes on to its end.
+/// It is refused from then on, and what its bearers follow or have opened ends within a second.
 #[utoipa::path(
     delete,
     path = "/v1/tokens/{name}",
@@ -108,22 +109,10 @@ pub(crate) async fn revoke(
     let name: TokenName = text.parse().map_err(|_| Refusal::not_found("token", &text))?;
     let revoked = name.clone();
     let work = move |issued: &IssuedTokens| issued.revoke(&revoked, Timestamp::now());
-    let token = on_disk(&state, work).await;
+    let token = on_disk(state.doorkeeper().issued()?, work).await;
     audit::note(&state, &asked, ("token-revoke", name), &token);
     let token = token?;
     Ok(answer::json(state.view().snapshot().revision, encode(&token)))
-}
-
-/// Changes the list of tokens, on a thread that may wait for the disk. Dropping the future leaves the
-/// change to go on.
-async fn on_disk<T: Send + 'static>(
-    state: &ApiState,
-    work: impl FnOnce(&IssuedTokens) -> Result<T, Refusal> + Send + 'static,
-) -> Result<T, Refusal> {
-    let issued = Arc::clone(state.doorkeeper().issued()?);
-    spawn_blocking(move || work(&issued)).await.unwrap_or_else(|error| {
-        Err(Refusal::new(Code::Internal, "the list of tokens was not changed").caused_by(&error))
-    })
 }
 
 #[cfg(test)]

@@ -199,6 +199,15 @@ refusals! {
     }
 }
 
+/// What stands for 204 where there is something to know, for the document.
+#[derive(IntoResponses)]
+#[response(
+    status = 200,
+    description = "It is done, or goes on, with a warning",
+    headers(("Warning" = String, description = "What its caller should know of it"))
+)]
+pub(super) struct Warned;
+
 fn described(status: u16, why: &str) -> (String, RefOr<utoipa::openapi::Response>) {
     let line = ObjectBuilder::new().schema_type(Type::String).build();
     let content = ContentBuilder::new().schema(Some(line)).build();

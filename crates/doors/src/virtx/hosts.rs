@@ -35,7 +35,7 @@ const VCPU_LOAD: u64 = 25;
     responses((status = 200, description = "The hosts that fit", body = HostList), Any),
 )]
 pub(super) async fn list(
-    extract::State(state): extract::State<State>,
+    state: State,
     Body(HostListOptions { filter }): Body<HostListOptions>,
 ) -> Answer {
     let Host { uuid, def, cstate, resources, ts, .. } = this_host(&state).await;
@@ -66,11 +66,8 @@ pub(super) async fn list(
     params(("uuid" = String, Path, description = "The host's id")),
     responses((status = 200, description = "The host", body = Host), Any, NoHost),
 )]
-pub(super) async fn get(
-    extract::State(state): extract::State<State>,
-    extract::Path(uuid): extract::Path<String>,
-) -> Answer {
-    if !is_this_host(&uuid, &state.context.view().snapshot()) {
+pub(super) async fn get(state: State, extract::Path(uuid): extract::Path<String>) -> Answer {
+    if !is_this_host(&uuid, state.visit.seen().whole()) {
         return Err(Refusal::not_found("host", uuid).into());
     }
     Ok(json(StatusCode::OK, &this_host(&state).await))
@@ -108,7 +105,9 @@ fn fits(fields: &HostListFields, filter: &HostListFields) -> bool {
 
 /// This host, as it is now.
 async fn this_host(state: &State) -> Host {
-    let now = state.context.view().snapshot();
+    let seen = state.visit.seen();
+    // Of all VMs: whoever may read the host sees them.
+    let now = seen.whole();
     let running: Vec<&Vm> =
         now.vms.values().map(|vm| &**vm.value()).filter(|vm| vm.is_on()).collect();
     let pids: Vec<u32> = running.iter().filter_map(|vm| pid(vm)).collect();
@@ -118,8 +117,8 @@ async fn this_host(state: &State) -> Host {
     let described = &state.shared.host;
     let rates = state.shared.host_looks.look(Instant::now(), &used);
     Host {
-        uuid: host_id(&now),
-        def: definition(&now, described),
+        uuid: host_id(now),
+        def: definition(now, described),
         // It answers.
         cstate: Cstate::Active,
         lockid: 0,

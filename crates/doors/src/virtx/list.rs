@@ -8,7 +8,6 @@ use super::{
     subject::{changed, host_id},
     wire::{CustomField, VmList, VmListFields, VmListItem, VmListOptions, items},
 };
-use axum::extract;
 use http::StatusCode;
 use innkeeper_model::Vm;
 use innkeeper_view::Snapshot;
@@ -23,12 +22,13 @@ use innkeeper_view::Snapshot;
     responses((status = 200, description = "The VMs that fit", body = VmList), Any),
 )]
 pub(super) async fn list(
-    extract::State(state): extract::State<State>,
+    state: State,
     Body(VmListOptions { filter }): Body<VmListOptions>,
 ) -> Answer {
-    let now = state.context.view().snapshot();
-    let host = host_id(&now);
-    let fitting = now.vms.values().filter_map(|vm| item(vm, &host, &filter, &now));
+    let seen = state.visit.seen();
+    let now = seen.whole();
+    let host = host_id(now);
+    let fitting = seen.vms().filter_map(|vm| item(vm, &host, &filter, now));
     Ok(json(StatusCode::OK, &VmList { items: items(fitting.collect()) }))
 }
 

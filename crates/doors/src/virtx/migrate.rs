@@ -23,7 +23,7 @@ use http::StatusCode;
     responses(Any, NoVm, Managed, Migration),
 )]
 pub(super) async fn migrate(
-    extract::State(state): extract::State<State>,
+    state: State,
     extract::Path(uuid): extract::Path<String>,
     Body(VmMigrateOptions { host, migration_type }): Body<VmMigrateOptions>,
 ) -> Answer {
@@ -32,7 +32,7 @@ pub(super) async fn migrate(
         let line = "no host is named, and none is chosen by itself";
         return Err(Refused::new(StatusCode::NOT_IMPLEMENTED, line));
     }
-    if is_this_host(&host, &state.context.view().snapshot()) {
+    if is_this_host(&host, state.visit.seen().whole()) {
         let line = format!("VM {} is on this host already", vm.name);
         return Err(Refused::new(StatusCode::UNPROCESSABLE_ENTITY, line));
     }
@@ -63,10 +63,7 @@ pub(super) async fn migrate(
         Any, NoVm
     ),
 )]
-pub(super) async fn get(
-    extract::State(state): extract::State<State>,
-    extract::Path(uuid): extract::Path<String>,
-) -> Answer {
+pub(super) async fn get(state: State, extract::Path(uuid): extract::Path<String>) -> Answer {
     state.vm(&uuid)?;
     Ok(json(StatusCode::OK, &MigrationInfo::default()))
 }
@@ -80,10 +77,7 @@ pub(super) async fn get(
     params(("uuid" = String, Path, description = "The VM's id")),
     responses(Any, NoVm, Managed, Failed),
 )]
-pub(super) async fn abort(
-    extract::State(state): extract::State<State>,
-    extract::Path(uuid): extract::Path<String>,
-) -> Answer {
+pub(super) async fn abort(state: State, extract::Path(uuid): extract::Path<String>) -> Answer {
     let vm = state.own_vm(&uuid, "have stay")?;
     let line = format!("VM {} is not on its way to another host", vm.name);
     Err(Refused::new(StatusCode::FAILED_DEPENDENCY, line))

@@ -22,6 +22,7 @@ mod list;
 mod migrate;
 mod numbers;
 mod oplog;
+mod outcome;
 mod power;
 mod runstate;
 mod stats;
@@ -31,16 +32,16 @@ mod tests;
 mod vms;
 mod wire;
 
-use crate::{Context, Door, Protocol};
-use axum::{Router, response::Response};
-use http::Method;
+use crate::{Context, Door, Protocol, visit::Visit};
+use axum::{Router, extract::FromRequestParts, response::Response};
+use http::{Method, request::Parts};
 use innkeeper_auth::{Action, Resource};
 use innkeeper_model::Refusal;
 use std::{sync::Arc, time::Duration};
 use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-/// How long an answer waits for the end of what it began; what takes longer goes on, and is no success yet.
+/// How long an answer waits for the end of what it began; what takes longer goes on, and its answer says so.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The most bytes of a body that is read: virtx's own bound.
@@ -59,11 +60,29 @@ impl Virtx {
     }
 }
 
-/// What the routes share.
+/// What the routes share, whoever calls.
 #[derive(Clone)]
-struct State {
+struct Everybodys {
     context: Context,
     shared: Arc<Shared>,
+}
+
+/// The same, for one caller.
+struct State {
+    visit: Visit,
+    shared: Arc<Shared>,
+}
+
+impl FromRequestParts<Everybodys> for State {
+    type Rejection = answer::Refused;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        everybodys: &Everybodys,
+    ) -> Result<Self, answer::Refused> {
+        let Everybodys { context, shared } = everybodys;
+        Ok(Self { visit: Visit::of(context, parts)?, shared: Arc::clone(shared) })
+    }
 }
 
 struct Shared {
@@ -89,7 +108,7 @@ struct Shared {
 )]
 struct Description;
 
-fn routes() -> OpenApiRouter<State> {
+fn routes() -> OpenApiRouter<Everybodys> {
     OpenApiRouter::with_openapi(Description::openapi())
         .routes(routes!(vms::create, list::list))
         .routes(routes!(vms::get, vms::update, vms::delete))
@@ -126,7 +145,7 @@ impl Protocol for Virtx {
             .0
             .fallback(answer::no_route)
             .method_not_allowed_fallback(answer::no_method)
-            .with_state(State { context, shared: Arc::new(shared) })
+            .with_state(Everybodys { context, shared: Arc::new(shared) })
     }
 
     fn needs(&self, method: &Method, path: &str) -> Option<(Action, Resource)> {

@@ -2,10 +2,10 @@
 
 use super::{
     PATIENCE, State,
-    answer::{Answer, Any, Failed, Managed, NoVm, Refused, done, json},
+    answer::{Answer, Any, Failed, Managed, NoVm, Refused, Warned, done, json},
     body::Body,
     numbers::Force,
-    runstate,
+    outcome, runstate,
     wire::{CloudInitOption, VmBootOptions, VmShutdownOptions, Vmruninfo},
 };
 use crate::{Door, gate::check};
@@ -13,7 +13,8 @@ use axum::{Extension, extract, response::IntoResponse};
 use http::StatusCode;
 use innkeeper_auth::{Action, Principal, Resource};
 use innkeeper_engine::{Caller, PowerVerb, Request, STOP_TIMEOUT};
-use innkeeper_model::{Code, Refusal, Secret, Vm, config::CloudInit};
+use innkeeper_model::{Code, Refusal, Vm, config::CloudInit};
+use innkeeper_surface::Performed;
 
 /// Say what a VM is doing
 #[utoipa::path(
@@ -24,10 +25,7 @@ use innkeeper_model::{Code, Refusal, Secret, Vm, config::CloudInit};
     params(("uuid" = String, Path, description = "The VM's id")),
     responses((status = 200, description = "What it is doing", body = Vmruninfo), Any, NoVm),
 )]
-pub(super) async fn get(
-    extract::State(state): extract::State<State>,
-    extract::Path(uuid): extract::Path<String>,
-) -> Answer {
+pub(super) async fn get(state: State, extract::Path(uuid): extract::Path<String>) -> Answer {
     let vm = state.vm(&uuid)?;
     Ok(json(StatusCode::OK, &state.run_info(&vm)))
 }
@@ -40,22 +38,23 @@ pub(super) async fn get(
     tag = "runstate",
     params(("uuid" = String, Path, description = "The VM's id")),
     request_body = VmBootOptions,
-    responses((status = 204, description = "It runs"), Any, NoVm, Managed, Failed),
+    responses((status = 204, description = "It runs"), Warned, Any, NoVm, Managed, Failed),
 )]
 pub(super) async fn boot(
-    extract::State(state): extract::State<State>,
+    state: State,
     extract::Path(uuid): extract::Path<String>,
     Extension(caller): Extension<Caller>,
     Extension(principal): Extension<Principal>,
     Body(VmBootOptions { cloud_init }): Body<VmBootOptions>,
 ) -> Answer {
     let vm = state.own_vm(&uuid, "boot")?;
+    let mut warnings = Vec::new();
     if let Some(seed) = seed(cloud_init)? {
         // Whoever may only start VMs may not say what they run.
         check(Door::Virtx, &principal, Action::Change, Resource::Vm)?;
-        give(&state, &caller, &vm, seed).await?;
+        warnings = give(&state, &caller, &vm, seed).await?;
     }
-    power(&state, &caller, &vm, PowerVerb::Start { discard_memory: false }).await
+    power(&state, &caller, &vm, PowerVerb::Start { discard_memory: false }, warnings).await
 }
 
 /// What cloud-init is to find; `None` if nothing was said.
@@ -74,7 +73,7 @@ fn seed(options: Vec<CloudInitOption>) -> Result<Option<CloudInit>, Refusal> {
                 return Err(Refusal::invalid(format!("cloud_init[{index}].name"), name, problem));
             }
         };
-        *document = Some(Secret::new(value));
+        *document = Some(value);
     }
     if seed.user_data.is_none() && seed.network_config.is_none() {
         let why =
@@ -84,22 +83,37 @@ fn seed(options: Vec<CloudInitOption>) -> Result<Option<CloudInit>, Refusal> {
     Ok(Some(seed))
 }
 
-/// Has cloud-init find this at the next boot, and from then on.
-async fn give(state: &State, caller: &Caller, vm: &Vm, seed: CloudInit) -> Result<(), Refused> {
+/// Has cloud-init find this at the next boot, and from then on. What its caller should know of that.
+///
+/// # Errors
+/// It is refused, or takes so long that it is not known what a boot would find: nothing is booted.
+async fn give(
+    state: &State,
+    caller: &Caller,
+    vm: &Vm,
+    seed: CloudInit,
+) -> Result<Vec<String>, Refused> {
     if !runstate::is_off(state.run_info(vm).runstate) {
         let line = format!("cannot boot VM {}: it is {}", vm.name, vm.state);
         return Err(Refused::new(StatusCode::FAILED_DEPENDENCY, line));
     }
     // One that cannot be read cannot be booted either, which says why.
-    let Some(spec) = &vm.spec else { return Ok(()) };
+    let Some(spec) = &vm.spec else { return Ok(Vec::new()) };
     let mut config = spec.config.clone();
     config.cloud_init = Some(seed);
     let expected = Some(spec.revision);
     let request = Request::Edit { vm: vm.id, config: Box::new(config), expected };
-    match state.context.perform(caller, request, PATIENCE).await {
+    match state.visit.begin(caller, request, PATIENCE).await {
         Err(refusal) if refusal.code == Code::InvalidField => Err(refusal.into()),
         Err(refusal) => Err(Refused::of_machine(refusal)),
-        Ok(_) => Ok(()),
+        Ok(Performed::GoesOn { task, .. }) => {
+            let line = format!(
+                "VM {} was not booted: what cloud_init says is still being written, by task {}",
+                vm.name, task.id
+            );
+            Err(Refused::new(StatusCode::FAILED_DEPENDENCY, line))
+        }
+        Ok(performed) => Ok(outcome::warnings(&performed, Vec::new())),
     }
 }
 
@@ -116,11 +130,11 @@ async fn give(state: &State, caller: &Caller, vm: &Vm, seed: CloudInit) -> Resul
     responses(
         (status = 202, description = "Its guest is being asked"),
         (status = 204, description = "It is off"),
-        Any, NoVm, Managed, Failed
+        Warned, Any, NoVm, Managed, Failed
     ),
 )]
 pub(super) async fn shutdown(
-    extract::State(state): extract::State<State>,
+    state: State,
     extract::Path(uuid): extract::Path<String>,
     Extension(caller): Extension<Caller>,
     Body(VmShutdownOptions { force }): Body<VmShutdownOptions>,
@@ -130,11 +144,13 @@ pub(super) async fn shutdown(
         Force::Ask => {
             let verb = PowerVerb::Stop { timeout: STOP_TIMEOUT };
             let request = Request::Power { vm: vm.id, verb };
-            let asked = state.context.operations().submit(&caller, request).await;
+            let asked = state.visit.operations().submit(&caller, request).await;
             asked.map_err(Refused::of_machine)?;
             Ok(StatusCode::ACCEPTED.into_response())
         }
-        Force::End | Force::EndAtOnce => power(&state, &caller, &vm, PowerVerb::Kill).await,
+        Force::End | Force::EndAtOnce => {
+            power(&state, &caller, &vm, PowerVerb::Kill, Vec::new()).await
+        }
     }
 }
 
@@ -145,15 +161,15 @@ pub(super) async fn shutdown(
     operation_id = "vm_pause",
     tag = "runstate",
     params(("uuid" = String, Path, description = "The VM's id")),
-    responses((status = 204, description = "They are held"), Any, NoVm, Managed, Failed),
+    responses((status = 204, description = "They are held"), Warned, Any, NoVm, Managed, Failed),
 )]
 pub(super) async fn pause(
-    extract::State(state): extract::State<State>,
+    state: State,
     extract::Path(uuid): extract::Path<String>,
     Extension(caller): Extension<Caller>,
 ) -> Answer {
     let vm = state.own_vm(&uuid, "pause")?;
-    power(&state, &caller, &vm, PowerVerb::Pause).await
+    power(&state, &caller, &vm, PowerVerb::Pause, Vec::new()).await
 }
 
 /// Let a VM's CPUs go on
@@ -163,20 +179,27 @@ pub(super) async fn pause(
     operation_id = "vm_resume",
     tag = "runstate",
     params(("uuid" = String, Path, description = "The VM's id")),
-    responses((status = 204, description = "They go on"), Any, NoVm, Managed, Failed),
+    responses((status = 204, description = "They go on"), Warned, Any, NoVm, Managed, Failed),
 )]
 pub(super) async fn resume(
-    extract::State(state): extract::State<State>,
+    state: State,
     extract::Path(uuid): extract::Path<String>,
     Extension(caller): Extension<Caller>,
 ) -> Answer {
     let vm = state.own_vm(&uuid, "resume")?;
-    power(&state, &caller, &vm, PowerVerb::Resume).await
+    power(&state, &caller, &vm, PowerVerb::Resume, Vec::new()).await
 }
 
-async fn power(state: &State, caller: &Caller, vm: &Vm, verb: PowerVerb) -> Answer {
+/// Has this done to its machine; `warnings` are what is known before.
+async fn power(
+    state: &State,
+    caller: &Caller,
+    vm: &Vm,
+    verb: PowerVerb,
+    warnings: Vec<String>,
+) -> Answer {
     let request = Request::Power { vm: vm.id, verb };
-    let performed = state.context.perform(caller, request, PATIENCE).await;
-    performed.map_err(Refused::of_machine)?;
-    Ok(done(&[]))
+    let performed = state.visit.begin(caller, request, PATIENCE).await;
+    let performed = performed.map_err(Refused::of_machine)?;
+    Ok(done(&outcome::warnings(&performed, warnings)))
 }

@@ -3,6 +3,7 @@
 use super::{State, answer::Refused, runstate, wire::Vmruninfo};
 use http::StatusCode;
 use innkeeper_model::{Code, HostId, Refusal, Spec, Vm, VmId};
+use innkeeper_surface::Seen;
 use innkeeper_view::Snapshot;
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ impl State {
     /// # Errors
     /// There is none (404).
     pub(super) fn vm(&self, uuid: &str) -> Result<Arc<Vm>, Refused> {
-        find(uuid, &self.context.view().snapshot())
+        find(uuid, &self.visit.seen())
     }
 
     /// The VM with this id, to have something done to it.
@@ -30,22 +31,23 @@ impl State {
 
     /// What a VM is doing now.
     pub(super) fn run_info(&self, vm: &Vm) -> Vmruninfo {
-        let now = self.context.view().snapshot();
-        Vmruninfo { runstate: runstate::of(vm, &now), host: host_id(&now) }
+        let seen = self.visit.seen();
+        let now = seen.whole();
+        Vmruninfo { runstate: runstate::of(vm, now), host: host_id(now) }
     }
 }
 
-/// The VM with this id.
+/// The VM with this id, if the caller sees it.
 ///
 /// # Errors
 /// There is none (404), or no id (400).
-pub(super) fn find(uuid: &str, now: &Snapshot) -> Result<Arc<Vm>, Refused> {
+pub(super) fn find(uuid: &str, seen: &Seen) -> Result<Arc<Vm>, Refused> {
     if uuid.is_empty() {
         return Err(Refusal::new(Code::BadRequest, NO_UUID).into());
     }
     let none = || Refusal::not_found("VM", uuid);
     let id: VmId = uuid.parse().map_err(|_| none())?;
-    Ok(now.vms.get(&id).map(|vm| Arc::clone(vm.value())).ok_or_else(none)?)
+    Ok(seen.vm(id).map(|vm| Arc::clone(vm.value())).ok_or_else(none)?)
 }
 
 /// What a VM is to be.

@@ -4,11 +4,11 @@ use super::{
     PATIENCE, State,
     answer::{
         Answer, Any, Conflict, Defect, Failed, Managed, NoVm, NotOff, OtherHost, Refused,
-        Registration, Stopping, Storage, done, json, warned,
+        Registration, Stopping, Storage, Warned, done, json, warned,
     },
     body::Body,
     definition::{self, lost_disks, own_disks},
-    oplog, runstate,
+    oplog, outcome, runstate,
     subject::{NO_UUID, changed, find, is_this_host, spec},
     wire::{self, VmCreateOptions, VmDeleteOptions, VmUpdateOptions},
 };
@@ -16,10 +16,11 @@ use axum::{Extension, extract, response::IntoResponse};
 use http::StatusCode;
 use innkeeper_engine::{Caller, Request};
 use innkeeper_model::Vm;
+use innkeeper_surface::{Done, Performed};
 
 /// Make a VM
 ///
-/// It can be read when this has answered.
+/// It can be read when this has answered, unless a warning says otherwise.
 #[utoipa::path(
     post,
     path = "/vms",
@@ -28,26 +29,32 @@ use innkeeper_model::Vm;
     request_body = VmCreateOptions,
     responses(
         (status = 201, description = "Its uuid", body = String, content_type = "application/json",
-            headers(("Warning" = String, description = "What is not as it was asked for"))),
+            headers(("Warning" = String, description = "What its caller should know of it"))),
         Any, Conflict, Failed, Defect, OtherHost, Storage
     ),
 )]
 pub(super) async fn create(
-    extract::State(state): extract::State<State>,
+    state: State,
     Extension(caller): Extension<Caller>,
     Body(VmCreateOptions { vmdef, host }): Body<VmCreateOptions>,
 ) -> Answer {
-    let now = state.context.view().snapshot();
-    if !host.is_empty() && !is_this_host(&host, &now) {
+    let seen = state.visit.seen();
+    if !host.is_empty() && !is_this_host(&host, seen.whole()) {
         let line = format!("host {host:?} is not known and active");
         return Err(Refused::new(StatusCode::SERVICE_UNAVAILABLE, line));
     }
-    let wanted = definition::wanted(&vmdef, None, &now)?;
-    drop(now);
+    let mut wanted = definition::wanted(&vmdef, None, seen.whole())?;
+    if let Some(own) = seen.sight().project() {
+        wanted.config.project = own.clone();
+    }
+    seen.sight().check_host_files(&wanted.config, None)?;
+    drop(seen);
     let request = Request::Create { config: Box::new(wanted.config), id: None };
-    let made = state.context.perform(&caller, request, PATIENCE).await?;
-    let uuid = made.accepted.vm.map(|vm| vm.to_string()).unwrap_or_default();
-    Ok(warned(json(StatusCode::CREATED, &uuid), &wanted.warnings))
+    let performed = state.visit.begin(&caller, request, PATIENCE).await?;
+    let warnings = outcome::warnings(&performed, wanted.warnings);
+    let (Performed::Done(Done { accepted, .. }) | Performed::GoesOn { accepted, .. }) = performed;
+    let uuid = accepted.vm.map(|vm| vm.to_string()).unwrap_or_default();
+    Ok(warned(json(StatusCode::CREATED, &uuid), &warnings))
 }
 
 /// Show a VM
@@ -59,22 +66,19 @@ pub(super) async fn create(
     params(("uuid" = String, Path, description = "The VM's id")),
     responses((status = 200, description = "The VM", body = wire::Vm), Any, NoVm),
 )]
-pub(super) async fn get(
-    extract::State(state): extract::State<State>,
-    extract::Path(uuid): extract::Path<String>,
-) -> Answer {
-    let now = state.context.view().snapshot();
-    let vm = find(&uuid, &now)?;
+pub(super) async fn get(state: State, extract::Path(uuid): extract::Path<String>) -> Answer {
+    let seen = state.visit.seen();
+    let (vm, now) = (find(&uuid, &seen)?, seen.whole());
     let figures = match vm.is_on() {
         // Of one that cannot tell, or has ended meanwhile, all else is shown.
-        true => state.context.operations().statistics(vm.id).await.ok(),
+        true => state.visit.operations().statistics(vm.id).await.ok(),
         false => None,
     };
     let shared = &state.shared;
-    let stats = shared.looks.stats(&vm, figures.as_ref(), shared.host.mhz, oplog::of(vm.id, &now));
+    let stats = shared.looks.stats(&vm, figures.as_ref(), shared.host.mhz, oplog::of(vm.id, now));
     let shown = wire::Vm {
         uuid: vm.id.to_string(),
-        def: definition::shown(&vm, &now),
+        def: definition::shown(&vm, now),
         runinfo: state.run_info(&vm),
         stats,
         ts: changed(&vm),
@@ -94,14 +98,13 @@ pub(super) async fn get(
     params(("uuid" = String, Path, description = "The VM's id")),
     request_body = VmUpdateOptions,
     responses(
-        (status = 200, description = "It is changed, with a warning",
-            headers(("Warning" = String, description = "What is not as it was asked for"))),
+        Warned,
         (status = 204, description = "It is changed"),
         Any, NoVm, Conflict, NotOff, Failed, Defect, Stopping, Storage
     ),
 )]
 pub(super) async fn update(
-    extract::State(state): extract::State<State>,
+    state: State,
     extract::Path(uuid): extract::Path<String>,
     Extension(caller): Extension<Caller>,
     Body(VmUpdateOptions { vmdef, deletestorage }): Body<VmUpdateOptions>,
@@ -109,14 +112,17 @@ pub(super) async fn update(
     let vm = state.own_vm(&uuid, "edit")?;
     check_off(&state, &vm)?;
     let spec = spec(&vm)?;
-    let wanted = definition::wanted(&vmdef, Some(spec), &state.context.view().snapshot())?;
+    let seen = state.visit.seen();
+    let wanted = definition::wanted(&vmdef, Some(spec), seen.whole())?;
+    seen.sight().check_host_files(&wanted.config, Some(&spec.config))?;
+    drop(seen);
     if !deletestorage {
         check_storage(lost_disks(spec, &wanted.config))?;
     }
     let config = Box::new(wanted.config);
     let request = Request::Edit { vm: vm.id, config, expected: Some(spec.revision) };
-    state.context.perform(&caller, request, PATIENCE).await?;
-    Ok(done(&wanted.warnings))
+    let performed = state.visit.begin(&caller, request, PATIENCE).await?;
+    Ok(done(&outcome::warnings(&performed, wanted.warnings)))
 }
 
 /// Delete a VM that is powered off, and its disks
@@ -129,11 +135,11 @@ pub(super) async fn update(
     request_body = VmDeleteOptions,
     responses(
         (status = 204, description = "It is gone"),
-        Any, NoVm, Conflict, NotOff, Failed, Defect, Stopping, Storage
+        Warned, Any, NoVm, Conflict, NotOff, Failed, Defect, Stopping, Storage
     ),
 )]
 pub(super) async fn delete(
-    extract::State(state): extract::State<State>,
+    state: State,
     extract::Path(uuid): extract::Path<String>,
     Extension(caller): Extension<Caller>,
     Body(VmDeleteOptions { deletestorage }): Body<VmDeleteOptions>,
@@ -144,8 +150,8 @@ pub(super) async fn delete(
         check_storage(own_disks(spec).map(|disk| disk.name.to_string()))?;
     }
     let request = Request::Delete { vm: vm.id, force: false };
-    state.context.perform(&caller, request, PATIENCE).await?;
-    Ok(done(&[]))
+    let performed = state.visit.begin(&caller, request, PATIENCE).await?;
+    Ok(done(&outcome::warnings(&performed, Vec::new())))
 }
 
 /// Bring a VM's record and its machine together
@@ -164,12 +170,12 @@ pub(super) async fn delete(
     ),
 )]
 pub(super) async fn register(
-    extract::State(state): extract::State<State>,
+    state: State,
     extract::Path(uuid): extract::Path<String>,
     Body(wire::VmRegisterOptions { host }): Body<wire::VmRegisterOptions>,
 ) -> Answer {
-    let now = state.context.view().snapshot();
-    if !host.is_empty() && !is_this_host(&host, &now) {
+    let seen = state.visit.seen();
+    if !host.is_empty() && !is_this_host(&host, seen.whole()) {
         let line = format!("host {host:?} is not this one");
         return Err(Refused::new(StatusCode::UNPROCESSABLE_ENTITY, line));
     }
@@ -180,7 +186,7 @@ pub(super) async fn register(
     if uuid.is_empty() {
         return Err(Refused::new(StatusCode::BAD_REQUEST, NO_UUID));
     }
-    find(&uuid, &now).map_err(none)?.check_adopted("register")?;
+    find(&uuid, &seen).map_err(none)?.check_adopted("register")?;
     Ok(StatusCode::OK.into_response())
 }
 

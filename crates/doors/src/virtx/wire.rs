@@ -5,6 +5,7 @@ use super::numbers::{
     Cstate, DiskBus, DiskDevice, DiskManMode, DiskProvMode, FirmwareType, Force, MigrationState,
     MigrationType, NetModel, NetType, Vmrunstate,
 };
+use innkeeper_model::{Secret, secret::as_text};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -119,7 +120,9 @@ shapes! {
         /// `ci-userdata`, `ci-metadata` or `ci-networkconfig`.
         name: String,
         /// Its text.
-        value: String,
+        #[serde(deserialize_with = "as_text::deserialize")]
+        #[schema(value_type = String, default = "")]
+        value: Secret,
     }
     /// How a VM stops.
     VmShutdownOptions {

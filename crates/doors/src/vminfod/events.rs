@@ -5,22 +5,21 @@
 //! every client of the ancestor takes for an error, and connects again after. A second `ready`, or a blank
 //! line to keep the connection alive, would be a failed assertion in them.
 
-use super::{
-    lines,
-    listeners::{Listeners, Listening},
-    query::Query,
-};
+use super::{lines, listeners::Listening, query::Query};
+use crate::visit::Visit;
 use axum::body::Body;
 use bytes::Bytes;
 use futures_util::stream;
-use innkeeper_view::{Delivery, Snapshot, Subscription, View};
-use std::{convert::Infallible, pin::Pin, sync::Arc};
-use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use innkeeper_surface::{Seen, Sight};
+use innkeeper_view::{Delivery, Subscription};
+use std::{convert::Infallible, pin::Pin};
+use tokio_util::sync::WaitForCancellationFutureOwned;
 
 /// One reader of the events.
 pub(crate) struct Reader {
     listening: Listening,
     subscription: Subscription,
+    sight: Sight,
     query: Query,
     /// What is left to send before anything else is looked at.
     pending: Box<dyn Iterator<Item = Bytes> + Send>,
@@ -31,33 +30,28 @@ pub(crate) struct Reader {
 impl Reader {
     /// A reader from now on, or from where it was. What it is told first and what comes after leave
     /// nothing out between them, and nothing comes twice.
-    pub(crate) fn new(
-        view: &View,
-        listeners: &Listeners,
-        user_agent: String,
-        query: Query,
-        stopping: CancellationToken,
-    ) -> Self {
-        let snapshot = view.snapshot();
-        let from = query.since.unwrap_or_else(|| snapshot.position());
+    pub(crate) fn new(visit: &Visit, listening: Listening, query: Query) -> Self {
+        let seen = visit.seen();
+        let from = query.since.unwrap_or_else(|| seen.position());
         let mut reader = Self {
-            listening: listeners.enter(user_agent),
-            subscription: view.subscribe(Some(from)),
+            listening,
+            subscription: visit.subscribe(Some(from)),
+            sight: visit.sight().clone(),
             query,
             pending: Box::new(std::iter::empty()),
-            stopping: Box::pin(stopping.cancelled_owned()),
+            stopping: Box::pin(visit.stopping().clone().cancelled_owned()),
             has_ended: false,
         };
         if reader.query.since.is_none() {
-            reader.begin_with(snapshot);
+            reader.begin_with(&seen);
         } else {
             reader.resume();
         }
         reader
     }
 
-    fn begin_with(&mut self, snapshot: Arc<Snapshot>) {
-        self.pending = lines::ready(self.listening.id(), snapshot, &self.query.filter);
+    fn begin_with(&mut self, seen: &Seen) {
+        self.pending = lines::ready(self.listening.id(), seen, &self.query.filter);
     }
 
     fn resume(&mut self) {
@@ -65,9 +59,9 @@ impl Reader {
         let ready = lines::resumed(self.listening.id(), from);
         match self.subscription.try_next() {
             // It does not know what it missed: it begins anew.
-            Some(Delivery::Gap(snapshot)) => self.begin_with(snapshot),
+            Some(Delivery::Gap(snapshot)) => self.begin_with(&self.sight.of(snapshot)),
             Some(Delivery::Changes(batch)) => {
-                let missed = lines::of_batch(&batch, &self.query.filter);
+                let missed = lines::of_batch(&batch, &self.sight, &self.query.filter);
                 self.pending = Box::new([ready, missed].into_iter());
             }
             None => self.pending = Box::new(std::iter::once(ready)),
@@ -99,7 +93,7 @@ impl Reader {
             };
             match delivery {
                 Delivery::Changes(batch) => {
-                    let lines = lines::of_batch(&batch, &self.query.filter);
+                    let lines = lines::of_batch(&batch, &self.sight, &self.query.filter);
                     if !lines.is_empty() {
                         return Some(lines);
                     }

@@ -10,7 +10,8 @@ use super::{
 };
 use bytes::Bytes;
 use innkeeper_model::{Position, Timestamp, Vm, VmId};
-use innkeeper_view::{Batch, EncodingSlot, Entry, Snapshot, Subject, Transition};
+use innkeeper_surface::{Seen, Sight, Told};
+use innkeeper_view::{Batch, EncodingSlot, Entry, Subject, Transition};
 use serde::Serialize;
 use std::{io::Write, sync::Arc};
 use utoipa::ToSchema;
@@ -74,22 +75,25 @@ enum GapKind {
     Gap,
 }
 
-/// The batch as lines, for a reader who wants to see these VMs; empty where nothing in it is.
-pub(crate) fn of_batch(batch: &Batch, filter: &Filter) -> Bytes {
+/// The batch as lines, for a reader who sees so much and wants to see these VMs; empty where nothing in it is.
+pub(crate) fn of_batch(batch: &Batch, sight: &Sight, filter: &Filter) -> Bytes {
     let lines = batch.encoded(EncodingSlot::Vminfod, encode_batch);
-    if lines.is_empty() || filter.is_everything() {
+    if lines.is_empty() || (sight.is_everything() && filter.is_everything()) {
         return lines;
     }
     let mut chosen = Vec::new();
-    let mut entries = batch.entries().iter();
     // No line has a line's end within: JSON escapes it.
-    for line in lines.split_inclusive(|byte| *byte == b'\n') {
+    let mut lines = lines.split_inclusive(|byte| *byte == b'\n').peekable();
+    for entry in batch.entries() {
         // Not every entry made a line; a line ends with the position of its own.
-        let Some(entry) = entries.find(|entry| line.ends_with(&tail(entry.position))) else {
-            break;
-        };
-        if concerns(entry, filter) {
-            chosen.extend_from_slice(line);
+        let tail = tail(entry.position);
+        let Some(line) = lines.next_if(|line| line.ends_with(&tail)) else { continue };
+        match sight.told(entry) {
+            Told::Nothing => {}
+            Told::AsItIs if concerns(entry, filter) => chosen.extend_from_slice(line),
+            Told::AsItIs => {}
+            Told::Otherwise(entry) if concerns(&entry, filter) => append(&mut chosen, &entry),
+            Told::Otherwise(_) => {}
         }
     }
     chosen.into()
@@ -112,13 +116,16 @@ fn concerns(entry: &Entry, filter: &Filter) -> bool {
 
 fn encode_batch(batch: &Batch) -> Bytes {
     let mut lines = Vec::new();
-    for entry in batch.entries() {
-        if let Some(event) = event(entry) {
-            serde_json::to_writer(&mut lines, &event).expect("an event has a JSON form");
-            lines.push(b'\n');
-        }
-    }
+    batch.entries().iter().for_each(|entry| append(&mut lines, entry));
     lines.into_boxed_slice().into()
+}
+
+/// Appends the line of a change, if it makes one.
+fn append(lines: &mut Vec<u8>, entry: &Entry) {
+    if let Some(event) = event(entry) {
+        serde_json::to_writer(&mut *lines, &event).expect("an event has a JSON form");
+        lines.push(b'\n');
+    }
 }
 
 /// The event that this change is here; none where nothing of it is shown.
@@ -155,22 +162,21 @@ pub(crate) fn resumed(listener: Uuid, position: Position) -> Bytes {
     line.into()
 }
 
-/// The first line of any other reader: everything that it wants to see, as a text of JSON, in pieces.
+/// The first line of any other reader: everything that it sees and wants to see, as a text of JSON, in pieces.
 pub(crate) fn ready(
     listener: Uuid,
-    snapshot: Arc<Snapshot>,
+    seen: &Seen,
     filter: &Filter,
 ) -> Box<dyn Iterator<Item = Bytes> + Send> {
-    let mut head = begin_ready(listener, snapshot.position());
+    let mut head = begin_ready(listener, seen.position());
     head.extend_from_slice(b",\"vms\":\"");
     let tail = Bytes::from_static(b"\"}\n");
-    if filter.is_everything() {
-        let rows = Rows::new(snapshot).map(|chunk| escaped(&chunk));
+    if seen.sight().is_everything() && filter.is_everything() {
+        let rows = Rows::new(Arc::clone(seen.whole())).map(|chunk| escaped(&chunk));
         return Box::new(std::iter::once(head.into()).chain(rows).chain(std::iter::once(tail)));
     }
-    let chosen: Vec<_> = snapshot
-        .vms
-        .values()
+    let chosen: Vec<_> = seen
+        .vms()
         .filter(|vm| filter.matches_encoded(vm.id, || encoded(vm)))
         .map(|vm| encoded(vm))
         .collect();

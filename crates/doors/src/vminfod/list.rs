@@ -12,6 +12,7 @@ use futures_util::stream;
 use http::StatusCode;
 use imbl::OrdMap;
 use innkeeper_model::{Vm, VmId};
+use innkeeper_surface::Seen;
 use innkeeper_view::{EncodingSlot, Record, Snapshot};
 use std::{
     convert::Infallible,
@@ -55,14 +56,15 @@ pub(crate) fn encoded(vm: &Record<Vm>) -> Bytes {
     vm.encoded(EncodingSlot::Vminfod, |vm| encode(&mapping::object(vm)))
 }
 
-/// The VMs that a reader wants to see, as a JSON array.
-pub(crate) fn answer(snapshot: Arc<Snapshot>, query: Query, kept: &Kept) -> Response {
-    if query.fields.is_none() && query.filter.is_everything() {
-        return everything(snapshot, kept);
+/// The VMs that a reader sees and wants to see, as a JSON array.
+pub(crate) fn answer(seen: &Seen, query: Query, kept: &Kept) -> Response {
+    let is_everything = seen.sight().is_everything() && query.filter.is_everything();
+    if query.fields.is_none() && is_everything {
+        return everything(Arc::clone(seen.whole()), kept);
     }
     let mut list = vec![b'['];
     let matches = |vm: &&Arc<Record<Vm>>| query.filter.matches_encoded(vm.id, || encoded(vm));
-    for vm in snapshot.vms.values().filter(matches) {
+    for vm in seen.vms().filter(matches) {
         if list.len() > 1 {
             list.push(b',');
         }

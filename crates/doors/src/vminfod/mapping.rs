@@ -3,8 +3,8 @@
 
 use super::object::{DiskObject, Gibibytes, IsoTime, NicObject, Nothing, VmObject, ZoneState};
 use innkeeper_model::{
-    ByteSize, DeviceName, EndReason, Incarnation, MachineState, ManagedDisk, ManagedMachine,
-    ManagedNic, Spec, Vm, VmState, Want,
+    ByteSize, DeviceName, EndReason, Incarnation, MachineState, Managed, ManagedDisk,
+    ManagedMachine, ManagedNic, Spec, Vm, VmState, Want,
     config::{Attachment, Autostart, Boot, Disk, DiskBus, DiskKind, Firmware, Nic},
 };
 
@@ -32,7 +32,7 @@ pub(crate) fn object(vm: &Vm) -> VmObject {
         state: state(vm.state),
         zone_state: zone_state(vm),
         failed: is_failed(vm.state),
-        problem: vm.problem.clone(),
+        problem: vm.problem.clone().or_else(|| age(vm.managed.as_deref()?)),
         autoboot: match (spec, managed) {
             (Some(spec), _) => starts_with_the_host(spec),
             (None, managed) => managed.is_some_and(|machine| machine.autostart),
@@ -62,6 +62,14 @@ pub(crate) fn object(vm: &Vm) -> VmObject {
         internal_metadata: Nothing {},
         tags: config.map(tags).unwrap_or_default(),
     }
+}
+
+/// How old what is shown is, where its manager cannot be asked.
+fn age(managed: &Managed) -> Option<String> {
+    let Managed { by, as_of, lost, .. } = managed;
+    let since = IsoTime((*as_of)?);
+    let why = lost.as_deref().unwrap_or("it does not answer");
+    Some(format!("{by} cannot be asked; this was so at {since}: {why}"))
 }
 
 /// The name that people know it by.

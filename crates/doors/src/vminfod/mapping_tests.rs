@@ -3,8 +3,8 @@
 use super::*;
 use crate::vminfod::query::as_json;
 use innkeeper_model::{
-    Assigned, DiskFacts, Facts, GuestAddress, Managed, Mebibytes, Revision, SmallMap, Timestamp,
-    VmConfig, VmId, network::AddressSource,
+    Assigned, DiskFacts, Facts, GuestAddress, Mebibytes, Revision, SmallMap, Timestamp, VmConfig,
+    VmId, network::AddressSource,
 };
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -279,6 +279,34 @@ fn a_vm_of_another_manager_is_shown_in_its_words() {
         assert_eq!(object[key], value, "{key}");
     }
     assert_eq!(object.get("create_timestamp"), None);
+}
+
+#[test]
+fn what_a_manager_said_that_cannot_be_asked_any_more_has_its_age() {
+    let mut vm = vm(json!({ "name": "web" }));
+    vm.spec = None;
+    vm.state = VmState::Running;
+    let managed = |as_of: Option<Timestamp>, lost: Option<&str>| {
+        let lost = lost.map(str::to_owned);
+        Managed { by: "libvirt".into(), as_of, lost, machine: ManagedMachine::default() }
+    };
+    for (known, problem) in [
+        (managed(None, None), None),
+        (
+            managed(Some(at(7)), Some("no socket")),
+            Some("libvirt cannot be asked; this was so at 1970-01-01T00:00:07.000Z: no socket"),
+        ),
+    ] {
+        vm.managed = Some(Arc::new(known));
+        let object = as_json(&vm);
+        assert_eq!(
+            (object["state"].as_str(), object["problem"].as_str()),
+            (Some("running"), problem)
+        );
+    }
+    // What is wrong with the VM itself goes first.
+    vm.problem = Some("what".into());
+    assert_eq!(as_json(&vm)["problem"], "what");
 }
 
 #[test]

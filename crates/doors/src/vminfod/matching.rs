@@ -6,6 +6,8 @@ use serde_json::Value;
 
 /// The most bytes that one compiled expression takes: it is a caller's.
 const MAX_EXPRESSION: usize = 256 << 10;
+/// The most expressions of one filter: each takes that, and some more while it is compiled.
+const MAX_EXPRESSIONS: usize = 8;
 
 /// Why a filter is none.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +18,9 @@ pub enum NotAFilter {
     /// There is no `=` in it.
     #[error("Not a filter: {0:?} (write key=value or key=~expression)")]
     Incomplete(String),
+    /// There are more expressions than are looked for at once.
+    #[error("Too many expressions: at most {MAX_EXPRESSIONS}")]
+    TooManyExpressions,
     /// The expression cannot be read.
     #[error("Not an expression: {0:?}")]
     Expression(String, #[source] Box<regex::Error>),
@@ -59,7 +64,7 @@ impl Conditions {
     /// or `~` with an expression.
     ///
     /// # Errors
-    /// It begins with a key that VMs do not have, or the expression cannot be read.
+    /// It begins with a key that VMs do not have, or the expression cannot be read, or there are too many.
     pub fn add(&mut self, key: &str, value: &str) -> Result<(), NotAFilter> {
         let path: Vec<_> = match key.split_once('.') {
             // A tag's name may have dots in it.
@@ -69,11 +74,17 @@ impl Conditions {
             _ => key.split('.').map(str::to_owned).collect(),
         };
         check_key(&path[0])?;
+        let is_full = || {
+            let tests = self.0.iter().filter(|condition| matches!(condition.test, Test::Finds(_)));
+            tests.count() >= MAX_EXPRESSIONS
+        };
         let test = match value.strip_prefix('~') {
+            Some(_) if is_full() => return Err(NotAFilter::TooManyExpressions),
             Some(expression) => Test::Finds(
                 RegexBuilder::new(expression)
                     .case_insensitive(true)
                     .size_limit(MAX_EXPRESSION)
+                    .dfa_size_limit(MAX_EXPRESSION)
                     .build()
                     .map_err(|error| NotAFilter::Expression(expression.into(), error.into()))?,
             ),

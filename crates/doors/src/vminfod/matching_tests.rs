@@ -82,3 +82,14 @@ fn what_is_no_filter_is_named() {
 fn the_keys_are_sorted() {
     assert!(KEYS.is_sorted());
 }
+
+#[test]
+fn expressions_are_few_and_other_conditions_as_many_as_one_likes() {
+    let mut conditions = Conditions::default();
+    for _ in 0..MAX_EXPRESSIONS {
+        conditions.add("alias", "~^web").unwrap();
+    }
+    let refused = conditions.add("alias", "~^web").unwrap_err();
+    assert!(matches!(refused, NotAFilter::TooManyExpressions), "{refused}");
+    conditions.add("alias", "web").unwrap();
+}

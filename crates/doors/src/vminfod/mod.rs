@@ -34,7 +34,7 @@ pub use documentation::document;
 pub use matching::{Conditions, NotAFilter, check_key, type_of};
 pub use payload::{BadPayload, Created, change, create};
 
-use crate::{Context, Door, Protocol};
+use crate::{Context, Door, Protocol, visit::Visit};
 use answer::{BadQuery, no_method, refused, text};
 use axum::{
     Router,
@@ -44,7 +44,7 @@ use axum::{
 };
 use clock::Clock;
 use events::Reader;
-use http::{Method, StatusCode, header};
+use http::{HeaderMap, Method, StatusCode, Uri, header};
 use innkeeper_auth::{Action, Resource};
 use innkeeper_model::{Refusal, Vm};
 use list::Kept;
@@ -105,16 +105,16 @@ struct Shared {
 /// One request, as the routes look at it.
 struct Asked<'a> {
     shared: &'a Shared,
-    request: &'a Request,
+    /// The daemon, as far as the caller may see it.
+    visit: Visit,
+    uri: &'a Uri,
+    headers: &'a HeaderMap,
+    is_head: bool,
 }
 
 impl Asked<'_> {
     fn query(&self) -> Option<&str> {
-        self.request.uri().query()
-    }
-
-    fn is_head(&self) -> bool {
-        self.request.method() == Method::HEAD
+        self.uri.query()
     }
 }
 
@@ -122,16 +122,23 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return no_method();
     }
-    let asked = Asked { shared: &shared, request: &request };
+    let (parts, _) = request.into_parts();
+    let visit = match Visit::of(&shared.context, &parts) {
+        Ok(visit) => visit,
+        Err(refusal) => return refused(&refusal),
+    };
+    let is_head = parts.method == Method::HEAD;
+    let (uri, headers) = (&parts.uri, &parts.headers);
+    let asked = Asked { shared: &shared, visit, uri, headers, is_head };
     let mut response = route(&asked).unwrap_or_else(Response::from);
-    if asked.is_head() {
+    if is_head {
         *response.body_mut() = Body::empty();
     }
     response
 }
 
 fn route(asked: &Asked<'_>) -> Result<Response, BadQuery> {
-    let segments = normalised(asked.request.uri().path());
+    let segments = normalised(asked.uri.path());
     match segments[..] {
         ["ping", ..] => Ok(ping()),
         ["status", ..] => Ok(status(asked)),
@@ -162,9 +169,9 @@ fn ping() -> Response {
 }
 
 fn status(asked: &Asked<'_>) -> Response {
-    let Shared { context, clock, listeners, .. } = asked.shared;
+    let Shared { clock, listeners, .. } = asked.shared;
     let full = is_full(asked.query());
-    answer::json(&Status::of(&context.view().snapshot(), clock, listeners, full))
+    answer::json(&Status::of(asked.visit.seen().whole(), clock, listeners, full))
 }
 
 /// `?full`, alone or with any value at all, `false` included.
@@ -178,14 +185,13 @@ fn is_full(query: Option<&str>) -> bool {
 
 fn list(asked: &Asked<'_>) -> Result<Response, BadQuery> {
     let query = Query::parse(asked.query(), Honours::FieldsAndFilters)?;
-    let Shared { context, kept, .. } = asked.shared;
-    Ok(list::answer(context.view().snapshot(), query, kept))
+    Ok(list::answer(&asked.visit.seen(), query, &asked.shared.kept))
 }
 
 fn vm(asked: &Asked<'_>, name: &str) -> Result<Response, BadQuery> {
     let query = Query::parse(asked.query(), Honours::Fields)?;
-    let snapshot = asked.shared.context.view().snapshot();
-    let Some(vm) = query::id(name).and_then(|id| snapshot.vms.get(&id)) else {
+    let seen = asked.visit.seen();
+    let Some(vm) = query::id(name).and_then(|id| seen.vm(id)) else {
         return Ok(text(StatusCode::NOT_FOUND, format!("VM Not Found: {name}")));
     };
     Ok(match query.fields {
@@ -199,17 +205,16 @@ fn vm(asked: &Asked<'_>, name: &str) -> Result<Response, BadQuery> {
 
 fn events(asked: &Asked<'_>) -> Result<Response, BadQuery> {
     let query = Query::parse(asked.query(), Honours::SinceAndFilters)?;
-    if asked.is_head() {
+    if asked.is_head {
         return Ok(answer::endless(Body::empty()));
     }
-    let Shared { context, listeners, .. } = asked.shared;
-    let stopping = context.stopping().clone();
-    let reader = Reader::new(context.view(), listeners, user_agent(asked), query, stopping);
+    let listening = asked.shared.listeners.enter(user_agent(asked));
+    let reader = Reader::new(&asked.visit, listening, query);
     Ok(answer::endless(reader.into_body()))
 }
 
 fn user_agent(asked: &Asked<'_>) -> String {
-    let given = asked.request.headers().get(header::USER_AGENT);
+    let given = asked.headers.get(header::USER_AGENT);
     let text = given.map(|value| String::from_utf8_lossy(value.as_bytes())).unwrap_or_default();
     text.chars().take(MAX_USER_AGENT).collect()
 }

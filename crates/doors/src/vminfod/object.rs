@@ -79,7 +79,7 @@ pub(crate) struct VmObject {
     /// Whether a person has to see to it; true or absent.
     #[serde(skip_serializing_if = "is_false")]
     pub(crate) failed: bool,
-    /// What is wrong with it, in a sentence.
+    /// What is wrong with it, or how old what is shown is, in a sentence.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) problem: Option<String>,
     /// Whether it is started with the host.

@@ -32,8 +32,8 @@ pub(super) async fn commit(
     let name = match name {
         Some(text) => text.parse().map_err(|problem| Refusal::invalid("name", &text, problem))?,
         None => {
-            let snapshot = state.context().view().snapshot();
-            let is_taken = |name: &ImageName| snapshot.images.contains_key(name);
+            let seen = state.seen();
+            let is_taken = |name: &ImageName| seen.whole().images.contains_key(name);
             default_name(&vm.name, Timestamp::now(), is_taken)
         }
     };

@@ -32,11 +32,12 @@ pub(super) async fn create(
     Extension(caller): Extension<Caller>,
     Body(create): Body<Create>,
 ) -> Answer<Created> {
-    let snapshot = state.context().view().snapshot();
+    let seen = state.seen();
     let project = state.owner(create.owner.as_deref()).map_err(as_created)?;
-    let (mut config, changes) = config(create, state.defaults(), &snapshot).map_err(as_created)?;
+    let (mut config, changes) =
+        config(create, state.defaults(), seen.whole()).map_err(as_created)?;
     config.project = project.unwrap_or(config.project);
-    drop(snapshot);
+    drop(seen);
     let request = Request::Create { config: Box::new(config), id: None };
     let performed = state.begin(&caller, request, PATIENCE).await.map_err(as_created)?;
     let (said, task_id) = outcome(&performed, "VM created successfully", "VM creation initiated");

@@ -131,10 +131,6 @@ impl Protocol for Vmm {
         })
     }
 
-    fn keeps_projects_apart(&self) -> bool {
-        true
-    }
-
     fn refuse(&self, refusal: &Refusal) -> Response {
         refused(refusal)
     }

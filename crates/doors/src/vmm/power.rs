@@ -108,8 +108,7 @@ pub(super) async fn press_power_button(
 ) -> Answer<Done> {
     let vm = state.vm(&target)?.id;
     let verb = PowerVerb::Stop { timeout: STOP_TIMEOUT };
-    let accepted =
-        state.context().operations().submit(&caller, Request::Power { vm, verb }).await?;
+    let accepted = state.operations().submit(&caller, Request::Power { vm, verb }).await?;
     let message = "VM power button pressed".into();
     Ok(Json(Done { success: true, message, task_id: accepted.task.to_string() }))
 }

@@ -40,9 +40,8 @@ pub(super) struct Listed {
 )]
 pub(super) async fn list(state: State, Body(Listed { owner }): Body<Listed>) -> Answer<Vec<Info>> {
     let owner = state.owner(owner.as_deref())?;
-    let snapshot = state.context().view().snapshot();
-    let of_owner =
-        snapshot.vms.values().filter(|vm| owner.as_ref().is_none_or(|owner| vm.project == *owner));
+    let seen = state.seen();
+    let of_owner = seen.vms().filter(|vm| owner.as_ref().is_none_or(|owner| vm.project == *owner));
     Ok(Json(of_owner.map(|vm| shown(vm)).collect()))
 }
 

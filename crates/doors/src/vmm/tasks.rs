@@ -22,10 +22,7 @@ pub(super) async fn task(
 ) -> Answer<TaskInfo> {
     let none = || Refusal::not_found("task", &task_id);
     let id: TaskId = task_id.parse().map_err(|_| none())?;
-    let task = state.context().operations().task(id).await.ok_or_else(none)?;
-    if !state.sees_task(&task) {
-        return Err(none().into());
-    }
+    let task = state.sight().task(state.operations(), id).await.ok_or_else(none)?;
     Ok(Json(shown(&task)))
 }
 

@@ -1,7 +1,10 @@
 mod easy_to_get_wrong;
 mod foreign;
 mod owners;
+mod quotas;
 mod scripted;
+mod signatures;
+mod wallet;
 
 use super::*;
 use crate::testing::{Answered, House, TestDoor, is_documented, kernel};

@@ -13,9 +13,9 @@ use crate::{
         range,
     },
     router::{ReadProblems, WriteProblems},
-    state::ApiState,
+    visit::Visit,
 };
-use axum::{body::Body, extract::State, response::Response};
+use axum::{body::Body, response::Response};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use futures_util::TryStreamExt;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
@@ -65,7 +65,7 @@ pub(crate) fn takes_a_file(method: &Method, path: &str) -> bool {
     ),
 )]
 pub(crate) async fn download(
-    State(state): State<ApiState>,
+    state: Visit,
     Segment(text): Segment,
     params: Params,
     asked: Asked,
@@ -74,7 +74,7 @@ pub(crate) async fn download(
     params.nothing_else()?;
     let name = image_name(&text)?;
     let OpenedImage { file, session } = state.operations().image_file(&asked.caller, &name).await?;
-    let revision = state.view().snapshot().revision;
+    let revision = state.revision();
     let tag = range::tag(file.digest.strip_prefix("sha256:").unwrap_or(&file.digest));
     let digest = repr_digest(&file.digest);
     let body = |part| send(file.file, part, session);
@@ -115,18 +115,18 @@ fn repr_digest(digest: &str) -> Option<HeaderValue> {
     responses((status = 200, description = "`Upload-Offset` says how much"), ReadProblems),
 )]
 pub(crate) async fn arrived(
-    State(state): State<ApiState>,
+    state: Visit,
     Segment(text): Segment,
     mut params: Params,
     asked: Asked,
     headers: HeaderMap,
 ) -> Answer {
     let Some(sha256) = params.one("sha256")? else {
-        return download(State(state), Segment(text), params, asked, headers).await;
+        return download(state, Segment(text), params, asked, headers).await;
     };
     params.nothing_else()?;
     let arrived = state.operations().uploaded(&new_name(&text)?, &sha256).await?;
-    let response = answer::empty(StatusCode::OK, state.view().snapshot().revision);
+    let response = answer::empty(StatusCode::OK, state.revision());
     Ok(at_offset(response, arrived))
 }
 
@@ -160,7 +160,7 @@ fn at_offset(mut response: Response, arrived: u64) -> Response {
     ),
 )]
 pub(crate) async fn upload(
-    State(state): State<ApiState>,
+    state: Visit,
     Segment(text): Segment,
     mut params: Params,
     asked: Asked,

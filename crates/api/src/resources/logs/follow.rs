@@ -7,7 +7,7 @@ use super::{
     Source,
     appended::{Appended, appended},
 };
-use crate::state::ApiState;
+use crate::visit::Visit;
 use axum::body::Body;
 use bytes::Bytes;
 use futures_util::stream;
@@ -24,7 +24,7 @@ const MISSING: &[u8] =
 
 /// One reader of a log, and how far it has come.
 pub(super) struct Follower {
-    state: ApiState,
+    state: Visit,
     vm: VmId,
     source: Source,
     /// The end of the log as it was seen last.
@@ -34,7 +34,7 @@ pub(super) struct Follower {
 
 impl Follower {
     /// A reader that has this end of the log to begin with.
-    pub(super) fn new(state: ApiState, vm: VmId, source: Source, seen: Vec<u8>) -> Self {
+    pub(super) fn new(state: Visit, vm: VmId, source: Source, seen: Vec<u8>) -> Self {
         let mut looks = interval_at(Instant::now() + LOOK_AFTER, LOOK_AFTER);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self { state, vm, source, seen, looks }
@@ -53,7 +53,7 @@ impl Follower {
         }))
     }
 
-    /// What comes next; `None` when the VM is gone.
+    /// What comes next; `None` when the VM is gone, or is another project's.
     async fn next(&mut self) -> Result<Option<Bytes>, Refusal> {
         let stopping = self.state.stopping().clone();
         loop {
@@ -64,7 +64,7 @@ impl Follower {
                 }
                 _ = self.looks.tick() => {}
             }
-            if !self.state.view().snapshot().vms.contains_key(&self.vm) {
+            if self.state.seen().vm(self.vm).is_none() {
                 return Ok(None);
             }
             let now = self.source.read(&self.state, self.vm).await?;

@@ -12,9 +12,9 @@ use crate::{
     },
     resources::vms::target,
     router::ReadProblems,
-    state::ApiState,
+    visit::Visit,
 };
-use axum::{body::Body, extract::State};
+use axum::body::Body;
 use follow::Follower;
 use http::{HeaderValue, header};
 use innkeeper_model::{Refusal, VmId};
@@ -39,7 +39,7 @@ impl Source {
     }
 
     /// The last of the log as it is now.
-    async fn read(self, state: &ApiState, vm: VmId) -> Result<Vec<u8>, Refusal> {
+    async fn read(self, state: &Visit, vm: VmId) -> Result<Vec<u8>, Refusal> {
         match self {
             Self::Serial => state.operations().serial_log(vm).await,
             Self::Hypervisor => state.operations().hypervisor_log(vm).await,
@@ -74,7 +74,7 @@ impl Source {
     ),
 )]
 pub(crate) async fn read(
-    State(state): State<ApiState>,
+    state: Visit,
     Segment(text): Segment,
     mut params: Params,
     _asked: Asked,
@@ -84,7 +84,7 @@ pub(crate) async fn read(
     let vm = target(&state, &text, params)?.id;
     // Read here, so that a refusal can still be a document.
     let log = source.read(&state, vm).await?;
-    let revision = state.view().snapshot().revision;
+    let revision = state.revision();
     let body = match follow {
         true => Follower::new(state, vm, source, log).into_body(),
         false => Body::from(log),

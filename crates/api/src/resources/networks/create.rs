@@ -10,9 +10,9 @@ use crate::{
         problem::Answer,
     },
     router::WriteProblems,
-    state::ApiState,
+    visit::Visit,
 };
-use axum::{body::Body, extract::State};
+use axum::body::Body;
 use http::HeaderMap;
 use innkeeper_engine::{NetworkRequest, Request};
 use innkeeper_model::{NetworkConfig, NetworkId, Refusal, SubnetConfig};
@@ -86,7 +86,7 @@ pub(crate) fn split_off<T: DeserializeOwned>(
     ),
 )]
 pub(crate) async fn create(
-    State(state): State<ApiState>,
+    state: Visit,
     mut params: Params,
     asked: Asked,
     headers: HeaderMap,

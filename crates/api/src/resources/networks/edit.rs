@@ -10,9 +10,9 @@ use crate::{
         problem::Answer,
     },
     router::WriteProblems,
-    state::ApiState,
+    visit::Visit,
 };
-use axum::{body::Body, extract::State};
+use axum::body::Body;
 use http::HeaderMap;
 use innkeeper_engine::{NetworkRequest, Request};
 use innkeeper_model::{Code, Network, NetworkConfig, Refusal, Revision};
@@ -43,7 +43,7 @@ const RECORD: &str = "the network";
     ),
 )]
 pub(crate) async fn replace(
-    State(state): State<ApiState>,
+    state: Visit,
     Segment(text): Segment,
     params: Params,
     asked: Asked,
@@ -53,7 +53,7 @@ pub(crate) async fn replace(
     params.nothing_else()?;
     json::expect_type(&headers, "application/json")?;
     let body = json::read(body).await?;
-    let network = find(&state.view().snapshot(), &text)?;
+    let network = find(state.seen().whole(), &text)?;
     let expected = conditional::expected(&headers, RECORD, network.revision)?;
     let config: NetworkConfig = json::decode(&body)?;
     edit(&state, &asked, &network, config, expected).await
@@ -81,7 +81,7 @@ pub(crate) async fn replace(
     ),
 )]
 pub(crate) async fn merge(
-    State(state): State<ApiState>,
+    state: Visit,
     Segment(text): Segment,
     params: Params,
     asked: Asked,
@@ -91,7 +91,7 @@ pub(crate) async fn merge(
     params.nothing_else()?;
     json::expect_type(&headers, "application/merge-patch+json")?;
     let body = json::read(body).await?;
-    let network = find(&state.view().snapshot(), &text)?;
+    let network = find(state.seen().whole(), &text)?;
     conditional::expected(&headers, RECORD, network.revision)?;
     let changes: Value = json::decode(&body)?;
     let config = serde_json::to_value(&network.config).map_err(|error| {
@@ -103,7 +103,7 @@ pub(crate) async fn merge(
 }
 
 async fn edit(
-    state: &ApiState,
+    state: &Visit,
     asked: &Asked,
     network: &Record<Network>,
     config: NetworkConfig,

@@ -5,7 +5,7 @@ pub(crate) mod edit;
 
 use crate::{
     protocol::{
-        answer::{self, native},
+        answer,
         asked::{Asked, Segment},
         conditional::{self, IfNoneMatch},
         fields::Fields,
@@ -16,9 +16,8 @@ use crate::{
         problem::Answer,
     },
     router::{ReadProblems, WriteProblems},
-    state::ApiState,
+    visit::Visit,
 };
-use axum::extract::State;
 use http::{StatusCode, header};
 use innkeeper_engine::{NetworkRequest, Request};
 use innkeeper_model::{Code, Network, Refusal, ShownNetwork};
@@ -60,21 +59,21 @@ pub(crate) struct NetworkList {
     ),
     responses((status = 200, description = "Networks", body = NetworkList), ReadProblems),
 )]
-pub(crate) async fn list(State(state): State<ApiState>, mut params: Params) -> Answer {
+pub(crate) async fn list(state: Visit, mut params: Params) -> Answer {
     let (name, labels) = (Name::parse(&mut params)?, Labels::parse(&mut params));
     let fields = params.list("fields");
     let fields = fields.map(|fields| Fields::parse(&fields, FIELDS)).transpose()?;
     let page = Page::parse(&mut params)?;
     params.nothing_else()?;
 
-    let snapshot = state.view().snapshot();
-    let rows =
-        Rows::new(&snapshot.networks, page).showing(fields).only(move |network: &Network| {
-            let config = &network.config;
-            name.as_ref().is_none_or(|name| name.matches(config.name.as_str()))
-                && labels.matches(&config.labels)
-        });
-    Ok(list::answer(snapshot.revision, rows))
+    let seen = state.seen();
+    let rows = Rows::new(&seen.whole().networks, page, seen.sight()).showing(fields);
+    let rows = rows.only(move |network: &Network| {
+        let config = &network.config;
+        name.as_ref().is_none_or(|name| name.matches(config.name.as_str()))
+            && labels.matches(&config.labels)
+    });
+    Ok(list::answer(seen.revision(), rows))
 }
 
 /// Read a network
@@ -96,18 +95,18 @@ pub(crate) async fn list(State(state): State<ApiState>, mut params: Params) -> A
     ),
 )]
 pub(crate) async fn read(
-    State(state): State<ApiState>,
+    state: Visit,
     Segment(text): Segment,
     params: Params,
     if_none_match: IfNoneMatch,
 ) -> Answer {
     params.nothing_else()?;
-    let snapshot = state.view().snapshot();
-    let network = find(&snapshot, &text)?;
+    let seen = state.seen();
+    let network = find(seen.whole(), &text)?;
     let mut response = if if_none_match.is_known(network.revision) {
-        answer::empty(StatusCode::NOT_MODIFIED, snapshot.revision)
+        answer::empty(StatusCode::NOT_MODIFIED, seen.revision())
     } else {
-        answer::json(snapshot.revision, native(&network))
+        answer::json(seen.revision(), answer::seen(&network, seen.sight()))
     };
     response.headers_mut().insert(header::ETAG, conditional::etag(network.revision));
     Ok(response)
@@ -132,13 +131,13 @@ pub(crate) async fn read(
     ),
 )]
 pub(crate) async fn delete(
-    State(state): State<ApiState>,
+    state: Visit,
     Segment(text): Segment,
     params: Params,
     asked: Asked,
 ) -> Answer {
     params.nothing_else()?;
-    let network = find(&state.view().snapshot(), &text)?.id;
+    let network = find(state.seen().whole(), &text)?.id;
     let request = Request::Network(NetworkRequest::Delete { network });
     mutation::perform(&state, &asked, request, Subject::Network).await
 }

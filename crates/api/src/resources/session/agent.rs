@@ -10,9 +10,9 @@ use crate::{
     },
     resources::vms::target,
     router::WriteProblems,
-    state::ApiState,
+    visit::Visit,
 };
-use axum::{body::Body, extract::State};
+use axum::body::Body;
 use http::{HeaderMap, StatusCode};
 use innkeeper_model::{Refusal, Timestamp};
 use innkeeper_session::agent::{GuestInfo, Interface, OsInfo};
@@ -47,7 +47,7 @@ pub(crate) struct GuestAgent {
     responses((status = 200, description = "The agent", body = GuestAgent), WriteProblems),
 )]
 pub(crate) async fn read(
-    State(state): State<ApiState>,
+    state: Visit,
     Segment(text): Segment,
     params: Params,
     asked: Asked,
@@ -58,7 +58,7 @@ pub(crate) async fn read(
     let system = opened.agent.os_info().await.ok();
     let interfaces = opened.agent.interfaces().await.unwrap_or_default();
     let found = GuestAgent { agent, system, interfaces };
-    Ok(answer::json(state.view().snapshot().revision, answer::encode(&found)))
+    Ok(answer::json(state.revision(), answer::encode(&found)))
 }
 
 /// Ask whether the agent in a guest is there
@@ -76,7 +76,7 @@ pub(crate) async fn read(
     responses((status = 204, description = "It is"), WriteProblems),
 )]
 pub(crate) async fn ping(
-    State(state): State<ApiState>,
+    state: Visit,
     Segment(text): Segment,
     params: Params,
     asked: Asked,
@@ -84,7 +84,7 @@ pub(crate) async fn ping(
     let vm = target(&state, &text, params)?.id;
     let opened = state.operations().agent(&asked.caller, vm, "agent")?;
     opened.agent.ping().await.map_err(Refusal::from)?;
-    Ok(answer::empty(StatusCode::NO_CONTENT, state.view().snapshot().revision))
+    Ok(answer::empty(StatusCode::NO_CONTENT, state.revision()))
 }
 
 /// A clock to set.
@@ -113,7 +113,7 @@ pub(crate) struct Clock {
     responses((status = 204, description = "It is set"), WriteProblems),
 )]
 pub(crate) async fn set_time(
-    State(state): State<ApiState>,
+    state: Visit,
     Segment(text): Segment,
     params: Params,
     asked: Asked,
@@ -127,5 +127,5 @@ pub(crate) async fn set_time(
     let vm = target(&state, &text, params)?.id;
     let opened = state.operations().agent(&asked.caller, vm, "set-time")?;
     opened.agent.set_time(Some(since_1970)).await.map_err(Refusal::from)?;
-    Ok(answer::empty(StatusCode::NO_CONTENT, state.view().snapshot().revision))
+    Ok(answer::empty(StatusCode::NO_CONTENT, state.revision()))
 }

@@ -9,6 +9,7 @@ use crate::{
     resources::vms::target,
     router::ReadProblems,
     state::ApiState,
+    visit::Visit,
 };
 use axum::extract::State;
 use http::{HeaderName, HeaderValue};
@@ -53,13 +54,13 @@ pub(crate) async fn open(
 ) -> Answer {
     let ticket = params.one(TICKET)?;
     let role = role(&mut params)?;
-    let vm = target(&state, &text, params).map(|vm| vm.id);
-    let (vm, caller) = opening.authorise(&state, ticket, vm, Purpose::Console)?;
+    let find = |visit: &Visit| target(visit, &text, params).map(|vm| vm.id);
+    let (vm, caller, standing) = opening.authorise(&state, ticket, Purpose::Console, find)?;
     // First the console, so that a refusal can still be a document.
     let opened = state.operations().open_console(&caller, vm, role).await?;
     let OpenedConsole { stream, may_type, typist } = opened;
     let about = format!("console of {vm} for {}", caller.name);
-    let mut response = stream::open(&state, opening.upgrade, stream, about);
+    let mut response = stream::open(&state, opening.upgrade, stream, standing, about);
     let keyboard = match (may_type, typist) {
         (true, _) => "write".to_owned(),
         (false, None) => "read-only".to_owned(),

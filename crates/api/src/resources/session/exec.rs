@@ -10,12 +10,12 @@ use crate::{
     },
     resources::vms::target,
     router::WriteProblems,
-    state::ApiState,
+    visit::Visit,
 };
-use axum::{body::Body, extract::State};
+use axum::body::Body;
 use base64::{Engine, prelude::BASE64_STANDARD as BASE64};
 use http::HeaderMap;
-use innkeeper_model::Refusal;
+use innkeeper_model::{Refusal, Secret, secret::as_text};
 use innkeeper_session::agent::{Exec, Exited};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -35,12 +35,13 @@ pub(crate) struct Program {
     #[schema(min_items = 1, max_items = 1024)]
     argv: Vec<String>,
     /// Its whole environment, as `NAME=value`; the agent's own where nothing is said.
-    #[serde(default)]
-    #[schema(max_items = 1024)]
-    env: Vec<String>,
+    #[serde(default, deserialize_with = "as_text::several")]
+    #[schema(max_items = 1024, value_type = Vec<String>)]
+    env: Vec<Secret>,
     /// What it reads, in base64.
-    #[serde(default)]
-    stdin: Option<String>,
+    #[serde(default, deserialize_with = "as_text::maybe")]
+    #[schema(value_type = Option<String>)]
+    stdin: Option<Secret>,
     /// How long it may take, in seconds; 600 where nothing is said.
     #[serde(default)]
     #[schema(minimum = 1, maximum = 86400)]
@@ -65,31 +66,37 @@ pub(crate) struct Ended {
 }
 
 impl Program {
-    fn into_exec(self) -> Result<Exec, Refusal> {
+    /// What is to be run, and how many bytes it is given to read.
+    fn into_exec(self) -> Result<(Exec, u64), Refusal> {
         let Self { argv, env, stdin, timeout_s } = self;
         if argv.first().is_none_or(String::is_empty) {
             return Err(Refusal::invalid("argv", "", "names no program"));
         }
-        for (field, words) in [("argv", &argv), ("env", &env)] {
-            if words.len() > MAX_WORDS {
-                return Err(
-                    Refusal::invalid(field, words.len(), "is too many").with_limit(MAX_WORDS)
-                );
-            }
-            if let Some(word) = words.iter().find(|word| word.contains('\0')) {
-                return Err(Refusal::invalid(field, word, "has a NUL in it"));
+        let variables = || env.iter().filter_map(Secret::expose);
+        for (field, count) in [("argv", argv.len()), ("env", env.len())] {
+            if count > MAX_WORDS {
+                return Err(Refusal::invalid(field, count, "is too many").with_limit(MAX_WORDS));
             }
         }
-        let stdin = stdin.map(|text| BASE64.decode(text)).transpose();
-        let stdin = stdin
+        if let Some(word) = argv.iter().find(|word| word.contains('\0')) {
+            return Err(Refusal::invalid("argv", word, "has a NUL in it"));
+        }
+        if variables().any(|word| word.contains('\0')) {
+            return Err(Refusal::invalid("env", "", "has a NUL in it"));
+        }
+        // It is the agent's form, too.
+        let bytes = stdin.as_ref().and_then(Secret::expose).map(|text| BASE64.decode(text));
+        let bytes = bytes.transpose();
+        let bytes = bytes
             .map_err(|error| Refusal::invalid("stdin", "", "is not base64").caused_by(&error))?;
+        let length = bytes.map_or(0, |bytes| bytes.len() as u64);
         let seconds = timeout_s.unwrap_or(DEFAULT_TIMEOUT);
         if !(1..=MAX_TIMEOUT).contains(&seconds) {
             let range = format!("1..={MAX_TIMEOUT}");
             let problem = format!("is not in {range}");
             return Err(Refusal::invalid("timeout_s", seconds, problem).with_limit(range));
         }
-        Ok(Exec { argv, env, stdin, timeout: Duration::from_secs(seconds) })
+        Ok((Exec { argv, env, stdin, timeout: Duration::from_secs(seconds) }, length))
     }
 }
 
@@ -110,7 +117,7 @@ impl Program {
     responses((status = 200, description = "It has ended", body = Ended), WriteProblems),
 )]
 pub(crate) async fn run(
-    State(state): State<ApiState>,
+    state: Visit,
     Segment(text): Segment,
     params: Params,
     asked: Asked,
@@ -119,15 +126,15 @@ pub(crate) async fn run(
 ) -> Answer {
     json::expect_type(&headers, "application/json")?;
     let program: Program = json::decode(&json::read(body).await?)?;
-    let exec = program.into_exec()?;
+    let (exec, length) = program.into_exec()?;
     let vm = target(&state, &text, params)?.id;
     let opened = state.operations().agent(&asked.caller, vm, "exec")?;
-    opened.session.typed(exec.stdin.as_ref().map_or(0, Vec::len) as u64);
+    opened.session.typed(length);
     let ended = state.stopping().run_until_cancelled(opened.agent.exec(&exec)).await;
     let stopping = || Refusal::new(innkeeper_model::Code::ShuttingDown, "the daemon is stopping");
     let Exited { exit_code, signal, stdout, stderr, truncated } =
         ended.ok_or_else(stopping)?.map_err(Refusal::from)?;
     let [stdout, stderr] = [stdout, stderr].map(|bytes| BASE64.encode(bytes));
     let ended = Ended { exit_code, signal, stdout, stderr, truncated };
-    Ok(answer::json(state.view().snapshot().revision, answer::encode(&ended)))
+    Ok(answer::json(state.revision(), answer::encode(&ended)))
 }

@@ -9,9 +9,9 @@ use crate::{
     },
     resources::vms::target,
     router::WriteProblems,
-    state::ApiState,
+    visit::Visit,
 };
-use axum::{body::Body, extract::State};
+use axum::body::Body;
 use bytes::Bytes;
 use futures_util::{StreamExt, stream::try_unfold};
 use innkeeper_engine::{OpenedAgent, SessionGuard};
@@ -70,7 +70,7 @@ fn path(params: &mut Params) -> Result<String, Refusal> {
     ),
 )]
 pub(crate) async fn read(
-    State(state): State<ApiState>,
+    state: Visit,
     Segment(text): Segment,
     mut params: Params,
     asked: Asked,
@@ -81,7 +81,7 @@ pub(crate) async fn read(
     let file = agent.open(&path, FilePurpose::Read).await.map_err(Refusal::from)?;
     let pieces = try_unfold((file, session), next_piece);
     let body = Body::from_stream(pieces.boxed());
-    Ok(answer::of_type("application/octet-stream", state.view().snapshot().revision, body))
+    Ok(answer::of_type("application/octet-stream", state.revision(), body))
 }
 
 type Reading = (GuestFile, SessionGuard);
@@ -115,7 +115,7 @@ async fn next_piece((mut file, session): Reading) -> Result<Option<(Bytes, Readi
     responses((status = 200, description = "Written", body = WrittenFile), WriteProblems),
 )]
 pub(crate) async fn write(
-    State(state): State<ApiState>,
+    state: Visit,
     Segment(text): Segment,
     mut params: Params,
     asked: Asked,
@@ -140,5 +140,5 @@ pub(crate) async fn write(
     file.close().await.map_err(Refusal::from)?;
     let digits = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
     let written = WrittenFile { bytes, sha256: digits };
-    Ok(answer::json(state.view().snapshot().revision, answer::encode(&written)))
+    Ok(answer::json(state.revision(), answer::encode(&written)))
 }

@@ -13,9 +13,9 @@ use crate::{
     },
     resources::vms::target,
     router::WriteProblems,
-    state::ApiState,
+    visit::Visit,
 };
-use axum::{body::Body, extract::State};
+use axum::body::Body;
 use bytes::Bytes;
 use futures_util::{StreamExt, future::ready, stream};
 use http::{HeaderMap, StatusCode};
@@ -88,7 +88,7 @@ impl FreezeNotice {
     ),
 )]
 pub(crate) async fn freeze(
-    State(state): State<ApiState>,
+    state: Visit,
     Segment(text): Segment,
     params: Params,
     asked: Asked,
@@ -119,7 +119,7 @@ pub(crate) async fn freeze(
         .line()
     };
     let lines = stream::once(ready(frozen.line())).chain(stream::once(ended));
-    let revision = state.view().snapshot().revision;
+    let revision = state.revision();
     Ok(answer::of_type("application/x-ndjson", revision, Body::from_stream(lines)))
 }
 
@@ -138,7 +138,7 @@ pub(crate) async fn freeze(
     responses((status = 204, description = "They go on"), WriteProblems),
 )]
 pub(crate) async fn thaw(
-    State(state): State<ApiState>,
+    state: Visit,
     Segment(text): Segment,
     params: Params,
     asked: Asked,
@@ -146,5 +146,5 @@ pub(crate) async fn thaw(
     let vm = target(&state, &text, params)?.id;
     let opened = state.operations().agent(&asked.caller, vm, "thaw")?;
     opened.agent.thaw().await.map_err(Refusal::from)?;
-    Ok(answer::empty(StatusCode::NO_CONTENT, state.view().snapshot().revision))
+    Ok(answer::empty(StatusCode::NO_CONTENT, state.revision()))
 }

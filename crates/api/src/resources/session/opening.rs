@@ -3,13 +3,14 @@
 use crate::{
     protocol::{asked::Admitted, params::Params, problem::Problem},
     state::ApiState,
+    visit::Visit,
 };
 use axum::extract::{FromRequestParts, WebSocketUpgrade};
 use http::{HeaderMap, header, request::Parts};
 use hyper::upgrade::OnUpgrade;
-use innkeeper_auth::Identity;
+use innkeeper_auth::{Principal, Standing};
 use innkeeper_engine::{Caller, Origin};
-use innkeeper_model::{Code, Refusal, VmId};
+use innkeeper_model::{Code, Refusal, Timestamp, VmId};
 use innkeeper_session::{Purpose, TicketRefused};
 use innkeeper_surface::request_id;
 use std::time::Instant;
@@ -32,7 +33,7 @@ pub(super) enum Upgrade {
 /// Somebody who wants a connection to become a session.
 pub(crate) struct Opening {
     pub(super) upgrade: Upgrade,
-    identity: Option<Identity>,
+    principal: Option<Principal>,
     request_id: Option<String>,
     origin: Option<Origin>,
 }
@@ -41,12 +42,12 @@ impl<S: Send + Sync> FromRequestParts<S> for Opening {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let identity = parts.extensions.get::<Admitted>();
-        let identity = identity.map(|admitted| admitted.principal.identity.clone());
+        let principal = parts.extensions.get::<Admitted>();
+        let principal = principal.map(|admitted| admitted.principal.clone());
         let request_id = request_id(&parts.headers).to_str().ok().map(str::to_owned);
         let origin = parts.extensions.get().copied();
         let upgrade = Upgrade::of(parts, state).await?;
-        Ok(Self { upgrade, identity, request_id, origin })
+        Ok(Self { upgrade, principal, request_id, origin })
     }
 }
 
@@ -73,35 +74,43 @@ impl Upgrade {
 }
 
 impl Opening {
-    /// Which VM is meant, and who asks: by a ticket, where there is one, else by what the gate found.
+    /// Which VM is meant, who asks and for how long: by a ticket, where there is one, else by what the gate
+    /// found. `vm` finds it among those that there are for that caller.
     ///
     /// # Errors
-    /// The ticket is not valid, in the same words whatever is wrong with it, the VM included; nobody
-    /// said who is calling; or there is no such VM.
+    /// The ticket is not valid, in the same words whatever is wrong with it, the VM and the credential that it
+    /// was issued for included; nobody said who is calling; or there is no such VM.
     pub(super) fn authorise(
         &self,
         state: &ApiState,
         ticket: Option<String>,
-        vm: Result<VmId, Refusal>,
         purpose: Purpose,
-    ) -> Result<(VmId, Caller), Refusal> {
-        let identity = match ticket {
-            None => self.identity.clone().ok_or_else(|| {
-                // A router that is served without the gate would let everybody in.
-                Refusal::new(Code::Unauthenticated, "nobody asked who is calling")
-            })?,
+        vm: impl FnOnce(&Visit) -> Result<VmId, Refusal>,
+    ) -> Result<(VmId, Caller, Standing), Refusal> {
+        let (principal, vm) = match ticket {
+            None => {
+                let principal = self.principal.clone().ok_or_else(|| {
+                    // A router that is served without the gate would let everybody in.
+                    Refusal::new(Code::Unauthenticated, "nobody asked who is calling")
+                })?;
+                let vm = vm(&Visit::of(state, &principal))?;
+                (principal, vm)
+            }
             Some(ticket) => {
-                let of = vm.as_ref().ok().copied();
-                let whose = state.tickets().redeem(&ticket, of, purpose, Instant::now())?;
+                let of = |whose: &Principal| vm(&Visit::of(state, whose)).ok();
+                let (whose, vm) = state.tickets().redeem(&ticket, purpose, Instant::now(), of)?;
                 // One who is known by something else, too, is one and the same.
-                if self.identity.as_ref().is_some_and(|identity| *identity != whose) {
+                let is_another = self.principal.as_ref().is_some_and(|known| *known != whose);
+                if is_another || !whose.standing.holds(Timestamp::now()) {
                     return Err(TicketRefused.into());
                 }
-                whose
+                (whose, vm)
             }
         };
         let request_id = self.request_id.clone();
-        Ok((vm?, Caller { name: identity.to_string(), request_id, origin: self.origin }))
+        let Principal { identity, standing, .. } = principal;
+        let name = identity.to_string();
+        Ok((vm, Caller { name, request_id, origin: self.origin }, standing))
     }
 }
 

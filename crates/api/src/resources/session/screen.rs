@@ -15,12 +15,14 @@ use crate::{
     resources::vms::target,
     router::WriteProblems,
     state::ApiState,
+    visit::Visit,
 };
 use axum::{body::Body, extract::State};
 use http::{HeaderMap, StatusCode};
 use innkeeper_model::{
-    Code, Refusal,
+    Code, Refusal, Secret,
     keyboard::{Stroke, check_count},
+    secret::as_text,
 };
 use innkeeper_session::Purpose;
 use serde::Deserialize;
@@ -50,11 +52,11 @@ pub(crate) async fn open(
     opening: Opening,
 ) -> Answer {
     let ticket = params.one(TICKET)?;
-    let vm = target(&state, &text, params).map(|vm| vm.id);
-    let (vm, caller) = opening.authorise(&state, ticket, vm, Purpose::Vnc)?;
+    let find = |visit: &Visit| target(visit, &text, params).map(|vm| vm.id);
+    let (vm, caller, standing) = opening.authorise(&state, ticket, Purpose::Vnc, find)?;
     let stream = state.operations().open_vnc(&caller, vm).await?;
     let about = format!("screen of {vm} for {}", caller.name);
-    Ok(stream::open(&state, opening.upgrade, stream, about))
+    Ok(stream::open(&state, opening.upgrade, stream, standing, about))
 }
 
 /// Take a picture of a VM's screen
@@ -72,14 +74,10 @@ pub(crate) async fn open(
         WriteProblems,
     ),
 )]
-pub(crate) async fn picture(
-    State(state): State<ApiState>,
-    Segment(text): Segment,
-    params: Params,
-) -> Answer {
+pub(crate) async fn picture(state: Visit, Segment(text): Segment, params: Params) -> Answer {
     let vm = target(&state, &text, params)?.id;
     let picture = state.operations().screenshot(vm).await?;
-    Ok(answer::of_type("image/png", state.view().snapshot().revision, picture))
+    Ok(answer::of_type("image/png", state.revision(), picture))
 }
 
 /// What to press: keys, or a text, at most 256 strokes of either.
@@ -90,8 +88,9 @@ pub(crate) struct KeysToPress {
     #[serde(default)]
     keys: Vec<String>,
     /// A text, as it is typed on a US keyboard.
-    #[serde(default)]
-    text: Option<String>,
+    #[serde(default, deserialize_with = "as_text::maybe")]
+    #[schema(value_type = Option<String>)]
+    text: Option<Secret>,
 }
 
 impl KeysToPress {
@@ -101,7 +100,9 @@ impl KeysToPress {
                 check_count("keys", keys.len())?;
                 keys.iter().map(|keys| keys.parse()).collect()
             }
-            Self { keys, text: Some(text) } if keys.is_empty() => Stroke::of_text(&text),
+            Self { keys, text: Some(text) } if keys.is_empty() => {
+                Stroke::of_text(text.expose().unwrap_or_default())
+            }
             Self { .. } => {
                 let message = "keys and text cannot be pressed at once";
                 Err(Refusal::new(Code::InvalidField, message)
@@ -128,7 +129,7 @@ impl KeysToPress {
     responses((status = 204, description = "Pressed"), WriteProblems),
 )]
 pub(crate) async fn press(
-    State(state): State<ApiState>,
+    state: Visit,
     Segment(text): Segment,
     params: Params,
     asked: Asked,
@@ -140,5 +141,5 @@ pub(crate) async fn press(
     let strokes = wanted.strokes()?;
     let vm = target(&state, &text, params)?.id;
     state.operations().send_keys(&asked.caller, vm, &strokes).await?;
-    Ok(answer::empty(StatusCode::NO_CONTENT, state.view().snapshot().revision))
+    Ok(answer::empty(StatusCode::NO_CONTENT, state.revision()))
 }

@@ -1,4 +1,5 @@
-//! Carries a session's bytes over a connection, until either side ends, or the daemon.
+//! Carries a session's bytes over a connection, until either side ends, the credential that it was opened with, or
+//! the daemon.
 
 use super::opening::{RAW, Upgrade};
 use crate::{protocol::answer, state::ApiState};
@@ -10,7 +11,9 @@ use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use http::{HeaderValue, StatusCode, header};
 use hyper_util::rt::TokioIo;
+use innkeeper_auth::Standing;
 use innkeeper_driver::ByteStream;
+use innkeeper_surface::until_it_ends;
 use std::{fmt::Display, sync::Arc};
 use tokio::io::{self, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio_util::sync::CancellationToken;
@@ -26,15 +29,16 @@ pub(super) fn open(
     state: &ApiState,
     upgrade: Upgrade,
     stream: Box<dyn ByteStream>,
+    standing: Standing,
     about: impl Display,
 ) -> Response {
     let about: Arc<str> = about.to_string().into();
-    let stopping = state.stopping().clone();
+    let ends = Ends { standing, stopping: state.stopping().clone() };
     let upgrade = match upgrade {
         Upgrade::WebSocket(upgrade) => {
             return upgrade
                 .protocols([BINARY])
-                .on_upgrade(|socket| until(stopping, about, serve_websocket(socket, stream)));
+                .on_upgrade(|socket| until(ends, about, serve_websocket(socket, stream)));
         }
         Upgrade::Raw(upgrade) => upgrade,
     };
@@ -43,23 +47,34 @@ pub(super) fn open(
     let headers = response.headers_mut();
     headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
     headers.insert(header::UPGRADE, HeaderValue::from_static(RAW));
-    tokio::spawn(until(stopping, about, async {
+    tokio::spawn(until(ends, about, async {
         let viewer = upgrade.await.map_err(io::Error::other)?;
         connect(TokioIo::new(viewer), stream).await
     }));
     response
 }
 
-async fn until(
+/// What ends a session, whatever its two sides do.
+struct Ends {
+    /// Its caller is let in no more.
+    standing: Standing,
+    /// The daemon ends.
     stopping: CancellationToken,
-    about: Arc<str>,
-    serving: impl Future<Output = io::Result<()>> + Send,
-) {
+}
+
+async fn until(ends: Ends, about: Arc<str>, serving: impl Future<Output = io::Result<()>> + Send) {
     debug!(session = &*about, "opened");
-    // Whatever is left of a session ends with the daemon.
-    match stopping.run_until_cancelled_owned(serving).await {
-        Some(Err(error)) => debug!(session = &*about, %error, "broke off"),
-        Some(Ok(())) | None => debug!(session = &*about, "closed"),
+    let ended = tokio::select! {
+        ended = serving => ended,
+        () = until_it_ends(&ends.standing) => {
+            Err(io::Error::new(io::ErrorKind::PermissionDenied, "the credential ended"))
+        }
+        // Whatever is left of a session ends with the daemon.
+        () = ends.stopping.cancelled() => Ok(()),
+    };
+    match ended {
+        Err(error) => debug!(session = &*about, %error, "broke off"),
+        Ok(()) => debug!(session = &*about, "closed"),
     }
 }
 

@@ -1,8 +1,8 @@
 use crate::{server::serve_tcp, test_support::Api};
-use innkeeper_auth::{Doorkeeper, Token};
-use innkeeper_model::VmId;
+use innkeeper_auth::{Doorkeeper, IssuedTokens, NewToken, Role, Token};
+use innkeeper_model::{Timestamp, VmId};
 use serde_json::Value;
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::{TcpListener, TcpStream},
@@ -14,6 +14,8 @@ struct Tcp {
     vms: Vec<VmId>,
     address: SocketAddr,
     token: String,
+    issued: Arc<IssuedTokens>,
+    _folder: tempfile::TempDir,
 }
 
 /// An answer, and the connection that it came by.
@@ -35,10 +37,11 @@ impl Tcp {
         let text = std::fs::read_to_string(&path).unwrap().trim_end().to_owned();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let doorkeeper = Doorkeeper::default().with_token(token);
+        let issued = Arc::new(IssuedTokens::open(&folder.path().join("tokens.json")).unwrap());
+        let doorkeeper = Doorkeeper::default().with_token(token).with_issued(Arc::clone(&issued));
         let (api, vms) = Api::guarded_by(doorkeeper).having(&["web", "db"]).await;
         tokio::spawn(serve_tcp(listener, api.state.clone()));
-        Self { api, vms, address, token: text }
+        Self { api, vms, address, token: text, issued, _folder: folder }
     }
 
     async fn send(&self, first: &str, headers: &[&str], body: &str) -> Answered {
@@ -138,6 +141,36 @@ async fn a_browser_opens_a_console_with_a_ticket_and_only_once() {
 }
 
 #[tokio::test]
+async fn what_a_token_opened_ends_when_it_is_revoked_and_its_tickets_open_nothing() {
+    let mut tcp = Tcp::new().await;
+    let name: innkeeper_model::TokenName = "ci".parse().unwrap();
+    let wanted = NewToken {
+        name: name.clone(),
+        role: Role::Admin,
+        project: None,
+        expires: None,
+        privileged: false,
+    };
+    let (_, text) = tcp.issued.create(wanted, "uid:0", Timestamp::now()).unwrap();
+    tcp.token = text.expose().unwrap().to_owned();
+    let bearer = format!("Authorization: Bearer {}", tcp.token);
+    let raw = [&*bearer, "Connection: Upgrade", "Upgrade: innkeeper-stream"];
+    let mut by_token = tcp.send("GET /v1/vms/web/console?role=shared", &raw, "").await;
+    assert_eq!(by_token.status, 101);
+    let path = format!("/v1/vms/db/console?ticket={}", tcp.ticket("db", "console").await);
+    let mut by_ticket = tcp.websocket(&path).await;
+    assert_eq!(by_ticket.status, 101);
+    let unused = tcp.ticket("web", "vnc").await;
+
+    tcp.issued.revoke(&name, Timestamp::now()).unwrap();
+    for opened in [&mut by_token, &mut by_ticket] {
+        let mut rest = Vec::new();
+        let _ = soon(opened.connection.read_to_end(&mut rest)).await;
+    }
+    assert_eq!(tcp.websocket(&format!("/v1/vms/web/vnc?ticket={unused}")).await.status, 403);
+}
+
+#[tokio::test]
 async fn whatever_is_wrong_with_a_ticket_the_answer_is_the_same() {
     let tcp = Tcp::new().await;
     let used = tcp.ticket("web", "vnc").await;
@@ -166,7 +199,6 @@ async fn a_ticket_opens_nothing_but_its_websocket() {
     for request in [
         format!("GET /v1/vms/web/console?ticket={ticket}"),
         format!("GET /v1/vms/web?ticket={ticket}"),
-        format!("GET /v1/vms/web/logs?ticket={ticket}"),
         "GET /v1/vms/web/console".to_owned(),
     ] {
         assert_eq!(tcp.send(&request, &[], "").await.status, 401, "{request}");

@@ -10,12 +10,12 @@ use crate::{
     },
     resources::vms::target,
     router::WriteProblems,
-    state::ApiState,
+    visit::Visit,
 };
-use axum::{Extension, body::Body, extract::State};
+use axum::{Extension, body::Body};
 use http::{HeaderMap, StatusCode};
-use innkeeper_model::Timestamp;
-use innkeeper_session::Purpose;
+use innkeeper_model::{Secret, Timestamp, secret::as_text};
+use innkeeper_session::{Issued, Purpose};
 use serde::{Deserialize, Serialize};
 use std::time::Instant;
 use utoipa::ToSchema;
@@ -32,10 +32,20 @@ pub(crate) struct TicketWish {
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Ticket {
     /// What to show as `?ticket=`.
-    ticket: String,
+    #[serde(with = "as_text")]
+    #[schema(value_type = String)]
+    ticket: Secret,
     /// Until when.
     #[schema(value_type = String, format = DateTime)]
     expires: Timestamp,
+}
+
+impl Ticket {
+    /// As its caller is told of it.
+    pub(crate) fn of(issued: Issued) -> Self {
+        let expires = Timestamp::now().checked_add(issued.valid_for).unwrap_or(Timestamp::MAX);
+        Self { ticket: issued.ticket, expires }
+    }
 }
 
 /// Get a ticket for a session of a VM
@@ -55,7 +65,7 @@ pub(crate) struct Ticket {
     responses((status = 201, description = "The ticket", body = Ticket), WriteProblems),
 )]
 pub(crate) async fn issue(
-    State(state): State<ApiState>,
+    state: Visit,
     Segment(text): Segment,
     params: Params,
     Extension(Admitted { principal, .. }): Extension<Admitted>,
@@ -65,10 +75,8 @@ pub(crate) async fn issue(
     json::expect_type(&headers, "application/json")?;
     let TicketWish { kind } = json::decode(&json::read(body).await?)?;
     let vm = target(&state, &text, params)?.id;
-    let issued = state.tickets().issue(principal.identity, vm, kind, Instant::now())?;
-    let expires = Timestamp::now().checked_add(issued.valid_for).unwrap_or(Timestamp::MAX);
-    let ticket = Ticket { ticket: issued.ticket, expires };
-    let mut response = answer::json(state.view().snapshot().revision, answer::encode(&ticket));
+    let issued = state.tickets().issue(principal, vm, kind, Instant::now())?;
+    let mut response = answer::json(state.revision(), answer::encode(&Ticket::of(issued)));
     *response.status_mut() = StatusCode::CREATED;
     Ok(response)
 }

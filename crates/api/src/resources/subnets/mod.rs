@@ -16,9 +16,9 @@ use crate::{
         problem::Answer,
     },
     router::{ReadProblems, WriteProblems},
-    state::ApiState,
+    visit::Visit,
 };
-use axum::{body::Body, extract::State};
+use axum::body::Body;
 use http::HeaderMap;
 use innkeeper_engine::{NetworkRequest, Request};
 use innkeeper_model::{NetworkId, Refusal, SubnetConfig, SubnetId};
@@ -55,12 +55,13 @@ pub(crate) struct SubnetList {
     ),
     responses((status = 200, description = "Subnets", body = SubnetList), ReadProblems),
 )]
-pub(crate) async fn list(State(state): State<ApiState>, mut params: Params) -> Answer {
+pub(crate) async fn list(state: Visit, mut params: Params) -> Answer {
     let network = params.one("network")?;
     let page = Page::<Place>::parse(&mut params)?;
     params.nothing_else()?;
-    let snapshot = state.view().snapshot();
-    let network = network.map(|text| find_network(&snapshot, &text)).transpose()?;
+    let seen = state.seen();
+    let snapshot = seen.whole();
+    let network = network.map(|text| find_network(snapshot, &text)).transpose()?;
     let all = snapshot
         .networks
         .values()
@@ -69,7 +70,7 @@ pub(crate) async fn list(State(state): State<ApiState>, mut params: Params) -> A
         (0_u32..).zip(&network.subnets).map(move |(index, subnet)| (network, index, subnet))
     });
     let (page, next) = page.of(all, |(network, index, _)| Place(network.id, *index));
-    let usages = Usages::of(&snapshot);
+    let usages = Usages::of(&seen);
     let items = page.iter().map(|(network, _, subnet)| usages.show(network, subnet)).collect();
     let list = SubnetList { items, revision: snapshot.revision.0, next };
     Ok(answer::json(snapshot.revision, answer::encode(&list)))
@@ -103,16 +104,12 @@ impl std::str::FromStr for Place {
     params(("subnet" = String, Path, description = "Its id, range or name, or the beginning of one of them if only one begins so; `/` is written `%2F`")),
     responses((status = 200, description = "The subnet", body = SubnetRecord), ReadProblems),
 )]
-pub(crate) async fn read(
-    State(state): State<ApiState>,
-    Segment(text): Segment,
-    params: Params,
-) -> Answer {
+pub(crate) async fn read(state: Visit, Segment(text): Segment, params: Params) -> Answer {
     params.nothing_else()?;
-    let snapshot = state.view().snapshot();
-    let subnet = find(&snapshot, &text)?;
-    let shown = Usages::of(&snapshot).show(&subnet.network, subnet.subnet());
-    Ok(answer::json(snapshot.revision, answer::encode(&shown)))
+    let seen = state.seen();
+    let subnet = find(seen.whole(), &text)?;
+    let shown = Usages::of(&seen).show(&subnet.network, subnet.subnet());
+    Ok(answer::json(seen.revision(), answer::encode(&shown)))
 }
 
 /// A subnet to make.
@@ -156,7 +153,7 @@ impl NewSubnet {
     ),
 )]
 pub(crate) async fn create(
-    State(state): State<ApiState>,
+    state: Visit,
     mut params: Params,
     asked: Asked,
     headers: HeaderMap,
@@ -168,9 +165,8 @@ pub(crate) async fn create(
     json::expect_type(&headers, "application/json")?;
     let body = json::read(body).await?;
     let NewSubnet { network, config } = NewSubnet::decode(&body)?;
-    let network = find_network(&state.view().snapshot(), &network)
-        .map_err(|refusal| refusal.at("network"))?
-        .id;
+    let network =
+        find_network(state.seen().whole(), &network).map_err(|refusal| refusal.at("network"))?.id;
 
     let own_id = given.map(|id| id.to_string()).unwrap_or_default();
     // Chosen here, so that the answer can name it.
@@ -203,13 +199,13 @@ pub(crate) async fn create(
     ),
 )]
 pub(crate) async fn delete(
-    State(state): State<ApiState>,
+    state: Visit,
     Segment(text): Segment,
     params: Params,
     asked: Asked,
 ) -> Answer {
     params.nothing_else()?;
-    let subnet = find(&state.view().snapshot(), &text)?.subnet().id;
+    let subnet = find(state.seen().whole(), &text)?.subnet().id;
     let request = Request::Network(NetworkRequest::DeleteSubnet { subnet });
     mutation::perform(&state, &asked, request, Subject::Network).await
 }

@@ -13,9 +13,9 @@ use crate::{
         problem::Answer,
     },
     router::{ReadProblems, WriteProblems},
-    state::ApiState,
+    visit::Visit,
 };
-use axum::{body::Body, extract::State};
+use axum::body::Body;
 use http::HeaderMap;
 use innkeeper_engine::{NetworkRequest, Request, ReservationWish};
 use innkeeper_model::{NetworkName, Refusal, config::MacAddress, network::Reservation};
@@ -54,17 +54,14 @@ pub(crate) struct ReservationList<'a> {
     ),
     responses((status = 200, description = "Reservations", body = ReservationList), ReadProblems),
 )]
-pub(crate) async fn list(
-    State(state): State<ApiState>,
-    Segment(text): Segment,
-    mut params: Params,
-) -> Answer {
+pub(crate) async fn list(state: Visit, Segment(text): Segment, mut params: Params) -> Answer {
     let name: Option<NetworkName> = params.parsed("name")?;
     let mac: Option<MacAddress> = params.parsed("mac")?;
     let page = Page::parse(&mut params)?;
     params.nothing_else()?;
-    let snapshot = state.view().snapshot();
-    let subnet = find(&snapshot, &text)?;
+    let seen = state.seen();
+    let snapshot = seen.whole();
+    let subnet = find(snapshot, &text)?;
     let wanted = |reservation: &&Reservation| {
         (name.is_none() || reservation.name == name) && (mac.is_none() || reservation.mac == mac)
     };
@@ -177,7 +174,7 @@ fn in_bounds(field: &str, count: usize) -> Result<(), Refusal> {
     ),
 )]
 pub(crate) async fn reserve(
-    State(state): State<ApiState>,
+    state: Visit,
     Segment(text): Segment,
     params: Params,
     asked: Asked,
@@ -189,7 +186,7 @@ pub(crate) async fn reserve(
     json::expect_type(&headers, "application/json")?;
     let body = json::read(body).await?;
     let wanted = NewReservations::decode(&body)?;
-    let subnet = find(&state.view().snapshot(), &text)?.subnet().id;
+    let subnet = find(state.seen().whole(), &text)?.subnet().id;
 
     let creation = Creation {
         fingerprint: fingerprint(&[b"reserve", subnet.to_string().as_bytes(), &body]),
@@ -231,7 +228,7 @@ pub(crate) struct Released {
     ),
 )]
 pub(crate) async fn release(
-    State(state): State<ApiState>,
+    state: Visit,
     Segment(text): Segment,
     mut params: Params,
     asked: Asked,
@@ -248,7 +245,7 @@ pub(crate) async fn release(
         }
     };
     in_bounds("addresses", addresses.len())?;
-    let subnet = find(&state.view().snapshot(), &text)?.subnet().id;
+    let subnet = find(state.seen().whole(), &text)?.subnet().id;
     let request = Request::Network(NetworkRequest::Release { subnet, addresses });
     mutation::perform(&state, &asked, request, Subject::Network).await
 }

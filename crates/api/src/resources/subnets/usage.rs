@@ -3,7 +3,7 @@
 use innkeeper_model::{
     Network, NetworkId, NetworkName, ShownSubnet, Spec, Subnet, SubnetConfig, network::u128_of,
 };
-use innkeeper_view::Snapshot;
+use innkeeper_surface::Seen;
 use serde::Serialize;
 use std::{collections::HashMap, net::IpAddr};
 use utoipa::ToSchema;
@@ -23,7 +23,7 @@ pub(crate) struct SubnetRecord {
     network_name: NetworkName,
     /// How many addresses guests and reservations can have; 9007199254740991 stands for as many or more.
     size: u64,
-    /// How many of them VMs and reservations have.
+    /// How many of them VMs and reservations have; of the VMs, those that the caller sees.
     taken: usize,
 }
 
@@ -31,10 +31,10 @@ pub(crate) struct SubnetRecord {
 pub(crate) struct Usages(HashMap<NetworkName, Vec<IpAddr>>);
 
 impl Usages {
-    /// One look at each VM, for however many subnets.
-    pub(crate) fn of(snapshot: &Snapshot) -> Self {
+    /// One look at each VM that the caller sees, for however many subnets.
+    pub(crate) fn of(seen: &Seen) -> Self {
         let mut addresses: HashMap<NetworkName, Vec<IpAddr>> = HashMap::new();
-        for vm in snapshot.vms.values() {
+        for vm in seen.vms() {
             let specs = vm.spec.iter().map(|spec| &**spec);
             for (network, given) in specs.flat_map(given) {
                 addresses.entry(network.clone()).or_default().extend(given);

@@ -18,9 +18,9 @@ use crate::{
         pulse::Pulse,
     },
     router::ReadProblems,
-    state::ApiState,
+    visit::Visit,
 };
-use axum::{body::Body, extract::State};
+use axum::body::Body;
 use bytes::Bytes;
 use futures_util::stream;
 use http::HeaderMap;
@@ -73,32 +73,32 @@ pub(crate) struct TaskNotice {
     ),
 )]
 pub(crate) async fn follow(
-    State(state): State<ApiState>,
+    state: Visit,
     Segment(text): Segment,
     params: Params,
     follower: Follower,
     headers: HeaderMap,
 ) -> Answer {
     params.nothing_else()?;
-    let id = task_id(&text)?;
+    let id = task_id(&state, &text).await?;
     let framing = framing(&headers);
     // Before the task is read, so that nothing that comes after it is missed.
-    let subscription = state.view().subscribe(None).of(follower.of(&format!("task {id}")));
+    let subscription = state.subscribe(None).of(follower.of(&format!("task {id}")));
     let task = mutation::ended(&state, id, Duration::ZERO).await?;
-    let snapshot = state.view().snapshot();
+    let seen = state.seen();
     let mut reader = Reader::new(id, subscription, framing, state);
-    reader.tell(snapshot.position(), task).await;
+    reader.tell(seen.position(), task).await;
     let chunks = stream::unfold(reader, |mut reader| async move {
         let chunk = reader.next().await?;
         Some((Ok::<_, Infallible>(chunk), reader))
     });
-    Ok(answer::of_type(framing.content_type(), snapshot.revision, Body::from_stream(chunks)))
+    Ok(answer::of_type(framing.content_type(), seen.revision(), Body::from_stream(chunks)))
 }
 
 /// One reader of one task.
 struct Reader {
     id: TaskId,
-    state: ApiState,
+    state: Visit,
     subscription: Subscription,
     framing: Framing,
     pulse: Pulse,
@@ -110,7 +110,7 @@ struct Reader {
 }
 
 impl Reader {
-    fn new(id: TaskId, subscription: Subscription, framing: Framing, state: ApiState) -> Self {
+    fn new(id: TaskId, subscription: Subscription, framing: Framing, state: Visit) -> Self {
         let pulse = Pulse::new(state.stopping().clone());
         let (told, chunks, over) = (Revision::default(), VecDeque::new(), false);
         Self { id, state, subscription, framing, pulse, told, chunks, over }

@@ -16,11 +16,10 @@ use crate::{
     },
     resources::vms,
     router::{ReadProblems, WriteProblems},
-    state::ApiState,
+    visit::Visit,
 };
-use axum::extract::State;
 use innkeeper_model::{Refusal, Task, TaskId, TaskState, VmId};
-use innkeeper_view::Snapshot;
+use innkeeper_surface::Seen;
 use serde::Serialize;
 use std::time::Duration;
 use utoipa::ToSchema;
@@ -62,7 +61,7 @@ pub(crate) struct TaskList {
     ),
     responses((status = 200, description = "Tasks", body = TaskList), ReadProblems),
 )]
-pub(crate) async fn list(State(state): State<ApiState>, mut params: Params) -> Answer {
+pub(crate) async fn list(state: Visit, mut params: Params) -> Answer {
     let vm = params.one("vm")?;
     let states = params.list("state");
     let states: Option<Vec<_>> =
@@ -70,21 +69,21 @@ pub(crate) async fn list(State(state): State<ApiState>, mut params: Params) -> A
     let page = Page::parse(&mut params)?;
     params.nothing_else()?;
 
-    let snapshot = state.view().snapshot();
-    let vm = vm.map(|text| vm_id(&snapshot, &text)).transpose()?;
-    let rows =
-        Rows::new(&snapshot.tasks, page).ordered(Order::Descending).only(move |task: &Task| {
-            vm.is_none_or(|vm| task.vm == Some(vm))
-                && states.as_ref().is_none_or(|states| states.contains(&task.state))
-        });
-    Ok(list::answer(snapshot.revision, rows))
+    let seen = state.seen();
+    let vm = vm.map(|text| vm_id(&seen, &text)).transpose()?;
+    let rows = Rows::new(&seen.whole().tasks, page, seen.sight());
+    let rows = rows.ordered(Order::Descending).only(move |task: &Task| {
+        vm.is_none_or(|vm| task.vm == Some(vm))
+            && states.as_ref().is_none_or(|states| states.contains(&task.state))
+    });
+    Ok(list::answer(seen.revision(), rows))
 }
 
 /// The VM whose tasks are meant; one that is deleted is known by its id only.
-pub(crate) fn vm_id(snapshot: &Snapshot, text: &str) -> Result<VmId, Refusal> {
+pub(crate) fn vm_id(seen: &Seen, text: &str) -> Result<VmId, Refusal> {
     match text.parse() {
         Ok(id) => Ok(id),
-        Err(_) => vms::find(snapshot, text, None).map(|vm| vm.id),
+        Err(_) => vms::find(seen, text, None).map(|vm| vm.id),
     }
 }
 
@@ -110,22 +109,18 @@ fn named(name: &str) -> Result<TaskState, Refusal> {
     ),
     responses((status = 200, description = "The task", body = Task), ReadProblems),
 )]
-pub(crate) async fn read(
-    State(state): State<ApiState>,
-    Segment(text): Segment,
-    mut params: Params,
-) -> Answer {
+pub(crate) async fn read(state: Visit, Segment(text): Segment, mut params: Params) -> Answer {
     let wait = params.parsed("wait")?.map(Duration::from_secs).unwrap_or_default();
     params.nothing_else()?;
-    let id = task_id(&text)?;
+    let id = task_id(&state, &text).await?;
     let task = mutation::ended(&state, id, wait.min(MAX_WAIT)).await?;
     // The view has at least what was waited for; its encoding may be there already.
-    let snapshot = state.view().snapshot();
-    let body = match snapshot.tasks.get(&id) {
+    let seen = state.seen();
+    let body = match seen.task(id) {
         Some(record) if record.revision >= task.revision => native(record),
         _ => encode(&*task),
     };
-    Ok(answer::json(snapshot.revision, body))
+    Ok(answer::json(seen.revision(), body))
 }
 
 /// Cancel a task
@@ -149,19 +144,25 @@ pub(crate) async fn read(
     ),
 )]
 pub(crate) async fn cancel(
-    State(state): State<ApiState>,
+    state: Visit,
     Segment(text): Segment,
     params: Params,
     asked: Asked,
 ) -> Answer {
     params.nothing_else()?;
-    let id = task_id(&text)?;
+    let id = task_id(&state, &text).await?;
     state.operations().cancel(&asked.caller, id).await?;
     mutation::answer_of_task(&state, &asked, id).await
 }
 
-pub(crate) fn task_id(text: &str) -> Result<TaskId, Refusal> {
-    text.parse().map_err(|_| Refusal::not_found("task", text))
+/// The task that a path names.
+///
+/// # Errors
+/// It is none; or it is not there, where that can be told at once.
+pub(crate) async fn task_id(state: &Visit, text: &str) -> Result<TaskId, Refusal> {
+    let id = text.parse().map_err(|_| Refusal::not_found("task", text))?;
+    mutation::check_task(state, id).await?;
+    Ok(id)
 }
 
 #[cfg(test)]

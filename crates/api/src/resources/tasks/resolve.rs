@@ -9,9 +9,8 @@ use crate::{
         problem::Answer,
     },
     router::WriteProblems,
-    state::ApiState,
+    visit::Visit,
 };
-use axum::extract::State;
 use innkeeper_engine::Resolution;
 
 /// Have an interrupted task go on
@@ -32,12 +31,7 @@ use innkeeper_engine::Resolution;
         WriteProblems,
     ),
 )]
-pub(crate) async fn resume(
-    state: State<ApiState>,
-    text: Segment,
-    params: Params,
-    asked: Asked,
-) -> Answer {
+pub(crate) async fn resume(state: Visit, text: Segment, params: Params, asked: Asked) -> Answer {
     resolve(&state, &text, params, &asked, Resolution::Resume).await
 }
 
@@ -59,24 +53,19 @@ pub(crate) async fn resume(
         WriteProblems,
     ),
 )]
-pub(crate) async fn undo(
-    state: State<ApiState>,
-    text: Segment,
-    params: Params,
-    asked: Asked,
-) -> Answer {
+pub(crate) async fn undo(state: Visit, text: Segment, params: Params, asked: Asked) -> Answer {
     resolve(&state, &text, params, &asked, Resolution::Undo).await
 }
 
 async fn resolve(
-    state: &ApiState,
+    state: &Visit,
     text: &Segment,
     params: Params,
     asked: &Asked,
     resolution: Resolution,
 ) -> Answer {
     params.nothing_else()?;
-    let id = task_id(&text.0)?;
+    let id = task_id(state, &text.0).await?;
     state.operations().resolve(&asked.caller, id, resolution).await?;
     mutation::answer_of_task(state, asked, id).await
 }

@@ -11,12 +11,13 @@ use crate::{
         problem::Answer,
     },
     router::WriteProblems,
-    state::ApiState,
+    visit::Visit,
 };
-use axum::{body::Body, extract::State};
+use axum::body::Body;
 use http::HeaderMap;
 use innkeeper_engine::Request;
-use innkeeper_model::{VmConfig, VmId, VmName, task::PlannedOperation};
+use innkeeper_model::{ProjectName, Refusal, VmConfig, VmId, VmName, task::PlannedOperation};
+use innkeeper_surface::Sight;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -42,7 +43,7 @@ use utoipa::ToSchema;
     ),
 )]
 pub(crate) async fn create(
-    State(state): State<ApiState>,
+    state: Visit,
     mut params: Params,
     asked: Asked,
     headers: HeaderMap,
@@ -55,8 +56,10 @@ pub(crate) async fn create(
     let key = asked::idempotency_key(&headers)?;
     json::expect_type(&headers, "application/json")?;
     let body = json::read(body).await?;
-    let config: VmConfig = json::decode(&body)?;
+    let mut config: VmConfig = json::decode(&body)?;
     config.validate()?;
+    belongs_to_caller(state.sight(), &body, &mut config)?;
+    state.sight().check_host_files(&config, None)?;
     let request = Request::Create { config: Box::new(config), id };
     if dry_run {
         return mutation::plan(&state, request).await;
@@ -71,6 +74,30 @@ pub(crate) async fn create(
         key,
     };
     mutation::create(&state, asked, creation).await
+}
+
+/// Has a VM whose project is not said be the caller's, where that is bound to one.
+///
+/// # Errors
+/// It is said, and another.
+pub(super) fn belongs_to_caller(
+    sight: &Sight,
+    body: &[u8],
+    config: &mut VmConfig,
+) -> Result<(), Refusal> {
+    /// Whether it is said: a default does not tell.
+    #[derive(Deserialize)]
+    struct Said {
+        project: Option<ProjectName>,
+    }
+    if sight.is_everything() {
+        return Ok(());
+    }
+    let Said { project } = json::decode(body)?;
+    if let Some(project) = sight.owner("project", project)? {
+        config.project = project;
+    }
+    Ok(())
 }
 
 /// How a copy is to differ.
@@ -106,7 +133,7 @@ pub(crate) struct CloneOptions {
     ),
 )]
 pub(crate) async fn clone(
-    State(state): State<ApiState>,
+    state: Visit,
     Segment(text): Segment,
     mut params: Params,
     asked: Asked,

@@ -1,6 +1,6 @@
 //! Changing VMs: a configuration replaced, or merged into.
 
-use super::{spec_of, target};
+use super::{create::belongs_to_caller, spec_of, target};
 use crate::{
     protocol::{
         asked::{Asked, Segment},
@@ -10,9 +10,9 @@ use crate::{
         problem::Answer,
     },
     router::WriteProblems,
-    state::ApiState,
+    visit::Visit,
 };
-use axum::{body::Body, extract::State};
+use axum::body::Body;
 use http::HeaderMap;
 use innkeeper_engine::Request;
 use innkeeper_model::{Code, Refusal, Revision, Vm, VmConfig};
@@ -45,7 +45,7 @@ const SPEC: &str = "the VM's spec";
     ),
 )]
 pub(crate) async fn replace(
-    State(state): State<ApiState>,
+    state: Visit,
     Segment(text): Segment,
     mut params: Params,
     asked: Asked,
@@ -57,7 +57,8 @@ pub(crate) async fn replace(
     let dry_run = params.flag("dry_run")?;
     let vm = target(&state, &text, params)?;
     let expected = conditional::expected(&headers, SPEC, revision(&vm))?;
-    let config: VmConfig = json::decode(&body)?;
+    let mut config: VmConfig = json::decode(&body)?;
+    belongs_to_caller(state.sight(), &body, &mut config)?;
     edit(&state, &asked, &vm, config, expected, dry_run).await
 }
 
@@ -85,7 +86,7 @@ pub(crate) async fn replace(
     ),
 )]
 pub(crate) async fn merge(
-    State(state): State<ApiState>,
+    state: Visit,
     Segment(text): Segment,
     mut params: Params,
     asked: Asked,
@@ -108,7 +109,7 @@ pub(crate) async fn merge(
 }
 
 async fn edit(
-    state: &ApiState,
+    state: &Visit,
     asked: &Asked,
     vm: &Record<Vm>,
     config: VmConfig,
@@ -116,6 +117,9 @@ async fn edit(
     dry_run: bool,
 ) -> Answer {
     config.validate()?;
+    let sight = state.sight();
+    sight.owner("project", Some(config.project.clone()))?;
+    sight.check_host_files(&config, vm.spec.as_ref().map(|spec| &spec.config))?;
     let request = Request::Edit { vm: vm.id, config: Box::new(config), expected };
     mutation::perform_or_plan(state, asked, request, dry_run).await
 }

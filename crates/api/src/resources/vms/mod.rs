@@ -16,14 +16,15 @@ use crate::{
         problem::Answer,
     },
     router::{ReadProblems, WriteProblems},
-    state::ApiState,
+    visit::Visit,
 };
-use axum::{extract::State, response::Response};
+use axum::response::Response;
 use filter::Filter;
 use http::{StatusCode, header};
 use innkeeper_engine::Request;
-use innkeeper_model::{Code, ProjectName, Refusal, Spec, Vm};
-use innkeeper_view::{Lookup, Record, Snapshot};
+use innkeeper_model::{Code, ProjectName, Refusal, Revision, Spec, Vm};
+use innkeeper_surface::Seen;
+use innkeeper_view::{Lookup, Record};
 use serde::Serialize;
 use std::sync::Arc;
 use utoipa::ToSchema;
@@ -81,19 +82,19 @@ pub(crate) struct VmList {
     ),
     responses((status = 200, description = "VMs", body = VmList), ReadProblems),
 )]
-pub(crate) async fn list(State(state): State<ApiState>, mut params: Params) -> Answer {
+pub(crate) async fn list(state: Visit, mut params: Params) -> Answer {
     let filter = Filter::parse(&mut params)?;
     let fields = params.list("fields");
     let fields = fields.map(|fields| Fields::parse(&fields, FIELDS)).transpose()?;
     let page = Page::parse(&mut params)?;
     params.nothing_else()?;
 
-    let snapshot = state.view().snapshot();
-    let mut rows = Rows::new(&snapshot.vms, page).showing(fields);
+    let seen = state.seen();
+    let mut rows = Rows::new(&seen.whole().vms, page, seen.sight()).showing(fields);
     if !filter.is_everything() {
         rows = rows.only(move |vm: &Vm| filter.matches(vm));
     }
-    Ok(list::answer(snapshot.revision, rows))
+    Ok(list::answer(seen.revision(), rows))
 }
 
 /// Read a VM
@@ -116,26 +117,26 @@ pub(crate) async fn list(State(state): State<ApiState>, mut params: Params) -> A
     ),
 )]
 pub(crate) async fn read(
-    State(state): State<ApiState>,
+    state: Visit,
     Segment(text): Segment,
     mut params: Params,
     if_none_match: IfNoneMatch,
 ) -> Answer {
     let project = params.parsed("project")?;
     params.nothing_else()?;
-    let snapshot = state.view().snapshot();
-    let vm = find(&snapshot, &text, project.as_ref())?;
-    Ok(shown(&snapshot, &vm, &if_none_match))
+    let seen = state.seen();
+    let vm = find(&seen, &text, project.as_ref())?;
+    Ok(shown(seen.revision(), &vm, &if_none_match))
 }
 
-fn shown(snapshot: &Snapshot, vm: &Record<Vm>, if_none_match: &IfNoneMatch) -> Response {
+fn shown(revision: Revision, vm: &Record<Vm>, if_none_match: &IfNoneMatch) -> Response {
     let Some(spec) = &vm.spec else {
-        return answer::json(snapshot.revision, native(vm));
+        return answer::json(revision, native(vm));
     };
     let mut response = if if_none_match.is_known(spec.revision) {
-        answer::empty(StatusCode::NOT_MODIFIED, snapshot.revision)
+        answer::empty(StatusCode::NOT_MODIFIED, revision)
     } else {
-        answer::json(snapshot.revision, native(vm))
+        answer::json(revision, native(vm))
     };
     response.headers_mut().insert(header::ETAG, conditional::etag(spec.revision));
     response
@@ -164,7 +165,7 @@ fn shown(snapshot: &Snapshot, vm: &Record<Vm>, if_none_match: &IfNoneMatch) -> R
     ),
 )]
 pub(crate) async fn delete(
-    State(state): State<ApiState>,
+    state: Visit,
     Segment(text): Segment,
     mut params: Params,
     asked: Asked,
@@ -177,25 +178,25 @@ pub(crate) async fn delete(
 
 /// The VM that a path names, with `project` as the only parameter that is left.
 pub(crate) fn target(
-    state: &ApiState,
+    state: &Visit,
     text: &str,
     mut params: Params,
 ) -> Result<Arc<Record<Vm>>, Refusal> {
     let project = params.parsed("project")?;
     params.nothing_else()?;
-    find(&state.view().snapshot(), text, project.as_ref())
+    find(&state.seen(), text, project.as_ref())
 }
 
-/// The VM that this text means.
+/// The VM that this text means, among those that the caller sees.
 ///
 /// # Errors
 /// There is none, or more than one; those are in the hint.
 pub(crate) fn find(
-    snapshot: &Snapshot,
+    seen: &Seen,
     text: &str,
     project: Option<&ProjectName>,
 ) -> Result<Arc<Record<Vm>>, Refusal> {
-    match snapshot.find_vm(text, project) {
+    match seen.find_vm(text, project) {
         Lookup::Found(vm) => Ok(vm),
         Lookup::None => Err(Refusal::not_found("VM", text)),
         Lookup::Ambiguous(candidates) => {

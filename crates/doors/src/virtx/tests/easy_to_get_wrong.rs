@@ -1,9 +1,13 @@
-//! What is easy to get wrong of virtx, each named for the point. (That firmware is kept is a test of
-//! definitions; the points about gossip and migration have nothing here that could go wrong.)
+//! What is easy to get wrong of virtx, each named for the point. Where it comes from there being many hosts, the test
+//! says why it does not here. That firmware is kept (point 6) is a test of definitions, too.
 
 use super::*;
 use crate::{Access, Protocol, gate};
 use innkeeper_auth::Doorkeeper;
+use innkeeper_model::{
+    Spec,
+    config::{Boot, Firmware},
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -85,6 +89,92 @@ async fn point_5_what_was_said_of_a_disk_comes_back_its_size_included() {
     ]);
     let path = fixture.made(def.clone()).await;
     assert_eq!(fixture.get(&path).await["def"]["disks"], def["disks"]);
+}
+
+#[tokio::test]
+async fn point_6_no_vm_comes_by_other_firmware_than_it_was_made_with() {
+    let fixture = fixture().await;
+    let path = fixture.made(vmdef("web")).await;
+    let mut uefi = Spec::clone(fixture.vm(&path).spec.as_ref().unwrap());
+    uefi.config.boot = Boot::Firmware(Firmware::Uefi);
+    let update = Update::VmSpec(Arc::new(uefi));
+    fixture.house.context.view().barrier(vec![update]).await.unwrap();
+    assert_eq!(fixture.get(&path).await["def"]["firmware"], 1);
+    // Where there is none of it, none is made, and not one with another.
+    let mut def = vmdef("other");
+    def["firmware"] = json!(1);
+    refused(&fixture.send("POST", "/vms", json!({ "vmdef": def })).await, 424, "UEFI");
+    let listed = fixture.send("GET", "/vms", json!({})).await.json();
+    assert_eq!(listed["items"].as_array().unwrap().len(), 1);
+}
+
+/// virtx files each VM under a host, and stops where it finds one that is filed under another. Here a VM is the
+/// host's that has it, whatever anybody says.
+#[tokio::test]
+async fn point_7_a_vm_that_is_said_to_be_another_hosts_stops_nothing() {
+    let fixture = fixture().await;
+    let path = fixture.running("web").await;
+    let filed = fixture.send("PUT", &format!("{path}/register"), json!({ "host": OTHER })).await;
+    refused(&filed, 422, "is not this one");
+    assert_eq!(fixture.get(&path).await["runinfo"], json!({ "runstate": 4, "host": THIS }));
+    fixture.running("another").await;
+}
+
+/// virtx asks libvirt whether a domain is a transient one before it looks at what happened to it, and that fails
+/// for one that is gone. Here nothing is asked to show one or to drop it.
+#[tokio::test]
+async fn point_8_a_transient_domain_is_a_vm_like_any_and_goes_when_it_does() {
+    let fixture = fixture().await;
+    for persistent in [false, true] {
+        let path = fixture.domain_that_is(persistent).await;
+        assert_eq!(fixture.get(&path).await["runinfo"]["runstate"], 4, "{persistent}");
+        let (id, problem) = (fixture.vm(&path).id, String::new());
+        let gone = Update::VmUnmanaged { id, problem };
+        fixture.house.context.view().barrier(vec![gone]).await.unwrap();
+        refused(&fixture.door.get(&path).await, 404, "there is no VM");
+        assert_eq!(fixture.door.send("GET", "/vms", "{}").await.text, "{\"items\":null}");
+    }
+}
+
+/// A hypervisor goes on telling of a migration that is over; here none is asked.
+#[tokio::test]
+async fn point_9_no_migration_is_told_of_a_vm_that_never_went() {
+    let fixture = fixture().await;
+    let path = fixture.made(vmdef("web")).await;
+    let migrate = format!("{path}/runstate/migrate");
+    let progress = json!({ "total": 0, "transferred": 0, "remaining": 0, "rate": 0.0 });
+    let never = json!({ "state": 0, "progress": progress });
+    let live = json!({ "host": OTHER, "migration_type": 1 });
+    for (method, rest, body) in [
+        ("POST", "boot", json!({})),
+        ("POST", "migrate", live),
+        ("POST", "pause", json!({})),
+        ("DELETE", "migrate", json!({})),
+        ("DELETE", "boot", json!({ "force": 2 })),
+    ] {
+        assert_eq!(fixture.get(&migrate).await, never, "before {method} {rest}");
+        fixture.send(method, &format!("{path}/runstate/{rest}"), body).await;
+    }
+    assert_eq!(fixture.get(&migrate).await, never);
+}
+
+/// All times are of one clock, and no name of a host has to be resolved to compare them.
+#[tokio::test]
+async fn point_10_a_vms_ts_is_by_this_hosts_clock_and_filters_compare_with_that_alone() {
+    let fixture = fixture().await;
+    let path = fixture.made(vmdef("web")).await;
+    let ts = fixture.get(&path).await["ts"].as_i64().unwrap();
+    let updated = fixture.vm(&path).spec.as_ref().unwrap().updated;
+    assert_eq!(ts, updated.as_millisecond());
+    for (asked, is_found) in [(ts, true), (ts - 1, false)] {
+        let filter = json!({ "filter": { "ts": asked, "host": THIS } });
+        let listed = fixture.send("GET", "/vms", filter).await.json();
+        assert_eq!(listed["items"].is_array(), is_found, "{asked}");
+    }
+    fixture.send("POST", &format!("{path}/runstate/boot"), json!({})).await;
+    let later = fixture.get(&path).await["ts"].as_i64().unwrap();
+    let host = fixture.get(&format!("/hosts/{THIS}")).await["ts"].as_i64().unwrap();
+    assert!(ts <= later && later <= host, "{ts} {later} {host}");
 }
 
 #[tokio::test]

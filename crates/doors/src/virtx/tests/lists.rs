@@ -1,6 +1,7 @@
 //! Lists, and their filters.
 
 use super::*;
+use innkeeper_model::Timestamp;
 
 /// The names of the VMs that fit.
 async fn names(fixture: &Fixture, filter: Value) -> Vec<String> {
@@ -77,4 +78,22 @@ async fn hosts_are_filtered_too() {
         let listed = fixture.send("GET", "/hosts", json!({ "filter": filter })).await.json();
         assert_eq!(listed["items"].as_array().map_or(0, Vec::len), count, "{filter}");
     }
+}
+
+/// What a manager that cannot be asked any more had said of its VM is as old as its `ts`.
+#[tokio::test]
+async fn a_vm_whose_manager_is_lost_has_the_age_of_what_is_known_of_it() {
+    let fixture = fixture().await;
+    let path = fixture.domain().await;
+    let id = fixture.vm(&path).id;
+    let at: Timestamp = "2026-03-01T12:30:05.250Z".parse().unwrap();
+    let lost = Update::VmManagerLost { id, at, reason: "no socket".into() };
+    fixture.house.context.view().barrier(vec![lost]).await.unwrap();
+    let shown = fixture.get(&path).await;
+    assert_eq!(
+        (&shown["runinfo"]["runstate"], &shown["ts"]),
+        (&json!(4), &json!(1772368205250_i64))
+    );
+    let listed = fixture.send("GET", "/vms", json!({})).await.json();
+    assert_eq!(listed["items"][0]["fields"]["ts"], shown["ts"]);
 }

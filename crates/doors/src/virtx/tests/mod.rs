@@ -2,7 +2,10 @@
 
 mod easy_to_get_wrong;
 mod lists;
+mod outcomes;
+mod owners;
 mod power;
+mod quotas;
 mod rows;
 mod statuses;
 
@@ -85,6 +88,11 @@ impl Fixture {
 
     /// Has libvirt have a domain, and returns where it is.
     async fn domain(&self) -> String {
+        self.domain_that_is(true).await
+    }
+
+    /// The same, with a definition that outlives its machine, or without.
+    async fn domain_that_is(&self, persistent: bool) -> String {
         let id = VmId::new();
         let machine = NeighbourMachine {
             id,
@@ -95,7 +103,7 @@ impl Fixture {
                 title: Some("A domain".into()),
                 cpus: 3,
                 memory: innkeeper_model::Mebibytes(128),
-                persistent: true,
+                persistent,
                 ..ManagedMachine::default()
             },
         };

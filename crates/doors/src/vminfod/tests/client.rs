@@ -17,7 +17,7 @@ pub(super) const USER_AGENT: &str = "test - host/1 (program)";
 /// `VminfodClient.get`.
 pub(super) async fn get(address: SocketAddr, path: &str) -> Answered {
     let answering = async {
-        let (status, headers, mut reader) = request(address, path).await;
+        let (status, headers, mut reader) = request(address, path, "").await;
         let length = headers["content-length"].to_str().unwrap().parse().unwrap();
         let mut body = vec![0; length];
         reader.read_exact(&mut body).await.unwrap();
@@ -26,10 +26,14 @@ pub(super) async fn get(address: SocketAddr, path: &str) -> Answered {
     timeout(LONG, answering).await.expect("no answer")
 }
 
-async fn request(address: SocketAddr, path: &str) -> (StatusCode, HeaderMap, BufReader<TcpStream>) {
+async fn request(
+    address: SocketAddr,
+    path: &str,
+    more: &str,
+) -> (StatusCode, HeaderMap, BufReader<TcpStream>) {
     let mut socket = TcpStream::connect(address).await.unwrap();
     let request =
-        format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nUser-Agent: {USER_AGENT}\r\n\r\n");
+        format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nUser-Agent: {USER_AGENT}\r\n{more}\r\n");
     socket.write_all(request.as_bytes()).await.unwrap();
     let mut reader = BufReader::new(socket);
     let mut line = String::new();
@@ -66,7 +70,16 @@ pub(super) struct EventStream {
 impl EventStream {
     /// Returns once `ready` has come.
     pub(super) async fn open(address: SocketAddr, path: &str) -> Self {
-        let (status, headers, reader) = request(address, path).await;
+        Self::of(request(address, path, "").await).await
+    }
+
+    /// The same, for whoever shows this token.
+    pub(super) async fn open_as(address: SocketAddr, path: &str, token: &str) -> Self {
+        let shown = format!("Authorization: Bearer {token}\r\n");
+        Self::of(request(address, path, &shown).await).await
+    }
+
+    async fn of((status, headers, reader): (StatusCode, HeaderMap, BufReader<TcpStream>)) -> Self {
         assert_eq!(
             (status, &headers["transfer-encoding"]),
             (StatusCode::OK, &"chunked".parse().unwrap())

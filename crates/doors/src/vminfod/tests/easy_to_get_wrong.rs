@@ -1,7 +1,10 @@
-//! What is easily got wrong about this protocol; a test each, named for it.
+//! What is easily got wrong about this protocol, each named for the point.
 
 use super::{client::EventStream, *};
-use innkeeper_model::{Assigned, MachineState, Revision, Spec, Timestamp, VmConfig, Want};
+use crate::testing::scripted::Script;
+use innkeeper_model::{
+    Assigned, Code, MachineState, Refusal, Revision, Spec, TaskState, Timestamp, VmConfig, Want,
+};
 use innkeeper_surface::ReadOnly;
 use innkeeper_view::{Update, View, ViewOptions};
 use tokio_util::sync::CancellationToken;
@@ -30,7 +33,7 @@ fn spec(config: Value) -> Spec {
 }
 
 #[tokio::test]
-async fn the_vms_of_ready_are_a_text_of_json_and_its_uuid_is_the_listeners() {
+async fn point_1_the_vms_of_ready_are_a_text_of_json_and_its_uuid_is_the_listeners() {
     let house = House::new().await;
     let awkward = json!({ "name": "web", "labels": { "quote": "\"\\\n名前" } });
     let vm = house.create(awkward).await;
@@ -43,7 +46,7 @@ async fn the_vms_of_ready_are_a_text_of_json_and_its_uuid_is_the_listeners() {
 }
 
 #[tokio::test]
-async fn an_update_that_changes_nothing_makes_no_event_and_is_not_waited_for() {
+async fn point_2_an_update_that_changes_nothing_makes_no_event_and_is_not_waited_for() {
     let house = House::new().await;
     let vm = house.create(config("web")).await;
     let address = opened(&house.context).await;
@@ -64,22 +67,36 @@ async fn an_update_that_changes_nothing_makes_no_event_and_is_not_waited_for() {
     }
 }
 
+/// The door itself changes nothing: this is what every other door does for its readers.
 #[tokio::test]
-async fn the_wait_begins_after_the_action_and_done_but_not_seen_is_an_answer_of_its_own() {
-    let house = House::new().await;
-    let request = Request::Create {
-        config: Box::new(serde_json::from_value(config("web")).unwrap()),
-        id: None,
-    };
+async fn point_3_the_wait_begins_after_the_action_and_done_but_not_seen_is_an_answer_of_its_own() {
+    let config: VmConfig = serde_json::from_value(config("web")).unwrap();
     let caller = innkeeper_engine::Caller::innkeeper();
-    let done = house.context.perform(&caller, request, crate::testing::LONG).await.unwrap();
-    // Seen: at this revision, which every reader has reached. Absent, it would be done and not seen.
-    let seen = done.seen.unwrap();
-    assert!(house.context.view().snapshot().revision >= seen);
+    let create = async |context: &Context| {
+        let request = Request::Create { config: Box::new(config.clone()), id: None };
+        context.perform(&caller, request, crate::testing::LONG).await
+    };
+    let house = House::new().await;
+    // Seen: at this revision, which every reader has reached.
+    let done = create(&house.context).await.unwrap();
+    let revision = house.context.view().snapshot().revision;
+    assert!(done.seen.unwrap() <= revision);
+    // That a task has ended is told a moment before what it did is: that moment is waited for.
+    let stage = Script::seen().staged().await;
+    assert!(create(&stage.context).await.unwrap().seen.is_some());
+    // Done, and not seen: neither the same nor a failure, and told at once.
+    let stage = Script::unseen(TaskState::Done).staged().await;
+    let done = create(&stage.context).await.unwrap();
+    assert_eq!((done.task.state, done.seen), (TaskState::Done, None));
+    // Still going on, and failed.
+    let stage = Script::unseen(TaskState::Running).staged().await;
+    assert_eq!(create(&stage.context).await.unwrap_err().code, Code::Timeout);
+    let stage = Script::failed(Refusal::new(Code::OutOfSpace, "the disk is full")).staged().await;
+    assert_eq!(create(&stage.context).await.unwrap_err().code, Code::OutOfSpace);
 }
 
 #[tokio::test]
-async fn filters_work_on_the_server_and_fields_make_an_answer_smaller() {
+async fn point_4_filters_work_on_the_server_and_fields_make_an_answer_smaller() {
     let house = House::new().await;
     let door = house.door(Vminfod, Role::Viewer);
     let vm = house.create(config("web")).await;
@@ -93,7 +110,7 @@ async fn filters_work_on_the_server_and_fields_make_an_answer_smaller() {
 }
 
 #[tokio::test]
-async fn another_order_of_nics_is_a_change_and_is_shown() {
+async fn point_5_another_order_of_nics_is_a_change_and_is_shown() {
     let (view, context) = view();
     let two = json!({ "name": "web", "nics": [
         { "name": "net0", "mac": "52:54:00:00:00:01" }, { "name": "net1", "mac": "52:54:00:00:00:02" },
@@ -115,7 +132,7 @@ async fn another_order_of_nics_is_a_change_and_is_shown() {
 
 /// The ancestor drops a task that is like one that waits; here every change is an event of its own.
 #[tokio::test]
-async fn no_change_is_dropped_because_another_like_it_waits() {
+async fn point_6_no_change_is_dropped_because_another_like_it_waits() {
     let (view, context) = view();
     let spec = spec(json!({ "name": "web" }));
     let id = spec.id;
@@ -135,7 +152,7 @@ async fn no_change_is_dropped_because_another_like_it_waits() {
 
 /// Between a snapshot and the events after it nothing is left out and nothing comes twice.
 #[tokio::test]
-async fn nothing_falls_between_ready_and_the_first_event() {
+async fn point_7_nothing_falls_between_ready_and_the_first_event() {
     let (view, context) = view();
     let address = opened(&context).await;
     let writing = tokio::spawn({
@@ -160,9 +177,31 @@ async fn nothing_falls_between_ready_and_the_first_event() {
     writing.await.unwrap();
 }
 
+/// No file is watched, so a VM's file that another takes the place of is no VM that is gone.
+#[tokio::test]
+async fn point_7_a_file_that_is_replaced_by_rename_makes_no_event() {
+    let house = House::new().await;
+    let vm = house.create(config("web")).await;
+    house.start(vm).await;
+    let address = opened(&house.context).await;
+    let mut stream = EventStream::open(address, "/events").await;
+    let (file, beside) = (format!("vms/{vm}.json"), house.folder.path().join("beside"));
+    for text in ["one", "two"] {
+        std::fs::write(&beside, text).unwrap();
+        std::fs::rename(&beside, house.folder.path().join(&file)).unwrap();
+    }
+    let status = client::get(address, "/status?full").await.json();
+    assert_eq!(status["fswatcher"]["running"], false);
+    assert_eq!(status["fswatcher"]["watching"], json!([]));
+    // What is told next is what happens to it next.
+    assert!(house.world.pause_behind(vm));
+    let told = stream.until(|event| event["type"] != "modify" || event["vm"]["state"] == "paused");
+    assert_eq!(told.await["type"], "modify");
+}
+
 /// What nobody told of is found by looking, and is an event like any other.
 #[tokio::test]
-async fn what_a_survey_finds_are_ordinary_events() {
+async fn point_8_what_a_survey_finds_are_ordinary_events() {
     let house = House::new().await;
     let vm = house.create(config("web")).await;
     house.start(vm).await;
@@ -175,7 +214,7 @@ async fn what_a_survey_finds_are_ordinary_events() {
 }
 
 #[tokio::test]
-async fn what_is_absent_says_something_and_a_delete_has_no_object() {
+async fn point_9_what_is_absent_says_something_and_a_delete_has_no_object() {
     let house = House::new().await;
     let door = house.door(Vminfod, Role::Viewer);
     let vm = house.create(config("web")).await;
@@ -196,7 +235,7 @@ async fn what_is_absent_says_something_and_a_delete_has_no_object() {
 }
 
 #[tokio::test]
-async fn a_reader_that_is_too_slow_is_told_and_its_stream_ends() {
+async fn point_10_a_reader_that_is_too_slow_is_told_and_its_stream_ends() {
     let (view, context) = view();
     let big: serde_json::Map<_, _> =
         (0..60).map(|label| (format!("label-{label}"), json!("x".repeat(250)))).collect();

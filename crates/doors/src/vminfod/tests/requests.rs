@@ -2,6 +2,8 @@
 
 use super::*;
 use http::StatusCode;
+use innkeeper_model::{Task, TaskId, Timestamp};
+use innkeeper_view::Update;
 
 /// The address of what is not there.
 const ABSENT: &str = "01234567-89ab-7def-8123-456789abcdef";
@@ -151,6 +153,58 @@ async fn status_says_how_the_daemon_is() {
     let time = status["curTime"].as_str().unwrap();
     assert!(time.contains("s (") && time.ends_with(')'), "{time}");
     assert_eq!((status.get("refreshLog"), status.get("fswatcher")), (None, None));
+}
+
+/// Seconds of a length of time, by its exact part.
+fn seconds(length: &Value) -> f64 {
+    let (exact, _) = length.as_str().unwrap().split_once("s (").unwrap();
+    exact.parse().unwrap()
+}
+
+#[tokio::test]
+async fn status_has_the_tasks_that_are_done_and_those_that_wait() {
+    let house = House::new().await;
+    let door = house.door(Vminfod, Role::Viewer);
+    let now = Timestamp::now().as_second();
+    let ago = |seconds: i64| Timestamp::from_second(now - seconds).unwrap();
+    let task = |operation: &str, state: &str, started: Option<i64>| {
+        let task = json!({
+            "id": TaskId::new(), "operation": operation, "subject": "web", "caller": "x",
+            "state": state, "cancellable": true, "created": ago(60), "started": started.map(ago),
+            "steps": [],
+        });
+        serde_json::from_value::<Task>(task).unwrap()
+    };
+    let running = task("start", "running", Some(20));
+    let tasks = [
+        task("create", "done", Some(40)),
+        running.clone(),
+        task("pause", "queued", None),
+        task("resume", "queued", None),
+    ];
+    house.context.view().barrier(tasks.map(Update::Task).into()).await.unwrap();
+
+    let queue = &door.get("/status").await.json()["queue"];
+    assert_eq!((&queue["paused"], &queue["idle"]), (&json!(false), &json!(false)));
+    let tasks = &queue["vasync_queue"];
+    assert_eq!((&tasks["npending"], &tasks["nqueued"]), (&json!(1), &json!(2)));
+    assert_eq!(tasks["pending"].as_object().unwrap().len(), 1);
+    let pending = &tasks["pending"][running.id.to_string()];
+    assert_eq!(pending.as_object().unwrap().len(), 6);
+    assert_eq!(pending["description"], "start: web");
+    for (key, at_least) in [("created_ago", 60.0), ("started_ago", 20.0), ("start_latency", 39.0)] {
+        let length = seconds(&pending[key]);
+        assert!((at_least..at_least + 30.0).contains(&length), "{key}: {length}");
+    }
+    // Both were before the door was opened, where its clock begins.
+    assert_eq!((seconds(&pending["created_at"]), seconds(&pending["started_at"])), (0.0, 0.0));
+    let queued = tasks["queued"].as_array().unwrap();
+    let descriptions: Vec<_> = queued.iter().map(|task| &task["description"]).collect();
+    assert_eq!(descriptions, ["pause: web", "resume: web"], "oldest first");
+    for task in queued {
+        assert_eq!(task.as_object().unwrap().len(), 3);
+        assert!(seconds(&task["created_ago"]) >= 60.0 && seconds(&task["created_at"]) == 0.0);
+    }
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! What is easy to get wrong, one test a point. Not here: signatures, and who their owner is.
+//! What is easy to get wrong, one test a point. Points 1 and 2 are in `signatures`.
 
 use super::*;
 use innkeeper_model::VmId;

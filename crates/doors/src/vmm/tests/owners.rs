@@ -1,8 +1,7 @@
 //! Callers who are bound to a project: what is another's is as if it did not exist.
 
 use super::*;
-use crate::access::{Entrance, Peer};
-use innkeeper_auth::{Class, Doorkeeper, Identity, Principal, Scope};
+use crate::{access::Entrance, testing::of_project};
 use innkeeper_engine::{NetworkRequest, Request};
 use innkeeper_model::NetworkConfig;
 
@@ -11,14 +10,7 @@ const OTHER: &str = "0xabcdefabcdefabcdefabcdefabcdefabcdefabcd";
 
 /// The door, as somebody of this project finds it.
 fn door_of(house: &House, project: &str, role: Role) -> TestDoor<Vmm> {
-    let principal = Principal {
-        identity: Identity::Issued { name: format!("{role}-of-{project}").into() },
-        role,
-        scope: Scope::Project(project.parse().unwrap()),
-        class: Class::Standard,
-    };
-    let entrance = Entrance { doorkeeper: Doorkeeper::default(), peer: Peer::LetIn(principal) };
-    house.door_at(Vmm::new(none()), entrance)
+    house.door_at(Vmm::new(none()), Entrance::of(of_project(project, role)))
 }
 
 /// What is answered, without the id that was asked for.

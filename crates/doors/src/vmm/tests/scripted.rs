@@ -1,106 +1,21 @@
-//! What is answered where a task's end cannot be read yet, or does not come in time.
+//! What is answered where a task's end cannot be read yet, does not come in time, or is that the disk is full.
 
 use super::*;
-use crate::{Context, access::Entrance};
-use async_trait::async_trait;
-use innkeeper_auth::Identity;
-use innkeeper_engine::{Accepted, AtEnd, Caller, Request, Resolution};
-use innkeeper_model::{
-    Assigned, Refusal, Revision, Spec, Statistics, Task, TaskId, TaskState, Timestamp, VmConfig,
-    VmId, Want, task::PlannedOperation,
-};
-use innkeeper_surface::{Operations, Sessions};
-use innkeeper_view::{Update, View, ViewOptions};
-use tokio_util::sync::CancellationToken;
+use crate::testing::scripted::{Script, Stage};
+use innkeeper_model::{Code, Refusal, TaskState, VmId};
 
-/// An engine whose tasks are all in this state.
-struct Scripted {
-    state: TaskState,
-    /// Told that a task has ended a moment before what it did is there; where there is one.
-    view: Option<View>,
+/// The door where this comes of all that is asked for, and the VM that it is about.
+async fn scripted(script: Script) -> (TestDoor<Vmm>, VmId) {
+    let stage = script.staged().await;
+    (stage.door(Vmm::new(none())), stage.vm)
 }
 
-impl Scripted {
-    fn told(&self, id: TaskId) -> Task {
-        let task = json!({
-            "id": id, "operation": "remove-nic", "subject": "web", "caller": "uid:0",
-            "state": self.state, "cancellable": true, "created": "2026-01-01T00:00:00Z", "steps": [],
-        });
-        serde_json::from_value(task).unwrap()
-    }
-}
-
-impl Sessions for Scripted {}
-
-#[async_trait]
-impl Operations for Scripted {
-    async fn submit(&self, _: &Caller, _: Request) -> Result<Accepted, Refusal> {
-        let (task, revision) = (TaskId::new(), Revision::default());
-        if let Some(view) = &self.view {
-            view.barrier(vec![Update::Task(self.told(task))]).await.unwrap();
-        }
-        Ok(Accepted { task, vm: Some(VmId::new()), network: None, revision })
-    }
-
-    async fn dry_run(&self, _: Request) -> Result<PlannedOperation, Refusal> {
-        unreachable!("this door asks for none")
-    }
-
-    async fn task(&self, id: TaskId) -> Option<Task> {
-        Some(self.told(id))
-    }
-
-    async fn wait(&self, id: TaskId, _: Duration) -> Option<Task> {
-        let settled_at = self.view.as_ref().map(|view| view.snapshot().revision);
-        Some(Task { settled_at, ..self.told(id) })
-    }
-
-    fn at_end(&self, _: TaskId, _: AtEnd) {}
-
-    async fn cancel(&self, _: &Caller, _: TaskId) -> Result<(), Refusal> {
-        unreachable!("this door cancels nothing")
-    }
-
-    async fn resolve(&self, _: &Caller, _: TaskId, _: Resolution) -> Result<(), Refusal> {
-        unreachable!("this door resolves nothing")
-    }
-
-    async fn serial_log(&self, _: VmId) -> Result<Vec<u8>, Refusal> {
-        unreachable!("this door shows no log")
-    }
-
-    async fn hypervisor_log(&self, _: VmId) -> Result<Vec<u8>, Refusal> {
-        unreachable!("this door shows no log")
-    }
-
-    async fn statistics(&self, _: VmId) -> Result<Statistics, Refusal> {
-        unreachable!("this door shows none")
-    }
-}
-
-/// The door to a VM of which all that is asked for comes to this, and is told to readers, or not; and the
-/// VM.
-async fn scripted(state: TaskState, is_told: bool) -> (TestDoor<Vmm>, VmId) {
-    let view = View::start(ViewOptions::new(uuid::Uuid::now_v7()));
-    let id = VmId::new();
-    let spec = Spec {
-        id,
-        revision: Revision(1),
-        created: Timestamp::UNIX_EPOCH,
-        updated: Timestamp::UNIX_EPOCH,
-        want: Want::Stopped,
-        draft: false,
-        driver: None,
-        config: VmConfig::new("web".parse().unwrap()),
-        assigned: Assigned::default(),
-    };
-    view.barrier(vec![Update::VmSpec(Arc::new(spec))]).await.unwrap();
-    let engine = Scripted { state, view: is_told.then(|| view.clone()) };
-    let context = Context::new(view, Arc::new(engine), CancellationToken::new());
-    let identity = Identity::User { uid: 0 };
-    let defaults = Defaults { rootfs: None, kernel: None, boot_args: String::new() };
-    let door = crate::gate::Opened::new(Vmm::new(defaults), context);
-    (TestDoor::new(door, Entrance::of_peer(identity, Some(Role::Admin))), id)
+/// The same where there are the two images that a new VM names, with what making one is answered.
+async fn created(script: Script) -> (Stage, Answered) {
+    let (house, _door) = service(none()).await;
+    let stage = script.staged_in(house.context.view().clone()).await;
+    let answered = post(&stage.door(Vmm::new(none())), "/vm/create", printed()).await;
+    (stage, answered)
 }
 
 /// Everything that changes a VM, the word for it, and the word while it goes on.
@@ -131,7 +46,7 @@ fn changes(id: VmId) -> [(&'static str, Value, &'static str, &'static str); 9] {
 
 #[tokio::test]
 async fn done_but_not_yet_seen_is_an_answer_of_its_own() {
-    let (door, id) = scripted(TaskState::Done, false).await;
+    let (door, id) = scripted(Script::unseen(TaskState::Done)).await;
     for (path, body, done, _) in changes(id) {
         let answered = ok(&post(&door, path, body).await);
         assert_eq!(
@@ -145,7 +60,7 @@ async fn done_but_not_yet_seen_is_an_answer_of_its_own() {
 
 #[tokio::test]
 async fn what_goes_on_is_no_failure_and_brings_the_task_that_tells_its_end() {
-    let (door, id) = scripted(TaskState::Running, false).await;
+    let (door, id) = scripted(Script::unseen(TaskState::Running)).await;
     for (path, body, done, goes_on) in changes(id) {
         let answered = ok(&post(&door, path, body).await);
         let said = match goes_on {
@@ -160,8 +75,36 @@ async fn what_goes_on_is_no_failure_and_brings_the_task_that_tells_its_end() {
 
 #[tokio::test]
 async fn what_has_ended_is_waited_for_until_all_of_it_can_be_seen() {
-    let (door, id) = scripted(TaskState::Done, true).await;
+    let (door, id) = scripted(Script::seen()).await;
     for (path, body, done, _) in changes(id) {
         assert_eq!(ok(&post(&door, path, body).await)["message"], done, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn of_a_vm_that_is_not_there_to_be_read_yet_the_id_is_told() {
+    for (state, begins) in [
+        (TaskState::Done, "VM created successfully; it is done and cannot be seen yet; pci=off"),
+        (TaskState::Running, "VM creation initiated; follow its task_id at /vm/task; pci=off"),
+    ] {
+        let (stage, answered) = created(Script::unseen(state)).await;
+        let answered = ok(&answered);
+        assert_eq!(answered["vm_id"], json!(stage.vm), "{state:?}");
+        let message = answered["message"].as_str().unwrap();
+        assert!(message.starts_with(begins), "{message}");
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_is_507_whether_it_is_seen_before_or_on_the_way() {
+    let full = Refusal::new(Code::OutOfSpace, "the disk is full").with_hint("make room");
+    for script in [Script::refused(full.clone()), Script::failed(full)] {
+        let (door, id) = scripted(script.clone()).await;
+        for (path, body, ..) in changes(id) {
+            assert_eq!(refused(&post(&door, path, body).await, 507), "the disk is full; make room");
+        }
+        let (_stage, answered) = created(script).await;
+        let message = refused(&answered, 507);
+        assert_eq!(message, "Error creating VM: the disk is full; make room");
     }
 }
