@@ -6,6 +6,7 @@ mod agent;
 mod apply;
 mod audit;
 mod auth;
+mod certificate;
 mod chypervisord;
 mod clone;
 mod completion;
@@ -19,8 +20,10 @@ mod doctor;
 mod dry_run;
 mod edit;
 mod editing;
+mod elsewhere;
 mod events;
 mod exec;
+mod expiry;
 mod export;
 mod get;
 mod host;
@@ -33,6 +36,7 @@ mod lookup;
 mod man;
 mod network;
 mod nic;
+mod project;
 mod rename;
 mod room;
 mod screenshot;
@@ -83,6 +87,9 @@ Exit codes:
 
 Environment:
   INN_STATE_DIR, INN_SOCKET  what --state-dir and --socket say, unless either is given
+  INN_URL, INN_CA, INN_CERTIFICATE, INN_KEY
+                             what --url, --ca, --certificate and --key say, unless --url is given
+  INN_TOKEN                  the token to show to a daemon that is reached by --url or INN_URL
   NO_COLOR                   no colours
   VISUAL, EDITOR             what `inn edit` opens
 
@@ -112,6 +119,8 @@ struct Global {
     /// The daemon's socket [env: INN_SOCKET]
     #[arg(long, global = true, value_name = "PATH", help_heading = "Global options")]
     socket: Option<PathBuf>,
+    #[command(flatten)]
+    elsewhere: elsewhere::Elsewhere,
     /// The project that VMs are looked for in; needed where projects share names
     #[arg(long, global = true, value_name = "NAME", help_heading = "Global options")]
     project: Option<String>,
@@ -223,9 +232,15 @@ enum Command {
     /// Create, show and delete ranges of addresses on networks, and keep addresses of them
     #[command(subcommand, visible_alias = "subnets")]
     Subnet(subnet::SubnetCommand),
+    /// Bound what projects may take of this host, and show what they have
+    #[command(subcommand, visible_alias = "projects")]
+    Project(project::ProjectCommand),
     /// Issue, list and revoke the tokens of callers over TCP
     #[command(subcommand, visible_alias = "tokens")]
     Token(token::TokenCommand),
+    /// Issue, list, renew and revoke the certificates of callers over TLS; print whom they are to trust
+    #[command(subcommand, visible_alias = "certificates")]
+    Certificate(certificate::CertificateCommand),
     /// Show what each role of a caller may
     #[command(subcommand)]
     Auth(auth::AuthCommand),
@@ -345,7 +360,7 @@ pub fn main() -> ExitCode {
 }
 
 fn run(cli: Cli, output: &Output) -> Result<(), Failure> {
-    let Global { state_dir, socket, project, .. } = cli.global;
+    let Global { state_dir, socket, elsewhere, project, .. } = cli.global;
     let surroundings = Surroundings::of_process(state_dir.as_deref(), socket.as_deref());
     match cli.command {
         Command::Serve(serve) => return serve::run(serve, &surroundings),
@@ -355,7 +370,10 @@ fn run(cli: Cli, output: &Output) -> Result<(), Failure> {
         Command::Auth(auth) => return auth::run(auth, output),
         _ => {}
     }
-    let client = Client::new(surroundings.socket()?);
+    let client = match elsewhere.remote(&surroundings)? {
+        Some(remote) => Client::elsewhere(remote),
+        None => Client::new(surroundings.socket()?),
+    };
     let context = Context { client, output: output.clone(), project };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -408,7 +426,9 @@ async fn ask(
         Command::Network(network) => network::run(context, network).await,
         Command::Nic(nic) => nic::run(context, nic).await,
         Command::Subnet(subnet) => subnet::run(context, subnet).await,
+        Command::Project(project) => project::run(context, project).await,
         Command::Token(token) => token::run(context, token).await,
+        Command::Certificate(certificate) => certificate::run(context, certificate).await,
         Command::Host => host::run(context).await,
         Command::Adopt(adopt) => adopt::run(context, adopt).await,
         Command::Wait(wait) => wait::run(context, wait).await,

@@ -1,16 +1,18 @@
-//! HTTP over the daemon's unix socket: one connection a request, which on a socket of the same host
-//! costs less than keeping one alive would.
+//! HTTP over the daemon's unix socket, or over TCP to a daemon elsewhere: one connection a request, which on a socket
+//! of the same host costs less than keeping one alive would.
 //!
 //! Whatever the daemon refuses comes back as a [`Failure`] with the daemon's own words.
 
 mod feed;
 mod lines;
 mod problem;
+mod remote;
 mod target;
 mod unreachable;
 
 pub(crate) use feed::{Feed, FeedLine};
 pub(crate) use lines::Lines;
+pub(crate) use remote::{Remote, Said};
 pub(crate) use target::Target;
 
 use crate::failure::{Exit, Failure};
@@ -25,10 +27,15 @@ use hyper::{
     client::conn::http1,
 };
 use hyper_util::rt::TokioIo;
+use remote::{Connected, broken_by_tls};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 use std::{path::PathBuf, time::Duration};
-use tokio::{net::UnixStream, time::timeout};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::UnixStream,
+    time::timeout,
+};
 
 /// How long the daemon may take to answer what it answers from memory.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(30);
@@ -36,7 +43,14 @@ const ANSWERS_WITHIN: Duration = Duration::from_secs(30);
 /// The daemon, as this process sees it.
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
-    socket: PathBuf,
+    endpoint: Endpoint,
+}
+
+/// Where a daemon is.
+#[derive(Debug, Clone)]
+enum Endpoint {
+    Unix(PathBuf),
+    Tcp(Remote),
 }
 
 /// One request.
@@ -143,7 +157,17 @@ const MERGE_PATCH: &str = "application/merge-patch+json";
 
 impl Client {
     pub(crate) fn new(socket: PathBuf) -> Self {
-        Self { socket }
+        Self { endpoint: Endpoint::Unix(socket) }
+    }
+
+    /// One of a daemon that is reached over TCP.
+    pub(crate) fn elsewhere(remote: Remote) -> Self {
+        Self { endpoint: Endpoint::Tcp(remote) }
+    }
+
+    /// Whether the daemon is reached over TCP.
+    pub(crate) const fn is_elsewhere(&self) -> bool {
+        matches!(self.endpoint, Endpoint::Tcp(_))
     }
 
     /// Sends the request and returns the answer with its body unread.
@@ -225,20 +249,44 @@ impl Client {
         serde_json::from_slice(&bytes).map_err(|error| incomprehensible(&error))
     }
 
-    async fn exchange<B>(&self, request: Request<B>) -> Result<Response<Incoming>, Failure>
+    async fn exchange<B>(&self, mut request: Request<B>) -> Result<Response<Incoming>, Failure>
     where
         B: Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let stream = UnixStream::connect(&self.socket)
-            .await
-            .map_err(|error| unreachable::failure(&self.socket, &error))?;
-        let (mut sender, connection) =
-            http1::handshake(TokioIo::new(stream)).await.map_err(|error| broken(&error))?;
-        // Ends by itself when the answer has been read, or with the process.
-        tokio::spawn(connection.with_upgrades());
-        sender.send_request(request).await.map_err(|error| broken(&error))
+        match &self.endpoint {
+            Endpoint::Unix(socket) => {
+                let stream = UnixStream::connect(socket)
+                    .await
+                    .map_err(|error| unreachable::failure(socket, &error))?;
+                converse(stream, request).await
+            }
+            Endpoint::Tcp(remote) => {
+                let (host, credential) = remote.headers();
+                request.headers_mut().insert(header::HOST, host);
+                if let Some(credential) = credential {
+                    request.headers_mut().insert(header::AUTHORIZATION, credential.clone());
+                }
+                match remote.connect().await? {
+                    Connected::Plain(stream) => converse(stream, request).await,
+                    Connected::Tls(stream) => converse(*stream, request).await,
+                }
+            }
+        }
     }
+}
+
+async fn converse<S, B>(stream: S, request: Request<B>) -> Result<Response<Incoming>, Failure>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let handshake = http1::handshake(TokioIo::new(stream)).await;
+    let (mut sender, connection) = handshake.map_err(|error| broken_by_tls(&error))?;
+    // Ends by itself when the answer has been read, or with the process.
+    tokio::spawn(connection.with_upgrades());
+    sender.send_request(request).await.map_err(|error| broken_by_tls(&error))
 }
 
 /// One page of a list.

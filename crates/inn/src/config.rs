@@ -6,18 +6,23 @@ mod audit;
 mod doors;
 mod libvirt;
 mod limits;
+mod oidc;
 mod reference;
+mod tls;
 mod wallets;
 
 pub use audit::AuditConfig;
 pub use doors::{DoorConfig, DoorsConfig, VmmDoorConfig};
 pub use libvirt::LibvirtConfig;
 pub use limits::LimitsConfig;
+pub use oidc::{OidcConfig, OidcGrantConfig};
+pub(crate) use tls::front;
+pub use tls::{ProxiesConfig, TlsConfig};
 pub use wallets::WalletsConfig;
 
 use crate::failure::Failure;
 use clap::ValueEnum;
-use innkeeper_model::{ByteSize, Mebibytes, ProjectName};
+use innkeeper_model::{ByteSize, Mebibytes, ProjectName, Quota};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::{
     collections::BTreeMap, fmt, fs, ops::RangeInclusive, path::Path, path::PathBuf, str::FromStr,
@@ -53,8 +58,8 @@ pub struct Config {
     /// The group that may use the socket, where the daemon is root: its members can do everything
     /// that the daemon can, so they are as good as root.
     pub socket_group: String,
-    /// TCP addresses to serve the API on too, such as `127.0.0.1:7100`, for callers that show the
-    /// token in the state folder. Loopback addresses only.
+    /// TCP addresses to serve the API on too, for callers that show a token or a certificate: a loopback address such
+    /// as `127.0.0.1:7100`, or any with TLS, such as `0.0.0.0:7101,tls`.
     pub listen: Vec<String>,
     /// What runs the VMs.
     pub driver: Driver,
@@ -74,12 +79,21 @@ pub struct Config {
     pub capacity: CapacityConfig,
     /// How much of it the VMs of a project may take, by the project's name.
     pub quota: BTreeMap<ProjectName, QuotaConfig>,
+    /// How much of it the VMs of each other project may take.
+    pub default_quota: QuotaConfig,
     /// Networks of this host.
     pub networks: NetworksConfig,
     /// The APIs of other systems.
     pub door: DoorsConfig,
     /// Ethereum accounts that are let in.
     pub wallets: WalletsConfig,
+    /// OpenID Connect issuers whose tokens are taken: a section `[[oidc]]` each. Default: none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub oidc: Vec<OidcConfig>,
+    /// TLS.
+    pub tls: TlsConfig,
+    /// Proxies that stand before the TCP listeners.
+    pub proxies: ProxiesConfig,
     /// libvirt.
     pub libvirt: LibvirtConfig,
     /// Executables of yours that run at turning points of a VM's life.
@@ -108,7 +122,9 @@ pub struct CapacityConfig {
     pub vms: Option<u64>,
 }
 
-/// What the VMs of a project may take in all. What is left out is without bound.
+/// What the VMs of a project may take in all. What is left out is without bound. `[default_quota]` has the
+/// same keys, for each project that is not named in `[quota]`; what an administrator set for a project
+/// (`inn project set shop --vms 10`) outranks both.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct QuotaConfig {
@@ -124,6 +140,16 @@ pub struct QuotaConfig {
     /// What their disks may grow to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub disk: Option<ByteSize>,
+    /// Addresses that networks keep for their NICs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub addresses: Option<u64>,
+}
+
+impl From<&QuotaConfig> for Quota {
+    fn from(config: &QuotaConfig) -> Self {
+        let QuotaConfig { vms, cpus, memory, disk, addresses } = *config;
+        Self { vms, cpus, memory, disk, addresses }
+    }
 }
 
 /// Executables of yours that run at turning points of a VM's life.
@@ -247,9 +273,13 @@ impl Default for Config {
             audit: AuditConfig::default(),
             capacity: CapacityConfig::default(),
             quota: BTreeMap::new(),
+            default_quota: QuotaConfig::default(),
             networks: NetworksConfig::default(),
             door: DoorsConfig::default(),
             wallets: WalletsConfig::default(),
+            oidc: Vec::new(),
+            tls: TlsConfig::default(),
+            proxies: ProxiesConfig::default(),
             libvirt: LibvirtConfig::default(),
             hooks: HooksConfig::default(),
             sim: SimConfig::default(),

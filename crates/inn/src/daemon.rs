@@ -11,6 +11,7 @@ mod diagnostics;
 mod doors;
 pub(crate) mod folder;
 mod host;
+mod listeners;
 mod log;
 mod memory;
 mod metadata;
@@ -20,6 +21,7 @@ mod notify;
 mod simulator;
 mod sockets;
 mod this_host;
+mod tls;
 mod tokens;
 mod uids;
 
@@ -34,19 +36,21 @@ use innkeeper_doors::Context;
 use innkeeper_driver::Driver;
 use innkeeper_engine::{Engine, EngineOptions, Noticed, Remembered};
 use innkeeper_hooks::{Hooks, OwnerRule};
-use innkeeper_model::{Host, Refusal};
+use innkeeper_model::{Host, Refusal, Timestamp};
 use innkeeper_network::UidRange;
 use innkeeper_qemu::{AcceleratorChoice, QemuDriver, QemuOptions};
 use innkeeper_storage::{HttpRules, Storage, StorageOptions};
 use innkeeper_store::{
-    NetworkStore, SpecStore, StateLock, TaskHistory,
+    NetworkStore, QuotaStore, SpecStore, StateLock, TaskHistory,
     journal::{Journal, JournalOptions},
 };
 use innkeeper_view::{Update, View, ViewOptions};
+use listeners::Listeners;
 use log::Log;
 use networks::HostTaps;
 use notify::Notice;
 use std::{fs, io, path::Path, pin::pin, sync::Arc, time::Duration};
+use tls::Tls;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{debug, info, warn};
@@ -107,9 +111,15 @@ async fn serve<Stop: Future<Output = ()>>(
     let diagnose_socket = options.diagnose_socket();
     let apart = sockets::bind_unix(&diagnose_socket, &options.socket_group)?.into_std()?;
     let _diagnose_socket = sockets::RemovedAtTheEnd(&diagnose_socket);
-    let tcp = sockets::bind_tcp(&options.listen).await?;
-    let doors = Doors::bind(&options).await?;
+    let tls = Tls::open(&options, Timestamp::now())?;
+    let listeners = Listeners::new(&options, tls.as_ref())?;
+    let tcp = listeners.bind_all(&options.listen).await?;
+    let doors = Doors::bind(&options, &listeners).await?;
     let doorkeeper = tokens::doorkeeper(&options)?;
+    let doorkeeper = match &tls {
+        Some(tls) => tls.known_to(doorkeeper),
+        None => doorkeeper,
+    };
 
     let view = View::start(view_options(&options));
     let storage = Arc::new(Storage::open(storage_options(&options, uids))?);
@@ -138,6 +148,7 @@ async fn serve<Stop: Future<Output = ()>>(
         specs: SpecStore::open(options.specs_dir())?,
         network_store: NetworkStore::open(options.networks_dir())?,
         networks,
+        quota_store: QuotaStore::open(options.projects_dir())?,
         metadata: metadata.as_ref().map(metadata::Service::address),
         make_default_network: options.make_default_network && is_first_start,
         storage,
@@ -172,6 +183,12 @@ async fn serve<Stop: Future<Output = ()>>(
     let waking = engine.clone();
     background.spawn(async move { waking.recover().await });
     background.spawn(tokens::keep_uses(doorkeeper.clone()));
+    let issuers = doorkeeper.clone();
+    background.spawn(async move { issuers.keep_keys().await });
+    if let Some(tls) = tls {
+        api.count_handshakes(tls.settings().handshakes());
+        background.spawn(tls.keep());
+    }
     let asking = engine.clone();
     background.spawn(async move { asking.refresh_host().await });
     let stops_first = tokio::select! {
@@ -191,7 +208,8 @@ async fn serve<Stop: Future<Output = ()>>(
     }
     serving.spawn(async { drop(diagnosis_ended.await) });
     serving.close();
-    info!(socket = %options.socket.display(), listen = ?options.listen, "serving");
+    let listen: Vec<_> = options.listen.iter().map(ToString::to_string).collect();
+    info!(socket = %options.socket.display(), ?listen, "serving");
     let status = format!("Serving on {}", options.socket.display());
     notify::tell(Notice::Ready { status: &status });
     if let Err(error) = memory::let_go_of_code() {

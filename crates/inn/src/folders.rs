@@ -29,6 +29,8 @@ pub(crate) struct Surroundings {
     pub(crate) working_dir: PathBuf,
     pub(crate) state_dir: Option<PathBuf>,
     pub(crate) socket: Option<PathBuf>,
+    /// Whether a flag says which daemon of this host is meant.
+    pub(crate) is_flagged: bool,
     pub(crate) home: Option<PathBuf>,
     pub(crate) xdg_state_home: Option<PathBuf>,
     pub(crate) xdg_runtime_dir: Option<PathBuf>,
@@ -54,17 +56,18 @@ impl Surroundings {
     /// Those of this process, with the flags in place of the variables that they outrank.
     pub(crate) fn of_process(state_dir: Option<&Path>, socket: Option<&Path>) -> Self {
         // A flag outranks both variables: `--state-dir` is not answered by INN_SOCKET's daemon.
-        let flagged = state_dir.is_some() || socket.is_some();
+        let is_flagged = state_dir.is_some() || socket.is_some();
         let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
         let path = |value: OsString| PathBuf::from(value);
         // The XDG specification wants relative ones ignored.
         let folder = |name| variable(name).map(path).filter(|path| path.is_absolute());
-        let unless_flagged = |name| variable(name).filter(|_| !flagged).map(path);
+        let unless_flagged = |name| variable(name).filter(|_| !is_flagged).map(path);
         Self {
             root: rustix::process::geteuid().is_root(),
             working_dir: std::env::current_dir().unwrap_or_else(|_| "/".into()),
             state_dir: state_dir.map(Into::into).or_else(|| unless_flagged("INN_STATE_DIR")),
             socket: socket.map(Into::into).or_else(|| unless_flagged("INN_SOCKET")),
+            is_flagged,
             home: folder("HOME"),
             xdg_state_home: folder("XDG_STATE_HOME"),
             xdg_runtime_dir: folder("XDG_RUNTIME_DIR"),

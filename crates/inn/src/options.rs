@@ -1,20 +1,23 @@
 //! What the daemon is started with: configuration, flags and defaults put together and checked.
 
 mod doors;
+mod listen;
 
 pub(crate) use doors::DoorFlag;
 pub use doors::{AnonymousDoor, DoorOptions, VmmDoor};
+pub use listen::ListenAddress;
 
 use crate::{
     config::{
         Accelerator, AuditConfig, CapacityConfig, Config, Driver, HooksConfig, LibvirtConfig,
-        LimitsConfig, NetworksConfig, QemuConfig, QuotaConfig, SimConfig, StorageConfig, UidRange,
-        WalletsConfig,
+        LimitsConfig, NetworksConfig, OidcConfig, ProxiesConfig, QemuConfig, QuotaConfig,
+        SimConfig, StorageConfig, TlsConfig, UidRange, WalletsConfig,
     },
     failure::Failure,
     folders::{DIAGNOSE_SOCKET, Surroundings},
 };
-use innkeeper_model::{ByteSize, ProjectName, Refusal};
+use innkeeper_auth::oidc::Issuers;
+use innkeeper_model::{ByteSize, Code, ProjectName, Refusal};
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
@@ -36,8 +39,12 @@ pub struct DaemonOptions {
     pub socket: PathBuf,
     /// The group that may use the socket, where the daemon is root and there is such a group.
     pub socket_group: String,
-    /// TCP addresses to serve the API on too; all are loopback addresses.
-    pub listen: Vec<SocketAddr>,
+    /// TCP addresses to serve the API on too: loopback addresses, or with TLS.
+    pub listen: Vec<ListenAddress>,
+    /// TLS.
+    pub tls: TlsConfig,
+    /// Proxies that stand before the TCP listeners.
+    pub proxies: ProxiesConfig,
     /// The doors that are open.
     pub doors: DoorOptions,
     /// The database of hosts that the door of chypervisord shows.
@@ -68,10 +75,14 @@ pub struct DaemonOptions {
     pub capacity: CapacityConfig,
     /// How much of it projects may.
     pub quota: BTreeMap<ProjectName, QuotaConfig>,
+    /// How much of it all projects may that nobody said anything of.
+    pub default_quota: QuotaConfig,
     /// Whether a network is made at the first start.
     pub make_default_network: bool,
     /// Ethereum accounts that are let in.
     pub wallets: WalletsConfig,
+    /// OpenID Connect issuers whose tokens are taken.
+    pub oidc: Vec<OidcConfig>,
     /// libvirt; its socket is an absolute path.
     pub libvirt: LibvirtConfig,
     /// The folder of the operator's executables.
@@ -93,6 +104,11 @@ impl DaemonOptions {
     /// The folder of the networks' records.
     pub fn networks_dir(&self) -> PathBuf {
         self.state_dir.join("networks")
+    }
+
+    /// The folder of the quotas that projects have of their own.
+    pub fn projects_dir(&self) -> PathBuf {
+        self.state_dir.join("projects")
     }
 
     /// The folder of what guests of networks took up by DHCP.
@@ -151,9 +167,13 @@ impl DaemonOptions {
             audit: self.audit.clone(),
             capacity: self.capacity.clone(),
             quota: self.quota.clone(),
+            default_quota: self.default_quota.clone(),
             networks: NetworksConfig { make_default: Some(self.make_default_network) },
             door: self.doors.as_config(),
             wallets: self.wallets.clone(),
+            oidc: self.oidc.clone(),
+            tls: self.tls.clone(),
+            proxies: self.proxies.clone(),
             libvirt: self.libvirt.clone(),
             hooks: HooksConfig {
                 folder: Some(self.hooks.clone()),
@@ -166,6 +186,24 @@ impl DaemonOptions {
     /// The list of the tokens that were issued: their digests.
     pub fn issued_tokens_file(&self) -> PathBuf {
         self.state_dir.join("tokens.json")
+    }
+
+    /// The list of the certificates that were issued to callers.
+    pub fn certificates_file(&self) -> PathBuf {
+        self.state_dir.join("certificates.json")
+    }
+
+    /// The folder of this host's authority.
+    pub fn authority_dir(&self) -> PathBuf {
+        self.state_dir.join("tls")
+    }
+
+    /// All addresses on which TLS is spoken.
+    pub fn tls_addresses(&self) -> Vec<SocketAddr> {
+        let doors = self.doors.anonymous.iter().map(|door| &door.listen);
+        let vmm = self.doors.vmm.as_ref().map(|door| &door.listen);
+        let all = self.listen.iter().chain(doors).chain(vmm);
+        all.filter(|listen| listen.tls).map(|listen| listen.address).collect()
     }
 
     /// The list of wallets' tokens that were taken back.
@@ -204,10 +242,20 @@ pub(crate) fn resolve(
 ) -> Result<DaemonOptions, Failure> {
     let Config { qemu, storage, limits, audit, capacity, quota, networks, door, .. } = config;
     check_audit(&audit)?;
-    let Config { libvirt, hooks, sim, wallets, .. } = config;
+    let Config { tls, proxies, .. } = config;
+    let Config { libvirt, hooks, sim, wallets, oidc, default_quota, .. } = config;
+    check_oidc(&oidc)?;
     if let (Some(site), Err(problem)) = (&wallets.site, wallets.site()) {
         return Err(misuse(Refusal::invalid("wallets.site", site, problem)));
     }
+    listen::check_tls(&tls)?;
+    proxies.proxies().map_err(misuse)?;
+    let tls = TlsConfig {
+        certificate: absolute("tls.certificate", tls.certificate)?,
+        key: absolute("tls.key", tls.key)?,
+        client_authorities: absolute("tls.client_authorities", tls.client_authorities)?,
+        ..tls
+    };
     let mut folders = surroundings.folders()?;
     // One folder for everything is asked for by people who want to leave the host's own alone.
     if surroundings.state_dir.is_none() {
@@ -249,7 +297,9 @@ pub(crate) fn resolve(
         libvirt: LibvirtConfig { socket: libvirt_socket, ..libvirt },
         capacity,
         quota,
+        default_quota,
         wallets,
+        oidc,
         sim,
         pool: pool.unwrap_or_else(|| folders.state.join("pool")),
         registry: folders.state.join("registry.redb"),
@@ -257,7 +307,12 @@ pub(crate) fn resolve(
         runtime_dir: folders.runtime,
         socket: folders.socket,
         socket_group: config.socket_group,
-        listen: listen.iter().map(|text| loopback("listen", text)).collect::<Result<_, _>>()?,
+        listen: listen
+            .iter()
+            .map(|text| ListenAddress::read("listen", text))
+            .collect::<Result<_, _>>()?,
+        tls,
+        proxies,
         doors: doors::resolve(flags.doors, door, rustix::process::geteuid().as_raw())?,
         driver: flags.driver.unwrap_or(config.driver),
         qemu_program: qemu.program,
@@ -271,6 +326,13 @@ pub(crate) fn resolve(
         audit,
         log_level: flags.log_level.unwrap_or(config.log_level),
     })
+}
+
+fn check_oidc(oidc: &[OidcConfig]) -> Result<(), Failure> {
+    let rules = oidc.iter().map(OidcConfig::rules).collect();
+    let checked = Issuers::new(rules).map(drop);
+    checked
+        .map_err(|bad| misuse(Refusal::new(Code::InvalidField, format!("oidc: {bad}")).at("oidc")))
 }
 
 fn check_audit(audit: &AuditConfig) -> Result<(), Failure> {
@@ -315,22 +377,6 @@ fn fits(key: &str, socket: &Path) -> Result<(), Failure> {
     ))
 }
 
-fn loopback(key: &str, text: &str) -> Result<SocketAddr, Failure> {
-    let address: SocketAddr = text.parse().map_err(|_| {
-        let problem = "is not an address and port, such as 127.0.0.1:7100 or [::1]:7100";
-        misuse(Refusal::invalid(key, text, problem))
-    })?;
-    if address.ip().is_loopback() {
-        return Ok(address);
-    }
-    let problem = "is not a loopback address: tokens and guests' data would cross the network \
-                   readable by anybody, since the API has no TLS yet";
-    Err(misuse(Refusal::invalid(key, text, problem).with_hint(format!(
-        "listen on 127.0.0.1:{} and reach it through ssh -L, or a proxy that does TLS",
-        address.port()
-    ))))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -354,7 +400,7 @@ mod tests {
         assert_eq!(options.state_dir, Path::new("/srv/inn"));
         assert_eq!(options.runtime_dir, Path::new("/run/innkeeper"));
         assert_eq!(options.pool, Path::new("/srv/pool"));
-        assert_eq!(options.listen, ["[::1]:2".parse().unwrap()]);
+        assert_eq!(options.listen, [ListenAddress::from("[::1]:2".parse::<SocketAddr>().unwrap())]);
         assert_eq!(options.log_level, "warn");
         assert_eq!(options.token_file(), Path::new("/srv/inn/token"));
     }
@@ -386,16 +432,14 @@ mod tests {
             let failure = resolve(&root(), flags, Config::default()).unwrap_err();
             let text = failure.to_string();
             assert!(text.contains(address) && text.contains("loopback"), "{text}");
-        }
-        for address in ["localhost:1", "127.0.0.1", ":7100", ""] {
-            assert!(loopback("listen", address).is_err(), "{address}");
+            assert!(text.contains(&format!("write {address},tls")), "{text}");
         }
     }
 
     #[test]
     fn what_is_in_force_is_a_configuration_that_says_the_same() {
         let written = config(
-            "listen = ['127.0.0.1:1']\n[qemu]\nvm_uids = '5000-6000'\n[storage]\npool = '/p'\n\
+            "listen = ['127.0.0.1:1', '0.0.0.0:2,tls']\n[tls]\nnames = ['inn']\n[proxies]\ntrusted = ['10.0.0.1']\n[[oidc]]\nname = 'corp'\nissuer = 'https://a.example'\naudience = 'inn'\n[[oidc.grant]]\nclaim = 'groups'\nvalue = 'a'\nrole = 'viewer'\n[qemu]\nvm_uids = '5000-6000'\n[storage]\npool = '/p'\n\
              allowed_paths = ['/a']\n[hooks]\ndeadline_s = 7\n[quota.web]\nvms = 3\n[sim]\nseed = 9\n\
              [capacity]\ncpu_percent = 400\n[audit]\nfiles = 3\n[libvirt]\nsocket = '/run/libvirt/libvirt-sock'",
         );
@@ -414,6 +458,9 @@ mod tests {
             ("[audit]\nfile_size = '1KiB'".into(), "audit.file_size"),
             ("[audit]\nfiles = 1".into(), "audit.files"),
             ("[wallets]\nsite = 'localhost'".into(), "wallets.site"),
+            ("[tls]\ncertificate = 'a'\nkey = '/b'".into(), "tls.certificate"),
+            ("[[oidc]]\nname = 'a'\nissuer = 'http://a.example'\naudience = 'inn'".into(), "oidc"),
+            ("[proxies]\ntrusted = ['proxy']".into(), "proxies.trusted"),
             (format!("socket = '/s'\nruntime_dir = '/{}'", "x".repeat(100)), "runtime_dir"),
         ] {
             let failure = resolve(&root(), Flags::default(), config(&text)).unwrap_err();

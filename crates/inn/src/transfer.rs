@@ -15,7 +15,7 @@ use std::{
     fmt::Write as _,
     fs::File,
     io::{self, Write},
-    os::unix::fs::FileExt,
+    os::unix::fs::{FileExt, OpenOptionsExt},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -58,6 +58,9 @@ pub(crate) fn sha256_of(
     Ok(digits)
 }
 
+/// The mode of what is fetched: it has a guest's files in it, and of a whole VM what its cloud-init is told.
+const PRIVATE: u32 = 0o600;
+
 /// The file of what has come so far: of the bytes that are known by this tag, and no others.
 pub(crate) fn part(to: &Path, tag: &str) -> PathBuf {
     let beginning: String = tag.chars().take(12).collect();
@@ -87,7 +90,8 @@ pub(crate) async fn fetch(
         return Ok(there);
     }
     // Made only now: what is refused leaves nothing.
-    let opened = File::options().write(true).create(true).truncate(false).open(part);
+    let mut options = File::options();
+    let opened = options.write(true).create(true).truncate(false).mode(PRIVATE).open(part);
     let file = opened.map_err(writing)?;
     let goes_on = response.status() == StatusCode::PARTIAL_CONTENT;
     let mut at = if goes_on { there } else { 0 };
@@ -129,7 +133,9 @@ pub(crate) async fn fetch_whole(
     name.push(format!(".{}.part", std::process::id()));
     let part = Unfinished(name.into());
     let writing = |error: io::Error| cannot("write", &part.0, &error);
-    let mut file = File::create_new(&part.0).map_err(writing)?;
+    let mut options = File::options();
+    let opened = options.write(true).create_new(true).mode(PRIVATE).open(&part.0);
+    let mut file = opened.map_err(writing)?;
     let progress = Bytes::start(&context.output, length);
     let mut at = 0;
     let written = receive(response.into_body(), |piece| {

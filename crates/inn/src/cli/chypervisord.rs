@@ -141,8 +141,8 @@ mod tests {
         assert_eq!(options.state_dir, Path::new("/var/lib/innkeeper"));
         assert_eq!((&*options.log_level, options.listen.len()), ("debug", 0));
         let [door] = &*options.doors.anonymous else { panic!("{:?}", options.doors) };
-        assert_eq!((door.door, door.role), (Door::Chypervisord, innkeeper_auth::Role::Admin));
-        assert_eq!(door.listen, "127.0.0.1:17001".parse().unwrap());
+        assert_eq!((door.door, door.role), (Door::Chypervisord, Some(innkeeper_auth::Role::Admin)));
+        assert_eq!(door.listen.to_string(), "127.0.0.1:17001");
         assert!(options.doors.vmm.is_none());
     }
 
@@ -150,7 +150,7 @@ mod tests {
     fn its_defaults_are_chypervisords() {
         let started = asked(&[]);
         let options = options(&started, &here(), Config::default()).unwrap();
-        assert_eq!(options.doors.anonymous[0].listen.port(), 17000);
+        assert_eq!(options.doors.anonymous[0].listen.address.port(), 17000);
         assert_eq!(options.log_level, "warn");
         assert_eq!(options.registry, Path::new("/var/lib/innkeeper/registry.redb"));
     }

@@ -1,7 +1,7 @@
 //! `inn completion`: what a shell reads to complete `inn`. The script asks this program each time, so
 //! that names of VMs, images and networks can be completed as well as words.
 
-use super::Cli;
+use super::{Cli, elsewhere::Elsewhere};
 use crate::{
     client::{Client, Target},
     failure::{Exit, Failure},
@@ -70,9 +70,19 @@ pub(super) fn network_names(begun: &OsStr) -> Vec<CompletionCandidate> {
     names("/v1/networks", begun)
 }
 
+/// The names of projects that begin so.
+pub(super) fn project_names(begun: &OsStr) -> Vec<CompletionCandidate> {
+    names("/v1/projects", begun)
+}
+
 /// The names of issued tokens that begin so.
 pub(super) fn token_names(begun: &OsStr) -> Vec<CompletionCandidate> {
     names("/v1/tokens", begun)
+}
+
+/// The names of certificates that begin so.
+pub(super) fn certificate_names(begun: &OsStr) -> Vec<CompletionCandidate> {
+    names("/v1/certificates", begun)
 }
 
 /// What a NIC can be connected to, if it begins so.
@@ -138,7 +148,17 @@ fn fetch<T, F: Future<Output = Result<T, Failure>>>(
 ) -> Option<T> {
     let (state_dir, socket) = (flag(args, "--state-dir"), flag(args, "--socket"));
     let surroundings = Surroundings::of_process(state_dir.as_deref(), socket.as_deref());
-    let client = Client::new(surroundings.socket().ok()?);
+    let path = |name| flag(args, name);
+    let elsewhere = Elsewhere {
+        url: path("--url").and_then(|url| url.into_os_string().into_string().ok()),
+        ca: path("--ca"),
+        certificate: path("--certificate"),
+        key: path("--key"),
+    };
+    let client = match elsewhere.remote(&surroundings).ok()? {
+        Some(remote) => Client::elsewhere(remote),
+        None => Client::new(surroundings.socket().ok()?),
+    };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
     runtime.block_on(async { tokio::time::timeout(PATIENCE, ask(client)).await.ok()?.ok() })
 }

@@ -78,6 +78,10 @@ async fn ask(
     surroundings: &Surroundings,
     target: Target,
 ) -> Result<Answer, Failure> {
+    // That socket is another host's.
+    if context.client.is_elsewhere() {
+        return context.client.call(Call::get(target).within(ANSWERS_WITHIN)).await;
+    }
     let apart = Client::new(surroundings.diagnose_socket()?);
     match apart.call(Call::get(target.clone()).within(ANSWERS_WITHIN)).await {
         Err(failure) if matches!(failure.exit, Exit::Unreachable | Exit::Timeout) => {

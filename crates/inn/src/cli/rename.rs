@@ -1,11 +1,10 @@
 //! `inn rename`: another name for the same VM.
 
-use super::{Context, VmArg};
-use crate::{
-    client::Call,
-    failure::Failure,
-    mutation::{Waiting, carry_out},
+use super::{
+    Context, VmArg,
+    dry_run::{self, DryRun},
 };
+use crate::{client::Call, failure::Failure, mutation::Waiting};
 use clap::Args;
 use innkeeper_model::VmName;
 use serde_json::json;
@@ -17,11 +16,14 @@ pub(super) struct Rename {
     /// Its new name
     new: VmName,
     #[command(flatten)]
+    planning: DryRun,
+    #[command(flatten)]
     waiting: Waiting,
 }
 
 pub(super) async fn run(context: &Context, rename: Rename) -> Result<(), Failure> {
     let vm = rename.vm.vm;
     let call = Call::patch(context.vm(&vm)).with_body(json!({"name": rename.new}));
-    carry_out(context, rename.waiting, vec![context.job(&vm, call, "renamed")]).await
+    let jobs = vec![context.job(&vm, call, "renamed")];
+    dry_run::carry_out(context, rename.planning, rename.waiting, jobs).await
 }

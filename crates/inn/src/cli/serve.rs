@@ -19,13 +19,14 @@ pub(super) struct Serve {
     /// What runs the VMs
     #[arg(long, value_enum)]
     driver: Option<Driver>,
-    /// Serve the API on this TCP address too, such as 127.0.0.1:7100; loopback only (can be repeated)
-    #[arg(long, value_name = "ADDR")]
+    /// Serve the API on this TCP address too: a loopback address such as 127.0.0.1:7100, or any with TLS,
+    /// such as 0.0.0.0:7101,tls (can be repeated)
+    #[arg(long, value_name = "ADDR[,tls]")]
     listen: Vec<String>,
     /// Open a door for programs of another system: vminfod, vmm, chypervisord or virtx, on a loopback
-    /// address; `anonymous=viewer|operator|admin` says what callers may do where that system's protocol
-    /// has no credential (can be repeated)
-    #[arg(long, value_name = "NAME=ADDR[,anonymous=ROLE]")]
+    /// address, or on any with TLS; `anonymous=viewer|operator|admin` says what callers of this host may do
+    /// where that system's protocol has no credential (can be repeated)
+    #[arg(long, value_name = "NAME=ADDR[,tls][,anonymous=ROLE]")]
     door: Vec<DoorFlag>,
     /// How much to log: error, warn, info, debug, trace
     #[arg(long, value_name = "LEVEL")]

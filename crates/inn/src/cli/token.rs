@@ -1,6 +1,6 @@
 //! `inn token create`, `list`, `revoke`.
 
-use super::{Context, completion};
+use super::{Context, completion, expiry};
 use crate::{
     client::{Call, Target, decode},
     failure::Failure,
@@ -9,9 +9,8 @@ use crate::{
 };
 use clap::{Args, Subcommand, builder::PossibleValuesParser};
 use clap_complete::engine::ArgValueCompleter;
-use innkeeper_auth::{Role, ShownToken, TokenState};
-use innkeeper_model::{Timestamp, TokenName};
-use jiff::{Span, civil::Date, tz::TimeZone};
+use innkeeper_auth::{Address, CredentialState, Role, ShownToken};
+use innkeeper_model::{Secret, Timestamp, TokenName};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -40,7 +39,7 @@ pub(super) struct Create {
     role: String,
     /// From when on it is refused: a span such as 30d or 12h, a date, or a time such as
     /// 2027-01-31T12:00:00Z; never, if nothing is said
-    #[arg(long, value_name = "WHEN", value_parser = parse_expiry)]
+    #[arg(long, value_name = "WHEN", value_parser = expiry::parse)]
     expires: Option<Timestamp>,
     /// It has a privileged caller's room in the limits of requests
     #[arg(long)]
@@ -52,10 +51,16 @@ pub(super) struct Revoke {
     /// The tokens' names
     #[arg(
         value_name = "NAME",
-        required = true,
+        required_unless_present = "wallet",
         add = ArgValueCompleter::new(completion::token_names),
     )]
     names: Vec<TokenName>,
+    /// All that this Ethereum account has shown and signed until now
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "names")]
+    wallet: Option<Address>,
+    /// Of that only the tokens with this jti
+    #[arg(long, requires = "wallet")]
+    jti: Option<String>,
 }
 
 pub(super) async fn run(context: &Context, command: TokenCommand) -> Result<(), Failure> {
@@ -69,7 +74,7 @@ pub(super) async fn run(context: &Context, command: TokenCommand) -> Result<(), 
 /// What the daemon answers to who has a token made.
 #[derive(Deserialize)]
 struct Created {
-    text: String,
+    text: Secret,
 }
 
 async fn create(context: &Context, create: Create) -> Result<(), Failure> {
@@ -90,7 +95,8 @@ async fn create(context: &Context, create: Create) -> Result<(), Failure> {
         Format::Table => {}
     }
     // Nothing but the token, so that a script can take it.
-    output.line(decode::<Created>(answer)?.text)?;
+    let Created { text } = decode(answer)?;
+    output.line(text.expose().unwrap_or_default())?;
     output.talk("this is the only time that it is shown");
     Ok(())
 }
@@ -134,15 +140,22 @@ fn ago(then: Timestamp, now: Timestamp) -> String {
     format!("{} ago", age(then, now))
 }
 
-fn state(state: TokenState) -> Cell {
+pub(super) fn state(state: CredentialState) -> Cell {
     match state {
-        TokenState::Valid => Cell::tinted("valid", Tint::Good),
-        TokenState::Expired => Cell::tinted("expired", Tint::Faint),
-        TokenState::Revoked => Cell::tinted("revoked", Tint::Bad),
+        CredentialState::Valid => Cell::tinted("valid", Tint::Good),
+        CredentialState::Expired => Cell::tinted("expired", Tint::Faint),
+        CredentialState::Revoked => Cell::tinted("revoked", Tint::Bad),
     }
 }
 
 async fn revoke(context: &Context, revoke: Revoke) -> Result<(), Failure> {
+    if let Some(account) = &revoke.wallet {
+        let target = Target::new("/v1/sign-in").segment(account);
+        let call = Call::delete(target.with_any("jti", revoke.jti.as_deref()));
+        context.client.open(call).await?;
+        context.output.talk(format_args!("what {account} has shown is refused from now on"));
+        return shown(context, Vec::new());
+    }
     let mut answers = Vec::new();
     for name in &revoke.names {
         let call = Call::delete(Target::new("/v1/tokens").segment(name));
@@ -160,47 +173,9 @@ fn shown(context: &Context, answers: Vec<Value>) -> Result<(), Failure> {
     }
 }
 
-/// Reads `30d`, `2027-01-31` (when it begins, in UTC) and `2027-01-31T12:00:00Z`.
-fn parse_expiry(text: &str) -> Result<Timestamp, String> {
-    expiry(text, Timestamp::now())
-}
-
-fn expiry(text: &str, now: Timestamp) -> Result<Timestamp, String> {
-    let time = || text.parse::<Timestamp>().ok();
-    let date = || Some(text.parse::<Date>().ok()?.to_zoned(TimeZone::UTC).ok()?.timestamp());
-    let span = || {
-        let span = text.parse::<Span>().ok().filter(|span| span.is_positive())?;
-        Some(now.to_zoned(TimeZone::UTC).checked_add(span).ok()?.timestamp())
-    };
-    // A date can be read as a time of day with an offset, never as a span.
-    time().or_else(span).or_else(date).ok_or_else(|| {
-        format!(
-            "{text:?} is no time: write for example 30d, 12h, 2027-01-31 or 2027-01-31T12:00:00Z"
-        )
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_token_expires_after_a_span_or_at_a_time() {
-        let now: Timestamp = "2026-01-31T10:00:00Z".parse().unwrap();
-        for (text, expected) in [
-            ("30d", "2026-03-02T10:00:00Z"),
-            ("12h", "2026-01-31T22:00:00Z"),
-            ("1h30m", "2026-01-31T11:30:00Z"),
-            ("2w", "2026-02-14T10:00:00Z"),
-            ("2027-01-31", "2027-01-31T00:00:00Z"),
-            ("2027-01-31T12:00:00+02:00", "2027-01-31T10:00:00Z"),
-        ] {
-            assert_eq!(expiry(text, now), Ok(expected.parse().unwrap()), "{text}");
-        }
-        for text in ["", "30", "-1d", "0s", "tomorrow", "2027-13-01"] {
-            assert!(expiry(text, now).is_err(), "{text}");
-        }
-    }
 
     #[test]
     fn a_row_says_what_there_is_to_know_of_a_token() {

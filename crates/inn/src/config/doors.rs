@@ -27,12 +27,13 @@ pub struct DoorsConfig {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct DoorConfig {
-    /// Where it listens; a loopback address. Default: where its clients look for it,
-    /// `127.0.0.1:9090` of `vminfod`, `127.0.0.1:17000` of `chypervisord`, `127.0.0.1:8080` of `virtx`.
+    /// Where it listens: a loopback address, or any with TLS (`0.0.0.0:9090,tls`). Default: where its clients look
+    /// for it, `127.0.0.1:9090` of `vminfod`, `127.0.0.1:17000` of `chypervisord`, `127.0.0.1:8080` of `virtx`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub listen: Option<String>,
     /// What its callers may do, of whom nothing is known but their local user: `viewer` (read),
-    /// `operator` (start and stop, too) or `admin` (everything). It must be stated.
+    /// `operator` (start and stop, too) or `admin` (everything). It must be stated, but with TLS: then it may be
+    /// left out, and callers show a token or a certificate. On an address that is not loopback it must be.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub anonymous: Option<Role>,
@@ -46,7 +47,7 @@ pub struct DoorConfig {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct VmmDoorConfig {
-    /// Where it listens; a loopback address. Default: `127.0.0.1:3002`.
+    /// Where it listens: a loopback address, or any with TLS (`0.0.0.0:3002,tls`). Default: `127.0.0.1:3002`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub listen: Option<String>,
     /// What the `aud` of a token must name that a wallet signed. Default: that of `[wallets]`.

@@ -37,7 +37,8 @@ pub struct LimitsConfig {
     /// Streams and files that a caller opens by any other entrance.
     #[schema(value_type = String)]
     pub streams: Quota,
-    /// Requests from one address that show no credential that holds.
+    /// Requests of one user of this host, or from one address of another, that show no credential that holds; as many that
+    /// need none, which is signing in; and as many tokens that wallets signed and that were not seen before.
     #[schema(value_type = String)]
     pub unauthenticated: Quota,
 }

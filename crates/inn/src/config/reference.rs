@@ -4,8 +4,8 @@
 mod tests {
     use crate::config::{
         AuditConfig, CapacityConfig, Config, DoorConfig, HooksConfig, LibvirtConfig, LimitsConfig,
-        NetworksConfig, QemuConfig, QuotaConfig, SimConfig, StorageConfig, VmmDoorConfig,
-        WalletsConfig,
+        NetworksConfig, OidcConfig, OidcGrantConfig, ProxiesConfig, QemuConfig, QuotaConfig,
+        SimConfig, StorageConfig, TlsConfig, VmmDoorConfig, WalletsConfig,
     };
     use std::{fmt::Write, path::Path};
     use utoipa::{
@@ -84,16 +84,27 @@ Sizes have a unit (`\"512MiB\"`, `\"10GiB\"`). Paths are absolute.
         section::<LimitsConfig>(&mut page, "`[limits]`", table("limits"), see);
         section::<AuditConfig>(&mut page, "`[audit]`", table("audit"), see);
         section::<CapacityConfig>(&mut page, "`[capacity]`", table("capacity"), see);
-        section::<QuotaConfig>(&mut page, "`[quota.PROJECT]`", table("quota"), "without bound");
+        section::<QuotaConfig>(
+            &mut page,
+            "`[quota.PROJECT]`, `[default_quota]`",
+            table("quota"),
+            "without bound",
+        );
         section::<NetworksConfig>(&mut page, "`[networks]`", table("networks"), see);
         section::<DoorConfig>(&mut page, "`[door.NAME]`", table("door"), see);
         section::<VmmDoorConfig>(&mut page, "`[door.vmm]`", table("door"), see);
         section::<WalletsConfig>(&mut page, "`[wallets]`", table("wallets"), see);
+        section::<TlsConfig>(&mut page, "`[tls]`", table("tls"), see);
+        section::<ProxiesConfig>(&mut page, "`[proxies]`", table("proxies"), see);
+        let oidc = "user = 'sub'\nallow_http = false\ngrant = {}".parse().unwrap();
+        section::<OidcConfig>(&mut page, "`[[oidc]]`", &oidc, "none");
+        let grant = "privileged = false".parse().unwrap();
+        section::<OidcGrantConfig>(&mut page, "`[[oidc.grant]]`", &grant, "none");
         section::<LibvirtConfig>(&mut page, "`[libvirt]`", table("libvirt"), see);
         section::<HooksConfig>(&mut page, "`[hooks]`", table("hooks"), see);
         section::<SimConfig>(&mut page, "`[sim]`", table("sim"), see);
         let sections = defaults.values().filter(|value| value.is_table()).count();
-        assert_eq!(sections, 12, "a section is missing from this page");
+        assert_eq!(sections, 15, "a section is missing from this page");
         page
     }
 

@@ -1,9 +1,8 @@
 //! What VMs may take of this host: the configuration's percentages, as amounts.
 
 use super::DaemonOptions;
-use crate::config::QuotaConfig;
-use innkeeper_engine::{Bounds, Capacity};
-use innkeeper_model::{ByteSize, Host, Mebibytes, Refusal};
+use innkeeper_engine::Capacity;
+use innkeeper_model::{ByteSize, Host, Mebibytes, Quota, Refusal};
 use innkeeper_storage::Storage;
 
 /// The bounds of the host and of projects.
@@ -20,20 +19,16 @@ pub(super) fn of(
         Some(percent) => Some(ByteSize(part(storage.total_space()?.0, percent))),
         None => None,
     };
-    let bounds = Bounds {
+    let bounds = Quota {
         vms: config.vms,
         cpus: config.cpu_percent.map(|percent| part(host.cpus.into(), percent)),
         memory: config.memory_percent.map(|percent| Mebibytes(part(host.memory.0, percent))),
         disk,
+        addresses: None,
     };
-    let quota = |quota: &QuotaConfig| Bounds {
-        vms: quota.vms,
-        cpus: quota.cpus,
-        memory: quota.memory,
-        disk: quota.disk,
-    };
-    let quotas = options.quota.iter().map(|(project, bounds)| (project.clone(), quota(bounds)));
-    Ok(Capacity { host: bounds, quotas: quotas.collect() })
+    let quotas = options.quota.iter().map(|(project, quota)| (project.clone(), quota.into()));
+    let default_quota = (&options.default_quota).into();
+    Ok(Capacity { host: bounds, quotas: quotas.collect(), default_quota })
 }
 
 fn part(whole: u64, percent: u32) -> u64 {

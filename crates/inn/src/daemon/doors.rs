@@ -1,7 +1,7 @@
 //! Doors: their listeners, and who is let in.
 
-use super::{sockets, tokens::for_audience};
-use crate::options::{AnonymousDoor, DaemonOptions, VmmDoor};
+use super::{listeners::Listeners, tokens::for_audience};
+use crate::options::{AnonymousDoor, DaemonOptions, ListenAddress, VmmDoor};
 use anyhow::Context as _;
 use innkeeper_auth::Doorkeeper;
 use innkeeper_doors::{
@@ -14,15 +14,15 @@ use innkeeper_doors::{
 };
 use innkeeper_model::Refusal;
 use innkeeper_store::registry::{EmbeddedRegistry, Hosts};
-use std::{net::SocketAddr, path::Path, sync::Arc};
-use tokio::net::TcpListener;
+use innkeeper_surface::Listening;
+use std::{path::Path, sync::Arc};
 use tokio_util::task::TaskTracker;
 use tracing::{error, info};
 
 /// The doors that are to be open, with their ports taken. Who knocks meanwhile waits.
 pub(super) struct Doors {
-    anonymous: Vec<(AnonymousDoor, TcpListener)>,
-    vmm: Option<(VmmDoor, TcpListener)>,
+    anonymous: Vec<(AnonymousDoor, Listening)>,
+    vmm: Option<(VmmDoor, Listening)>,
 }
 
 /// What is behind the doors.
@@ -42,13 +42,16 @@ impl Doors {
     ///
     /// # Errors
     /// One is taken.
-    pub(super) async fn bind(options: &DaemonOptions) -> anyhow::Result<Self> {
+    pub(super) async fn bind(
+        options: &DaemonOptions,
+        listeners: &Listeners,
+    ) -> anyhow::Result<Self> {
         let mut anonymous = Vec::new();
         for door in &options.doors.anonymous {
-            anonymous.push((door.clone(), bind(door.door, door.listen).await?));
+            anonymous.push((door.clone(), bind(listeners, door.door, door.listen).await?));
         }
         let vmm = match &options.doors.vmm {
-            Some(door) => Some((door.clone(), bind(Door::Vmm, door.listen).await?)),
+            Some(door) => Some((door.clone(), bind(listeners, Door::Vmm, door.listen).await?)),
             None => None,
         };
         Ok(Self { anonymous, vmm })
@@ -58,7 +61,11 @@ impl Doors {
     /// the log says why.
     pub(super) async fn open(self, serving: &TaskTracker, house: House<'_>) {
         for (AnonymousDoor { door, role, uids, .. }, listener) in self.anonymous {
-            let access = Access::by_credential(house.doorkeeper.clone()).or_anonymous(role, uids);
+            let access = Access::by_credential(house.doorkeeper.clone());
+            let access = match role {
+                Some(role) => access.or_anonymous(role, uids),
+                None => access,
+            };
             let opening = Opening { serving, context: &house.context, access, listener };
             match door {
                 Door::Vminfod => opening.open(Vminfod),
@@ -90,10 +97,12 @@ async fn hypervisors(house: &House<'_>) -> Result<Chypervisord, Refusal> {
     Chypervisord::open(Hosts::new(Arc::new(registry)), house.host.clone()).await
 }
 
-async fn bind(door: Door, address: SocketAddr) -> anyhow::Result<TcpListener> {
-    let mut listeners =
-        sockets::bind_tcp(&[address]).await.with_context(|| format!("the door {door}"))?;
-    listeners.pop().context("there is no address")
+async fn bind(
+    listeners: &Listeners,
+    door: Door,
+    listen: ListenAddress,
+) -> anyhow::Result<Listening> {
+    listeners.bind(listen).await.with_context(|| format!("the door {door}"))
 }
 
 /// A door that is about to be opened.
@@ -101,15 +110,14 @@ struct Opening<'a> {
     serving: &'a TaskTracker,
     context: &'a Context,
     access: Access,
-    listener: TcpListener,
+    listener: Listening,
 }
 
 impl Opening<'_> {
     fn open(self, protocol: impl Protocol) {
         let Self { serving, context, access, listener } = self;
         let door = protocol.door();
-        let listen =
-            listener.local_addr().map_or_else(|_| "?".into(), |address| address.to_string());
+        let listen = listener.address().map_or_else(|_| "?".into(), |address| address.to_string());
         info!(%door, listen, ?access, "a door is open");
         serving.spawn(serve(protocol, listener, context.clone(), access));
     }

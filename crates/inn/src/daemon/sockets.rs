@@ -1,17 +1,16 @@
-//! The sockets that the daemon listens on.
+//! The unix sockets that the daemon listens on.
 
 use anyhow::{Context, bail};
 use innkeeper_store::harm;
 use std::{
     fs, io,
-    net::SocketAddr,
     os::unix::{
         fs::{FileTypeExt, PermissionsExt},
         net::UnixStream,
     },
     path::Path,
 };
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::UnixListener;
 use tracing::debug;
 
 /// Binds the unix socket: for the daemon's user, and for the group where there is one.
@@ -47,23 +46,6 @@ pub(super) fn bind_unix(path: &Path, group: &str) -> anyhow::Result<UnixListener
     Ok(listener)
 }
 
-/// Binds the TCP addresses.
-///
-/// # Errors
-/// A port is taken.
-pub(super) async fn bind_tcp(addresses: &[SocketAddr]) -> anyhow::Result<Vec<TcpListener>> {
-    let mut listeners = Vec::new();
-    for address in addresses {
-        let listener = TcpListener::bind(address).await.with_context(|| {
-            format!(
-                "cannot listen on {address}; see who does with `ss -ltnp`, or choose another port"
-            )
-        })?;
-        listeners.push(listener);
-    }
-    Ok(listeners)
-}
-
 /// Removes the socket when it is dropped: at the daemon's end, or where its start fails after all.
 #[derive(Debug)]
 pub(super) struct RemovedAtTheEnd<'a>(pub(super) &'a Path);
@@ -84,4 +66,48 @@ fn group_id(name: &str) -> Option<u32> {
         .map(|line| line.split(':'))
         .find_map(|mut fields| (fields.next() == Some(name)).then_some(fields))?;
     fields.nth(1)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::{fs::symlink, net::UnixListener as BlockingListener};
+
+    /// Of which there is none, as on most machines.
+    const GROUP: &str = "no-such-group";
+
+    #[test]
+    fn a_socket_in_use_is_refused_and_left_to_who_listens() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("inn.sock");
+        let _listens = BlockingListener::bind(&path).unwrap();
+        let problem = bind_unix(&path, GROUP).unwrap_err().to_string();
+        assert!(problem.contains(path.to_str().unwrap()), "{problem}");
+        assert!(problem.contains("listens") && problem.contains("--state-dir"), "{problem}");
+        UnixStream::connect(&path).expect("whoever listened still does");
+    }
+
+    #[test]
+    fn what_is_no_socket_is_refused_and_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let [file, link] = ["file", "link"].map(|name| folder.path().join(name));
+        fs::write(&file, "somebody's").unwrap();
+        symlink(&file, &link).unwrap();
+        for path in [&file, &link] {
+            let problem = bind_unix(path, GROUP).unwrap_err().to_string();
+            assert!(problem.contains(path.to_str().unwrap()), "{problem}");
+            assert!(problem.contains("no socket; move it away"), "{problem}");
+            assert_eq!(fs::read_to_string(path).unwrap(), "somebody's");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_a_killed_daemon_left_is_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("inn.sock");
+        drop(BlockingListener::bind(&path).unwrap());
+        assert!(path.exists(), "the kernel leaves the file");
+        let _listens = bind_unix(&path, GROUP).unwrap();
+        UnixStream::connect(&path).unwrap();
+    }
 }

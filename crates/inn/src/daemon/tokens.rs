@@ -1,9 +1,11 @@
 //! Who is let in, and how often: the tokens that callers show, read at the start, and when they were used,
 //! written down now and then.
 
-use crate::options::DaemonOptions;
+use crate::{config::OidcConfig, options::DaemonOptions};
 use anyhow::Context as _;
-use innkeeper_auth::{Accounts, Doorkeeper, IssuedTokens, RevokedTokens, SigningIn, Token};
+use innkeeper_auth::{
+    Accounts, Doorkeeper, IssuedTokens, RevokedTokens, SigningIn, Token, oidc::Issuers,
+};
 use innkeeper_model::Timestamp;
 use std::{sync::Arc, time::Duration};
 use tokio::task::spawn_blocking;
@@ -24,6 +26,11 @@ pub(super) fn doorkeeper(options: &DaemonOptions) -> anyhow::Result<Doorkeeper> 
         .context("it is not known which tokens were issued")?;
     let doorkeeper = Doorkeeper::default().with_token(own).with_issued(Arc::new(issued));
     let doorkeeper = doorkeeper.with_limits(options.limits.quotas());
+    let issuers = Issuers::new(options.oidc.iter().map(OidcConfig::rules).collect())?;
+    let doorkeeper = match issuers.is_empty() {
+        true => doorkeeper,
+        false => doorkeeper.with_issuers(Arc::new(issuers)),
+    };
     let (wallets, rules) = (&options.wallets, options.wallets.rules());
     if rules.is_nobody() {
         return Ok(doorkeeper);
@@ -46,14 +53,14 @@ pub(super) fn for_audience(doorkeeper: &Doorkeeper, audience: &str) -> Doorkeepe
     }
 }
 
-/// Writes down when tokens were used, every minute, as long as the daemon runs; and forgets callers whose
-/// limits are whole again.
+/// Writes down when tokens were used, every minute, as long as the daemon runs; and forgets what is over:
+/// callers whose limits are whole again, and of wallets sessions, nonces and tokens that have expired.
 pub(super) async fn keep_uses(doorkeeper: Doorkeeper) {
     loop {
         // Nobody waits for this: a list that is a minute old is what is promised.
         tokio::time::sleep(SAVED_EVERY).await;
         save_uses(&doorkeeper).await;
-        doorkeeper.forget_callers();
+        doorkeeper.forget_what_is_over(Timestamp::now());
     }
 }
 
@@ -64,10 +71,10 @@ pub(super) async fn save_last_uses(doorkeeper: &Doorkeeper) {
     }
 }
 
-/// Writes down when tokens were used, if any was since the last time.
+/// Writes down when tokens and certificates were used, if any was since the last time.
 async fn save_uses(doorkeeper: &Doorkeeper) {
-    let Ok(issued) = doorkeeper.issued().map(Arc::clone) else { return };
-    if let Ok(Err(failed)) = spawn_blocking(move || issued.save_uses()).await {
+    let doorkeeper = doorkeeper.clone();
+    if let Ok(Err(failed)) = spawn_blocking(move || doorkeeper.save_uses()).await {
         warn!(%failed, "when tokens were last used is not written down");
     }
 }

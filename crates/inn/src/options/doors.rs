@@ -1,6 +1,6 @@
 //! Which doors are open, where, and to whom: flags and configuration put together and checked.
 
-use super::{loopback, misuse};
+use super::{ListenAddress, misuse};
 use crate::{
     config::{DoorConfig, DoorsConfig, VmmDoorConfig},
     failure::Failure,
@@ -8,7 +8,7 @@ use crate::{
 use innkeeper_auth::Role;
 use innkeeper_doors::Door;
 use innkeeper_model::{ImageName, Refusal};
-use std::{collections::BTreeSet, net::SocketAddr, str::FromStr};
+use std::{collections::BTreeSet, str::FromStr};
 
 /// The command line of a kernel whose VM's request has none.
 const BOOT_ARGS: &str = "console=ttyS0 reboot=k panic=1 root=/dev/vda rw";
@@ -27,19 +27,20 @@ pub struct DoorOptions {
 pub struct AnonymousDoor {
     /// Which.
     pub door: Door,
-    /// Where it listens; a loopback address.
-    pub listen: SocketAddr,
-    /// What its callers may do.
-    pub role: Role,
-    /// The local users who are let in.
+    /// Where it listens: on a loopback address, or with TLS.
+    pub listen: ListenAddress,
+    /// What callers of this host may do who show no credential; without a role none is let in. On an address that is
+    /// not loopback there is none.
+    pub role: Option<Role>,
+    /// The local users who are let in so.
     pub uids: BTreeSet<u32>,
 }
 
 /// The VMM service's door, open.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VmmDoor {
-    /// Where it listens; a loopback address.
-    pub listen: SocketAddr,
+    /// Where it listens: on a loopback address, or with TLS.
+    pub listen: ListenAddress,
     /// What a wallet's token must name, where it is not what it must over TCP.
     pub audience: Option<String>,
     /// The image of a kernel that a request does not name.
@@ -50,7 +51,7 @@ pub struct VmmDoor {
     pub boot_args: String,
 }
 
-/// `--door NAME=ADDR[,anonymous=ROLE]`.
+/// `--door NAME=ADDR[,tls][,anonymous=ROLE]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct DoorFlag {
     door: Door,
@@ -62,25 +63,27 @@ impl FromStr for DoorFlag {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let form = "write NAME=ADDR or NAME=ADDR,anonymous=ROLE";
+        let form = "write NAME=ADDR, and after it ,tls or ,anonymous=ROLE or both";
         let (door, rest) = text.split_once('=').ok_or(form)?;
-        let (listen, more) = match rest.split_once(',') {
-            Some((listen, more)) => (listen, Some(more)),
-            None => (rest, None),
-        };
-        let role = |more: &str| more.strip_prefix("anonymous=").ok_or(form)?.parse::<Role>();
-        Ok(Self {
-            door: door.parse()?,
-            listen: listen.into(),
-            anonymous: more.map(role).transpose()?,
-        })
+        let mut parts = rest.split(',');
+        let mut listen = parts.next().unwrap_or_default().to_owned();
+        let mut anonymous = None;
+        for part in parts {
+            match part.strip_prefix("anonymous=") {
+                Some(role) if anonymous.is_none() => anonymous = Some(role.parse::<Role>()?),
+                None if part == "tls" && !listen.ends_with(",tls") => listen.push_str(",tls"),
+                _ => return Err(form.into()),
+            }
+        }
+        Ok(Self { door: door.parse()?, listen, anonymous })
     }
 }
 
 /// Puts flags over the configuration. Users are root and `daemon_uid`, where nobody says who.
 ///
 /// # Errors
-/// An address that is not loopback, a door without a stated role, or one with a role that takes none.
+/// An address that is neither loopback nor has TLS, a door that lets nobody in for want of a stated role, or one with
+/// a role where there is none.
 pub(super) fn resolve(
     flags: Vec<DoorFlag>,
     mut config: DoorsConfig,
@@ -122,20 +125,30 @@ pub(super) fn resolve(
 fn opened(door: Door, config: DoorConfig, daemon_uid: u32) -> Result<AnonymousDoor, Failure> {
     let DoorConfig { listen, anonymous, uids } = config;
     let listen = address(door, listen)?;
-    let role = anonymous.ok_or_else(|| {
-        let problem = "has no credential in its protocol: nobody said what its callers may do";
-        misuse(Refusal::invalid("door", door, problem).with_hint(format!(
-            "say --door {door}={listen},anonymous=viewer (or operator, or admin), or `anonymous` in \
-             [door.{door}]; then processes of root and of the daemon's user are let in"
-        )))
-    })?;
-    if role == Role::Owner {
-        let problem = "is somebody of a project, and without a credential nobody says of which";
-        let hint = "an owner shows a token: inn token create NAME --role owner --project PROJECT";
-        return Err(misuse(Refusal::invalid("anonymous", role, problem).with_hint(hint)));
+    match anonymous {
+        Some(role) if !listen.address.ip().is_loopback() => {
+            let problem = "is for callers of this host: others say who they are";
+            return Err(misuse(Refusal::invalid("anonymous", role, problem).with_hint(format!(
+                "leave it out: --door {door}={listen}; callers show a token or a certificate then"
+            ))));
+        }
+        Some(Role::Owner) => {
+            let problem = "is somebody of a project, and without a credential nobody says of which";
+            let hint =
+                "an owner shows a token: inn token create NAME --role owner --project PROJECT";
+            return Err(misuse(Refusal::invalid("anonymous", "owner", problem).with_hint(hint)));
+        }
+        None if !listen.tls => {
+            let problem = "has no credential in its protocol: nobody said what its callers may do";
+            return Err(misuse(Refusal::invalid("door", door, problem).with_hint(format!(
+                "say --door {door}={listen},anonymous=viewer (or operator, or admin), or `anonymous` in \
+                 [door.{door}]; then processes of root and of the daemon's user are let in"
+            ))));
+        }
+        Some(_) | None => {}
     }
     let uids = uids.map_or_else(|| BTreeSet::from([0, daemon_uid]), BTreeSet::from_iter);
-    Ok(AnonymousDoor { door, listen, role, uids })
+    Ok(AnonymousDoor { door, listen, role: anonymous, uids })
 }
 
 fn vmm_opened(config: VmmDoorConfig) -> Result<VmmDoor, Failure> {
@@ -149,10 +162,10 @@ fn vmm_opened(config: VmmDoorConfig) -> Result<VmmDoor, Failure> {
     })
 }
 
-fn address(door: Door, listen: Option<String>) -> Result<SocketAddr, Failure> {
+fn address(door: Door, listen: Option<String>) -> Result<ListenAddress, Failure> {
     match listen {
-        Some(text) => loopback(&format!("door.{door}.listen"), &text),
-        None => Ok(door.usual_address()),
+        Some(text) => ListenAddress::read(&format!("door.{door}.listen"), &text),
+        None => Ok(door.usual_address().into()),
     }
 }
 
@@ -173,7 +186,7 @@ impl DoorOptions {
             let found = self.anonymous.iter().find(|open| open.door == door)?;
             Some(DoorConfig {
                 listen: Some(found.listen.to_string()),
-                anonymous: Some(found.role),
+                anonymous: found.role,
                 uids: Some(found.uids.iter().copied().collect()),
             })
         };
@@ -218,7 +231,7 @@ mod tests {
             assert!(text.contains(door) && text.contains("credential"), "{text}");
             let open = flag(&format!("{door}=127.0.0.1:1,anonymous=operator"));
             let open = resolve(vec![open], config(""), 7).unwrap().anonymous;
-            assert_eq!((open[0].role, &open[0].uids), (Role::Operator, &[0, 7].into()));
+            assert_eq!((open[0].role, &open[0].uids), (Some(Role::Operator), &[0, 7].into()));
         }
     }
 
@@ -243,19 +256,23 @@ mod tests {
         let written = config("[virtx]\nanonymous = 'viewer'\nuids = [3]\n[vmm]\nkernel = 'k'");
         let open = resolve(vec![flag("virtx=[::1]:5")], written.clone(), 7).unwrap();
         let virtx = &open.anonymous[0];
-        assert_eq!((virtx.listen.to_string(), virtx.role), ("[::1]:5".into(), Role::Viewer));
+        assert_eq!((virtx.listen.to_string(), virtx.role), ("[::1]:5".into(), Some(Role::Viewer)));
         assert_eq!(virtx.uids, [3].into());
         let open = resolve(vec![], written, 7).unwrap();
-        assert_eq!(open.anonymous[0].listen, Door::Virtx.usual_address());
-        assert_eq!(open.vmm.as_ref().unwrap().listen, Door::Vmm.usual_address());
+        assert_eq!(open.anonymous[0].listen, Door::Virtx.usual_address().into());
+        assert_eq!(open.vmm.as_ref().unwrap().listen, Door::Vmm.usual_address().into());
         assert_eq!(resolve(vec![], open.as_config(), 7).unwrap(), open);
     }
 
     #[test]
     fn what_is_no_door_or_reachable_from_outside_is_refused() {
-        for text in
-            ["vminfod", "xen=127.0.0.1:1", "vmm=127.0.0.1:1,role=admin", "virtx=a,anonymous=x"]
-        {
+        for text in [
+            "vminfod",
+            "xen=127.0.0.1:1",
+            "vmm=127.0.0.1:1,role=admin",
+            "virtx=a,anonymous=x",
+            "vmm=a,tls,tls",
+        ] {
             assert!(text.parse::<DoorFlag>().is_err(), "{text}");
         }
         let twice = ["127.0.0.1:1", "127.0.0.1:2"].map(|to| flag(&format!("vmm={to}"))).to_vec();
@@ -264,5 +281,21 @@ mod tests {
         let far = flag("vminfod=0.0.0.0:9090,anonymous=viewer");
         let text = resolve(vec![far], config(""), 7).unwrap_err().to_string();
         assert!(text.contains("door.vminfod.listen") && text.contains("loopback"), "{text}");
+    }
+
+    #[test]
+    fn a_door_that_others_reach_has_tls_and_callers_who_say_who_they_are() {
+        let open = |text: &str| resolve(vec![flag(text)], config(""), 7);
+        let virtx = open("virtx=0.0.0.0:8080,tls").unwrap();
+        assert_eq!((virtx.anonymous[0].role, virtx.anonymous[0].listen.tls), (None, true));
+        assert_eq!(resolve(vec![], virtx.as_config(), 7).unwrap(), virtx);
+        assert!(open("vmm=0.0.0.0:3002,tls").unwrap().vmm.unwrap().listen.tls);
+        let text = open("virtx=0.0.0.0:8080,tls,anonymous=viewer").unwrap_err().to_string();
+        assert!(text.contains("--door virtx=0.0.0.0:8080,tls;"), "{text}");
+        let local = open("virtx=127.0.0.1:8080,anonymous=viewer,tls").unwrap();
+        assert_eq!(
+            (local.anonymous[0].role, local.anonymous[0].listen.tls),
+            (Some(Role::Viewer), true)
+        );
     }
 }

@@ -197,6 +197,7 @@ fn every_change_of_a_vm_can_be_run_dry() {
         (&["create", "new"][..], "POST /v1/vms?dry_run=true"),
         (&["create", "new", "--start"], "POST /v1/vms?start=true&dry_run=true"),
         (&["clone", "web", "copy"], "POST /v1/vms/web/clone?dry_run=true"),
+        (&["rename", "web", "other"], "PATCH /v1/vms/web?dry_run=true"),
         (&["delete", "web"], "DELETE /v1/vms/web?dry_run=true"),
         (&["adopt", "4711"], "POST /v1/foreign/4711/adopt?dry_run=true"),
         (&["adopt", "web"], "POST /v1/vms/web/adopt?dry_run=true"),

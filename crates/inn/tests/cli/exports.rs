@@ -44,7 +44,11 @@ fn an_export_is_written_where_it_should_be() {
     check_exit(&export(&file), 0);
     assert_eq!(names(folder.path()), ["mine", "web.tar"]);
     for name in names(folder.path()) {
-        assert_eq!(std::fs::read(folder.path().join(name)).unwrap(), BYTES);
+        let file = folder.path().join(name);
+        assert_eq!(std::fs::read(&file).unwrap(), BYTES);
+        // It has what the VM's cloud-init is told.
+        let mode = std::os::unix::fs::PermissionsExt::mode(&file.metadata().unwrap().permissions());
+        assert_eq!(mode & 0o777, 0o600);
     }
     let printed = inn_in(daemon.folder(), &["export", "web", "-", "--project", "shop"]);
     check_exit(&printed, 0);

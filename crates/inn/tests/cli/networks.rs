@@ -31,6 +31,7 @@ fn network(name: &str) -> Value {
         "facts": {
             "up": true, "mtu": 1500, "dhcp": "running",
             "leases": [{"address": "10.87.0.2", "mac": "52:54:00:00:00:01", "hostname": "web"}],
+            "mended": {"at": "2026-01-02T03:04:05Z", "what": ["the rules were gone"]},
         },
     })
 }
@@ -148,9 +149,13 @@ fn networks_are_shown() {
     assert!(text.contains("lan   up     inn-lan  10.87.0.0/24  yes"), "{text}");
     assert_eq!(data(&inn_in(daemon.folder(), &["networks", "ls", "-o", "name"])), "lan\n");
     let get = data(&inn_in(daemon.folder(), &["network", "get", "lan"]));
-    for part in
-        ["inn-lan (made)", "gateway 10.87.0.1, 2 reserved", "10.87.0.2, 52:54:00:00:00:01, web"]
-    {
+    for part in [
+        "inn-lan (made)",
+        "gateway 10.87.0.1, 2 reserved",
+        "10.87.0.2, 52:54:00:00:00:01, web",
+        "the rules were gone",
+        "2026-01-02T03:04:05Z",
+    ] {
         assert!(get.contains(part), "{part}: {get}");
     }
     let json = inn_in(daemon.folder(), &["network", "get", "lan", "-o", "json"]);

@@ -21,6 +21,7 @@ fn daemon() -> FakeDaemon {
         "POST /v1/tokens" => Reply::Json(201, json!({ "text": TEXT, "token": token("valid") })),
         "GET /v1/tokens" => ok(json!({ "items": [token("valid")] })),
         "DELETE /v1/tokens/ci" => ok(token("revoked")),
+        line if line.starts_with("DELETE /v1/sign-in/") => Reply::Json(204, Value::Null),
         _ => not_found(),
     })
 }
@@ -46,6 +47,24 @@ fn tokens_are_listed_and_revoked_by_name() {
     let revoked = inn_in(daemon.folder(), &["token", "revoke", "ci"]);
     assert_eq!(talk(&revoked), "ci is refused from now on\n");
     check_exit(&inn_in(daemon.folder(), &["token", "revoke", "other"]), 3);
+}
+
+#[test]
+fn what_a_wallet_has_shown_is_revoked_by_its_address() {
+    const ADDRESS: &str = "0x2c7536E3605D9C16a7a3D7b1898e529396a65c23";
+    let daemon = daemon();
+    let revoked = inn_in(daemon.folder(), &["token", "revoke", "--wallet", ADDRESS]);
+    check_exit(&revoked, 0);
+    assert!(talk(&revoked).contains(ADDRESS), "{}", talk(&revoked));
+    check_exit(
+        &inn_in(daemon.folder(), &["token", "revoke", "--wallet", ADDRESS, "--jti", "a b"]),
+        0,
+    );
+    let lines: Vec<_> = daemon.requests().into_iter().map(|request| request.line).collect();
+    let path = format!("DELETE /v1/sign-in/{ADDRESS}");
+    assert_eq!(lines, [path.clone(), format!("{path}?jti=a%20b")]);
+    check_exit(&inn_in(daemon.folder(), &["token", "revoke", "--jti", "one"]), 2);
+    check_exit(&inn_in(daemon.folder(), &["token", "revoke", "ci", "--wallet", ADDRESS]), 2);
 }
 
 #[test]

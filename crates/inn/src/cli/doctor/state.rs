@@ -11,9 +11,10 @@ use crate::{
     options::{self, DaemonOptions, Flags},
 };
 use innkeeper_hooks::{Hooks, OwnerRule};
-use innkeeper_model::{Host, Refusal, Vm, VmId, VmState};
+use innkeeper_model::{Host, Refusal, StoredQuota, Vm, VmId, VmState};
 use innkeeper_store::{
-    Damage, LockFailed, NetworkStore, SpecStore, StateLock, StoredNetwork, StoredSpec,
+    Damage, LockFailed, NetworkStore, QuotaStore, SpecStore, StateLock, Stored, StoredNetwork,
+    StoredSpec,
 };
 use std::{
     error::Error,
@@ -153,6 +154,10 @@ fn read(
         let networks = NetworkStore::open(options.networks_dir())?.load()?;
         findings.extend(networks.into_iter().filter_map(damaged_network));
     }
+    if options.projects_dir().is_dir() {
+        let quotas = QuotaStore::open(options.projects_dir())?.load()?;
+        findings.extend(quotas.into_iter().filter_map(damaged_quota));
+    }
     Ok(findings)
 }
 
@@ -162,6 +167,17 @@ fn damaged_network(stored: StoredNetwork) -> Option<Finding> {
     };
     let mend = Some("mend the file by hand; until then its VMs have no network".to_owned());
     Some(Finding::lacking(format!("stored network {id}"), in_words(&file, &reason), mend))
+}
+
+fn damaged_quota(stored: Stored<StoredQuota>) -> Option<Finding> {
+    let Stored::Damaged { id, file, reason } = stored else {
+        return None;
+    };
+    let mend = format!(
+        "mend the file by hand; until then nothing more is given to the project. Or give it up: inn project \
+         delete {id} --force"
+    );
+    Some(Finding::lacking(format!("quota of project {id}"), in_words(&file, &reason), Some(mend)))
 }
 
 fn damage(stored: StoredSpec, surroundings: &Surroundings) -> Option<Finding> {

@@ -81,6 +81,12 @@ fn table(network: &ShownNetwork) -> Table {
     if let Some(problem) = &facts.problem {
         table.field("problem", Cell::tinted(problem, Tint::Bad));
     }
+    for what in facts.mended.iter().flat_map(|mended| &mended.what) {
+        table.field("mended", what);
+    }
+    if let Some(mended) = &facts.mended {
+        table.field("mended at", format!("{:.0}", mended.at));
+    }
     if !config.description.is_empty() {
         table.field("description", &config.description);
     }

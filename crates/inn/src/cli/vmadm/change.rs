@@ -7,7 +7,7 @@ use crate::{
 };
 use clap::Args;
 use innkeeper_doors::vminfod::{self, BadPayload};
-use innkeeper_model::{Code, VmConfig};
+use innkeeper_model::{Code, VmConfig, config::CloudInit};
 use serde_json::{Map, Value};
 use std::{
     fs,
@@ -31,7 +31,7 @@ pub(super) async fn create(context: &Context, payload: Payload) -> Result<(), Fa
     let vminfod::Created { id, config, starts } = vminfod::create(&payload).map_err(refused)?;
     let target =
         Target::new("/v1/vms").with_any("id", id).with_any("start", starts.then_some(true));
-    let task = perform(context, Call::post(target).with_body(as_json(&config)?)).await?;
+    let task = perform(context, Call::post(target).with_body(told(&config)?)).await?;
     let made = task.vm.map(|id| id.to_string()).unwrap_or_default();
     context.output.talk(format_args!("Successfully created VM {made}"));
     Ok(())
@@ -75,6 +75,17 @@ pub(super) async fn delete(context: &Context, uuid: &str) -> Result<(), Failure>
 
 fn refused(problem: BadPayload) -> Failure {
     Failure::new(Exit::Failed, problem.to_string())
+}
+
+/// A VM that is to be made, with its secrets: a config shows only their digests.
+fn told(config: &VmConfig) -> Result<Value, Failure> {
+    let mut body = as_json(config)?;
+    for (field, secret) in config.cloud_init.iter().flat_map(CloudInit::documents) {
+        if let Some(text) = secret.expose() {
+            body["cloud_init"][field] = text.into();
+        }
+    }
+    Ok(body)
 }
 
 fn as_json(config: &VmConfig) -> Result<Value, Failure> {
@@ -142,6 +153,17 @@ fn read(file: Option<&Path>) -> Result<Value, Failure> {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn a_vm_that_is_to_be_made_has_its_secrets_texts() {
+        let payload = json!({
+            "brand": "kvm", "alias": "web", "ram": 64,
+            "customer_metadata": { "cloud-init:user-data": "hunter2" },
+        });
+        let config = vminfod::create(&payload).unwrap().config;
+        assert_eq!(told(&config).unwrap()["cloud_init"], json!({ "user_data": "hunter2" }));
+        assert!(!as_json(&config).unwrap().to_string().contains("hunter2"));
+    }
 
     #[test]
     fn a_patch_has_what_differs_and_null_for_what_went() {
