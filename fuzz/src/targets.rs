@@ -29,6 +29,9 @@ const JSON: usize = 256;
 pub static TARGETS: &[Target] = &[
     target("jwt", innkeeper_auth::wallet::fuzz::token, LITTLE, 16),
     target("jwt_parts", innkeeper_auth::wallet::fuzz::token_parts, LITTLE, 16),
+    target("oidc_parts", innkeeper_auth::oidc::fuzz::token_parts, LITTLE, JSON),
+    target("oidc_keys", innkeeper_auth::oidc::fuzz::keys, LITTLE, JSON),
+    target("certificate", innkeeper_auth::certificate::fuzz::request, LITTLE, 64),
     target("siwe", innkeeper_auth::wallet::fuzz::sign_in, LITTLE, 16),
     target("address", innkeeper_auth::wallet::fuzz::address, LITTLE, 16),
     // 65,536 reservations can be asked for by their number alone.
@@ -38,8 +41,8 @@ pub static TARGETS: &[Target] = &[
     target("virtx_body", innkeeper_doors::virtx::fuzz::body, LITTLE, JSON),
     target("chypervisord_body", innkeeper_doors::chypervisord::fuzz::body, LITTLE, JSON),
     target("vminfod_payload", innkeeper_doors::vminfod::fuzz::payload, LITTLE, JSON),
-    // An expression that is compiled: see `MAX_EXPRESSION` of the filters.
-    target("vminfod_query", innkeeper_doors::vminfod::fuzz::query, 1 << 20, JSON),
+    // Expressions that are compiled: see `MAX_EXPRESSION` and `MAX_EXPRESSIONS` of the filters.
+    target("vminfod_query", innkeeper_doors::vminfod::fuzz::query, 6 << 20, JSON),
     target("qmp", innkeeper_qemu::fuzz::qmp, 64 << 10, JSON),
     target("qemu_command_line", innkeeper_qemu::fuzz::command_line, LITTLE, JSON),
     // Three connections, each with its buffers.

@@ -14,7 +14,7 @@ macro_rules! targets {
 }
 
 targets! {
-    jwt jwt_parts siwe address
+    jwt jwt_parts oidc_parts oidc_keys certificate siwe address
     native_body native_query
     vmm_body virtx_body chypervisord_body vminfod_payload vminfod_query
     qmp qemu_command_line guest_agent libvirt_messages libvirt_xml

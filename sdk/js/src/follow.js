@@ -4,7 +4,7 @@
 
 import { abortable, linked, sleep } from './abort.js';
 import { ApiError, ConnectionError, TimeoutError } from './errors.js';
-import { pause } from './retry.js';
+import { PATIENCE, pause } from './retry.js';
 import { messages } from './sse.js';
 
 /** A stream that is silent for longer is broken, in milliseconds: the service says something every 15 s. */
@@ -72,8 +72,10 @@ function from(position) {
  */
 function pauseAfter(error, failures) {
   if (error instanceof ApiError) {
-    const isPassing = error.status === 429 || (error.status >= 500 && error.status !== 501);
-    return isPassing ? Math.max(pause(failures), (error.retryAfter ?? 0) * 1_000) : undefined;
+    const { status, retryAfter = 0 } = error;
+    const isPassing = status === 429 || (status >= 500 && status !== 501);
+    if (!isPassing || retryAfter > PATIENCE) return undefined;
+    return Math.max(pause(failures), retryAfter * 1_000);
   }
   return error instanceof ConnectionError || error instanceof TimeoutError ? pause(failures) : undefined;
 }

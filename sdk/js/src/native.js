@@ -112,7 +112,10 @@ function request({ method, path, body: type, keyed }, { path: parts = {}, query,
     const part = parts[name];
     // An empty one would be another path.
     if (part === undefined || part === null || part === '') throw new TypeError(`path.${name} is missing`);
-    return encodeURIComponent(String(part));
+    const text = String(part);
+    // So would these, which are no part of a path, however they are encoded.
+    if (text === '.' || text === '..') throw new TypeError(`path.${name} cannot be ${text}`);
+    return encodeURIComponent(text);
   });
   const given = Object.entries(header).filter(([, value]) => value !== undefined && value !== null);
   /** @type {Record<string, any>} */

@@ -8,7 +8,7 @@ import { ApiError, ConnectionError, RateLimitError } from './errors.js';
 const FIRST = 250;
 const LONGEST = 8_000;
 /** A service that wants longer than this is not waited for, in seconds: its answer goes to the caller. */
-const PATIENCE = 60;
+export const PATIENCE = 60;
 
 /**
  * How long to wait before a request is sent again, in milliseconds; `undefined` where it is not to be.

@@ -81,12 +81,15 @@ export class Transport {
         return await this.#attempt(request, shown?.token, options, read);
       } catch (error) {
         // A token that was good may have been revoked; whoever has a wallet has another.
-        if (error instanceof AuthenticationError && shown?.renewable && !renewed) {
-          this.#credential.forget(shown.token);
+        const isStale = error instanceof AuthenticationError && shown?.renewable && !renewed;
+        if (isStale) this.#credential.forget(shown.token);
+        // A stream has been read by now, whatever came of it, and cannot be sent a second time.
+        if (isStream(request.body)) throw error;
+        if (isStale) {
           renewed = true;
           continue;
         }
-        const pause = attempt < retries ? pauseBefore(error, attempt, isRepeatable(request)) : undefined;
+        const pause = attempt < retries ? pauseBefore(error, attempt, request.repeatable === true) : undefined;
         if (pause === undefined) throw error;
         attempt += 1;
         await sleep(pause, signal);
@@ -177,11 +180,6 @@ function init({ method, headers, body }, token, signal) {
     // A body that is a stream cannot be sent otherwise.
     ...(body === undefined ? {} : { body, ...(isStream(body) ? { duplex: 'half' } : {}) }),
   };
-}
-
-/** @param {Request} request */
-function isRepeatable({ repeatable = false, body }) {
-  return repeatable && !isStream(body);
 }
 
 /** @param {unknown} body */

@@ -78,6 +78,16 @@ test('what will not pass ends the feed, and so does a service that stays away', 
   }
 });
 
+test('a service that wants to be left alone for long ends the feed', async () => {
+  // More than a timer takes, too, which would fire at once.
+  for (const seconds of ['61', '3000000', '9'.repeat(400)]) {
+    const { url, asked } = await serving(failure(429, { 'Retry-After': seconds }), stream([ready('r.1')]));
+    const events = taken(new Formation({ nativeUrl: url }).events({ signal: AbortSignal.timeout(5_000) }), 1);
+    await assert.rejects(events, { name: 'RateLimitError', retryAfter: Number(seconds) });
+    assert.equal(asked.length, 1);
+  }
+});
+
 test('a signal ends the feed with its reason, whatever it is doing', async () => {
   const { url } = await serving(stream([ready('r.1')], { stay: true }));
   const reason = new Error('enough');

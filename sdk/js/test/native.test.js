@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { NativeClient } from 'formation-sdk/native';
 import { operations } from '../src/generated/operations.js';
+import { Transport } from '../src/transport.js';
 import { failure, hangUp, serving } from './server.js';
 
 test('an operation is sent as its document says', async () => {
@@ -17,6 +18,13 @@ test('an operation is sent as its document says', async () => {
     ['PATCH', '/v1/vms/web', 'application/merge-patch+json', { memory: '1GiB' }],
   ]);
   await assert.rejects(native.getVm({ path: { vm: '' } }), /path\.vm is missing/);
+  for (const vm of ['.', '..']) {
+    await assert.rejects(native.getVm({ path: { vm } }), { name: 'TypeError', message: `path.vm cannot be ${vm}` });
+  }
+  await assert.rejects(async () => native.followTask({ path: { id: '..' } }).next(), /path\.id cannot be/);
+  assert.equal(asked.length, 3);
+  await native.getVm({ path: { vm: '%2e%2e' } });
+  assert.equal(asked[3].url, '/v1/vms/%252e%252e');
 });
 
 test('what makes something has one key however often it is sent, and so is sent again', async () => {
@@ -53,6 +61,26 @@ test('a file is sent as it is, and as a stream only once', async () => {
   assert.deepEqual(sent, [
     ['PUT', 'application/octet-stream', 'the image'],
     ['PUT', 'application/octet-stream', 'the image'],
+  ]);
+});
+
+test('a stream is not sent again after it was read, and the token that was refused is not shown again', async () => {
+  const { url, asked } = await serving(failure(401), failure(429, { 'Retry-After': '0' }), [201, { task: {} }]);
+  const tokens = ['old', 'new'];
+  const credential = {
+    show: async () => ({ token: tokens[0], renewable: tokens.length > 1 }),
+    forget: () => tokens.shift(),
+  };
+  const native = new NativeClient(new Transport(url, credential, {}));
+  const upload = () => native.uploadImage({ path: { name: 'golden' }, query: {}, body: new Blob(['the image']).stream() });
+  await assert.rejects(upload(), { name: 'AuthenticationError' });
+  await assert.rejects(upload(), { name: 'RateLimitError' });
+  await upload();
+  const sent = asked.map(({ headers, body }) => [headers.authorization, body]);
+  assert.deepEqual(sent, [
+    ['Bearer old', 'the image'],
+    ['Bearer new', 'the image'],
+    ['Bearer new', 'the image'],
   ]);
 });
 

@@ -57,6 +57,117 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/authority": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Read the authority */
+        get: operations["getAuthority"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/browser-session": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Read the session that the cookie is of */
+        get: operations["getBrowserSession"];
+        put?: never;
+        /**
+         * Begin a session of a browser
+         * @description Whoever shows a credential as `Authorization: Bearer` is given a cookie that stands for it from then on: at each
+         *     request, whoever the credential stands for then. It ends when the credential does, after twelve hours, or with the
+         *     daemon; a caller's seventeenth ends the first. With the cookie, what changes something needs the header
+         *     `Innkeeper-CSRF`.
+         */
+        post: operations["beginBrowserSession"];
+        /**
+         * End the session that the cookie is of
+         * @description What it follows breaks off, and the browser is told to forget the cookie. What was shown for it goes on to count.
+         */
+        delete: operations["endBrowserSession"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/certificates": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List certificates
+         * @description Expired ones, too, until they are revoked.
+         */
+        get: operations["listCertificates"];
+        put?: never;
+        /**
+         * Issue a certificate
+         * @description Whoever shows it in TLS, with the key that signed the request, is known as `cert:NAME`, and may what its role may.
+         *     Of what the request asks for, nothing but the key counts.
+         */
+        post: operations["createCertificate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/certificates/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Revoke a certificate
+         * @description It is refused from then on, and what its bearers follow or have opened ends within a second.
+         */
+        delete: operations["revokeCertificate"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/certificates/{name}/renew": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Renew a certificate
+         * @description For whoever shows it: the next one of the same name, role and project, for as long as it was issued for. The one
+         *     that is shown counts until the next one is, or until its end.
+         */
+        post: operations["renewCertificate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/diagnostics": {
         parameters: {
             query?: never;
@@ -401,6 +512,61 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/projects": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List projects
+         * @description Those that have taken something, or of which something is said by name, with what each may take and has
+         *     taken.
+         */
+        get: operations["listProjects"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/projects/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read a project
+         * @description Its entity tag is the revision of the quota that it has of its own: it does not change with what is taken.
+         */
+        get: operations["getProject"];
+        /**
+         * Set what a project may take
+         * @description All five at once: what is `null` or left out is without bound. It outranks what the configuration says.
+         *     What is over it stays as it is, and gets no more.
+         */
+        put: operations["replaceProjectQuota"];
+        post?: never;
+        /**
+         * Take a project's own quota away
+         * @description What the configuration says holds for it from then on. Where it has VMs that is refused, unless it is forced.
+         */
+        delete: operations["deleteProjectQuota"];
+        options?: never;
+        head?: never;
+        /**
+         * Change what a project may take
+         * @description A JSON Merge Patch (RFC 7396) of the quota that it has now, whoever said that: what is `null` is without
+         *     bound from then on, and what is left out stays.
+         */
+        patch: operations["changeProjectQuota"];
+        trace?: never;
+    };
     "/v1/sign-in": {
         parameters: {
             query?: never;
@@ -418,7 +584,7 @@ export interface paths {
         /**
          * Sign out
          * @description What a wallet's request shows is refused from then on: its session ends, or the token that it signed itself
-         *     is revoked, with all that it signed under the same `jti`. What it opened goes on to its end.
+         *     is revoked, with all that it signed under the same `jti`. What was opened with it ends.
          */
         delete: operations["signOut"];
         options?: never;
@@ -441,6 +607,28 @@ export interface paths {
          */
         post: operations["createChallenge"];
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/sign-in/{account}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Have what an account showed refused from now on
+         * @description Its sessions end, and all that it has signed until now is revoked; with `jti`, only what it signs under that.
+         *     What was opened with any of it ends. What the account signs later counts: to keep it out, take it off the
+         *     configuration.
+         */
+        delete: operations["signAccountOut"];
         options?: never;
         head?: never;
         patch?: never;
@@ -637,6 +825,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/tickets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Get a ticket for a stream
+         * @description It opens one `GET` of this path, once, within 30 s, in place of the caller's credential; what is in the query beside
+         *     it is the request's. At most 128 of one caller's can wait to be used. What was opened ends when the credential does.
+         */
+        post: operations["createStreamTicket"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/tokens": {
         parameters: {
             query?: never;
@@ -674,7 +883,7 @@ export interface paths {
         post?: never;
         /**
          * Revoke a token
-         * @description It is refused from then on, and what its bearers follow breaks off; a console or screen goes on to its end.
+         * @description It is refused from then on, and what its bearers follow or have opened ends within a second.
          */
         delete: operations["revokeToken"];
         options?: never;
@@ -1479,6 +1688,14 @@ export interface components {
          * @enum {string}
          */
         AuditOutcome: "accepted" | "done" | "failed" | "cancelled" | "interrupted" | "refused" | "opened" | "lost";
+        /** @description The authority of this host. */
+        AuthorityDocument: {
+            /**
+             * @description Its certificates, in PEM: what to trust when calling it. While one authority is followed by the next, there are
+             *     two.
+             */
+            pem: string;
+        };
         /**
          * @description Whether a VM is started again after the host was.
          * @enum {string}
@@ -1492,12 +1709,32 @@ export interface components {
             /** @description A Linux kernel, put into memory by the hypervisor. */
             kernel: components["schemas"]["KernelBoot"];
         };
+        /** @description The session of a browser, as its pages are told of it. The cookie itself is for no script. */
+        BrowserSessionDocument: {
+            /** @description What to send as `Innkeeper-CSRF` with whatever changes something. */
+            csrf: components["schemas"]["Secret"];
+            /**
+             * Format: date-time
+             * @description Until when it lasts at the most: twelve hours, and no longer than what was shown for it.
+             */
+            expires: string;
+            /** @description Who its requests are of, as tasks and logs know it. */
+            caller: string;
+            /** @description What they may do. */
+            role: components["schemas"]["Role"];
+            project?: components["schemas"]["ProjectName"] | null;
+        };
         /**
          * @description A number of bytes. Written as text with a binary unit, `"10GiB"`; the largest unit that divides
          *     it is used, so that writing and reading back is exact.
          * @example 10GiB
          */
         ByteSize: string;
+        /** @description Certificates, by name. */
+        CertificateList: {
+            /** @description The certificates; at most 1024. */
+            items: components["schemas"]["ShownCertificate"][];
+        };
         /** @description A nonce for a message. */
         ChallengeDocument: {
             /** @description 32 letters and digits, to be used once. */
@@ -1570,6 +1807,11 @@ export interface components {
             /** @description The token. */
             token: components["schemas"]["ShownToken"];
         };
+        /**
+         * @description Whether a credential opens anything.
+         * @enum {string}
+         */
+        CredentialState: "valid" | "expired" | "revoked";
         /** @description The name of a disk or NIC, unique in its VM. */
         DeviceName: string;
         /**
@@ -2332,6 +2574,22 @@ export interface components {
              */
             created: string;
         };
+        /**
+         * @description What one look at the host found to be other than it should be, and put right: of this network, or of
+         *     the host and so of every network on it.
+         */
+        Mended: {
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            at: string;
+            /**
+             * @description What was found and done, each in a sentence; at most eight, and how many more there were. No
+             *     guest is named in it.
+             */
+            what: string[];
+        };
         /** @description What a person asks of a network. */
         NetworkConfig: {
             /** @description Its name on this host; `user` and `none` mean something else to a NIC. */
@@ -2375,6 +2633,7 @@ export interface components {
             leases?: components["schemas"]["Lease"][];
             /** @description What is wrong, with what to do. */
             problem?: string | null;
+            mended?: components["schemas"]["Mended"] | null;
         };
         /**
          * Format: uuid
@@ -2395,6 +2654,31 @@ export interface components {
         };
         /** @description A network's name, unique on a host; a subnet's, unique in its network. */
         NetworkName: string;
+        /** @description What somebody wants a certificate to be. */
+        NewCertificate: {
+            /** @description Its name; tasks and logs know its bearers as `cert:NAME`. */
+            name: components["schemas"]["TokenName"];
+            /** @description What its bearers may do. */
+            role: components["schemas"]["Role"];
+            project?: components["schemas"]["ProjectName"] | null;
+            /**
+             * Format: date-time
+             * @description From when on it is refused; at most 364 days ahead. Default: 90 days.
+             */
+            expires?: string | null;
+            /** @description Whether they have a privileged caller's room in the limits; admins do in any case. */
+            privileged?: boolean;
+            /**
+             * @description The request for it (PKCS #10, in PEM), signed by the key that it is for. Of what it asks for, nothing but
+             *     the key counts.
+             */
+            request?: string | null;
+            /**
+             * @description In place of a request: a certificate, in PEM, that an authority of `client_authorities` has signed. It is what
+             *     is shown then, until its own end at the longest.
+             */
+            certificate?: string | null;
+        };
         /**
          * @description An image to import, or to make of a VM's disk. Exactly one of `path`, `url` and `from_disk` says from
          *     where.
@@ -2733,6 +3017,33 @@ export interface components {
              */
             timeout_s?: number | null;
         };
+        /** @description A project as it is shown. */
+        Project: {
+            /** @description Its name. */
+            name: components["schemas"]["ProjectName"];
+            /** @description Which state of its own quota this is: its entity tag. 0 where it has none of its own. */
+            revision: components["schemas"]["Revision"];
+            /**
+             * Format: date-time
+             * @description When that was changed last.
+             */
+            updated?: string | null;
+            /** @description Who said what it may take. */
+            quota_from: components["schemas"]["QuotaSource"];
+            /** @description What it may take in all. */
+            quota: components["schemas"]["Quota"];
+            /** @description What it has taken. */
+            used: components["schemas"]["Usage"];
+            /** @description What of that is more than it may take: `vms`, `cpus`, `memory`, `disk`, `addresses`. */
+            over: string[];
+            /** @description Why it is not known what it may take, where its stored quota is damaged: nothing more is given to it. */
+            problem?: string | null;
+        };
+        /** @description Projects, by name. */
+        ProjectList: {
+            /** @description The projects that have taken something, or of which something is said by name. */
+            items: components["schemas"]["Project"][];
+        };
         /** @description The project (tenant) that a VM belongs to. */
         ProjectName: string;
         /**
@@ -2758,6 +3069,36 @@ export interface components {
             /** @description Whether an operator has paused it. */
             paused: boolean;
         };
+        /** @description What may be taken in all; what is `null` or left out is without bound. */
+        Quota: {
+            /**
+             * Format: int64
+             * @description VMs, running or not.
+             * @default null
+             */
+            vms: number | null;
+            /**
+             * Format: int64
+             * @description Virtual CPUs of running VMs.
+             * @default null
+             */
+            cpus: number | null;
+            /** @default null */
+            memory: components["schemas"]["Mebibytes"] | null;
+            /** @default null */
+            disk: components["schemas"]["ByteSize"] | null;
+            /**
+             * Format: int64
+             * @description Addresses that networks of this host keep for NICs, of VMs that run or not.
+             * @default null
+             */
+            addresses: number | null;
+        };
+        /**
+         * @description Who said what a project may take.
+         * @enum {string}
+         */
+        QuotaSource: "own" | "configuration" | "default";
         /** @description How much may go through an interface, in kilobits (1,000 bits) a second; absent is unlimited. */
         RateLimit: {
             /**
@@ -2813,6 +3154,11 @@ export interface components {
             /** @description The addresses. */
             addresses: string[];
         };
+        /** @description A request to renew a certificate. */
+        Renewal: {
+            /** @description The request for it (PKCS #10, in PEM), signed by the key that it is for: the same, or another one. */
+            request: string;
+        };
         /** @description An address that is kept from guests in general. */
         Reservation: {
             /** @description The address. */
@@ -2862,7 +3208,9 @@ export interface components {
          * @description A secret: once it is stored, all that any reader, log line or message shows of it is its digest.
          *
          *     It is read from plain text, or from the digest form that it is written as, so that a document
-         *     with secrets in it can be fetched, edited and sent back without knowing them.
+         *     with secrets in it can be fetched, edited and sent back without knowing them. The two places that must
+         *     have the text, a file that is the daemon's alone and the answer to whoever is told it once, say so with
+         *     [`as_text`]. Memory that held a text is overwritten when it is given back.
          */
         Secret: string;
         /** @description A stream that is open to something in a machine, or a file that goes or comes. */
@@ -2909,6 +3257,39 @@ export interface components {
             /** @description Whether what is asked for waits. */
             paused: boolean;
         };
+        /** @description A certificate of a caller, as those who answer for it see it. */
+        ShownCertificate: {
+            /** @description Its name. */
+            name: components["schemas"]["TokenName"];
+            /** @description Whether it opens anything. */
+            state: components["schemas"]["CredentialState"];
+            /** @description What its bearers may do. */
+            role: components["schemas"]["Role"];
+            project?: components["schemas"]["ProjectName"] | null;
+            /** @description Whether they have a privileged caller's room in the limits. */
+            privileged: boolean;
+            /**
+             * Format: date-time
+             * @description When it was first signed.
+             */
+            created: string;
+            /** @description By whom that was asked for. */
+            created_by: string;
+            /**
+             * Format: date-time
+             * @description From when on it is refused.
+             */
+            expires?: string | null;
+            /**
+             * Format: date-time
+             * @description When it was last shown, to the second. After a crash it can be a minute early.
+             */
+            last_used?: string | null;
+            /** @description Its serial number, in hexadecimal. */
+            serial: string;
+            /** @description The SHA-256 of the whole certificate, in hexadecimal. */
+            fingerprint: string;
+        };
         /** @description A network: what was asked for, what was chosen for it, and what there is. */
         ShownNetwork: {
             /** @description Its id. */
@@ -2951,7 +3332,7 @@ export interface components {
             /** @description Its name. */
             name: components["schemas"]["TokenName"];
             /** @description Whether it opens anything. */
-            state: components["schemas"]["TokenState"];
+            state: components["schemas"]["CredentialState"];
             /** @description What its bearers may do. */
             role: components["schemas"]["Role"];
             project?: components["schemas"]["ProjectName"] | null;
@@ -2974,6 +3355,15 @@ export interface components {
              * @description When it was last shown, to the second. After a crash it can be a minute early.
              */
             last_used?: string | null;
+        };
+        /** @description A certificate that was signed. */
+        SignedCertificate: {
+            /** @description What to show, with the key, in PEM. */
+            pem: string;
+            /** @description The certificates of this host's authority, in PEM: what to trust when calling it. */
+            authority: string;
+            /** @description What it stands for. */
+            certificate: components["schemas"]["ShownCertificate"];
         };
         /** @description A session that was begun. */
         SignedIn: {
@@ -3089,6 +3479,14 @@ export interface components {
             /** @description End it at once instead of asking it. */
             force?: boolean;
         };
+        /** @description What a ticket is wanted for. */
+        StreamTicketWish: {
+            /**
+             * @description The stream's path, as it will be asked for, without a query: `/v1/events`, `/v1/vms/web/logs` or
+             *     `/v1/tasks/ID/events`.
+             */
+            path: string;
+        };
         /** @description What a person asks of a subnet. */
         SubnetConfig: {
             name?: components["schemas"]["NetworkName"] | null;
@@ -3144,7 +3542,7 @@ export interface components {
              * @description How many addresses guests and reservations can have; 9007199254740991 stands for as many or more.
              */
             size: number;
-            /** @description How many of them VMs and reservations have. */
+            /** @description How many of them VMs and reservations have; of the VMs, those that the caller sees. */
             taken: number;
         };
         /** @description One deed. */
@@ -3154,6 +3552,7 @@ export interface components {
             /** @description What is being done: `start`, `stop`, `image-add` and so on. */
             operation: string;
             vm?: components["schemas"]["VmId"] | null;
+            project?: components["schemas"]["ProjectName"] | null;
             /** @description The name of what it is done to, as it was at the time. */
             subject: string;
             /** @description Who asked. */
@@ -3311,17 +3710,34 @@ export interface components {
         };
         /** @description The name of a token that was issued to a caller, unique on a host. */
         TokenName: string;
-        /**
-         * @description Whether a token opens anything.
-         * @enum {string}
-         */
-        TokenState: "valid" | "expired" | "revoked";
         /** @description The files of a UEFI firmware. */
         UefiFirmware: {
             /** @description Its code, which machines share. */
             code: string;
             /** @description What each machine's own variables begin as. */
             variables: string;
+        };
+        /** @description What is taken in all. */
+        Usage: {
+            /**
+             * Format: int64
+             * @description VMs, running or not.
+             */
+            vms: number;
+            /**
+             * Format: int64
+             * @description Virtual CPUs of running VMs.
+             */
+            cpus: number;
+            /** @description Memory of running VMs. */
+            memory: components["schemas"]["Mebibytes"];
+            /** @description What the disks of VMs may grow to, running or not. */
+            disk: components["schemas"]["ByteSize"];
+            /**
+             * Format: int64
+             * @description Addresses that networks of this host keep for NICs, of VMs that run or not.
+             */
+            addresses: number;
         };
         /** @description What the host has given. */
         UsageDiagnosis: {
@@ -3769,6 +4185,302 @@ export interface operations {
             500: components["responses"]["Internal"];
             502: components["responses"]["HypervisorFailed"];
             503: components["responses"]["Unavailable"];
+        };
+    };
+    getAuthority: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The authority */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuthorityDocument"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            405: components["responses"]["MethodNotAllowed"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["InvalidField"];
+            429: components["responses"]["TooManyRequests"];
+            431: components["responses"]["HeadTooLarge"];
+            500: components["responses"]["Internal"];
+            502: components["responses"]["HypervisorFailed"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getBrowserSession: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The session */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BrowserSessionDocument"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            405: components["responses"]["MethodNotAllowed"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["InvalidField"];
+            429: components["responses"]["TooManyRequests"];
+            431: components["responses"]["HeadTooLarge"];
+            500: components["responses"]["Internal"];
+            502: components["responses"]["HypervisorFailed"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    beginBrowserSession: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The session; the cookie is in `Set-Cookie` */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BrowserSessionDocument"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            405: components["responses"]["MethodNotAllowed"];
+            409: components["responses"]["Conflict"];
+            412: components["responses"]["RevisionConflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["InvalidField"];
+            429: components["responses"]["TooManyRequests"];
+            431: components["responses"]["HeadTooLarge"];
+            500: components["responses"]["Internal"];
+            501: components["responses"]["Unsupported"];
+            502: components["responses"]["HypervisorFailed"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+            507: components["responses"]["OutOfSpace"];
+        };
+    };
+    endBrowserSession: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is over */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            405: components["responses"]["MethodNotAllowed"];
+            409: components["responses"]["Conflict"];
+            412: components["responses"]["RevisionConflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["InvalidField"];
+            429: components["responses"]["TooManyRequests"];
+            431: components["responses"]["HeadTooLarge"];
+            500: components["responses"]["Internal"];
+            501: components["responses"]["Unsupported"];
+            502: components["responses"]["HypervisorFailed"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+            507: components["responses"]["OutOfSpace"];
+        };
+    };
+    listCertificates: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Certificates */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CertificateList"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            405: components["responses"]["MethodNotAllowed"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["InvalidField"];
+            429: components["responses"]["TooManyRequests"];
+            431: components["responses"]["HeadTooLarge"];
+            500: components["responses"]["Internal"];
+            502: components["responses"]["HypervisorFailed"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    createCertificate: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewCertificate"];
+            };
+        };
+        responses: {
+            /** @description The certificate */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignedCertificate"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            405: components["responses"]["MethodNotAllowed"];
+            409: components["responses"]["Conflict"];
+            412: components["responses"]["RevisionConflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["InvalidField"];
+            429: components["responses"]["TooManyRequests"];
+            431: components["responses"]["HeadTooLarge"];
+            500: components["responses"]["Internal"];
+            501: components["responses"]["Unsupported"];
+            502: components["responses"]["HypervisorFailed"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+            507: components["responses"]["OutOfSpace"];
+        };
+    };
+    revokeCertificate: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Its name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description As it was */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ShownCertificate"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            405: components["responses"]["MethodNotAllowed"];
+            409: components["responses"]["Conflict"];
+            412: components["responses"]["RevisionConflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["InvalidField"];
+            429: components["responses"]["TooManyRequests"];
+            431: components["responses"]["HeadTooLarge"];
+            500: components["responses"]["Internal"];
+            501: components["responses"]["Unsupported"];
+            502: components["responses"]["HypervisorFailed"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+            507: components["responses"]["OutOfSpace"];
+        };
+    };
+    renewCertificate: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Its name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Renewal"];
+            };
+        };
+        responses: {
+            /** @description The certificate */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignedCertificate"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            405: components["responses"]["MethodNotAllowed"];
+            409: components["responses"]["Conflict"];
+            412: components["responses"]["RevisionConflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["InvalidField"];
+            429: components["responses"]["TooManyRequests"];
+            431: components["responses"]["HeadTooLarge"];
+            500: components["responses"]["Internal"];
+            501: components["responses"]["Unsupported"];
+            502: components["responses"]["HypervisorFailed"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+            507: components["responses"]["OutOfSpace"];
         };
     };
     getDiagnosis: {
@@ -4456,7 +5168,7 @@ export interface operations {
             query?: {
                 /** @description The name that it gets; else its own */
                 name?: string;
-                /** @description The project that it belongs to; else its own */
+                /** @description The project that it belongs to; else its own, or the caller's who is bound to one */
                 project?: string;
                 /** @description It keeps its id, its hardware addresses and its published ports, which must be free; else it gets new ones, and publishes none */
                 keep_identity?: boolean;
@@ -4862,6 +5574,231 @@ export interface operations {
             503: components["responses"]["Unavailable"];
         };
     };
+    listProjects: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Projects */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProjectList"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            405: components["responses"]["MethodNotAllowed"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["InvalidField"];
+            429: components["responses"]["TooManyRequests"];
+            431: components["responses"]["HeadTooLarge"];
+            500: components["responses"]["Internal"];
+            502: components["responses"]["HypervisorFailed"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getProject: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The entity tag of the quota that the caller has */
+                "If-None-Match"?: string | null;
+            };
+            path: {
+                /** @description Its name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The project */
+            200: {
+                headers: {
+                    /** @description The quota's revision */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Project"];
+                };
+            };
+            /** @description The caller has the quota already */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            405: components["responses"]["MethodNotAllowed"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["InvalidField"];
+            429: components["responses"]["TooManyRequests"];
+            431: components["responses"]["HeadTooLarge"];
+            500: components["responses"]["Internal"];
+            502: components["responses"]["HypervisorFailed"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    replaceProjectQuota: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The entity tag of the quota that the change is based on */
+                "If-Match"?: string | null;
+            };
+            path: {
+                /** @description Its name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Quota"];
+            };
+        };
+        responses: {
+            /** @description The project */
+            200: {
+                headers: {
+                    /** @description The quota's revision */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Project"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            405: components["responses"]["MethodNotAllowed"];
+            409: components["responses"]["Conflict"];
+            412: components["responses"]["RevisionConflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["InvalidField"];
+            429: components["responses"]["TooManyRequests"];
+            431: components["responses"]["HeadTooLarge"];
+            500: components["responses"]["Internal"];
+            501: components["responses"]["Unsupported"];
+            502: components["responses"]["HypervisorFailed"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+            507: components["responses"]["OutOfSpace"];
+        };
+    };
+    deleteProjectQuota: {
+        parameters: {
+            query?: {
+                /** @description Though it has VMs, which may lose their bounds; or though what is stored is damaged */
+                force?: boolean;
+            };
+            header?: {
+                /** @description The entity tag of the quota that is meant */
+                "If-Match"?: string | null;
+            };
+            path: {
+                /** @description Its name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The project as it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Project"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            405: components["responses"]["MethodNotAllowed"];
+            409: components["responses"]["Conflict"];
+            412: components["responses"]["RevisionConflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["InvalidField"];
+            429: components["responses"]["TooManyRequests"];
+            431: components["responses"]["HeadTooLarge"];
+            500: components["responses"]["Internal"];
+            501: components["responses"]["Unsupported"];
+            502: components["responses"]["HypervisorFailed"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+            507: components["responses"]["OutOfSpace"];
+        };
+    };
+    changeProjectQuota: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The entity tag of the quota that the change is based on; without it, the quota as it is */
+                "If-Match"?: string | null;
+            };
+            path: {
+                /** @description Its name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/merge-patch+json": Record<string, unknown>;
+            };
+        };
+        responses: {
+            /** @description The project */
+            200: {
+                headers: {
+                    /** @description The quota's revision */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Project"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            405: components["responses"]["MethodNotAllowed"];
+            409: components["responses"]["Conflict"];
+            412: components["responses"]["RevisionConflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["InvalidField"];
+            429: components["responses"]["TooManyRequests"];
+            431: components["responses"]["HeadTooLarge"];
+            500: components["responses"]["Internal"];
+            501: components["responses"]["Unsupported"];
+            502: components["responses"]["HypervisorFailed"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+            507: components["responses"]["OutOfSpace"];
+        };
+    };
     signIn: {
         parameters: {
             query?: never;
@@ -4955,6 +5892,47 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["ChallengeDocument"];
                 };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            405: components["responses"]["MethodNotAllowed"];
+            409: components["responses"]["Conflict"];
+            412: components["responses"]["RevisionConflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["InvalidField"];
+            429: components["responses"]["TooManyRequests"];
+            431: components["responses"]["HeadTooLarge"];
+            500: components["responses"]["Internal"];
+            501: components["responses"]["Unsupported"];
+            502: components["responses"]["HypervisorFailed"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+            507: components["responses"]["OutOfSpace"];
+        };
+    };
+    signAccountOut: {
+        parameters: {
+            query?: {
+                /** @description Only its tokens of this name */
+                jti?: string;
+            };
+            header?: never;
+            path: {
+                /** @description Its address */
+                account: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is refused from now on */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthenticated"];
@@ -5576,6 +6554,47 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Outcome"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            405: components["responses"]["MethodNotAllowed"];
+            409: components["responses"]["Conflict"];
+            412: components["responses"]["RevisionConflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["InvalidField"];
+            429: components["responses"]["TooManyRequests"];
+            431: components["responses"]["HeadTooLarge"];
+            500: components["responses"]["Internal"];
+            501: components["responses"]["Unsupported"];
+            502: components["responses"]["HypervisorFailed"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+            507: components["responses"]["OutOfSpace"];
+        };
+    };
+    createStreamTicket: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["StreamTicketWish"];
+            };
+        };
+        responses: {
+            /** @description The ticket */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Ticket"];
                 };
             };
             400: components["responses"]["BadRequest"];
