@@ -95,6 +95,8 @@ fn every_door_keeps_to_its_document() {
         "sim",
         "--listen",
         &native,
+        "--listen",
+        "127.0.0.1:0,tls",
         "--door",
         "vminfod=127.0.0.1:0,anonymous=admin",
         "--door",

@@ -182,6 +182,7 @@ fn a_disk_that_takes_nothing_any_more_keeps_nobody_from_reading_or_from_ending_a
     if skip_without_root("what happens when the disk becomes read-only") {
         return;
     }
+    let _slot = GuestSlots::one();
     let files = tempfile::tempdir().unwrap();
     let Some(mount) = Mount::on_a_disk(&files.path().join("disk"), 96 << 20) else {
         return say("SKIPPED, since this host has no loop devices: a disk that becomes read-only");
@@ -199,6 +200,10 @@ fn a_disk_that_takes_nothing_any_more_keeps_nobody_from_reading_or_from_ending_a
     for name in ["busy", "held"] {
         daemon.act(name, "start");
     }
+    daemon.import_tiny();
+    daemon.create(&crate::guests::tiny("polite", ""));
+    daemon.act("polite", "start");
+    daemon.wait_for_log("polite", "INNKEEPER-GUEST-UP");
     daemon.settle();
     let before = (vms(&daemon), names_kept(&daemon));
     mount.fail();
@@ -216,10 +221,13 @@ fn a_disk_that_takes_nothing_any_more_keeps_nobody_from_reading_or_from_ending_a
     assert_eq!(vms(&daemon), before.0);
     goes_on_unrecorded(&daemon, "held", "pause");
     goes_on_unrecorded(&daemon, "held", "resume");
-    let (busy, held) = (daemon.qemu("busy"), daemon.qemu("held"));
+    let (busy, held, polite) = (daemon.qemu("busy"), daemon.qemu("held"), daemon.qemu("polite"));
     goes_on_unrecorded(&daemon, "busy", "kill");
-    assert!(!busy.lives());
-    daemon.wait_for_state("busy", "stopped");
+    goes_on_unrecorded(&daemon, "polite", "stop");
+    assert!(!busy.lives() && !polite.lives());
+    for vm in ["busy", "polite"] {
+        daemon.wait_for_state(vm, "stopped");
+    }
     let listed = daemon.inn_ok(&["list"]);
     assert!(listed.contains("held") && listed.contains("still"), "{listed}");
     let (status, took) = daemon.terminate();

@@ -10,7 +10,9 @@
 )]
 
 mod audit;
+mod browsers;
 mod contracts;
+mod credentials;
 mod daemon;
 mod diagnosis;
 mod doors;
@@ -18,10 +20,14 @@ mod guests;
 mod harm;
 mod harness;
 mod independence;
+mod issuers;
 mod libvirt;
 mod limits;
 mod networks;
+mod projects;
 mod refusals;
 mod sdk;
+mod secrets;
 mod simulator;
+mod tls;
 mod truth;

@@ -1,11 +1,13 @@
 //! Networks of the host, with real guests on them: who reaches whom, who is kept from whom, and what is
 //! left when all of it is gone. Each test has a network namespace of its own.
 
+mod hostile;
+
 use crate::{
     guests::tiny,
     harness::{
         BOOT, Console, Daemon, GREETING, GuestSlots, HOST, OUTSIDE, PrivateNetwork, Request, SHORT,
-        Services, TCG, servers_in, skip_without_root, until,
+        Services, TCG, new_value, servers_in, skip_without_root, until,
     },
 };
 use serde_json::{Value, json};
@@ -48,11 +50,17 @@ fn guests_reach_each_other_and_the_outside_and_nothing_of_their_host() {
     another_address_is_silenced(&mut consoles[0], &outside);
 
     // Whoever flushes the host's rules takes nothing away for long, and no guest gets anywhere by it.
+    let mut feed = daemon.feed();
     network.output("nft", &["flush", "ruleset"]);
     until("the rules are there again", BOOT, || {
         let rules = network.output("nft", &["list", "ruleset"]);
         if rules.contains("10.87.3.10") { Ok(()) } else { Err(rules) }
     });
+    feed.expect("that the rules were flushed", SHORT, |change| {
+        let what = new_value(change, "facts.mended.what").map(Value::to_string);
+        change["name"] == "lan" && what.is_some_and(|what| what.contains("flush"))
+    });
+    assert!(daemon.inn_ok(&["network", "get", "lan"]).contains("flush of the ruleset"));
     drop(consoles);
     nothing_is_lost(&mut daemon, &network);
     isolated_guests_reach_the_gateway_alone(&daemon);
@@ -84,6 +92,8 @@ fn a_nic_comes_and_goes_while_its_guest_runs() {
     let mut console = daemon.console("one");
     console.log_in();
 
+    // Here it is the guest that confirms each hotplug and unplug, by what its own `ip link` shows. By QMP alone
+    // it is confirmed where no guest can be asked: in the QEMU driver's tests.
     let nic = json!({ "name": "extra", "network": "lan", "mac": "52:54:00:11:22:33" });
     daemon.done(Request::new("POST", &format!("/v1/vms/{vm}/nics")).json(&nic));
     until("the guest sees its NIC", SHORT, || seen(&mut console, "52:54:00:11:22:33"));
@@ -107,6 +117,94 @@ fn a_nic_comes_and_goes_while_its_guest_runs() {
     });
     let left = network.output("ip", &["-o", "link"]);
     assert!(!left.contains("innt"), "a tap is left: {left}");
+}
+
+#[test]
+fn rates_are_in_force_at_the_tap_as_soon_as_they_are_asked_for() {
+    if skip_without_root("rates of NICs on networks") {
+        return;
+    }
+    let _turn = GuestSlots::one();
+    let network = Arc::new(PrivateNetwork::new());
+    let mut daemon = Daemon::prepared(TCG).in_network(&network);
+    daemon.launch();
+    daemon.import_tiny();
+    daemon.inn_ok(&["network", "create", "lan", "--subnet", "10.87.3.0/24"]);
+    let rate = json!({ "in_kbit": 5000, "out_kbit": 4096 });
+    on_networks(&daemon, "one", &[json!({ "name": "net0", "network": "lan", "rate": rate })]);
+    daemon.inn_ok(&["start", "one"]);
+    let links = network.output("ip", &["-o", "link"]);
+    let tap = links.split([' ', ':', '@']).find(|word| word.starts_with("innt")).expect("a tap");
+
+    // To the guest by a queue, in bits; from it by a limit of the firewall's, in bytes.
+    let is = |to_guest: Option<&str>, from_guest: Option<&str>| {
+        let queue = network.output("tc", &["qdisc", "show", "dev", tap]);
+        let limits = network.output("nft", &["list", "limits"]);
+        for (words, now) in [("tbf", to_guest), ("rate ", to_guest)] {
+            assert_eq!(queue.contains(words), now.is_some(), "{words}: {queue}");
+        }
+        assert!(queue.contains(to_guest.unwrap_or_default()), "{to_guest:?}: {queue}");
+        assert_eq!(limits.matches("rate over ").count(), from_guest.iter().count(), "{limits}");
+        assert!(limits.contains(from_guest.unwrap_or_default()), "{from_guest:?}: {limits}");
+    };
+    let set = |rates: &[&str]| daemon.inn_ok(&[&["nic", "set", "one", "net0"], rates].concat());
+    is(Some("rate 5Mbit"), Some("rate over 500 kbytes/second"));
+    set(&["--in-kbit", "10000"]);
+    is(Some("rate 10Mbit"), Some("rate over 500 kbytes/second"));
+    set(&["--out-kbit", "8192"]);
+    is(Some("rate 10Mbit"), Some("rate over 1000 kbytes/second"));
+    set(&["--in-kbit", "20000", "--out-kbit", "16384"]);
+    is(Some("rate 20Mbit"), Some("rate over 2000 kbytes/second"));
+    set(&["--in-kbit", "none"]);
+    is(None, Some("rate over 2000 kbytes/second"));
+    set(&["--in-kbit", "1000", "--out-kbit", "none"]);
+    is(Some("rate 1Mbit"), None);
+    set(&["--in-kbit", "none"]);
+    is(None, None);
+}
+
+/// Step by step what the last lines of docs/networks.md say, and then the files.
+#[test]
+fn after_an_uninstall_the_host_is_what_it_was() {
+    if skip_without_root("what is left of networks after an uninstall") {
+        return;
+    }
+    let _turn = GuestSlots::one();
+    let network = Arc::new(PrivateNetwork::new());
+    let before = (network.state(), network.processes());
+    let config = format!("{TCG}[networks]\nmake_default = true\n");
+    let mut daemon = Daemon::prepared(&config).in_network(&network);
+    daemon.launch();
+    daemon.import_tiny();
+    daemon.inn_ok(&["network", "create", "lan", "--subnet", "fd00:87:3::/64"]);
+    until("the network that nobody asked for", SHORT, || {
+        let networks = daemon.inn_ok(&["network", "list", "-o", "name"]);
+        if networks.contains("default") { Ok(()) } else { Err(networks) }
+    });
+    let nics = ["default", "lan", "user"].map(|on| json!({ "name": on, "network": on }));
+    let [one, other] = ["one", "other"].map(|name| on_networks(&daemon, name, &nics));
+    publish(&daemon, &one, "8080:80");
+    daemon.inn_ok(&["start", "one"]);
+    let tables = network.output("nft", &["list", "tables"]);
+    for table in
+        ["bridge innkeeper_networks_", "inet innkeeper_networks_", "inet innkeeper_guests_"]
+    {
+        assert!(tables.contains(table), "{table}: {tables}");
+    }
+    assert_eq!(servers_in(daemon.state()).len(), 2);
+
+    daemon.inn_ok(&["stop", "one", "--force"]);
+    daemon.inn_ok(&["delete", "one", "--yes"]);
+    for nic in ["default", "lan"] {
+        daemon.inn_ok(&["nic", "remove", &other, nic]);
+    }
+    for name in daemon.inn_ok(&["network", "list", "-o", "name"]).lines() {
+        daemon.inn_ok(&["network", "delete", name]);
+    }
+    let (status, _) = daemon.terminate();
+    assert!(status.success(), "{status}");
+    std::fs::remove_dir_all(daemon.state()).unwrap();
+    assert_eq!((network.state(), network.processes()), before, "what is left on the host");
 }
 
 #[test]

@@ -15,23 +15,12 @@ const GATEWAYS: [IpAddr; 2] = [
 
 /// Checks both, as far as the daemon's own rights allow.
 pub(super) fn the_outside_and_no_address_of_its_host(console: &mut Console) {
-    let mut loopbacks = vec![Services::tried(Ipv4Addr::LOCALHOST)];
-    if has_ipv6() {
-        loopbacks.push(Services::tried(Ipv6Addr::LOCALHOST));
-        // Its addresses of IPv6 come by themselves; there are none where the network is closed.
-        console.output_of(
-            "n=0; until ip -6 route | grep -q ^default || [ $((n += 1)) -gt 100 ]; do sleep 0.1; done",
-        );
-    }
     let without = "that a guest reaches the outside, and no address of its host";
     if skip_without_root(without) {
-        let attempts = loopbacks.iter().zip(GATEWAYS).flat_map(|(services, gateway)| {
-            [visit(gateway, services), send_letter(gateway, services)]
-        });
-        check_refused(console, attempts.collect(), &loopbacks);
-        return;
+        return no_loopback_of_its_host(console);
     }
 
+    let loopbacks = loopbacks_of_its_host(console);
     let neighbour = Neighbour::new();
     reaches(console, &neighbour);
     let tried = neighbour.host_addresses.iter().map(|address| Services::tried(*address));
@@ -50,6 +39,29 @@ pub(super) fn the_outside_and_no_address_of_its_host(console: &mut Console) {
     check_refused(console, attempts, &services);
     // It was not the guest's network that had broken by then.
     reaches(console, &neighbour);
+}
+
+/// Checks the second of a daemon that is not root, whose guests reach nothing at all.
+pub(super) fn no_loopback_of_its_host(console: &mut Console) {
+    let loopbacks = loopbacks_of_its_host(console);
+    let attempts = loopbacks
+        .iter()
+        .zip(GATEWAYS)
+        .flat_map(|(services, gateway)| [visit(gateway, services), send_letter(gateway, services)]);
+    check_refused(console, attempts.collect(), &loopbacks);
+}
+
+/// What there is to reach on the host's loopback, once the guest has all addresses that it will have.
+fn loopbacks_of_its_host(console: &mut Console) -> Vec<Services> {
+    let mut loopbacks = vec![Services::tried(Ipv4Addr::LOCALHOST)];
+    if has_ipv6() {
+        loopbacks.push(Services::tried(Ipv6Addr::LOCALHOST));
+        // Its addresses of IPv6 come by themselves; there are none where the network is closed.
+        console.output_of(
+            "n=0; until ip -6 route | grep -q ^default || [ $((n += 1)) -gt 100 ]; do sleep 0.1; done",
+        );
+    }
+    loopbacks
 }
 
 fn visit(address: IpAddr, services: &Services) -> String {

@@ -15,7 +15,7 @@ use std::{
     ffi::OsString,
     fs::{self, File},
     io::Write,
-    os::unix::net::UnixStream,
+    os::unix::{fs::chown, net::UnixStream, process::CommandExt},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus},
     sync::Arc,
@@ -38,6 +38,7 @@ pub(crate) struct Daemon {
     state: PathBuf,
     flags: Vec<String>,
     environment: Vec<(String, OsString)>,
+    user: Option<u32>,
     network: Option<Arc<PrivateNetwork>>,
     process: Option<Child>,
 }
@@ -75,6 +76,7 @@ impl Daemon {
             state,
             flags: Vec::new(),
             environment: Vec::new(),
+            user: None,
             network: None,
             process: None,
         }
@@ -91,6 +93,16 @@ impl Daemon {
     #[must_use]
     pub(crate) fn with_environment(mut self, name: &str, value: impl Into<OsString>) -> Self {
         self.environment.push((name.into(), value.into()));
+        self
+    }
+
+    /// Has it run as this user, and in the user's group alone; its folder is then this user's.
+    #[must_use]
+    pub(crate) fn with_user(mut self, user: u32) -> Self {
+        for path in [self.folder.path(), &self.folder.path().join("config.toml")] {
+            chown(path, Some(user), Some(user)).unwrap();
+        }
+        self.user = Some(user);
         self
     }
 
@@ -149,6 +161,10 @@ impl Daemon {
         command.arg("serve").arg("--state-dir").arg(&self.state);
         command.arg("--config").arg(self.folder.path().join("config.toml")).args(&self.flags);
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        if let Some(user) = self.user {
+            // Without the other groups of this test's user too.
+            command.uid(user).gid(user);
+        }
         if let Some(network) = &self.network {
             network.enter(&mut command);
         }

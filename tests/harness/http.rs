@@ -74,6 +74,11 @@ impl Reply {
         self.headers.get(name).map(String::as_str)
     }
 
+    /// By their names, in small letters.
+    pub(crate) fn headers(&self) -> &BTreeMap<String, String> {
+        &self.headers
+    }
+
     pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }

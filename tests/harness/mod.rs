@@ -28,7 +28,7 @@ pub(crate) use daemon::{Daemon, TCG, is_root, say, skip_without_root};
 pub(crate) use feed::new_value;
 pub(crate) use files::{cgroups_of, files_in, guest_file};
 pub(crate) use harm_log::Harm;
-pub(crate) use http::{Reply, Request, exchange, read_chunk, read_head};
+pub(crate) use http::{Reply, Request, exchange, read_chunk, read_head, try_exchange};
 pub(crate) use libvirt::Domain;
 pub(crate) use mount::Mount;
 pub(crate) use neighbour::Neighbour;

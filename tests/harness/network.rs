@@ -10,7 +10,8 @@ use rustix::{
 use std::{
     fs::File,
     net::{IpAddr, Ipv4Addr},
-    os::unix::process::CommandExt,
+    os::unix::{fs::MetadataExt, process::CommandExt},
+    path::PathBuf,
     process::Command,
     thread,
 };
@@ -87,14 +88,31 @@ impl PrivateNetwork {
             let names = links.lines().filter_map(|line| line.split(": ").nth(1).map(str::to_owned));
             let forwards = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
             let addresses = output("ip", &["-o", "-4", "address"]);
+            // Those of the link come by themselves.
+            let addresses6 = output("ip", &["-o", "-6", "address", "show", "scope", "global"]);
             format!(
-                "{:?}\n{addresses}\n{}\n{}{}",
+                "{:?}\n{addresses}{addresses6}{}\n{}\n{}{}",
                 names.collect::<Vec<_>>(),
+                output("ip", &["-4", "route", "show", "table", "all"]),
                 output("nft", &["list", "ruleset"]),
                 forwards("/proc/sys/net/ipv4/ip_forward"),
                 forwards("/proc/sys/net/ipv6/conf/all/forwarding"),
             )
         })
+    }
+
+    /// The processes that are there, by what they were started as.
+    pub(crate) fn processes(&self) -> Vec<String> {
+        let here = rustix::fs::fstat(&self.host).unwrap().st_ino;
+        let entries = std::fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path());
+        let is_here = |process: &PathBuf| {
+            std::fs::metadata(process.join("ns/net")).is_ok_and(|network| network.ino() == here)
+        };
+        let command = |process: PathBuf| {
+            let words = std::fs::read(process.join("cmdline")).unwrap_or_default();
+            String::from_utf8_lossy(&words).replace('\0', " ")
+        };
+        entries.filter(is_here).map(command).collect()
     }
 
     /// Runs a program where the daemon is, and returns what it wrote.
