@@ -2,6 +2,8 @@
 
 mod accounts;
 mod flood;
+mod others;
+mod tls;
 mod wallet;
 
 use crate::{
@@ -20,6 +22,8 @@ pub(crate) const AREA: Area = Area {
         Row { name: "wallet", measure: wallet::measure },
         Row { name: "flood", measure: flood::measure },
         Row { name: "accounts", measure: accounts::measure },
+        Row { name: "others", measure: others::measure },
+        Row { name: "tls", measure: tls::measure },
     ],
 };
 

@@ -66,15 +66,6 @@ impl Measured {
         self.figure(met, format!(">= {limit} x"))
     }
 
-    /// The value is at most this, or at most so many times what it stands beside: for what a loaded
-    /// machine does not allow its floor either.
-    pub(crate) fn at_most_or_times(self, limit: f64, times: f64) -> Figure {
-        let near = self.ratio().is_some_and(|ratio| ratio <= times);
-        let met = near || self.value <= limit;
-        let target = format!("<= {limit} {} or {times} x", self.unit);
-        self.figure(met, target)
-    }
-
     /// The value is at most so much more than what it stands beside.
     pub(crate) fn at_most_more(self, limit: f64) -> Figure {
         let met = self.against.is_some_and(|against| self.value - against <= limit);
@@ -128,8 +119,6 @@ mod tests {
         assert!(!measured().at_least(104.0).met);
         assert!(measured().at_most_more(3.0).met);
         assert!(!measured().at_most_more(2.0).met);
-        assert!(measured().at_most_or_times(1.0, 2.0).met);
-        assert!(!measured().at_most_or_times(1.0, 1.01).met);
         // Without anything beside it, nothing that compares is met.
         assert!(!Measured::new("x", 0.0, "ms").at_most_times(1.0).met);
     }

@@ -24,6 +24,7 @@ use anyhow::Context;
 use area::Area;
 use bench::Bench;
 use clap::{Parser, Subcommand};
+use figure::Figure;
 use main_area::serve_view;
 use std::{path::PathBuf, process::ExitCode};
 
@@ -41,7 +42,7 @@ struct Arguments {
     /// Measure this row only (can be repeated); its figures replace those of before in bench.json
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
-    /// A few rounds of everything: whether it works, not how fast it is
+    /// A few rounds of everything: whether it works, not how fast it is; bench.json stays as it was
     #[arg(long)]
     quick: bool,
     /// The program to measure, instead of the one that was built with this one
@@ -104,8 +105,17 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         }
     }
     report::table(&figures);
-    let keep_others = !arguments.only.is_empty() || arguments.area.is_some();
-    report::write(&bench.report, figures, keep_others)
-        .with_context(|| format!("cannot write {}", bench.report.display()))?;
+    if arguments.quick {
+        report::progress("nothing is written: a quick run's figures say only that it works");
+    } else {
+        // Which figures a row gives is known of those that were measured alone; so what no row gives
+        // any more goes when its whole area is measured.
+        let stays = |old: &Figure| {
+            let other_area = arguments.area.as_ref().is_some_and(|area| *area != old.area);
+            other_area || !arguments.only.is_empty()
+        };
+        report::write(&bench.report, figures, stays)
+            .with_context(|| format!("cannot write {}", bench.report.display()))?;
+    }
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }

@@ -45,29 +45,38 @@ pub(crate) fn table(figures: &[Figure]) {
     println!("{} figures, {missed} missed", figures.len());
 }
 
-/// Writes the figures; with `keep_others` those of other areas and rows stay as they were.
+/// Writes the figures. Of those of before that were not measured anew, the ones that `stays` is true
+/// of stay as they were.
 pub(crate) fn write(
     path: &Path,
-    mut figures: Vec<Figure>,
-    keep_others: bool,
+    figures: Vec<Figure>,
+    stays: impl Fn(&Figure) -> bool,
 ) -> anyhow::Result<()> {
-    if keep_others && let Ok(text) = std::fs::read_to_string(path) {
-        let before: Vec<Figure> = serde_json::from_str(&text).unwrap_or_default();
-        figures = merge(before, figures);
-    }
-    let text = serde_json::to_string_pretty(&figures)? + "\n";
+    let before = std::fs::read_to_string(path).unwrap_or_default();
+    let before = serde_json::from_str(&before).unwrap_or_default();
+    let text = serde_json::to_string_pretty(&merge(before, figures, stays))? + "\n";
     Ok(innkeeper_store::write_atomically(path, text.as_bytes(), 0o644)?)
 }
 
-fn merge(mut before: Vec<Figure>, now: Vec<Figure>) -> Vec<Figure> {
+fn merge(before: Vec<Figure>, now: Vec<Figure>, stays: impl Fn(&Figure) -> bool) -> Vec<Figure> {
+    if !before.iter().any(&stays) {
+        return now;
+    }
+    let is_measured = |old: &Figure| now.iter().any(|new| is_same(new, old));
+    // What was measured anew keeps its place.
+    let mut merged: Vec<_> =
+        before.into_iter().filter(|old| stays(old) || is_measured(old)).collect();
     for figure in now {
-        let same = |old: &&mut Figure| old.area == figure.area && old.name == figure.name;
-        match before.iter_mut().find(same) {
+        match merged.iter_mut().find(|old| is_same(old, &figure)) {
             Some(old) => *old = figure,
-            None => before.push(figure),
+            None => merged.push(figure),
         }
     }
-    before
+    merged
+}
+
+fn is_same(one: &Figure, other: &Figure) -> bool {
+    one.area == other.area && one.name == other.name
 }
 
 #[cfg(test)]
@@ -85,10 +94,24 @@ mod tests {
         let path = folder.path().join("bench.json");
         let read =
             || -> Vec<Figure> { serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap() };
-        write(&path, vec![figure("a", 1.0), figure("b", 1.0)], false).unwrap();
-        write(&path, vec![figure("b", 2.0), figure("c", 2.0)], true).unwrap();
+        write(&path, vec![figure("a", 1.0), figure("b", 1.0)], |_| false).unwrap();
+        write(&path, vec![figure("b", 2.0), figure("c", 2.0)], |_| true).unwrap();
         assert_eq!(read(), [figure("a", 1.0), figure("b", 2.0), figure("c", 2.0)]);
-        write(&path, vec![figure("c", 3.0)], false).unwrap();
+        write(&path, vec![figure("c", 3.0)], |_| false).unwrap();
         assert_eq!(read(), [figure("c", 3.0)]);
+    }
+
+    #[test]
+    fn what_no_row_gives_any_more_goes_with_a_run_of_its_area() {
+        let of = |area: &str, figure: Figure| Figure { area: area.into(), ..figure };
+        let before = vec![
+            of("engine", figure("renamed", 1.0)),
+            of("engine", figure("a", 1.0)),
+            of("doors", figure("renamed", 1.0)),
+        ];
+        let now = vec![of("engine", figure("a", 2.0)), of("engine", figure("b", 2.0))];
+        let merged = merge(before, now, |old| old.area != "engine");
+        let [a, b] = [("a", 2.0), ("b", 2.0)].map(|(name, value)| figure(name, value));
+        assert_eq!(merged, [of("engine", a), of("doors", figure("renamed", 1.0)), of("engine", b)]);
     }
 }

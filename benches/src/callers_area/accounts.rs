@@ -30,7 +30,7 @@ const QUOTA: &str = "reads = \"40/h\"\n";
 const BURST: usize = 40;
 const LIVES: Duration = Duration::from_secs(90);
 /// How long after that the daemon may take to forget them, which it does each minute, and to give back what is
-/// free, each ten seconds.
+/// free.
 const FORGETS: Duration = Duration::from_secs(75);
 const LOOKS_EVERY: Duration = Duration::from_secs(1);
 /// What may stay of what they took, in pieces between what is in use.

@@ -12,7 +12,7 @@ use innkeeper_network::PaperNetworks;
 use innkeeper_sim::{SimDriver, World, WorldOptions};
 use innkeeper_storage::{Storage, StorageOptions};
 use innkeeper_store::{
-    NetworkStore, SpecStore, TaskHistory,
+    NetworkStore, QuotaStore, SpecStore, TaskHistory,
     journal::{Journal, JournalOptions},
 };
 use innkeeper_surface::{Performed, perform};
@@ -72,6 +72,7 @@ fn options(path: &Path, view: View) -> anyhow::Result<EngineOptions> {
         specs: SpecStore::open(path.join("vms"))?,
         network_store: NetworkStore::open(path.join("networks"))?,
         networks: Arc::new(PaperNetworks::new()),
+        quota_store: QuotaStore::open(path.join("projects"))?,
         metadata: None,
         make_default_network: false,
         storage: Arc::new(Storage::open(StorageOptions::new(path.join("pool")))?),

@@ -113,11 +113,16 @@ impl Connection {
 
     /// Sends a request, and takes the time while reading an answer that nobody looks at.
     pub(crate) fn time(&mut self, request: &[u8]) -> anyhow::Result<Timing> {
+        self.time_of(200, request)
+    }
+
+    /// The same, of an answer with this status.
+    pub(crate) fn time_of(&mut self, status: u16, request: &[u8]) -> anyhow::Result<Timing> {
         let mut bytes = 0;
         let started = Instant::now();
         let head = self.exchange(request, |body| bytes += body.len())?;
         let whole = started.elapsed();
-        ensure!(head.status == 200, "the answer was {}", head.status);
+        ensure!(head.status == status, "the answer was {}", head.status);
         Ok(Timing { first_byte: head.first_byte - started, whole, bytes })
     }
 
