@@ -53,7 +53,7 @@ use std::{fs, io, path::Path, pin::pin, sync::Arc, time::Duration};
 use tls::Tls;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
 use uuid::Uuid;
 
 /// How long those who ask wait at most for it to be known what runs. (Hypervisors that answer do in
@@ -212,9 +212,7 @@ async fn serve<Stop: Future<Output = ()>>(
     info!(socket = %options.socket.display(), ?listen, "serving");
     let status = format!("Serving on {}", options.socket.display());
     notify::tell(Notice::Ready { status: &status });
-    if let Err(error) = memory::let_go_of_code() {
-        debug!(%error, "the code of the start stays mapped");
-    }
+    background.spawn(memory::let_go_after_start());
 
     if !stops_first {
         told_to_stop.await;

@@ -6,12 +6,27 @@ use std::{fs, io, ops::Range, time::Duration};
 /// How long a thread that waits for disks is kept for another wait: its stack and its cache go with it.
 pub(super) const IDLE_THREADS_END_AFTER: Duration = Duration::from_millis(500);
 
+/// When all that a start sets off has ended on a host with little to do: what runs is asked, networks are looked at.
+const START_IS_OVER_AFTER: Duration = Duration::from_secs(5);
+
+/// Lets go of the code that only a start ran: what came before the first request, and then what was set off meanwhile.
+/// Once each, since what goes on is mapped again in no time.
+pub(super) async fn let_go_after_start() {
+    for after in [Duration::ZERO, START_IS_OVER_AFTER] {
+        // Nobody tells of the end of each.
+        tokio::time::sleep(after).await;
+        if let Err(error) = let_go_of_code() {
+            tracing::debug!(%error, "the code of the start stays mapped");
+        }
+    }
+}
+
 /// Unmaps the pages of the program's code, most of which only its start ran. What is called again is mapped
 /// again, from the page cache, 16 pages at a time.
 ///
 /// # Errors
 /// The kernel does not say where the code is, or refuses. Nothing is worse than before.
-pub(super) fn let_go_of_code() -> io::Result<()> {
+fn let_go_of_code() -> io::Result<()> {
     let program = fs::read_link("/proc/self/exe")?;
     let maps = fs::read_to_string("/proc/self/maps")?;
     for code in code_of(&program.to_string_lossy(), &maps) {
