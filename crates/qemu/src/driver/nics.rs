@@ -59,11 +59,15 @@ impl QemuDriver {
     async fn add_backend(&self, machine: &Machine, nic: &NicParts) -> Result<(), Refusal> {
         let name = backend_id(&nic.name);
         let Some(backend) = nic.backend_with(&name) else { return Ok(()) };
-        if let Some(plug) = &nic.plug {
-            let tap = self.taps.open(plug).await?;
-            machine.execute_with(&GetFd { fdname: Cow::Owned(name) }, tap).await?;
-        }
-        machine.execute(&NetdevAdd(backend)).await.map(drop)
+        let add = NetdevAdd(backend);
+        let Some(plug) = &nic.plug else { return machine.execute(&add).await.map(drop) };
+        let tap = self.taps.open(plug).await?;
+        let name = GetFd { fdname: Cow::Owned(name) };
+        // One is sent behind the other, which QEMU does in this order: its main loop, which may have to wait
+        // for the guest's, is then waited for once.
+        let (handed, added) =
+            tokio::join!(biased; machine.execute_with(&name, tap), machine.execute(&add));
+        handed.and(added).map(drop)
     }
 
     /// Takes a NIC out, as soon as its guest has let go of it. Done again, it finds it gone.
