@@ -1,5 +1,6 @@
 //! A NIC plugged into a running guest: from the request until the guest has it, beside the bare commands
-//! of QEMU's own protocol, to the same QEMU with a tap that is there already.
+//! of QEMU's own protocol to the same QEMU: with a tap that is there already, and with all that has to be done
+//! once somebody has asked, which is to write down what will be done and to make the tap.
 
 use crate::{
     bench::Bench,
@@ -22,10 +23,16 @@ use innkeeper_model::{
     config::{MacAddress, Nic},
 };
 use serde_json::json;
-use std::time::{Duration, Instant};
+use std::{
+    fs::File,
+    io::Write,
+    time::{Duration, Instant},
+};
 
 /// Both guests' only NIC.
 const NAME: &str = "extra";
+/// What a plan takes in the journal, in bytes.
+const RECORD: usize = 3 << 10;
 
 pub(super) fn measure(bench: &Bench) -> anyhow::Result<Vec<Figure>> {
     let (state, by_hand_in) = (State::new(bench)?, Folder::new(&bench.scratch)?);
@@ -42,29 +49,36 @@ pub(super) fn measure(bench: &Bench) -> anyhow::Result<Vec<Figure>> {
     let incarnation = api.vm(id)?.incarnation.context("a running VM has an incarnation")?;
     let mac = MacAddress::from_suffix([1, 2, 3]);
     let lan = Lan::new(Folder::new(&bench.scratch)?, mac)?;
+    let journal = File::create(by_hand_in.path().join("journal"))?;
     let (_qemu, mut own_line) = ByHand::like(&incarnation)?.start(by_hand_in.path())?;
     own_line.log_in()?;
     let qmp = Qmp::connect(&by_hand_in.path().join("qmp"))?;
-    let mut bare = Bare { qmp, lan, mac, port: free_port(&incarnation)? };
+    let mut bare = Bare { qmp, lan, journal, mac, port: free_port(&incarnation)? };
 
     // Once for all to be warm.
     by_inn(&mut api, id, &mut line)?;
-    bare.plug(&mut own_line)?;
-    let (mut inns, mut bares) = (Vec::new(), Vec::new());
-    for round in 0..bench.rounds(15, 1) {
-        // The order alternates, so that neither always comes after the other.
-        for first in [round % 2 == 0, round % 2 != 0] {
-            if first {
-                inns.push(by_inn(&mut api, id, &mut line)?);
-            } else {
-                bares.push(bare.plug(&mut own_line)?);
-            }
-        }
+    bare.plug(&mut own_line, Tap::IsThere)?;
+    let (mut inns, mut bares, mut floors) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..bench.rounds(25, 1) {
+        inns.push(by_inn(&mut api, id, &mut line)?);
+        bares.push(bare.plug(&mut own_line, Tap::IsThere)?);
+        floors.push(bare.plug(&mut own_line, Tap::IsMade)?);
     }
-    report::progress(format_args!("  inn {}, bare {}", spread(&mut inns), spread(&mut bares)));
-    let name = "a NIC plugged in, request to seen by the guest, beside QEMU's bare commands";
-    let measured = Measured::new(name, ms(median(&mut inns)), "ms");
-    Ok(vec![measured.beside(ms(median(&mut bares))).at_most_times(1.2)])
+    let spreads = [&mut inns, &mut bares, &mut floors].map(|taken| spread(taken));
+    report::progress(format_args!(
+        "  inn {}, bare {}, floor {}",
+        spreads[0], spreads[1], spreads[2]
+    ));
+    let measured = |peer: &str| {
+        let name = format!("a NIC plugged in, request to seen by the guest, beside {peer}");
+        Measured::new(name, ms(median(&mut inns.clone())), "ms")
+    };
+    Ok(vec![
+        measured("QEMU's bare commands").beside(ms(median(&mut bares))).at_most_times(1.2),
+        measured("those, a record and a tap made")
+            .beside(ms(median(&mut floors)))
+            .at_most_times(1.2),
+    ])
 }
 
 fn by_inn(api: &mut Api, id: VmId, line: &mut SerialLine) -> anyhow::Result<Duration> {
@@ -86,21 +100,37 @@ fn look_for_it(line: &mut SerialLine) -> anyhow::Result<()> {
     line.wait_for(b"LOOKING", UP_WITHIN).map(|_| ())
 }
 
+/// Whether the tap is there before the NIC is asked for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Tap {
+    IsThere,
+    IsMade,
+}
+
 /// A QEMU that nobody but us commands.
 struct Bare {
     qmp: Qmp,
     lan: Lan,
+    /// Where what will be done is written down.
+    journal: File,
     mac: MacAddress,
     /// Where there is room for a device.
     port: String,
 }
 
 impl Bare {
-    fn plug(&mut self, line: &mut SerialLine) -> anyhow::Result<Duration> {
-        let Self { qmp, lan, mac, port } = self;
-        drop(lan.tap()?);
+    fn plug(&mut self, line: &mut SerialLine, tap: Tap) -> anyhow::Result<Duration> {
+        let Self { qmp, lan, journal, mac, port } = self;
+        if tap == Tap::IsThere {
+            drop(lan.tap()?);
+        }
         look_for_it(line)?;
         let begun = Instant::now();
+        if tap == Tap::IsMade {
+            journal.write_all(&[b'.'; RECORD])?;
+            journal.sync_data()?;
+            lan.quick_tap()?;
+        }
         let backend = json!({
             "type": "tap", "id": "net", "ifname": Lan::TAP, "script": "no", "downscript": "no",
         });

@@ -10,12 +10,14 @@ use rustix::{
 };
 use std::{
     fs, io,
-    net::Ipv4Addr,
+    net::{Ipv4Addr, UdpSocket},
     os::fd::{AsRawFd, OwnedFd},
     process::{Command, Stdio},
     thread,
 };
 
+/// Puts an interface on a bridge (`linux/sockios.h`).
+const SIOCBRADDIF: libc::c_ulong = 0x89a2;
 /// How long the kernel waits for an answer before it asks again who has an address, in milliseconds. The
 /// usual second would be most of what a ping of a guest that has just come up measures.
 const ASKS_AGAIN_MS: &str = "10";
@@ -102,6 +104,25 @@ impl Lan {
         open_tap(tap).with_context(|| format!("opening {tap}"))
     }
 
+    /// Makes the same with the least that the kernel has to be asked, and leaves it to whoever opens it next.
+    pub(crate) fn quick_tap(&self) -> anyhow::Result<()> {
+        let tap = open_tap(Self::TAP).context("making a tap")?;
+        // SAFETY: the descriptor is open, and this request's argument is a number.
+        checked(unsafe { libc::ioctl(tap.as_raw_fd(), libc::TUNSETPERSIST, 1) })?;
+        let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
+        let mut bridge = named(Self::BRIDGE);
+        // SAFETY: the name ends with a NUL.
+        let index = unsafe { libc::if_nametoindex(named(Self::TAP).ifr_name.as_ptr()) };
+        bridge.ifr_ifru.ifru_ifindex = index.cast_signed();
+        // SAFETY: the descriptor is open, and the request lives for as long as the call.
+        checked(unsafe { libc::ioctl(socket.as_raw_fd(), SIOCBRADDIF, &raw const bridge) })?;
+        let mut up = named(Self::TAP);
+        up.ifr_ifru.ifru_flags = libc::IFF_UP as libc::c_short;
+        // SAFETY: as above.
+        checked(unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const up) })?;
+        Ok(())
+    }
+
     /// Removes it.
     pub(crate) fn remove_tap(&self) -> anyhow::Result<()> {
         ip(&format!("link delete {}", Self::TAP))
@@ -112,17 +133,25 @@ impl Lan {
 fn open_tap(name: &str) -> io::Result<OwnedFd> {
     let tap =
         open("/dev/net/tun", OFlags::RDWR | OFlags::CLOEXEC | OFlags::NONBLOCK, Mode::empty())?;
+    let mut request = named(name);
+    let flags = libc::IFF_TAP | libc::IFF_NO_PI | libc::IFF_VNET_HDR;
+    request.ifr_ifru.ifru_flags = flags as libc::c_short;
+    // SAFETY: the descriptor is open, and the request lives for as long as the call.
+    checked(unsafe { libc::ioctl(tap.as_raw_fd(), libc::TUNSETIFF, &raw const request) })?;
+    Ok(tap)
+}
+
+/// A request to the kernel about an interface.
+fn named(name: &str) -> libc::ifreq {
     // SAFETY: zero is a valid value of each field.
     let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
     // The last byte stays the NUL at its end.
     for (to, from) in request.ifr_name.iter_mut().take(libc::IFNAMSIZ - 1).zip(name.bytes()) {
         *to = from.cast_signed();
     }
-    let flags = libc::IFF_TAP | libc::IFF_NO_PI | libc::IFF_VNET_HDR;
-    request.ifr_ifru.ifru_flags = flags as libc::c_short;
-    // SAFETY: the descriptor is open, and the request lives for as long as the call.
-    match unsafe { libc::ioctl(tap.as_raw_fd(), libc::TUNSETIFF, &raw const request) } {
-        -1 => Err(io::Error::last_os_error()),
-        _ => Ok(tap),
-    }
+    request
+}
+
+fn checked(returned: libc::c_int) -> io::Result<()> {
+    if returned == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
