@@ -137,6 +137,9 @@ fn renumber(argument: &str, numbers: &BTreeMap<RawFd, RawFd>) -> String {
 /// A file or tap that QEMU was given, as its incarnation has it (`qemu::descriptors`): the way in which it
 /// is open, and its path or a layer with one.
 fn opened_as(opened: &Value) -> anyhow::Result<Open> {
+    if opened == "kvm" {
+        return Ok(Open::File { path: "/dev/kvm".into(), writable: true });
+    }
     let (way, what) = opened
         .as_object()
         .and_then(|opened| opened.iter().next())
@@ -181,6 +184,7 @@ mod tests {
         assert_eq!(opened(json!({ "layer_read": { "path": "/a" } })), file("/a", false));
         assert_eq!(opened(json!({ "reopened": "/b" })), file("/b", false));
         assert_eq!(opened(json!({ "tap": "net0" })), Open::Tap);
+        assert_eq!(opened(json!("kvm")), file("/dev/kvm", true));
         assert!(opened_as(&json!("/b")).is_err());
     }
 }

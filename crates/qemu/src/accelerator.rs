@@ -2,13 +2,25 @@
 //!
 //! `/dev/kvm` may be there and open and still not run a guest: QEMU aborts on a register it may not
 //! set, or the guest spins in its firmware for ever. So a guest of six instructions is run, with the
-//! CPU model that VMs get: real firmware starts it from an option ROM, and it ends QEMU with a status
-//! that nothing else gives. Whatever else happens within the deadline means no.
+//! CPU model that VMs get and confined as they are: real firmware starts it from an option ROM, and it
+//! ends QEMU with a status that nothing else gives. Whatever else happens within the deadline means no.
 
+use crate::{confine::SANDBOX, option::QemuOption};
 use innkeeper_model::{Code, Refusal};
-use innkeeper_store::harm::{self, Helper};
+use innkeeper_store::harm::Helper;
+use rustix::{
+    fd::{AsRawFd, BorrowedFd, RawFd},
+    fs::{MemfdFlags, memfd_create},
+    io::{FdFlags, fcntl_setfd},
+};
 use serde::{Deserialize, Serialize};
-use std::{path::Path, process::Stdio, time::Duration};
+use std::{
+    fs::File,
+    io::{self, Write},
+    path::Path,
+    process::Stdio,
+    time::Duration,
+};
 use tokio::process::Command;
 use tracing::{info, warn};
 
@@ -32,6 +44,9 @@ pub(crate) struct Accelerator {
     pub(crate) reason: String,
 }
 
+/// What KVM is called.
+pub(crate) const KVM: &str = "kvm";
+
 /// How long the probe guest may take. Under a working KVM it takes about 0.1 s.
 const DEADLINE: Duration = Duration::from_secs(5);
 
@@ -39,7 +54,16 @@ const DEADLINE: Duration = Duration::from_secs(5);
 const WORD: u8 = 0x2a;
 const STATUS: i32 = (WORD as i32) << 1 | 1;
 
-/// Chooses an accelerator, trying KVM where that could be the answer.
+/// Opens the kernel's KVM.
+///
+/// # Errors
+/// There is none, or it is not this user's to open.
+pub(crate) fn open_kvm() -> io::Result<File> {
+    File::options().read(true).write(true).open("/dev/kvm")
+}
+
+/// Chooses an accelerator, trying KVM where that could be the answer. `uid` is a user without rights for the
+/// probe, as VMs have one each, where this process is root.
 ///
 /// # Errors
 /// KVM was demanded and does not run a guest.
@@ -47,15 +71,16 @@ pub(crate) async fn choose(
     choice: AcceleratorChoice,
     program: &Path,
     cpu_model: &str,
+    uid: Option<u32>,
 ) -> Result<Accelerator, Refusal> {
     let tcg = |reason: String| Accelerator { name: "tcg", reason };
     if choice == AcceleratorChoice::Tcg {
         return Ok(tcg("the configuration says so".into()));
     }
-    match try_kvm(program, cpu_model).await {
+    match try_kvm(program, cpu_model, uid).await {
         Ok(()) => {
             info!("KVM runs guests here");
-            Ok(Accelerator { name: "kvm", reason: "a probe guest ran with it".into() })
+            Ok(Accelerator { name: KVM, reason: "a probe guest ran with it".into() })
         }
         Err(problem) if choice == AcceleratorChoice::Kvm => {
             let message = format!("the configuration demands KVM, but {problem}");
@@ -69,29 +94,41 @@ pub(crate) async fn choose(
     }
 }
 
-async fn try_kvm(program: &Path, cpu_model: &str) -> Result<(), String> {
-    std::fs::OpenOptions::new()
-        .read(true)
-        .write(true)
-        .open("/dev/kvm")
-        .map_err(|error| format!("/dev/kvm cannot be opened: {error}"))?;
-    let rom =
-        RomFile::create().map_err(|error| format!("the probe could not be written: {error}"))?;
+async fn try_kvm(program: &Path, cpu_model: &str, uid: Option<u32>) -> Result<(), String> {
+    let kvm = open_kvm().map_err(|error| format!("/dev/kvm cannot be opened: {error}"))?;
     // `enforce`: a KVM that lacks features of the model would run guests on another CPU than told.
     let cpu = format!("{cpu_model},enforce");
-    run_probe(program, "kvm", &cpu, rom.path()).await
+    run_probe(program, Tried::Kvm(&kvm), &cpu, uid).await
 }
 
-async fn run_probe(program: &Path, accel: &str, cpu: &str, rom: &Path) -> Result<(), String> {
+/// What a probe guest is run with.
+#[derive(Debug, Clone, Copy)]
+enum Tried<'a> {
+    Kvm(&'a File),
+    #[cfg(test)]
+    Other(&'a str),
+}
+
+async fn run_probe(
+    program: &Path,
+    tried: Tried<'_>,
+    cpu: &str,
+    uid: Option<u32>,
+) -> Result<(), String> {
+    let rom = rom_file().map_err(|error| format!("the probe could not be written: {error}"))?;
     let mut command = Command::new(program);
     command
         .args(["-nodefaults", "-no-user-config", "-display", "none", "-m", "16", "-M", "q35"])
-        .args(["-accel", accel, "-cpu", cpu, "-no-reboot"])
+        .args(["-cpu", cpu, "-no-reboot", "-sandbox", SANDBOX])
         .args(["-device", "isa-debug-exit,iobase=0x501,iosize=1", "-option-rom"])
-        .arg(rom)
+        .arg(format!("/dev/fd/{}", rom.as_raw_fd()))
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::piped());
+    let mut kept = vec![rom.as_raw_fd()];
+    accelerate(&mut command, tried, &mut kept);
+    become_user(&mut command, uid);
+    keep_open(&mut command, kept);
     let started = Helper::start(&mut command);
     let helper = started.map_err(|error| format!("QEMU could not be started: {error}"))?;
     let output = match tokio::time::timeout(DEADLINE, helper.output(&[])).await {
@@ -107,28 +144,47 @@ async fn run_probe(program: &Path, accel: &str, cpu: &str, rom: &Path) -> Result
     Err(format!("a probe guest ended with {} ({})", output.status, last.trim()))
 }
 
-/// The option ROM in a file of its own, gone when dropped.
-struct RomFile(std::path::PathBuf);
+/// Tells it what to run its guest with, as VMs are told.
+fn accelerate(command: &mut Command, tried: Tried<'_>, kept: &mut Vec<RawFd>) {
+    let option = match tried {
+        Tried::Kvm(kvm) => {
+            let number = kvm.as_raw_fd();
+            kept.push(number);
+            let set = QemuOption::default().with("fd", number).with("set", 1);
+            command.args(["-add-fd", &String::from(set)]);
+            QemuOption::word(KVM).with("device", "/dev/fdset/1")
+        }
+        #[cfg(test)]
+        Tried::Other(name) => QemuOption::word(name),
+    };
+    command.args(["-accel", &String::from(option)]);
+}
 
-impl RomFile {
-    fn create() -> std::io::Result<Self> {
-        let name = format!("innkeeper-probe-{}.rom", innkeeper_model::IncarnationId::new());
-        let path = std::env::temp_dir().join(name);
-        let mut options = std::fs::OpenOptions::new();
-        std::io::Write::write_all(&mut options.write(true).create_new(true).open(&path)?, &rom())?;
-        Ok(Self(path))
-    }
-
-    fn path(&self) -> &Path {
-        &self.0
+/// Gives up all rights but one user's.
+fn become_user(command: &mut Command, uid: Option<u32>) {
+    if let Some(uid) = uid {
+        command.uid(uid).gid(uid);
     }
 }
 
-impl Drop for RomFile {
-    fn drop(&mut self) {
-        // Left in the temporary folder at worst.
-        let _ = harm::remove_file(&self.0);
-    }
+/// Leaves these open in the child, under the numbers that they have here. They are open until it has been started.
+fn keep_open(command: &mut Command, kept: Vec<RawFd>) {
+    let keep = move || {
+        kept.iter().try_for_each(|number| {
+            // SAFETY: its owner outlives the start of this child.
+            let descriptor = unsafe { BorrowedFd::borrow_raw(*number) };
+            Ok(fcntl_setfd(descriptor, FdFlags::empty())?)
+        })
+    };
+    // SAFETY: between fork and exec it makes one system call for each, and allocates nothing.
+    unsafe { command.pre_exec(keep) };
+}
+
+/// The option ROM in memory, which every user may open anew.
+fn rom_file() -> io::Result<File> {
+    let mut file = File::from(memfd_create("innkeeper-probe", MemfdFlags::CLOEXEC)?);
+    file.write_all(&rom())?;
+    Ok(file)
 }
 
 /// One sector of option ROM: signature, length, code, and a last byte that makes the sum zero.
@@ -152,19 +208,54 @@ fn rom() -> [u8; 512] {
 mod tests {
     use super::*;
 
+    const PROGRAM: &str = "/usr/bin/qemu-system-x86_64";
+
     #[test]
     fn firmware_accepts_the_rom() {
         let sum = rom().iter().fold(0_u8, |sum, byte| sum.wrapping_add(*byte));
         assert_eq!((sum, &rom()[..2]), (0, &[0x55, 0xaa][..]));
     }
 
+    /// Nobody's, where this is root: as a VM's is.
+    fn other_user() -> Option<u32> {
+        rustix::process::geteuid().is_root().then_some(65_533)
+    }
+
     /// The probe itself must be able to say yes: under TCG its guest runs everywhere.
     #[tokio::test]
     async fn the_probe_guest_runs_where_guests_run() {
-        let program = Path::new("/usr/bin/qemu-system-x86_64");
-        let rom = RomFile::create().unwrap();
-        assert_eq!(run_probe(program, "tcg", "Nehalem-v1", rom.path()).await, Ok(()));
-        let refused = run_probe(program, "no-such-accelerator", "Nehalem-v1", rom.path()).await;
+        let program = Path::new(PROGRAM);
+        let ran = run_probe(program, Tried::Other("tcg"), "Nehalem-v1", other_user()).await;
+        assert_eq!(ran, Ok(()));
+        let unknown = Tried::Other("no-such-accelerator");
+        let refused = run_probe(program, unknown, "Nehalem-v1", other_user()).await;
         assert!(refused.unwrap_err().contains("no-such-accelerator"));
+    }
+
+    /// Whether a guest would run is the host's affair; that QEMU gets hold of KVM is ours, whoever's it is.
+    #[tokio::test]
+    async fn kvm_serves_a_user_who_may_not_open_it() {
+        let Ok(kvm) = open_kvm() else { return };
+        let mut command = Command::new(PROGRAM);
+        command.args(["-M", "none", "-nodefaults", "-display", "none", "-sandbox", SANDBOX]);
+        command.args(["-qmp", "stdio"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.stderr(Stdio::piped());
+        let mut kept = Vec::new();
+        accelerate(&mut command, Tried::Kvm(&kvm), &mut kept);
+        become_user(&mut command, other_user());
+        keep_open(&mut command, kept);
+        let asks = [
+            r#"{"execute":"qmp_capabilities"}"#,
+            r#"{"execute":"query-kvm"}"#,
+            r#"{"execute":"quit"}"#,
+        ];
+        let said =
+            Helper::start(&mut command).unwrap().output(asks.join("\n").as_bytes()).await.unwrap();
+        let words = String::from_utf8_lossy(&said.stdout);
+        assert!(
+            words.contains(r#""enabled": true"#),
+            "{words} {}",
+            String::from_utf8_lossy(&said.stderr)
+        );
     }
 }

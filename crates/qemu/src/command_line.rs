@@ -5,6 +5,7 @@
 //! recognised from outside.
 
 use crate::{
+    accelerator,
     assign::{
         AGENT, AGENT_SLOT, BALLOON_SLOT, DISPLAY_SLOT, PANIC_SLOT, PORTS_SLOT, RNG_SLOT, SCSI_SLOT,
         SEED, USB_SLOT, disk_key,
@@ -129,7 +130,6 @@ impl Builder<'_> {
         self.option("-uuid", id.to_string());
         let mut machine = QemuOption::default()
             .with("type", &assigned.machine)
-            .with("accel", &self.context.hypervisor.accelerator)
             // A crash dump of QEMU need not hold the guest's memory.
             .with("dump-guest-core", "off");
         if config.boot == Boot::Firmware(Firmware::Uefi) {
@@ -138,6 +138,8 @@ impl Builder<'_> {
             self.uefi()?;
         }
         self.option("-machine", machine);
+        let accelerator = self.accelerator();
+        self.option("-accel", accelerator);
         self.option("-cpu", QemuOption::word(&assigned.cpu_model));
         self.option("-smp", QemuOption::default().with("cpus", config.cpus));
         self.option("-m", QemuOption::default().with("size", format_args!("{}M", config.memory.0)));
@@ -146,6 +148,17 @@ impl Builder<'_> {
         self.arguments.extend(guest_end::arguments(config.on));
         self.option("-display", "none");
         Ok(())
+    }
+
+    /// What runs the guest's instructions. KVM is passed as open, since its device belongs to root or to a group of
+    /// its own.
+    fn accelerator(&mut self) -> QemuOption {
+        let name = &self.context.hypervisor.accelerator;
+        let accelerator = QemuOption::word(name);
+        if name != accelerator::KVM {
+            return accelerator;
+        }
+        accelerator.with("device", self.descriptors.add_kvm())
     }
 
     fn uefi(&mut self) -> Result<(), Refusal> {

@@ -70,19 +70,26 @@ pub(crate) fn built(config: VmConfig) -> (Incarnation, Vec<Open>) {
 }
 
 fn built_with(config: VmConfig, files: MachineFiles) -> (Incarnation, Vec<Open>) {
+    built_by(&hypervisor(), config, files)
+}
+
+fn built_by(
+    hypervisor: &Hypervisor,
+    config: VmConfig,
+    files: MachineFiles,
+) -> (Incarnation, Vec<Open>) {
     let spec = spec(config);
     let launch = Launch {
         incarnation: IncarnationId::from_uuid(spec.id.as_uuid()),
         now: Timestamp::UNIX_EPOCH,
     };
-    let hypervisor = hypervisor();
     let context = PlanContext {
         spec: &spec,
         incarnation: None,
         facts: &Facts::default(),
         files: &files,
         plugs: &[],
-        hypervisor: &hypervisor,
+        hypervisor,
         launch: &launch,
         managed: None,
     };
@@ -123,6 +130,21 @@ fn a_kernel_booted_directly() {
     ));
     insta::assert_snapshot!(shown(&incarnation));
     insta::assert_json_snapshot!(opens);
+}
+
+/// Its device belongs to root or to a group, and a VM's process to neither.
+#[test]
+fn kvm_is_given_to_a_machine_as_open() {
+    let hypervisor = Hypervisor { accelerator: "kvm".into(), ..hypervisor() };
+    let config = config(r#"{"name": "web"}"#);
+    let files = files(&config);
+    let (incarnation, opens) = built_by(&hypervisor, config, files);
+    let place = opens.iter().position(|open| *open == Open::Kvm).unwrap();
+    let number = crate::process::FIRST_DESCRIPTOR as usize + place;
+    let has =
+        |name: &str, value: &str| incarnation.argv.windows(2).any(|pair| pair == [name, value]);
+    assert!(has("-accel", "kvm,device=/dev/fdset/1"), "{}", shown(&incarnation));
+    assert!(has("-add-fd", &format!("fd={number},set=1")), "{}", shown(&incarnation));
 }
 
 #[test]

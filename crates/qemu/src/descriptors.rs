@@ -28,6 +28,8 @@ pub(crate) enum Open {
     Nothing,
     /// A file of the distribution's, to read: firmware.
     System(PathBuf),
+    /// The kernel's KVM, which a VM's own user may often not open.
+    Kvm,
 }
 
 impl Open {
@@ -75,6 +77,11 @@ impl Descriptors {
     /// Adds firmware's code, as [`Descriptors::add_layer`] does.
     pub(crate) fn add_firmware(&mut self, path: &Path) -> String {
         self.add_set([Open::System(path.into())])
+    }
+
+    /// Adds the kernel's KVM, as [`Descriptors::add_layer`] does.
+    pub(crate) fn add_kvm(&mut self) -> String {
+        self.add_set([Open::Kvm])
     }
 
     fn add_set(&mut self, opens: impl IntoIterator<Item = Open>) -> String {

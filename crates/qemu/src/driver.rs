@@ -64,6 +64,8 @@ pub struct QemuOptions {
     pub runtime: PathBuf,
     /// The host's boot (`/proc/sys/kernel/random/boot_id`).
     pub boot_id: String,
+    /// Who tries what this host can do, where the daemon is root: a user that no VM and nothing else is.
+    pub sandbox_uid: Option<u32>,
 }
 
 /// The driver. One a daemon.
@@ -169,12 +171,7 @@ impl Driver for QemuDriver {
     }
 
     async fn hypervisor(&self) -> Result<Arc<Hypervisor>, Refusal> {
-        let QemuOptions { program, accelerator, runtime, boot_id } = &self.options;
-        let remembered_in = runtime.join("hypervisor.json");
-        let detect = || async {
-            let found = host::detect(program, *accelerator, &remembered_in, boot_id).await?;
-            Ok(Arc::new(found))
-        };
+        let detect = || async { Ok(Arc::new(host::detect(&self.options).await?)) };
         self.hypervisor.get_or_try_init(detect).await.cloned()
     }
 

@@ -1,6 +1,9 @@
 //! What QEMU this host has, and what it can do here.
 
-use crate::accelerator::{self, Accelerator, AcceleratorChoice};
+use crate::{
+    accelerator::{self, Accelerator, AcceleratorChoice},
+    driver::QemuOptions,
+};
 use innkeeper_model::{
     Code, Refusal,
     host::{Hypervisor, UefiFirmware},
@@ -24,6 +27,9 @@ const DEFAULT_CPU_MODEL: &str = "Nehalem-v1";
 /// How long QEMU may take to say what it is; it takes 20 ms.
 const SAYS_WITHIN: Duration = Duration::from_secs(10);
 
+/// The oldest QEMU that runs VMs here, by the first of its numbers: the chardev `hub` is since 10.0.
+pub const OLDEST_QEMU: u32 = 10;
+
 /// Where distributions put OVMF: its code, and the variables that go with it.
 const UEFI_FIRMWARE: [(&str, &str); 3] = [
     ("/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"),
@@ -34,25 +40,23 @@ const UEFI_FIRMWARE: [(&str, &str); 3] = [
 /// Finds out what QEMU there is, and remembers it for this boot of the host and this very program.
 ///
 /// # Errors
-/// There is no QEMU, or it does not start.
-pub(crate) async fn detect(
-    program: &str,
-    choice: AcceleratorChoice,
-    remembered_in: &Path,
-    boot_id: &str,
-) -> Result<Hypervisor, Refusal> {
-    let program = find_program(program).ok_or_else(|| missing(program))?;
-    let key = Key::of(&program, choice, boot_id)?;
-    if let Some(hypervisor) = recall(remembered_in, &key) {
+/// There is no QEMU, it is too old, or it does not start.
+pub(crate) async fn detect(options: &QemuOptions) -> Result<Hypervisor, Refusal> {
+    let program = find_program(&options.program).ok_or_else(|| missing(&options.program))?;
+    let remembered_in = options.runtime.join("hypervisor.json");
+    let key = Key::of(&program, options.accelerator, &options.boot_id)?;
+    if let Some(hypervisor) = recall(&remembered_in, &key) {
         return Ok(hypervisor);
     }
     let version = parse_version(&say(&program, &["--version"]).await?);
+    check_version(&program, &version)?;
     let machines = parse_machines(&say(&program, &["-machine", "help"]).await?);
     let default_machine = machines.first().cloned().ok_or_else(|| {
         Refusal::new(Code::Unsupported, "this QEMU has no versioned q35 machine type")
     })?;
     let Accelerator { name, reason } =
-        accelerator::choose(choice, &program, DEFAULT_CPU_MODEL).await?;
+        accelerator::choose(options.accelerator, &program, DEFAULT_CPU_MODEL, options.sandbox_uid)
+            .await?;
     let hypervisor = Hypervisor {
         driver: crate::driver::NAME.into(),
         version,
@@ -64,7 +68,7 @@ pub(crate) async fn detect(
         machines,
         uefi: uefi_firmware(),
     };
-    remember(remembered_in, key, &hypervisor);
+    remember(&remembered_in, key, &hypervisor);
     Ok(hypervisor)
 }
 
@@ -108,6 +112,22 @@ fn parse_version(text: &str) -> String {
     after.split_whitespace().next().unwrap_or("unknown").into()
 }
 
+/// Refuses a QEMU that lacks what every VM is started with. One whose version is no number is taken at its word.
+fn check_version(program: &Path, version: &str) -> Result<(), Refusal> {
+    let major = version.split('.').next().and_then(|number| number.parse::<u32>().ok());
+    if major.is_none_or(|major| major >= OLDEST_QEMU) {
+        return Ok(());
+    }
+    let message = format!("{} is QEMU {version}, which is too old", program.display());
+    let mut refusal = Refusal::new(Code::Unsupported, message)
+        .with_limit(format!("{OLDEST_QEMU}.0 or newer"))
+        .with_hint(
+            "`inn doctor` says where this system has a newer one; or name another as qemu.program",
+        );
+    refusal.value = Some(version.into());
+    Err(refusal)
+}
+
 /// The versioned q35 machine types, newest first, without those that QEMU means to drop.
 fn parse_machines(help: &str) -> Vec<String> {
     let versioned = |line: &str| {
@@ -139,6 +159,8 @@ struct Key {
     program_size: u64,
     program_mtime: i64,
     choice: AcceleratorChoice,
+    /// Whoever lets this daemon open KVM, or loads its module, need not boot the host for it.
+    kvm_opens: bool,
 }
 
 impl Key {
@@ -151,6 +173,7 @@ impl Key {
             program_size: file.size(),
             program_mtime: file.mtime(),
             choice,
+            kvm_opens: accelerator::open_kvm().is_ok(),
         })
     }
 }
@@ -182,7 +205,7 @@ fn remember(path: &Path, key: Key, hypervisor: &Hypervisor) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::SystemTime;
+    use std::{fs::Permissions, os::unix::fs::PermissionsExt, time::SystemTime};
 
     #[test]
     fn machine_types_are_newest_first_and_only_the_lasting_ones() {
@@ -241,11 +264,52 @@ pc-q35-4.0.1         Standard PC (Q35 + ICH9, 2009) (deprecated)
     #[tokio::test]
     async fn a_missing_qemu_is_told_with_its_package() {
         let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("hypervisor.json");
-        let refusal = detect("qemu-system-nowhere", AcceleratorChoice::Auto, &file, "boot")
-            .await
-            .unwrap_err();
+        let refusal = detect(&options("qemu-system-nowhere", folder.path())).await.unwrap_err();
         assert_eq!(refusal.code, Code::MissingProgram);
         assert!(refusal.hint.unwrap().contains("qemu-system-x86"));
+    }
+
+    #[tokio::test]
+    async fn a_qemu_that_is_too_old_is_refused_by_its_version() {
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join("qemu");
+        std::fs::write(&program, "#!/bin/sh\necho 'QEMU emulator version 8.2.2 (Debian)'\n")
+            .unwrap();
+        std::fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
+        let refusal = detect(&options(program.to_str().unwrap(), folder.path())).await.unwrap_err();
+        assert_eq!((refusal.code, refusal.value.as_deref()), (Code::Unsupported, Some("8.2.2")));
+        assert!(refusal.limit.unwrap().contains("10.0"));
+    }
+
+    #[test]
+    fn versions_are_compared_as_numbers() {
+        let check = |version| check_version(Path::new("qemu"), version).is_ok();
+        assert!(["10.0.2", "11.0.0", "10", "unknown"].into_iter().all(check));
+        assert!(!["9.2.4", "7.2"].into_iter().any(check));
+    }
+
+    #[test]
+    fn what_kvm_did_not_do_is_asked_again_when_it_can_be_opened() {
+        let folder = tempfile::tempdir().unwrap();
+        let (program, file) = (folder.path().join("qemu"), folder.path().join("hypervisor.json"));
+        std::fs::write(&program, "").unwrap();
+        let key = |kvm_opens| {
+            let key = Key::of(&program, AcceleratorChoice::Auto, "this boot").unwrap();
+            Key { kvm_opens, ..key }
+        };
+        let found = Hypervisor { uefi: uefi_firmware(), ..Hypervisor::default() };
+        remember(&file, key(false), &found);
+        assert_eq!(recall(&file, &key(false)), Some(found));
+        assert_eq!(recall(&file, &key(true)), None, "its module was loaded, or its group joined");
+    }
+
+    fn options(program: &str, runtime: &Path) -> QemuOptions {
+        QemuOptions {
+            program: program.into(),
+            accelerator: AcceleratorChoice::Auto,
+            runtime: runtime.into(),
+            boot_id: "boot".into(),
+            sandbox_uid: None,
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Starts a QEMU: opens what it needs, executes it, and has it on record before that.
 
 use crate::{
+    accelerator,
     confine::Confinement,
     descriptors::Open,
     process::{Process, Spawn, open_folder, spawn},
@@ -74,6 +75,7 @@ fn open_one(folder: &RunFolder, opened: &mut Opened<'_>, open: &Open) -> Result<
         }
         Open::Nothing => Ok(File::open("/dev/null")?.into()),
         Open::System(path) => Ok(File::open(path)?.into()),
+        Open::Kvm => Ok(accelerator::open_kvm()?.into()),
     }
 }
 

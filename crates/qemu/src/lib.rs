@@ -9,6 +9,8 @@
 //! A QEMU outlives the daemon. What is needed to find it again is in its run folder, and only what
 //! is found by such a record is ever signalled.
 
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
+
 mod accelerator;
 mod adopt;
 mod assign;
@@ -44,3 +46,4 @@ mod write_back;
 
 pub use accelerator::AcceleratorChoice;
 pub use driver::{QemuDriver, QemuOptions};
+pub use host::OLDEST_QEMU;

@@ -2,6 +2,7 @@
 
 use super::Finding;
 use crate::{folders::Surroundings, options::DaemonOptions};
+use innkeeper_qemu::OLDEST_QEMU;
 use std::{
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
@@ -72,7 +73,7 @@ pub(super) fn examine(
     let program = options.map_or(EMULATOR, |options| &options.qemu_program);
     let mend = |package| install(package, surroundings.root);
     let emulator = match find(program) {
-        Some(path) => Finding::good("qemu", version(&path)),
+        Some(path) => qemu(&path, &first_line(&path), mend),
         None if program == EMULATOR => Finding::missing(
             "qemu",
             format!("{EMULATOR} is not on the path, and nothing else runs VMs here"),
@@ -119,6 +120,20 @@ fn filter(root: bool) -> Finding {
             install(Package::Filter, root),
         ),
         None => Finding::good("nft", "not there, and needed only by a daemon that is root"),
+    }
+}
+
+/// An emulator, by what it says of its version.
+fn qemu(path: &Path, said: &str, mend: impl Fn(Package) -> Option<String>) -> Finding {
+    let said_so = format!("{}: {said}", path.display());
+    let version = said.split_once("version ").map_or("", |(_, version)| version);
+    match version.split('.').next().and_then(|major| major.parse::<u32>().ok()) {
+        Some(major) if major < OLDEST_QEMU => Finding::missing(
+            "qemu",
+            format!("{said_so}, and {OLDEST_QEMU}.0 or newer is needed: no VM starts"),
+            mend(Package::Emulator),
+        ),
+        _ => Finding::good("qemu", said_so),
     }
 }
 
@@ -196,11 +211,6 @@ fn find(name: &str) -> Option<PathBuf> {
         Found::Program(path) => Some(path),
         Found::NotExecutable(_) | Found::Nothing => None,
     }
-}
-
-/// What the program says it is.
-fn version(program: &Path) -> String {
-    format!("{}: {}", program.display(), first_line(program))
 }
 
 /// The first line of what it says of its version; empty where it does not run.
@@ -286,6 +296,17 @@ mod tests {
         assert_eq!(look("dnsmasq", both()), Found::NotExecutable(useless));
         let useful = write(&second, 0o755);
         assert_eq!(look("dnsmasq", both()), Found::Program(useful));
+    }
+
+    #[test]
+    fn a_qemu_that_is_too_old_is_missing() {
+        let judge = |said: &str| qemu(Path::new("/usr/bin/q"), said, |_| Some("mend it".into()));
+        let old = judge("QEMU emulator version 8.2.2 (Debian 1:8.2.2+ds-0ubuntu1)");
+        assert_eq!((old.verdict, old.mend.as_deref()), (Verdict::Missing, Some("mend it")));
+        assert!(old.detail.contains("8.2.2") && old.detail.contains("10.0"), "{}", old.detail);
+        for said in ["QEMU emulator version 10.0.2 (Debian)", "QEMU emulator version UNKNOWN", ""] {
+            assert_eq!(judge(said).verdict, Verdict::Good, "{said}");
+        }
     }
 
     #[test]
