@@ -1,14 +1,18 @@
 //! What must hold after every trial, beside what always holds when nothing is being done: nothing is owed or
-//! held, no address was ever of two VMs, and each VM is shown as what its hypervisor itself says that it is.
+//! held, no address was ever of two VMs, nothing waits to become an image, and each VM is shown as what its
+//! hypervisor itself says that it is. What each project has taken is among what always holds; in the end it is
+//! nothing.
 
 use crate::{daemon::Daemon, host::Host};
 use innkeeper_engine::agreement::{half_written, names};
-use innkeeper_model::{MachineState, Vm, VmState};
+use innkeeper_model::{MachineState, Usage, Vm, VmState};
 
 /// What does not hold. Nothing, if all is well.
 pub(crate) async fn disagreements(daemon: &Daemon) -> Vec<String> {
     let mut found = daemon.ground().disagreements().await;
     found.extend(half_written(&daemon.folder.join("run")));
+    let uploads = names(&daemon.folder.join("pool/uploads")).into_iter();
+    found.extend(uploads.map(|name| format!("upload {name} is left")));
     let twice = daemon.networks.given_twice();
     found.extend(twice.map(|address| format!("{address} was given to two VMs at once")));
     let diagnosis = daemon.engine.diagnose();
@@ -39,8 +43,12 @@ pub(crate) fn contradictions(host: &Host, vms: &[Vm]) -> Vec<String> {
 }
 
 /// What must hold when everything has been deleted.
-pub(crate) fn leavings(daemon: &Daemon) -> Vec<String> {
-    let mut found = daemon.ground().of_nobody(&[]);
+pub(crate) async fn leavings(daemon: &Daemon) -> Vec<String> {
+    let mut found = disagreements(daemon).await;
+    found.extend(daemon.ground().of_nobody(&[]));
+    let projects = daemon.engine.projects().all().into_iter();
+    let taken = projects.filter(|project| project.used != Usage::default());
+    found.extend(taken.map(|it| format!("project {} has {:?} still", it.name, it.used)));
     // What was adopted has been given back to its manager, and stays.
     let left = daemon.vms().into_iter().filter(|vm| !vm.is_foreign());
     found.extend(left.map(|vm| format!("VM {} is still there", vm.name)));

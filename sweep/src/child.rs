@@ -27,11 +27,12 @@ const WHERE_BUSY: Duration = Duration::from_secs(8);
 /// Whose steps are not the engine's: the first part of their names.
 const DRIVERS: [&str; 2] = ["sim", "qemu"];
 /// The engine's steps that a cancel ends in their midst, as every driver's step must be.
-const HEED_CANCEL: [&str; 9] = [
+const HEED_CANCEL: [&str; 10] = [
     "clone-volumes",
     "bring-volumes",
     "seal-memory",
     "verify-memory",
+    "check-disks",
     "guard-loopback",
     "wire-nics",
     "wire-network",
@@ -330,7 +331,7 @@ async fn exercise_all(daemon: &Daemon) -> anyhow::Result<Vec<String>> {
     }
     networks::clear(daemon).await?;
     daemon.idle().await?;
-    Ok(agreement::leavings(daemon))
+    Ok(agreement::leavings(daemon).await)
 }
 
 #[cfg(test)]

@@ -1,4 +1,8 @@
 //! What can happen at which point: the rules that say what is not tried, and why.
+//!
+//! That a step was begun is seen by a run that nothing happens in. Whether it then waits is not, since a wait
+//! may be over before it was looked at: that the step says itself, by what it is and whose, and each that says
+//! so is cut short in its wait. A run that meets a wait of which no step says anything is told of.
 
 use crate::{
     booted,
@@ -6,6 +10,7 @@ use crate::{
     scenarios::Scenario,
     witness::{Blow, Passed},
 };
+use innkeeper_engine::Site;
 use std::collections::BTreeSet;
 
 /// One thing that happens at one point.
@@ -35,8 +40,9 @@ impl Trial {
 /// Everything that can happen in a scenario that passed these points undisturbed.
 pub(crate) fn of(driver: Kind, scenario: Scenario, passed: &[Passed]) -> Vec<Trial> {
     let mut trials = BTreeSet::new();
-    for passed in passed {
-        for blow in Blow::ALL.into_iter().filter(|blow| can_happen(*blow, passed)) {
+    let others = passed.iter().filter(|passed| passed.site != Site::InWait).cloned();
+    for passed in others.chain(waits(passed)) {
+        for blow in Blow::ALL.into_iter().filter(|blow| can_happen(*blow, &passed)) {
             let point = passed.point.clone();
             trials.insert(Trial { driver, scenario, booted: false, blow, point });
         }
@@ -51,6 +57,26 @@ pub(crate) fn of(driver: Kind, scenario: Scenario, passed: &[Passed]) -> Vec<Tri
         point: case.point.into(),
     }));
     trials.into_iter().collect()
+}
+
+/// The points in the waits of the steps that were begun. What could happen when a step began can in its wait.
+fn waits(passed: &[Passed]) -> impl Iterator<Item = Passed> {
+    let begun = passed.iter().filter(|passed| passed.site == Site::AfterJournal && passed.waits);
+    begun.filter_map(|begun| {
+        let step = begun.point.strip_suffix(Site::AfterJournal.name())?;
+        let point = format!("{step}{}", Site::InWait.name());
+        Some(Passed { point, site: Site::InWait, ..begun.clone() })
+    })
+}
+
+/// The waits that were met, and that no step says anything of.
+pub(crate) fn unsaid(passed: &[Passed]) -> Vec<String> {
+    let said: BTreeSet<String> = waits(passed).map(|wait| wait.point).collect();
+    let met = passed.iter().filter(|passed| passed.site == Site::InWait);
+    let unsaid = met.filter(|met| !said.contains(&met.point));
+    unsaid
+        .map(|met| format!("{} was passed, and its step says that it never waits", met.point))
+        .collect()
 }
 
 /// Whether something can happen at a point at all.
@@ -69,12 +95,45 @@ mod tests {
     use super::*;
 
     fn passed(way_back: bool, hypervisor: bool) -> Passed {
-        Passed {
-            point: "start/set-want/after-act".into(),
-            site: "after-act".into(),
-            way_back,
-            hypervisor,
-        }
+        Passed { way_back, hypervisor, ..at(Site::AfterAct, false) }
+    }
+
+    fn at(site: Site, waits: bool) -> Passed {
+        let point = format!("start/set-want/{}", site.name());
+        Passed { point, site, waits, way_back: true, hypervisor: true }
+    }
+
+    fn points(passed: &[Passed]) -> BTreeSet<String> {
+        of(Kind::Sim, Scenario::Start, passed).into_iter().map(|trial| trial.point).collect()
+    }
+
+    #[test]
+    fn what_says_that_it_waits_is_cut_short_there_whether_or_not_it_was_met() {
+        let wait = "start/set-want/in-wait";
+        let begun = [at(Site::BeforeJournal, true), at(Site::AfterJournal, true)];
+        assert!(points(&begun).contains(wait));
+        let met = [begun.to_vec(), vec![at(Site::InWait, true)]].concat();
+        assert_eq!(points(&met), points(&begun));
+        let never = begun.map(|passed| Passed { waits: false, ..passed });
+        assert!(!points(&never).contains(wait));
+        assert_eq!((unsaid(&met), unsaid(&never)), (Vec::new(), Vec::new()));
+    }
+
+    #[test]
+    fn a_wait_that_no_step_says_anything_of_is_told() {
+        let passed = [at(Site::AfterJournal, false), at(Site::InWait, false)];
+        let told = unsaid(&passed);
+        assert!(told.len() == 1 && told[0].starts_with("start/set-want/in-wait "), "{told:?}");
+        assert!(!points(&passed).contains("start/set-want/in-wait"));
+    }
+
+    #[test]
+    fn in_a_wait_happens_what_could_when_the_step_began() {
+        let begun = Passed { hypervisor: false, ..at(Site::AfterJournal, true) };
+        let trials = of(Kind::Sim, Scenario::Start, &[begun]);
+        let blows = trials.into_iter().filter(|trial| trial.point.ends_with("/in-wait"));
+        let blows: Vec<Blow> = blows.map(|trial| trial.blow).collect();
+        assert_eq!(blows, [Blow::Cancel, Blow::Fail, Blow::UndoFail, Blow::KillDaemon]);
     }
 
     fn blows(passed: Passed) -> Vec<Blow> {

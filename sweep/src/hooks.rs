@@ -66,7 +66,14 @@ mod tests {
     };
 
     fn point(path: &str, site: Site) -> Point {
-        Point { operation: "start".into(), path: path.into(), site, task: TaskId::new(), vm: None }
+        Point {
+            operation: "start".into(),
+            path: path.into(),
+            site,
+            waits: true,
+            task: TaskId::new(),
+            vm: None,
+        }
     }
 
     /// A hook that has come to its waiting: the shell reads its script after it was started, and has it open from then on.

@@ -92,6 +92,7 @@ impl Host {
                     accelerator: AcceleratorChoice::Tcg,
                     runtime: run.clone(),
                     boot_id: boot_id.into(),
+                    sandbox_uid: None,
                 };
                 Arc::new(QemuDriver::new(options, storage.clone(), Arc::new(NoTaps), observer))
             }

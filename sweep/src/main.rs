@@ -21,12 +21,14 @@ mod booted;
 mod child;
 mod combinations;
 mod daemon;
+mod golden;
 mod hooks;
 mod host;
 mod neighbour;
 mod networks;
 mod payload;
 mod report;
+mod requests;
 mod scenarios;
 mod status;
 mod summary;
@@ -69,6 +71,8 @@ enum Child {
     /// One phase of a trial; for this program's own use.
     #[command(hide = true)]
     Phase(child::Phase),
+    /// Write the golden journal of this version, which the next one's tests read.
+    Golden,
 }
 
 fn main() -> ExitCode {
@@ -80,8 +84,10 @@ fn main() -> ExitCode {
 
 fn run() -> anyhow::Result<ExitCode> {
     let arguments = Arguments::parse();
-    if let Some(Child::Phase(phase)) = arguments.child {
-        return child::run(phase);
+    match arguments.child {
+        Some(Child::Phase(phase)) => return child::run(phase),
+        Some(Child::Golden) => return golden::write().map(|()| ExitCode::SUCCESS),
+        None => {}
     }
     let wanted = trials::Wanted {
         drivers: arguments.driver,

@@ -5,20 +5,17 @@ use crate::{
     daemon::Daemon,
     hooks,
     host::{Host, Kind},
-    neighbour, networks,
+    neighbour, networks, requests,
 };
 use anyhow::Context;
-use innkeeper_engine::{Accepted, AddImage, Caller, ImageFrom, ImportVm, PowerVerb, Request};
-use innkeeper_model::{
-    DiskFormat, Foreign, ImageKind, MachineState, Mebibytes, Policy, ProcessIdentity, VmConfig,
-    VmId,
-};
+use innkeeper_engine::{Accepted, PowerVerb, Request};
+use innkeeper_model::{MachineState, Policy, VmConfig, VmId};
 use innkeeper_sim::Happening;
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::time::Duration;
 
 /// How long a guest may take to power itself off.
-const STOP: PowerVerb = PowerVerb::Stop { timeout: Duration::from_secs(20) };
-const START: PowerVerb = PowerVerb::Start { discard_memory: false };
+pub(crate) const STOP: PowerVerb = PowerVerb::Stop { timeout: Duration::from_secs(20) };
+pub(crate) const START: PowerVerb = PowerVerb::Start { discard_memory: false };
 
 /// One operation from one state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -40,6 +37,7 @@ pub(crate) enum Scenario {
     Clone,
     Import,
     Edit,
+    EditProject,
     Delete,
     ForcedDelete,
     GuestEnds,
@@ -59,7 +57,9 @@ pub(crate) enum Scenario {
     SubnetRelease,
     CreateOnNetwork,
     StartOnNetwork,
+    StartOnHostFile,
     RestoreOnNetwork,
+    RestoreOnHostFile,
     CloneOnNetwork,
     EditNics,
     NicAdd,
@@ -69,7 +69,7 @@ pub(crate) enum Scenario {
 }
 
 impl Scenario {
-    pub(crate) const ALL: [Self; 43] = [
+    pub(crate) const ALL: [Self; 46] = [
         Self::Create,
         Self::Start,
         Self::StartHooked,
@@ -87,6 +87,7 @@ impl Scenario {
         Self::Clone,
         Self::Import,
         Self::Edit,
+        Self::EditProject,
         Self::Delete,
         Self::ForcedDelete,
         Self::GuestEnds,
@@ -106,7 +107,9 @@ impl Scenario {
         Self::SubnetRelease,
         Self::CreateOnNetwork,
         Self::StartOnNetwork,
+        Self::StartOnHostFile,
         Self::RestoreOnNetwork,
+        Self::RestoreOnHostFile,
         Self::CloneOnNetwork,
         Self::EditNics,
         Self::NicAdd,
@@ -134,6 +137,7 @@ impl Scenario {
             Self::Clone => "clone",
             Self::Import => "import",
             Self::Edit => "edit",
+            Self::EditProject => "edit-project",
             Self::Delete => "delete",
             Self::ForcedDelete => "delete-forced",
             Self::GuestEnds => "guest-ends",
@@ -153,7 +157,9 @@ impl Scenario {
             Self::SubnetRelease => "subnet-release",
             Self::CreateOnNetwork => "create-on-network",
             Self::StartOnNetwork => "start-on-network",
+            Self::StartOnHostFile => "start-on-host-file",
             Self::RestoreOnNetwork => "resume-on-network",
+            Self::RestoreOnHostFile => "resume-on-host-file",
             Self::CloneOnNetwork => "clone-on-network",
             Self::EditNics => "edit-nics",
             Self::NicAdd => "nic-add",
@@ -184,15 +190,16 @@ impl Scenario {
 
     /// Brings a VM into the state that the operation begins in.
     pub(crate) async fn prepare(self, daemon: &Daemon) -> anyhow::Result<Option<VmId>> {
-        write_payload(daemon)?;
+        requests::write_host_files(daemon)?;
+        requests::bound(daemon).await?;
         match self {
             Self::Create | Self::AddImage | Self::AdoptManaged => return Ok(None),
             Self::RemoveImage => {
-                daemon.must(add_image(daemon)?).await?;
+                daemon.must(requests::add_image(daemon)?).await?;
                 return Ok(None);
             }
             Self::Adopt => {
-                add_foreign(daemon);
+                requests::add_foreign(daemon);
                 return Ok(None);
             }
             Self::NetworkCreate => return Ok(None),
@@ -213,12 +220,15 @@ impl Scenario {
             | Self::CommitImage
             | Self::Import
             | Self::Edit
+            | Self::EditProject
+            | Self::StartOnHostFile
             | Self::Delete => &[],
             Self::StartOnNetwork | Self::CloneOnNetwork | Self::DeleteOnNetwork => &[],
             Self::Resume | Self::SuspendPaused => &[START, PowerVerb::Pause],
-            Self::Restore | Self::RestoreOnNetwork | Self::StartAfresh => {
-                &[START, PowerVerb::Suspend]
-            }
+            Self::Restore
+            | Self::RestoreOnNetwork
+            | Self::RestoreOnHostFile
+            | Self::StartAfresh => &[START, PowerVerb::Suspend],
             _ => &[START],
         };
         for verb in before {
@@ -243,9 +253,12 @@ impl Scenario {
     }
 
     fn config(self, daemon: &Daemon) -> VmConfig {
-        let mut config = daemon.host.config("swept", &payload(daemon));
+        let mut config = daemon.host.config("swept", &requests::payload(daemon));
         if self.is_on_network() {
             config.nics.push(networks::nic("net"));
+        }
+        if matches!(self, Self::StartOnHostFile | Self::RestoreOnHostFile) {
+            config.disks.push(requests::host_file(daemon));
         }
         config
     }
@@ -296,7 +309,9 @@ impl Scenario {
             Self::Create | Self::CreateOnNetwork => {
                 Some(Request::Create { config: Box::new(self.config(daemon)), id: None })
             }
-            Self::Start | Self::StartHooked | Self::StartOnNetwork => power(START),
+            Self::Start | Self::StartHooked | Self::StartOnNetwork | Self::StartOnHostFile => {
+                power(START)
+            }
             Self::StartAfresh => power(PowerVerb::Start { discard_memory: true }),
             Self::Stop => power(STOP),
             Self::Kill => power(PowerVerb::Kill),
@@ -308,14 +323,17 @@ impl Scenario {
             }
             Self::Reset => power(PowerVerb::Reset),
             Self::Pause => power(PowerVerb::Pause),
-            Self::Resume | Self::Restore | Self::RestoreOnNetwork => power(PowerVerb::Resume),
+            Self::Resume | Self::Restore | Self::RestoreOnNetwork | Self::RestoreOnHostFile => {
+                power(PowerVerb::Resume)
+            }
             Self::Suspend | Self::SuspendPaused => power(PowerVerb::Suspend),
             Self::Clone | Self::CloneOnNetwork => {
                 let name = "copy".parse().expect("a name");
                 vm.map(|vm| Request::Clone { vm, name })
             }
-            Self::Import => Some(import(daemon, vm.context("there is a VM")?).await?),
-            Self::Edit => vm.and_then(|vm| edited(daemon, vm)),
+            Self::Import => Some(requests::import(daemon, vm.context("there is a VM")?).await?),
+            Self::Edit => vm.and_then(|vm| requests::edited(daemon, vm)),
+            Self::EditProject => vm.and_then(|vm| requests::moved(daemon, vm)),
             Self::EditNics => vm.and_then(|vm| networks::edited(daemon, vm)),
             Self::NicAdd => vm.map(networks::nic_added),
             Self::NicRemove => vm.map(networks::nic_removed),
@@ -324,13 +342,13 @@ impl Scenario {
                 vm.map(|vm| Request::Delete { vm, force: false })
             }
             Self::ForcedDelete => vm.map(|vm| Request::Delete { vm, force: true }),
-            Self::AddImage => Some(add_image(daemon)?),
-            Self::CommitImage => vm.map(commit_image),
+            Self::AddImage => Some(requests::add_image(daemon)?),
+            Self::CommitImage => vm.map(requests::commit_image),
             Self::RemoveImage => {
                 Some(Request::RemoveImage { name: "swept".parse().expect("a name") })
             }
             Self::Adopt => {
-                let pid = foreign_pid(daemon).context("there is a foreign machine")?;
+                let pid = requests::foreign_pid(daemon).context("there is a foreign machine")?;
                 let name = Some("adopted".parse().expect("a name"));
                 Some(Request::Adopt { pid, name })
             }
@@ -355,83 +373,6 @@ impl Scenario {
         }
         Ok(None)
     }
-}
-
-fn edited(daemon: &Daemon, vm: VmId) -> Option<Request> {
-    let mut config = daemon.vm(vm)?.spec?.config.clone();
-    config.disks.retain(|disk| disk.name.as_str() != "data");
-    let new = serde_json::json!([
-        { "name": "new-1", "size": "1MiB" }, { "name": "new-2", "size": "1MiB" },
-    ]);
-    let new: Vec<innkeeper_model::config::Disk> = serde_json::from_value(new).ok()?;
-    config.disks.extend(new);
-    Some(Request::Edit { vm, config: Box::new(config), expected: None })
-}
-
-/// The VM goes out as a file, and comes in once more.
-async fn import(daemon: &Daemon, vm: VmId) -> anyhow::Result<Request> {
-    let caller = Caller { name: "sweep".into(), ..Caller::default() };
-    let mut export = daemon.engine.export_vm(&caller, vm).await?.file;
-    let mut arrival = daemon.engine.receive_vm(&caller, Some(export.length())).await?.arrival;
-    while let Some((piece, next)) = export.read().await? {
-        arrival = arrival.write(piece).await?;
-        export = next;
-    }
-    let staged = Arc::new(arrival.finish().await?);
-    let name = Some("copy".parse()?);
-    let import = ImportVm { staged, name, project: None, keep_identity: false };
-    Ok(Request::Import(Box::new(import)))
-}
-
-fn add_image(daemon: &Daemon) -> anyhow::Result<Request> {
-    let file = daemon.folder.join("allowed/image.raw");
-    std::fs::write(&file, vec![7; 1 << 20])?;
-    Ok(Request::AddImage(Box::new(AddImage {
-        name: "swept".parse()?,
-        kind: ImageKind::Disk,
-        from: ImageFrom::File(file),
-        format: Some(DiskFormat::Raw),
-        initrd: None,
-    })))
-}
-
-fn commit_image(vm: VmId) -> Request {
-    Request::AddImage(Box::new(AddImage {
-        name: "swept".parse().expect("a name"),
-        kind: ImageKind::Disk,
-        from: ImageFrom::Disk { vm, disk: None },
-        format: None,
-        initrd: None,
-    }))
-}
-
-fn add_foreign(daemon: &Daemon) {
-    let Host::Sim(world) = &*daemon.host else { return };
-    world.add_foreign(Foreign {
-        driver: "sim".into(),
-        process: ProcessIdentity { pid: 0, start_ticks: 0 },
-        name: Some("stranger".into()),
-        uid: 0,
-        manager: None,
-        cpus: Some(1),
-        memory: Some(Mebibytes(64)),
-        socket: Some("/nowhere/qmp".into()),
-        not_adoptable: None,
-    });
-}
-
-fn foreign_pid(daemon: &Daemon) -> Option<u32> {
-    let Host::Sim(world) = &*daemon.host else { return None };
-    world.foreign().first().map(|machine| machine.process.pid)
-}
-
-fn payload(daemon: &Daemon) -> PathBuf {
-    daemon.folder.join("allowed/payload")
-}
-
-fn write_payload(daemon: &Daemon) -> anyhow::Result<()> {
-    std::fs::create_dir_all(daemon.folder.join("allowed"))?;
-    Ok(std::fs::write(payload(daemon), crate::payload::elf())?)
 }
 
 /// Brings a VM to where it can be started, whatever state it is in.

@@ -66,7 +66,9 @@ impl FromStr for Blow {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Passed {
     pub(crate) point: String,
-    pub(crate) site: String,
+    pub(crate) site: Site,
+    /// Whether its step says that it waits.
+    pub(crate) waits: bool,
     /// Whether the task could still be cancelled.
     pub(crate) way_back: bool,
     /// Whether the VM had a hypervisor that could be killed.
@@ -157,7 +159,8 @@ impl Trap {
         let task = diagnosis.iter().flat_map(|all| &all.tasks).find(|task| task.id == point.task);
         let passed = Passed {
             point: point.to_string(),
-            site: point.site.name().into(),
+            site: point.site,
+            waits: point.waits,
             way_back: task.is_some_and(|task| task.cancellable),
             hypervisor: self.has_hypervisor(point.vm),
         };

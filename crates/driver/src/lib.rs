@@ -7,6 +7,8 @@
 //!
 //! A driver tells of changes by itself, through an [`Observer`]; it is asked only to act.
 
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
+
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod flow;
@@ -116,6 +118,13 @@ pub trait Driver: Send + Sync + 'static {
     /// # Errors
     /// What failed; the engine then undoes the step and those before it.
     async fn perform(&self, vm: VmId, step: &Step, context: &StepContext) -> Result<(), StepError>;
+
+    /// Whether doing a step waits for something: the hypervisor, a guest, the host. Pure, and the same for
+    /// all steps of a name: the sweep cuts off what waits, in its wait.
+    fn waits(&self, step: &Step) -> bool {
+        let _ = step;
+        true
+    }
 
     /// Takes back one step, done or half done. Idempotent; does nothing where nothing was done.
     ///
@@ -234,4 +243,9 @@ pub trait Driver: Send + Sync + 'static {
     /// # Errors
     /// The host refused to remove it.
     async fn forget(&self, vm: VmId) -> Result<(), Refusal>;
+
+    /// Whether forgetting waits for something, as [`Driver::waits`] says it of steps.
+    fn waits_to_forget(&self) -> bool {
+        true
+    }
 }

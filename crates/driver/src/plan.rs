@@ -9,7 +9,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 /// What can be done to a machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Operation {
-    /// Make the machine and let it run.
+    /// Make the machine and let it run. The last part of the plan is what lets it run.
     Start,
     /// Ask the guest to power itself off, wait for it, and put the machine away.
     Stop {
@@ -33,7 +33,7 @@ pub enum Operation {
         memory: PathBuf,
     },
     /// Make the machine that a memory image was taken of, with that memory, and let it run. The last
-    /// part of the plan is what lets it run, and the one before it what loads the memory.
+    /// part of the plan is what lets it run, and one before it what loads the memory ([`Step::loads_memory`]).
     Restore {
         /// What is known of the image.
         image: Arc<MemoryImage>,

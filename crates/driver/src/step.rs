@@ -42,6 +42,11 @@ impl Step {
         Self { name: name.into(), about: None, schema, crash, arguments }
     }
 
+    /// Whether it loads a machine's memory, by its name: `DRIVER/load-memory`.
+    pub fn loads_memory(&self) -> bool {
+        self.name.ends_with("/load-memory")
+    }
+
     /// The same step, told apart from others like it.
     #[must_use]
     pub fn about(mut self, which: impl Into<String>) -> Self {

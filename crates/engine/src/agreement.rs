@@ -71,6 +71,7 @@ impl Ground<'_> {
         found.extend(self.of_nobody(&vms));
         found.extend(addresses(&self.engine.view().snapshot()));
         found.extend(self.networks());
+        found.extend(self.images());
         found.extend(self.accounts(&vms));
         found
     }
@@ -192,6 +193,17 @@ impl Ground<'_> {
         found
     }
 
+    /// What is stored of images is what is seen.
+    fn images(&self) -> Option<String> {
+        let stored = match self.storage.images() {
+            Ok(stored) => stored.images.into_iter().map(|image| image.name),
+            Err(refusal) => return Some(format!("images: {refusal}")),
+        };
+        let stored: Vec<_> = stored.collect();
+        let seen: Vec<_> = self.engine.view().snapshot().images.keys().cloned().collect();
+        (stored != seen).then(|| format!("images {stored:?} are stored, and {seen:?} seen"))
+    }
+
     /// The journal is whole, and taken is what the machines have.
     fn accounts(&self, vms: &[Vm]) -> Vec<String> {
         let diagnosis = self.engine.diagnose();
@@ -215,7 +227,8 @@ impl Ground<'_> {
         let mut counted: BTreeMap<&ProjectName, Usage> = BTreeMap::new();
         for vm in vms {
             let (cpus, memory) = share(vm).unwrap_or_default();
-            let disk = vm.spec.as_ref().map(|spec| disk_size(spec, &snapshot)).unwrap_or_default();
+            let disk =
+                vm.spec.as_ref().map(|spec| disk_size(&spec.config, &snapshot)).unwrap_or_default();
             let sum = counted.entry(&vm.project).or_default();
             sum.vms += 1;
             sum.cpus += u64::from(cpus);

@@ -22,6 +22,8 @@
 //!
 //! The engine does not know which hypervisor it drives, nor who listens to its answers.
 
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
+
 mod accept;
 #[cfg(feature = "agreement")]
 pub mod agreement;

@@ -16,6 +16,8 @@
 //! the engine's to say. Nothing is stored here and nothing is kept open between two calls; the folders
 //! are read anew each time, so that what an operator changes counts from the next operation on.
 
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
+
 mod event;
 mod folder;
 mod group;

@@ -14,6 +14,8 @@
 //! Nothing is stored: what libvirt says is told, and asked for anew when it was lost. A loss is never an
 //! error of a caller's who only reads; who wants something done is told that libvirt cannot be asked.
 
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
+
 mod client;
 mod connection;
 mod domain;

@@ -1,11 +1,12 @@
 use super::*;
 use crate::command_line::tests as building;
-use innkeeper_driver::Launch;
+use innkeeper_driver::{Flow, Launch};
 use innkeeper_model::{
     ByteSize, Facts, Foreign, MachineFiles, MemoryImage, ProcessIdentity, Timestamp, VmConfig,
 };
+use innkeeper_store::journal::{Journal, JournalOptions};
 use serde_json::{Value, json};
-use std::sync::Arc;
+use std::{collections::BTreeSet, fs, sync::Arc};
 
 /// What was running when something is planned.
 struct Before {
@@ -189,4 +190,55 @@ fn a_newer_versions_step_is_refused() {
     let mut step = planned(&Operation::Reset, &running()).unwrap().remove(0);
     step.schema += 1;
     assert!(matches!(QemuStep::from_step(&step), Err(StepError::Failed(_))));
+}
+
+/// The steps of this driver in the plans of a journal that a released version wrote, or of this one's.
+fn written_by(version: &Path) -> Vec<Step> {
+    let apart = tempfile::tempdir().unwrap();
+    for entry in fs::read_dir(version.join("journal")).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), apart.path().join(entry.file_name())).unwrap();
+    }
+    let records = Journal::open(JournalOptions::new(apart.path())).unwrap().records;
+    let entries = records.iter().map(|it| serde_json::from_slice::<Value>(&it.bytes).unwrap());
+    let flows = entries.filter(|entry| entry["entry"] == "begun").map(|mut entry| {
+        serde_json::from_value::<Vec<Flow<Step>>>(entry["plan"]["flow"].take()).unwrap()
+    });
+    let steps = flows.flatten().flat_map(Flow::into_steps);
+    steps.filter(|step| step.name.starts_with("qemu/")).collect()
+}
+
+#[test]
+fn steps_that_released_versions_wrote_are_known() {
+    let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/../engine/tests/golden-qemu");
+    for version in fs::read_dir(golden).unwrap() {
+        let version = version.unwrap().path();
+        let mut names = BTreeSet::new();
+        for written in written_by(&version) {
+            let read = QemuStep::from_step(&written).unwrap();
+            assert_eq!((read.name(), read.crash()), (&*written.name, written.crash));
+            if written.schema == SCHEMA {
+                assert_eq!(read.to_step(), written);
+            }
+            names.insert(written.name);
+        }
+        let missing: Vec<&str> = [
+            "prepare",
+            "launch",
+            "continue",
+            "pause",
+            "save-memory",
+            "load-memory",
+            "power-down",
+            "reset",
+            "quit",
+            "kill",
+            "put-away",
+            "plug-nic",
+        ]
+        .into_iter()
+        .filter(|name| !names.contains(&format!("qemu/{name}")))
+        .collect();
+        assert!(missing.is_empty(), "{} has no {missing:?}", version.display());
+    }
 }

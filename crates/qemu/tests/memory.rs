@@ -59,7 +59,12 @@ async fn a_machine_whose_memory_is_kept_does_not_go_on() {
     let suspend = vm.plan(Operation::Suspend { memory: memory.clone() }).await.unwrap();
     vm.run(Operation::Suspend { memory: memory.clone() }).await;
     vm.seal().await;
-    assert_eq!(refused(vm.try_run(Operation::Resume).await), Code::WrongState);
+    let Err(StepError::Failed(refusal)) = vm.try_run(Operation::Resume).await else {
+        panic!("it went on");
+    };
+    assert_eq!(refusal.code, Code::WrongState);
+    // To start one that is suspended is refused.
+    assert!(refusal.hint.as_ref().unwrap().contains("`inn resume VM`"), "{refusal:?}");
     assert_eq!(vm.told.facts(vm.id()).machine, MachineState::Paused);
     // Undone, what was kept is removed first.
     world.storage.remove_memory(vm.id()).await.unwrap();

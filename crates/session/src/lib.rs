@@ -12,6 +12,8 @@
 //! What is not here: where the bytes come from (a driver), who may have them (`auth`), over what they
 //! go (`api`).
 
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
+
 pub mod agent;
 mod console;
 mod ticket;

@@ -269,6 +269,10 @@ impl Driver for SimDriver {
     async fn forget(&self, vm: VmId) -> Result<(), Refusal> {
         self.world.forget(vm)
     }
+
+    fn waits_to_forget(&self) -> bool {
+        false
+    }
 }
 
 /// The facts of a machine that was found. Of a process that ended while nobody watched it, nothing

@@ -13,6 +13,8 @@
 //! No guest's instruction is run, no disk is opened and nothing is sent: a simulated machine knows the
 //! names of its devices, and a few bytes of memory, so that it can be told whether they came back.
 
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
+
 mod act;
 mod agent;
 mod assign;

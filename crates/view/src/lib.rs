@@ -24,6 +24,8 @@
 //! and any wire format. A door encodes records and batches itself, once each, and keeps the bytes
 //! beside them in its [`EncodingSlot`].
 
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
+
 mod batch;
 mod diff;
 mod entry;

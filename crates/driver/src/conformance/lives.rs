@@ -7,7 +7,11 @@ use std::sync::Arc;
 
 pub(super) async fn a_life_is_told_as_it_happens(fixture: &dyn Fixture) {
     let bench = Bench::new(fixture).await;
-    bench.run(Operation::Start).await;
+    let mut start = bench.plan(&Operation::Start);
+    let run = start.pop().expect("a start has steps");
+    bench.perform_all(&start).await;
+    assert_ne!(bench.machine(), MachineState::Running, "it is let run last");
+    bench.perform(&run).await.expect("a machine that was made runs");
     assert_eq!(bench.machine(), MachineState::Running);
     let incarnation = bench.told.incarnation_of(bench.spec.id).expect("a machine has a record");
     assert_eq!(incarnation.spec_revision, bench.spec.revision);

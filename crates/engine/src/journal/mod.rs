@@ -163,3 +163,6 @@ impl Recorder {
             .expect("an entry is plain data with text keys, which JSON can hold")
     }
 }
+
+#[cfg(test)]
+mod golden_tests;

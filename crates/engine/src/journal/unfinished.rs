@@ -2,8 +2,8 @@
 //! files, and which tasks had ended. Pure: from records to that.
 
 use crate::{
-    journal::{Begun, Entry, Mark, SCHEMA, notes::Note},
-    plan::Plan,
+    journal::{Begun, Entry, Mark, SCHEMA, Way, notes::Note},
+    plan::{AfterCrash, Plan},
 };
 use innkeeper_driver::Crash;
 use innkeeper_model::{Code, Refusal, Spec, Task, TaskId, TaskState, VmId};
@@ -148,10 +148,14 @@ impl OnRecord {
 }
 
 impl Unfinished {
-    /// Notes that the daemon ended somewhere in it. What it was in the middle of may have been begun,
-    /// and after a crash of the host (`same_boot` is false) so may all of it: the last marks can be lost.
+    /// Notes that the daemon ended somewhere in it, and decides which way it goes from there. What it was in
+    /// the middle of may have been begun, and after a crash of the host (`same_boot` is false) so may all of
+    /// it: the last marks can be lost.
     pub(crate) fn note_crash(&mut self, same_boot: bool) {
-        let Begun { plan, marks, .. } = &mut self.begun;
+        let Begun { plan, marks, way, .. } = &mut self.begun;
+        if *way == Way::Forward && plan.after_crash == AfterCrash::Back {
+            *way = Way::Back;
+        }
         let mut open_part = None;
         for (placed, mark) in plan.steps().zip(marks.iter_mut()) {
             if *mark != Mark::Waiting {

@@ -1,11 +1,5 @@
 use super::*;
-use crate::{
-    journal::Way,
-    plan::{
-        AfterCrash,
-        steps::{OwnStep, PlanStep},
-    },
-};
+use crate::plan::steps::{OwnStep, PlanStep};
 use innkeeper_driver::{Crash, Flow, Step};
 use innkeeper_model::{Revision, TaskState, Timestamp};
 use innkeeper_store::journal::{Durability, Journal, JournalOptions};

@@ -18,7 +18,7 @@ use innkeeper_model::{
 };
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 /// The bounds of a host, overcommit included, and those of projects that the operator configured.
@@ -45,6 +45,19 @@ struct Accounts {
     holdings: HashMap<VmId, Holding>,
     host: Usage,
     projects: HashMap<ProjectName, Usage>,
+}
+
+/// Room that is held for a VM that is on its way here.
+#[derive(Debug)]
+pub(crate) struct Held {
+    accountant: Arc<Accountant>,
+    vm: VmId,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.accountant.forget(self.vm);
+    }
 }
 
 /// What one VM has taken.
@@ -151,6 +164,22 @@ impl Accountant {
         self.accounts().check(&self.host, &Holding::default(), &new)
     }
 
+    /// Takes room for a VM that is on its way here, and of which nothing is known yet but how large it will be. It is
+    /// given back when what is handed back is dropped.
+    ///
+    /// # Errors
+    /// As [`Self::reserve_disk`].
+    pub(crate) fn hold(
+        self: &Arc<Self>,
+        project: &ProjectName,
+        size: ByteSize,
+    ) -> Result<Held, Refusal> {
+        // It is nobody's but this one's: the VM gets its own when it is made.
+        let vm = VmId::new();
+        self.reserve_disk(vm, project, size)?;
+        Ok(Held { accountant: Arc::clone(self), vm })
+    }
+
     /// Notes what a stored VM's disks may grow to, and whose it is, fit or not.
     pub(crate) fn put_disk(&self, vm: VmId, project: &ProjectName, size: ByteSize) {
         self.accounts().note(vm, |holding| {
@@ -196,6 +225,11 @@ impl Accountant {
     /// Notes how many addresses a VM has, fit or not.
     pub(crate) fn put_addresses(&self, vm: VmId, count: u64) {
         self.accounts().note(vm, |holding| holding.addresses = count);
+    }
+
+    /// What this host may give.
+    pub(crate) const fn bounds(&self) -> &Quota {
+        &self.host
     }
 
     /// What this host has given.
@@ -356,8 +390,8 @@ fn refusal(whose: Whose<'_>, counted: Counted, more: u64, used: u64, bound: u64)
         Whose::Host => (
             format!("this host has not enough {what}: {} more cannot be had", shown(more)),
             None,
-            "stop or delete VMs, or let [capacity] in the configuration promise more; `inn diagnose` says what is \
-             taken"
+            "stop or delete VMs, or let [capacity] in the configuration promise more; `inn diagnose` says what there \
+             is and what is taken"
                 .to_owned(),
         ),
         Whose::Project(project) => (

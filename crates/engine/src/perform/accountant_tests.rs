@@ -73,7 +73,10 @@ fn a_refusal_changes_nothing_and_says_all_there_is_to_say() {
     assert_eq!(accountant.usage(), before);
     accountant.reserve_disk(vm, &small, ByteSize(60)).unwrap();
     let refusal = is_for_lack_of(accountant.reserve_disk(vm, &small, ByteSize(101)), "disk");
-    assert!(refusal.message.starts_with("this host has"), "{refusal}");
+    // What the host has, and has given others, is none of theirs.
+    assert_eq!(refusal.message, "this host has not enough disk: 41B more cannot be had");
+    assert_eq!((refusal.value.as_deref(), refusal.limit.as_deref()), (Some("41B"), None));
+    assert!(refusal.hint.unwrap().contains("inn diagnose"));
     assert_eq!(accountant.disk_of(vm), Some(ByteSize(60)));
 }
 

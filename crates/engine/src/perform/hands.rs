@@ -93,6 +93,7 @@ impl Hands {
             }
             OwnStep::SpendMemory { vm, .. } => storage.spend_memory(*vm).await?,
             OwnStep::RemoveMemory { vm } => self.remove_memory(*vm).await?,
+            OwnStep::CheckDisks { vm } => unless(cancelled, self.check_disks(*vm)).await?,
             OwnStep::CreateDump { vm } => {
                 storage.create_dump(*vm).await?;
             }
@@ -243,6 +244,7 @@ impl Hands {
             // What the operator's executables did is theirs.
             | OwnStep::Hook { .. }
             | OwnStep::CheckMemory { .. }
+            | OwnStep::CheckDisks { .. }
             | OwnStep::NoteDump { .. }
             | OwnStep::VerifyMemory { .. }
             // What is stored says what the host is to be like, and is taken back by its own step.

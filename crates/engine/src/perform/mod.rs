@@ -12,6 +12,7 @@ pub(crate) mod deed;
 mod finding_out;
 pub(crate) mod hands;
 pub(crate) mod importing;
+pub(crate) mod kept_disks;
 pub(crate) mod panics;
 pub(crate) mod witness;
 
@@ -22,14 +23,14 @@ use crate::{
         deed::Deed,
         hands::{Hands, progress_of, step_progress_of},
         panics::caught,
-        witness::{Point, Site, Witness},
+        witness::{Site, Witness},
     },
     plan::steps::{OwnStep, PlanStep},
 };
 use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
-use innkeeper_driver::{Crash, Flow, Probed, Step, StepContext, StepError};
+use innkeeper_driver::{Crash, Driver, Flow, Probed, Step, StepContext, StepError};
 use innkeeper_model::{Code, Refusal, VmId, task::StepState};
-use std::{pin::pin, sync::Arc, time::Instant};
+use std::{sync::Arc, time::Instant};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, debug, debug_span, warn};
 
@@ -211,32 +212,6 @@ impl Performer {
         self.pass(deed, index, Site::AfterAct).await
     }
 
-    /// Acts; a witness, if there is one, is told when the step has begun to wait.
-    async fn act_before_witness(
-        &self,
-        deed: &Deed,
-        index: usize,
-        step: &PlanStep,
-        cancelled: &CancellationToken,
-    ) -> Result<(), StepError> {
-        if self.witness.is_none() {
-            return self.act(deed, step, cancelled).await;
-        }
-        let own = cancelled.child_token();
-        let mut act = pin!(self.act(deed, step, &own));
-        tokio::select! {
-            biased;
-            outcome = &mut act => return outcome,
-            passed = self.pass(deed, index, Site::InWait) => if let Err(error) = passed {
-                own.cancel();
-                // However it ends by itself, it shall have failed.
-                let _ = act.await;
-                return Err(error);
-            },
-        }
-        act.await
-    }
-
     async fn act(
         &self,
         deed: &Deed,
@@ -268,14 +243,17 @@ impl Performer {
     /// Has the driver of a VM that is being deleted forget it. One that is not here any more kept nothing
     /// here either.
     async fn forget(&self, vm: VmId) -> Result<(), StepError> {
-        let known = self.hands.view.snapshot().vms.get(&vm).cloned();
-        let driver = match &known {
-            Some(known) => self.drivers.of(known).ok(),
-            None => Some(self.drivers.own()),
-        };
-        match driver {
+        match self.forgetting(vm) {
             Some(driver) => Ok(driver.forget(vm).await?),
             None => Ok(()),
+        }
+    }
+
+    /// The driver that may keep something of a VM.
+    fn forgetting(&self, vm: VmId) -> Option<Arc<dyn Driver>> {
+        match self.hands.view.snapshot().vms.get(&vm) {
+            Some(known) => self.drivers.of(known).ok().cloned(),
+            None => Some(self.drivers.own().clone()),
         }
     }
 
@@ -336,7 +314,7 @@ impl Performer {
 
     async fn undo(&self, deed: &Deed, index: usize, step: &PlanStep) -> Result<(), StepError> {
         if let Some(witness) = &self.witness {
-            witness.undoes(&point(deed, index, Site::AfterAct)).await?;
+            witness.undoes(&self.point(deed, index, Site::AfterAct)).await?;
         }
         match step {
             PlanStep::Own(step @ OwnStep::SaveSpec { spec, before: None }) => {
@@ -355,23 +333,6 @@ impl Performer {
                 Ok(())
             }
         }
-    }
-
-    async fn pass(&self, deed: &Deed, index: usize, site: Site) -> Result<(), StepError> {
-        if let Some(witness) = &self.witness {
-            witness.passes(&point(deed, index, site)).await?;
-        }
-        Ok(())
-    }
-}
-
-fn point(deed: &Deed, index: usize, site: Site) -> Point {
-    Point {
-        operation: deed.task.kind().into(),
-        path: deed.paths[index].to_string(),
-        site,
-        task: deed.task.id,
-        vm: deed.task.vm,
     }
 }
 

@@ -1,5 +1,4 @@
-//! Create; and clone and import, which are creates with disks that are there before: another VM's, or
-//! those from a file.
+//! Create; and what clone, import and edit have in common with it.
 
 use super::{AfterCrash, Plan};
 use crate::{networks::claims::NicClaim, plan::steps::OwnStep};
@@ -41,50 +40,6 @@ pub(crate) fn create(
         plan.no_way_back();
         plan.own(OwnStep::FinishVolumes { vm });
     }
-    plan
-}
-
-/// Copies a stopped VM's volumes, then stores the new one's spec.
-pub(crate) fn clone(
-    from: VmId,
-    spec: Arc<Spec>,
-    disk_size: ByteSize,
-    claims: Vec<NicClaim>,
-) -> Plan {
-    let vm = spec.id;
-    let mut plan = Plan::new(AfterCrash::Back);
-    reserve_disk(&mut plan, &spec, disk_size);
-    reserve_addresses(&mut plan, vm, claims);
-    plan.own(OwnStep::CloneVolumes { from, to: vm });
-    if let Some(seed) = spec.config.cloud_init.clone() {
-        plan.own(write_seed(&spec, seed, Some(from)));
-    }
-    plan.own(OwnStep::SaveSpec { spec, before: None });
-    plan.no_way_back();
-    plan.own(OwnStep::FinishVolumes { vm });
-    plan
-}
-
-/// Takes the volumes that have arrived under a name, then stores the spec.
-pub(crate) fn import(
-    from: String,
-    spec: Arc<Spec>,
-    disk_size: ByteSize,
-    claims: Vec<NicClaim>,
-    hypervisor: &Hypervisor,
-) -> Plan {
-    let vm = spec.id;
-    let mut plan = Plan::new(AfterCrash::Back);
-    reserve_disk(&mut plan, &spec, disk_size);
-    reserve_addresses(&mut plan, vm, claims);
-    plan.own(OwnStep::BringVolumes { vm, from });
-    // Where none came with it; those that are there are kept.
-    if let Some(template) = nvram(&spec, hypervisor) {
-        plan.own(OwnStep::CreateNvram { vm, template });
-    }
-    plan.own(OwnStep::SaveSpec { spec, before: None });
-    plan.no_way_back();
-    plan.own(OwnStep::FinishVolumes { vm });
     plan
 }
 

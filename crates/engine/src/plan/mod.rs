@@ -1,15 +1,19 @@
 //! Plans: what an operation comes to, as data. Pure: a plan depends on its context only, and nothing
 //! happens until it is performed.
 //!
-//! One file an operation; what one is planned from, and what a plan says besides its steps, stands
-//! here.
+//! One file an operation, with its variants: delete with letting go of a VM that stays another manager's,
+//! adopt of a machine and of a managed one. The operations on images, on networks and on NICs have one file a
+//! resource, since each is the same one or two steps. What an operation is planned from, and what a plan says
+//! besides its steps, stands here.
 
 mod adopt;
+mod clone;
 mod create;
 mod delete;
 mod edit;
 mod files;
 mod images;
+mod import;
 mod kill;
 mod networks;
 mod nics;
@@ -18,28 +22,34 @@ mod preserve;
 mod put_away;
 mod reboot;
 mod reset;
+mod restore;
+mod resume;
 mod start;
 pub(crate) mod steps;
 mod stop;
 mod suspend;
 
 pub(crate) use adopt::{adopt, adopt_managed};
-pub(crate) use create::{clone, create, import};
+pub(crate) use clone::clone;
+pub(crate) use create::create;
 pub(crate) use delete::{delete, let_go};
 pub(crate) use edit::edit;
 pub(crate) use files::machine_files;
 pub(crate) use images::{add_image, remove_image};
+pub(crate) use import::import;
 pub(crate) use kill::kill;
 pub(crate) use networks::change_network;
 pub(crate) use nics::change_nic;
-pub(crate) use pause::{pause, resume};
+pub(crate) use pause::pause;
 pub(crate) use preserve::preserve;
 pub(crate) use put_away::put_away;
 pub(crate) use reboot::reboot;
 pub(crate) use reset::reset;
+pub(crate) use restore::restore;
+pub(crate) use resume::resume;
 pub(crate) use start::start;
 pub(crate) use stop::stop;
-pub(crate) use suspend::{restore, suspend};
+pub(crate) use suspend::suspend;
 
 use crate::plan::steps::{OwnStep, PlanStep, Share};
 use innkeeper_driver::{Crash, Driver, Flow, Launch, Operation, PlanContext, Step};

@@ -1,4 +1,4 @@
-//! Pause and resume: the CPUs are held, and let go.
+//! Pause: the CPUs are held.
 
 use super::{AfterCrash, Context, Plan};
 use innkeeper_driver::Operation;
@@ -9,12 +9,8 @@ pub(crate) fn pause(context: &Context) -> Result<Plan, Refusal> {
     hold(context, Operation::Pause, Want::Paused)
 }
 
-/// Lets the CPUs go on.
-pub(crate) fn resume(context: &Context) -> Result<Plan, Refusal> {
-    hold(context, Operation::Resume, Want::Running)
-}
-
-fn hold(context: &Context, operation: Operation, want: Want) -> Result<Plan, Refusal> {
+/// What pause and resume have in common.
+pub(super) fn hold(context: &Context, operation: Operation, want: Want) -> Result<Plan, Refusal> {
     let mut plan = Plan::new(AfterCrash::Forward);
     plan.converges = true;
     plan.driver(context.driver_flow(operation)?);

@@ -39,8 +39,22 @@ pub(crate) fn start(context: &Context, discard_memory: bool) -> Result<Plan, Ref
 pub(super) fn make(context: &Context, plan: &mut Plan) -> Result<(), Refusal> {
     guard(context, plan);
     wire(context, plan);
-    plan.driver(context.driver_flow(Operation::Start)?);
+    let mut flow = context.driver_flow(Operation::Start)?;
+    // A driver ends with the letting run.
+    let run = flow.pop();
+    plan.driver(flow);
+    check_disks(context, plan);
+    plan.driver(run.into_iter().collect());
     Ok(())
+}
+
+/// What was so when it was planned is so when the machine has its disks. One of another manager's has what
+/// that gives it.
+pub(super) fn check_disks(context: &Context, plan: &mut Plan) {
+    let has_host_files = context.spec.config.disks.iter().any(|disk| disk.path.is_some());
+    if context.managed.is_none() && has_host_files {
+        plan.own(OwnStep::CheckDisks { vm: context.spec.id });
+    }
 }
 
 /// The networks of its NICs are there, and know them.

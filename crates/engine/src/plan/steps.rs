@@ -89,6 +89,9 @@ pub(crate) enum OwnStep {
     SpendMemory { vm: VmId, image: Arc<MemoryImage> },
     /// Remove it.
     RemoveMemory { vm: VmId },
+    /// See once more that no file of the host's that a machine has for a disk belongs to another VM's
+    /// memory.
+    CheckDisks { vm: VmId },
     /// Say that the dump of a guest's memory is whole.
     NoteDump { vm: VmId },
     /// Make the file that a dump of a guest's memory goes to.
@@ -151,6 +154,7 @@ impl OwnStep {
             Self::VerifyMemory { .. } => "verify-memory",
             Self::SpendMemory { .. } => "spend-memory",
             Self::RemoveMemory { .. } => "remove-memory",
+            Self::CheckDisks { .. } => "check-disks",
             Self::CreateDump { .. } => "create-dump",
             Self::NoteDump { .. } => "note-dump",
             Self::SaveSpec { .. } => "save-spec",
@@ -180,6 +184,22 @@ impl OwnStep {
             Self::RemoveVolume { disk, .. } => Some(disk.to_string()),
             Self::Hook { event, .. } => Some(event.to_string()),
             _ => None,
+        }
+    }
+
+    /// Whether it waits while it is done: for the disk, for another program, or until readers can see it.
+    pub(crate) fn waits(&self) -> bool {
+        match self {
+            // Accounts are in memory.
+            Self::Reserve { .. }
+            | Self::Release { .. }
+            | Self::ReserveDisk { .. }
+            | Self::ReserveAddresses { .. } => false,
+            // What is wanted already is not stored again.
+            Self::SetWant { want, before, .. } | Self::NoteWant { want, before, .. } => {
+                want != before
+            }
+            _ => true,
         }
     }
 

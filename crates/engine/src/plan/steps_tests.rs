@@ -90,6 +90,7 @@ fn all() -> Vec<OwnStep> {
         OwnStep::VerifyMemory { vm, image: image() },
         OwnStep::SpendMemory { vm, image: image() },
         OwnStep::RemoveMemory { vm },
+        OwnStep::CheckDisks { vm },
         OwnStep::NoteDump { vm },
         OwnStep::CreateDump { vm },
         OwnStep::SaveSpec { spec: spec(), before: Some(spec()) },
@@ -212,4 +213,15 @@ fn a_spec_with_a_seed_is_written_down_without_its_secrets() {
     spec.config.cloud_init = Some(documents());
     let step = PlanStep::Own(OwnStep::SaveSpec { spec: Arc::new(spec), before: None });
     assert!(!written(&step).contains("hunter"), "{}", written(&step));
+}
+
+#[test]
+fn what_only_counts_and_what_changes_nothing_does_not_wait() {
+    let steps = all();
+    let at_once = steps.iter().filter(|step| !step.waits()).map(OwnStep::name);
+    assert_eq!(at_once.collect::<Vec<_>>(), ["reserve", "release", "reserve-disk"]);
+    let (vm, want) = (vm(), Want::Running);
+    assert!(!OwnStep::ReserveAddresses { vm, claims: Vec::new() }.waits());
+    assert!(!OwnStep::SetWant { vm, want, before: want }.waits());
+    assert!(!OwnStep::NoteWant { vm, want, before: want }.waits());
 }

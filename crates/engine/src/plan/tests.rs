@@ -2,6 +2,7 @@
 
 mod networks;
 mod nics;
+mod page;
 
 use super::*;
 use crate::accept::request::{AddImage, ImageFrom};
@@ -42,6 +43,11 @@ fn config() -> Value {
 /// A machine without a device.
 fn bare() -> Value {
     json!({ "name": "web" })
+}
+
+/// A disk that is a file of the host's.
+fn host_file() -> Value {
+    json!([{ "name": "root", "path": "/srv/root.raw", "format": "raw" }])
 }
 
 fn with(mut config: Value, field: &str, value: Value) -> Value {
@@ -182,10 +188,12 @@ impl Printed {
     }
 }
 
+/// The page about operations.
+const PAGE: &str = include_str!("../../../../docs/operations.md");
+
 /// That the page about operations says which way a plan goes after a crash, and from where on only forward.
 #[track_caller]
 fn is_on_the_page(operation: &str, variant: &str, plan: &Plan) {
-    const PAGE: &str = include_str!("../../../../docs/operations.md");
     // The first cell may name several, and says of which VMs it is.
     let name = format!("`{}`", operation.split(' ').next().unwrap());
     let is_row = |line: &&str| line.split('|').nth(1).is_some_and(|cell| cell.contains(&name));
@@ -226,6 +234,7 @@ fn start_prints() {
             ("plain", off(bare())),
             ("with disks and a NIC", off(config())),
             ("with a NIC that has a way out", off(with(bare(), "nics", user_nic))),
+            ("with a host's file", off(with(bare(), "disks", host_file()))),
             ("with the remains of a machine that died", dead(bare())),
             ("with hooks", hooked(off(bare()))),
             ("with hooks, after a crash", hooked(dead(bare()))),
@@ -297,7 +306,8 @@ fn pause_and_resume_print() {
             ("made and never let run", on(bare(), MachineState::Created)),
         ],
     );
-    insta::assert_snapshot!("pause", format!("{held}\n\n{let_go}"));
+    insta::assert_snapshot!("pause", held);
+    insta::assert_snapshot!("resume", let_go);
 }
 
 #[test]
@@ -339,12 +349,14 @@ fn suspend_and_restore_print() {
         restore,
         [
             ("suspended", suspended(config())),
+            ("with a host's file", suspended(with(bare(), "disks", host_file()))),
             ("with a NIC that has a way out", suspended(with(bare(), "nics", user_nic))),
             ("with the remains of an earlier try", died),
             ("with hooks", hooked(suspended(bare()))),
         ],
     );
-    insta::assert_snapshot!("suspend", format!("{kept}\n\n{back}"));
+    insta::assert_snapshot!("suspend", kept);
+    insta::assert_snapshot!("restore", back);
 }
 
 #[test]
@@ -377,8 +389,7 @@ fn create_prints() {
     add("without a disk", bare(), None, true);
     let one = json!([{ "name": "root", "size": "1GiB" }]);
     add("with one disk", with(bare(), "disks", one), None, true);
-    let host = json!([{ "name": "root", "path": "/srv/root.raw", "format": "raw" }]);
-    add("with a host's file", with(bare(), "disks", host), None, true);
+    add("with a host's file", with(bare(), "disks", host_file()), None, true);
     add("with a seed and no disk", bare(), Some(seed()), false);
     add("with disks, UEFI and a seed", uefi(), Some(seed()), true);
     insta::assert_snapshot!("create", printed.settled());
@@ -433,8 +444,7 @@ fn edit_prints() {
     let (before, after) = (disks(&["a", "b", "c"]), disks(&["a", "d", "e"]));
     add("two disks for two others", before, after, None, size);
     add("one disk renamed", disks(&["a"]), disks(&["b"]), None, size);
-    let host = json!([{ "name": "root", "path": "/srv/root.raw", "format": "raw" }]);
-    add("a host's file less", with(bare(), "disks", host), bare(), None, size);
+    add("a host's file less", with(bare(), "disks", host_file()), bare(), None, size);
     let renamed = with(bare(), "name", json!("www"));
     add("renamed", bare(), renamed, None, size);
     let renamed = with(uefi(), "name", json!("www"));
@@ -469,19 +479,21 @@ fn delete_prints() {
     insta::assert_snapshot!("delete", format!("{whole}\n\n{damaged}"));
 }
 
-#[test]
-fn images_print() {
-    let mut printed = Printed::default();
-    let name: innkeeper_model::ImageName = "base".parse().unwrap();
-    let image = AddImage {
-        name: name.clone(),
+fn image() -> AddImage {
+    AddImage {
+        name: "base".parse().unwrap(),
         kind: ImageKind::Disk,
         from: ImageFrom::File("/srv/base.qcow2".into()),
         format: None,
         initrd: None,
-    };
-    printed.add("image-add", "a file", add_image(image));
-    printed.add("image-remove", "by its name", remove_image(name));
+    }
+}
+
+#[test]
+fn images_print() {
+    let mut printed = Printed::default();
+    printed.add("image-add", "a file", add_image(image()));
+    printed.add("image-remove", "by its name", remove_image(image().name));
     insta::assert_snapshot!("images", printed.settled());
 }
 

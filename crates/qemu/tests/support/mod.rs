@@ -54,6 +54,7 @@ impl World {
             accelerator: AcceleratorChoice::Tcg,
             runtime: self.folder.path().join("run"),
             boot_id: "the boot of the test".into(),
+            sandbox_uid: None,
         };
         Arc::new(QemuDriver::new(options, self.storage.clone(), Arc::new(NoTaps), observer))
     }

@@ -11,7 +11,7 @@ use innkeeper_model::{
     network::{Plug, Reservation},
 };
 
-fn lan() -> Arc<Network> {
+pub(super) fn lan() -> Arc<Network> {
     Arc::new(Network {
         id: NetworkId::new(),
         revision: Revision(1),

@@ -4,7 +4,7 @@ use super::{networks::claims_on, *};
 use crate::accept::request::NicChange;
 use innkeeper_model::{NetworkId, config::Nic};
 
-fn nic(name: &str) -> Nic {
+pub(super) fn nic(name: &str) -> Nic {
     serde_json::from_value(json!({ "name": name, "network": "none" })).unwrap()
 }
 
@@ -39,7 +39,7 @@ fn nics_print() {
                 _ => claims_on(NetworkId::new()),
             };
             let plan = change_nic(&before, &after, &change, claims).unwrap();
-            printed.add(change.name(), variant, plan);
+            printed.add(change.kind().name(), variant, plan);
         }
     }
     insta::assert_snapshot!("nics", printed.settled());
