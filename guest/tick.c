@@ -4,7 +4,9 @@
 #include <time.h>
 #include <unistd.h>
 
-int main(int argc, char **argv) {
+#include "programs.h"
+
+int tick(int argc, char **argv) {
     long period = argc > 1 ? atol(argv[1]) : 1000;
     if (period <= 0) {
         fputs("usage: tick [MS]\n", stderr);

@@ -1,7 +1,12 @@
 //! Networks of the host, with real guests on them: who reaches whom, who is kept from whom, and what is
 //! left when all of it is gone. Each test has a network namespace of its own.
 
+mod deaths;
+mod history;
 mod hostile;
+mod missing;
+mod rates;
+mod six;
 
 use crate::{
     guests::tiny,
@@ -12,6 +17,7 @@ use crate::{
 };
 use serde_json::{Value, json};
 use std::{
+    fmt::Display,
     io::Read,
     net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream},
     sync::Arc,
@@ -506,11 +512,11 @@ fn isolated_guests_reach_the_gateway_alone(daemon: &Daemon) {
 }
 
 /// What a server says to the guest.
-fn visit(console: &mut Console, address: Ipv4Addr, services: &Services) -> String {
+fn visit(console: &mut Console, address: impl Display, services: &Services) -> String {
     console.run(&format!("nc -w 3 {address} {} </dev/null", services.greeter.port)).1
 }
 
-fn ping(console: &mut Console, address: Ipv4Addr) -> i32 {
+fn ping(console: &mut Console, address: impl Display) -> i32 {
     console.run(&format!("ping -c 1 -W 3 {address} >/dev/null")).0
 }
 

@@ -5,6 +5,7 @@ use crate::{
     audit::AuditDiagnosis,
     ids::{TaskId, VmId},
     names::ImageName,
+    project::Quota,
     units::{ByteSize, Mebibytes},
 };
 use serde::{Deserialize, Serialize};
@@ -246,6 +247,25 @@ pub struct UsageDiagnosis {
     pub memory: Mebibytes,
     /// What the disks of VMs may grow to.
     pub disk: ByteSize,
+    /// How much there may be of these; of what is `null`, without bound.
+    #[serde(default)]
+    pub bounds: Quota,
+    /// The pool, as somebody who asked for room in it saw it last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool: Option<PoolDiagnosis>,
+}
+
+/// The room in a pool.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PoolDiagnosis {
+    /// Its folder.
+    pub folder: String,
+    /// The size of its file system.
+    pub size: ByteSize,
+    /// What is left of that.
+    pub free: ByteSize,
+    /// What of that is promised to what is on its way.
+    pub promised: ByteSize,
 }
 
 /// A VM with something wrong.

@@ -8,6 +8,8 @@
 //! Nothing here reads a clock, a file or a socket; everything here can be written as JSON and read
 //! back unchanged.
 
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
+
 pub mod audit;
 pub mod change;
 pub mod config;

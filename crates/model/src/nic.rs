@@ -141,7 +141,7 @@ impl fmt::Display for Protocol {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{0:?} is not a published port: write HOST-PORT:GUEST-PORT such as 8080:80, if need be with an \
-     address of the host before it (127.0.0.1:8080:80, [::1]:8080:80) and /udp after it"
+     address of the host before it (127.0.0.1:8080:80, [2001:db8::1]:8080:80) and /udp after it"
 )]
 pub struct NotAPublishedPort(String);
 
@@ -346,6 +346,17 @@ impl From<MacAddress> for String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::Ipv6Addr;
+
+    #[test]
+    fn what_the_error_gives_as_examples_can_be_had() {
+        let message = "x".parse::<PublishedPort>().unwrap_err().to_string();
+        let words = message.split([' ', '(', ')', ',']);
+        let examples: Vec<PublishedPort> = words.filter_map(|word| word.parse().ok()).collect();
+        assert_eq!(examples.len(), 3, "{message}");
+        // Networks refuse ports of ::1.
+        assert!(examples.iter().all(|port| port.address != Some(Ipv6Addr::LOCALHOST.into())));
+    }
 
     #[test]
     fn a_published_port_reads_back_as_it_was_written() {

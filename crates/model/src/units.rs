@@ -28,9 +28,12 @@ pub enum NotASize {
     /// It is no number with a known unit.
     #[error("{0:?} is not a size: write for example \"512MiB\" or \"10GiB\"")]
     Unreadable(String),
-    /// It does not fit, or is no whole number of the unit that is stored.
-    #[error("{0:?} is too large, or not a whole number of {1}")]
-    OutOfRange(String, &'static str),
+    /// It does not fit into what is stored.
+    #[error("{0:?} is too large")]
+    TooLarge(String),
+    /// It is no whole number of the unit that is stored.
+    #[error("{0:?} is not a whole number of {1}")]
+    NotWhole(String, &'static str),
 }
 
 impl ByteSize {
@@ -84,15 +87,18 @@ impl FromStr for ByteSize {
             });
         }
         let scale = unit_in_bytes(unit).ok_or_else(|| NotASize::Unreadable(text.into()))?;
-        let out_of_range = || NotASize::OutOfRange(text.into(), "bytes");
+        let too_large = || NotASize::TooLarge(text.into());
         if let Ok(whole) = number.parse::<u64>() {
-            return whole.checked_mul(scale).map(Self).ok_or_else(out_of_range);
+            return whole.checked_mul(scale).map(Self).ok_or_else(too_large);
         }
         let fraction: f64 = number.parse().map_err(|_| NotASize::Unreadable(text.into()))?;
         let bytes = fraction * scale as f64;
         // 2^53: beyond it a double no longer names each byte.
-        if bytes.fract() != 0.0 || bytes >= 9_007_199_254_740_992.0 {
-            return Err(out_of_range());
+        if bytes >= 9_007_199_254_740_992.0 {
+            return Err(too_large());
+        }
+        if bytes.fract() != 0.0 {
+            return Err(NotASize::NotWhole(text.into(), "bytes"));
         }
         Ok(Self(bytes as u64))
     }
@@ -118,7 +124,7 @@ impl FromStr for Mebibytes {
         if bytes.is_multiple_of(MIB) {
             Ok(Self(bytes / MIB))
         } else {
-            Err(NotASize::OutOfRange(text.into(), "MiB"))
+            Err(NotASize::NotWhole(text.into(), "MiB"))
         }
     }
 }
@@ -181,7 +187,15 @@ mod tests {
         for text in ["512", "", "MiB", "-1GiB", "1e9GiB", "1.5.5MiB", "99999999PiB", "12 parsecs"] {
             assert!(text.parse::<ByteSize>().is_err(), "{text}");
         }
-        assert!("1000KiB".parse::<Mebibytes>().is_err());
+    }
+
+    #[test]
+    fn what_cannot_be_stored_is_refused_for_its_own_reason() {
+        let said = |text: &str| text.parse::<Mebibytes>().unwrap_err().to_string();
+        assert_eq!(said("1KiB"), "\"1KiB\" is not a whole number of MiB");
+        assert_eq!(said("0.3B"), "\"0.3B\" is not a whole number of bytes");
+        assert_eq!(said("99999999PiB"), "\"99999999PiB\" is too large");
+        assert_eq!(said("9999999.5PiB"), "\"9999999.5PiB\" is too large");
     }
 
     proptest! {

@@ -4,6 +4,8 @@
 //! bridges, taps, an nftables ruleset and a dnsmasq each; [`PaperNetworks`] only remembers them.
 //! [`LoopbackGuard`] keeps guests on user-mode networks from their host.
 
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
+
 mod dnsmasq;
 mod host;
 mod leases;

@@ -197,6 +197,8 @@ impl HostNetworks for PaperNetworks {
     }
 
     async fn release(&self, network: &Network) -> Result<(), Refusal> {
+        // A host's takes some time.
+        tokio::task::yield_now().await;
         let mut paper = self.called(Call::Release, false)?;
         let mut desired = Desired::clone(&paper.desired);
         desired.networks.retain(|other| other.id != network.id);

@@ -333,6 +333,17 @@ fn check_leads_somewhere(
     )))
 }
 
+/// Refuses ports of a NIC on its hypervisor's own network that could not be published: QEMU listens on addresses of
+/// IPv4 alone, and would not begin with another.
+pub(super) fn check_private(index: usize, nic: &Nic) -> Result<(), Refusal> {
+    let is_of_v6 = |port: &&PublishedPort| port.address.is_some_and(|of| of.is_ipv6());
+    let Some(port) = nic.publish.iter().find(is_of_v6) else { return Ok(()) };
+    let field = format!("nics[{index}].publish");
+    let problem = "cannot be had: a guest on user is reached by IPv4 addresses of the host alone";
+    let hint = "publish the port of 127.0.0.1, or of no address for all of IPv4";
+    Err(Refusal::invalid(field, port, problem).with_hint(hint))
+}
+
 /// Whether a guest of a network can have the address that was asked for.
 fn check_asked(network: &Network, asked: IpAddr, field: &str) -> Result<(), Refusal> {
     let name = &network.config.name;

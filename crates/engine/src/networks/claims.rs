@@ -4,7 +4,7 @@
 //! project may have so many. It is built anew from specs, incarnations and networks when
 //! the engine begins, so nothing here is stored; what a plan takes stands in its journal.
 
-use super::book::{Book, Taking};
+use super::book::{Book, Taking, check_private};
 use crate::perform::accountant::Accountant;
 use innkeeper_model::{
     Code, DeviceName, Network, NetworkId, ProjectName, Refusal, SmallMap, Subnet, VmId, VmName,
@@ -125,6 +125,7 @@ impl Claims {
         let addresses = addresses.collect::<Result<Vec<_>, Denied>>();
         let outcome = addresses.and_then(|addresses| {
             for (index, nic) in private {
+                check_private(*index, nic)?;
                 book.take_ports(&mut taking, *index, nic)?;
             }
             self.accountant.reserve_addresses(vm, project, book.addresses_of(vm))?;

@@ -1,14 +1,12 @@
 //! What only the host can tell about a wish, before anything is done about it.
 
-use super::{bridges, links::Link, netlink::Netlink, ports, programs};
+use super::{bridges, links::Link, netlink::Netlink, ports, programs, service_ports};
 use innkeeper_model::{
     Code, Refusal,
     config::PublishedPort,
     network::{Network, NetworkConfig, SubnetConfig},
-    nic::Protocol,
 };
 use ipnet::IpNet;
-use std::net::IpAddr;
 
 pub(super) fn network(config: &NetworkConfig) -> Result<(), Refusal> {
     programs::nft()?;
@@ -92,7 +90,7 @@ pub(super) fn subnet(network: &Network, config: &SubnetConfig) -> Result<(), Ref
         return Err(Refusal::invalid("dhcp", true, problem)
             .with_hint(format!("give {} an address of {} first", network.bridge, config.range)));
     }
-    free_ports(network, config)
+    service_ports::in_the_way(network, [config]).map_or(Ok(()), Err)
 }
 
 fn overlap(netlink: &mut Netlink, config: &SubnetConfig, what: &str, link: u32) -> Refusal {
@@ -102,36 +100,6 @@ fn overlap(netlink: &mut Netlink, config: &SubnetConfig, what: &str, link: u32) 
     let problem = format!("overlaps this host's {what}{link}");
     Refusal::invalid("range", config.range, problem)
         .with_hint("take a range that the host does not use; `ip route` shows those that it does")
-}
-
-/// The ports of DHCP, and of DNS on a bridge that Innkeeper made, are free, or the network's own server has
-/// them.
-fn free_ports(network: &Network, config: &SubnetConfig) -> Result<(), Refusal> {
-    let served = crate::dnsmasq::served(network).next().is_some();
-    if config.range.addr().is_ipv4() && !served && ports::dhcp_is_taken() {
-        let any = Some(IpAddr::from([0, 0, 0, 0]));
-        return Err(taken("dhcp", "67 (DHCP)", ports::holder(Protocol::Udp, any, 67)));
-    }
-    if !network.config.is_made() {
-        return Ok(());
-    }
-    let gateway = Some(config.gateway());
-    let holder = [Protocol::Udp, Protocol::Tcp]
-        .into_iter()
-        .find_map(|protocol| ports::holder(protocol, gateway, 53));
-    match holder {
-        Some(holder) if !served => Err(taken("dhcp", "53 (DNS)", Some(holder))),
-        _ => Ok(()),
-    }
-}
-
-fn taken(field: &str, port: &str, holder: Option<String>) -> Refusal {
-    let holder = holder.unwrap_or_else(|| "another program".into());
-    let message = format!("{holder} has port {port} of every address of this host");
-    Refusal::new(Code::InUse, message).at(field).with_hint(
-        "have it serve its own links alone (dnsmasq: bind-interfaces), or make the subnet with \
-         dhcp: false",
-    )
 }
 
 pub(super) fn published(port: &PublishedPort) -> Result<(), Refusal> {

@@ -84,7 +84,10 @@ impl Host {
             self.last.generation = generation;
             return Ok(Applied::default());
         }
-        self.put_rules(inner, &desired).await?;
+        if let Err(refusal) = self.put_rules(inner, &desired).await {
+            self.all_lack(inner, &desired, &refusal);
+            return Err(refusal);
+        }
         self.last.desired = desired.clone();
         self.let_through(&desired)?;
         let before = self.last.done.clone();
@@ -98,6 +101,14 @@ impl Host {
         }
         self.last = Last { generation, done: desired.clone(), desired, applied: applied.clone() };
         Ok(applied)
+    }
+
+    /// Has each network say what the firewall lacks, until the next apply has looked at all of it.
+    fn all_lack(&mut self, inner: &Inner, desired: &Desired, refusal: &Refusal) {
+        for network in &desired.networks {
+            inner.know(network.id, |known| known.facts.problem = Some(in_words(refusal)));
+            self.networks.entry(network.id).or_default().is_not_as_it_should_be();
+        }
     }
 
     /// Sets the firewall, if it is to be another than it is.

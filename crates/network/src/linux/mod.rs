@@ -18,6 +18,7 @@ mod nft;
 mod ports;
 pub(crate) mod programs;
 mod server;
+mod service_ports;
 mod serving;
 mod survey;
 mod sysctls;

@@ -7,7 +7,7 @@ use rustix::{
 };
 use std::{
     fs,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddrV4},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
 };
 
 /// A socket that waits for whoever comes.
@@ -30,16 +30,51 @@ pub(super) fn holder(protocol: Protocol, address: Option<IpAddr>, port: u16) -> 
     Some(program(found.inode).unwrap_or_else(|| "a program that has ended since".into()))
 }
 
-/// Whether a server of DHCP could not have its port: another has it, and shares it with nobody. One that
-/// serves another link alone is in nobody's way.
-pub(super) fn dhcp_is_taken() -> bool {
-    let flags = SocketFlags::CLOEXEC;
-    let Ok(socket) = socket_with(AddressFamily::INET, SocketType::DGRAM, flags, None) else {
-        return false;
-    };
-    // As dnsmasq binds it.
-    let _ = sockopt::set_socket_reuseaddr(&socket, true);
-    bind(&socket, &SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 67)) == Err(Errno::ADDRINUSE)
+/// The two services that give out addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Dhcp {
+    V4,
+    V6,
+}
+
+impl Dhcp {
+    /// The one of addresses like this.
+    pub(super) const fn of(address: IpAddr) -> Self {
+        if address.is_ipv4() { Self::V4 } else { Self::V6 }
+    }
+
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::V4 => "DHCP",
+            Self::V6 => "DHCPv6",
+        }
+    }
+
+    /// The port that its servers have.
+    pub(super) const fn port(self) -> u16 {
+        match self {
+            Self::V4 => 67,
+            Self::V6 => 547,
+        }
+    }
+
+    /// Whether a server could not have its port: another has it, and shares it with nobody. One that
+    /// serves another link alone is in nobody's way.
+    pub(super) fn is_taken(self) -> bool {
+        let (family, any) = match self {
+            Self::V4 => (AddressFamily::INET, IpAddr::from(Ipv4Addr::UNSPECIFIED)),
+            Self::V6 => (AddressFamily::INET6, IpAddr::from(Ipv6Addr::UNSPECIFIED)),
+        };
+        let Ok(socket) = socket_with(family, SocketType::DGRAM, SocketFlags::CLOEXEC, None) else {
+            return false;
+        };
+        // As dnsmasq binds it.
+        let _ = sockopt::set_socket_reuseaddr(&socket, true);
+        if self == Self::V6 {
+            let _ = sockopt::set_ipv6_v6only(&socket, true);
+        }
+        bind(&socket, &SocketAddr::new(any, self.port())) == Err(Errno::ADDRINUSE)
+    }
 }
 
 /// A socket of all addresses of IPv6 takes what comes over IPv4 as well, mostly.

@@ -75,7 +75,8 @@ impl Server {
     /// Starts one, and waits until it has its sockets. Dropped before that, or failed, it is killed.
     ///
     /// # Errors
-    /// dnsmasq is missing, or ended at once, with its last words.
+    /// dnsmasq is missing, or ended at once, with its last words: [`Code::InUse`] where another program has a port
+    /// that it needs.
     pub(super) async fn start(files: &Files) -> Result<Self, Refusal> {
         match harm::remove_file(&files.pid) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
@@ -115,12 +116,7 @@ impl Server {
             }
             None => {}
         }
-        let words = fs::read_to_string(&files.log).unwrap_or_default();
-        let last =
-            words.lines().last().unwrap_or("it said nothing").trim_start_matches("dnsmasq: ");
-        let message = format!("dnsmasq cannot answer DHCP and DNS: {last}");
-        Err(Refusal::new(Code::Internal, message)
-            .with_hint("another program may have port 53 or 67: `ss -lunp` shows them"))
+        Err(refusal_of(&fs::read_to_string(&files.log).unwrap_or_default()))
     }
 
     /// Whether it has ended.
@@ -192,6 +188,19 @@ impl Drop for Unready {
     }
 }
 
+/// Why dnsmasq does not answer, by all that it said.
+fn refusal_of(words: &str) -> Refusal {
+    let last = words.trim_end().lines().last().unwrap_or("it said nothing");
+    let last = last.trim_start_matches("dnsmasq: ");
+    let message = format!("dnsmasq cannot answer DHCP and DNS: {last}");
+    // As the C library calls it where no language is set, and none is for dnsmasq.
+    if last.ends_with("Address already in use") {
+        return Refusal::new(Code::InUse, message)
+            .with_hint("`ss -lntup` shows which program has port 53, 67 or 547");
+    }
+    Refusal::new(Code::Internal, message)
+}
+
 /// The argument that names the configuration.
 const CONF_FILE: &str = "--conf-file=";
 
@@ -241,6 +250,19 @@ mod tests {
             .process_group(0)
             .spawn()
             .unwrap()
+    }
+
+    #[test]
+    fn who_has_a_port_is_told_from_other_troubles() {
+        let told = |words| refusal_of(words).code;
+        let bound =
+            "\ndnsmasq: failed to create listening socket for 10.87.0.1: Address already in use\n";
+        assert_eq!(told(bound), Code::InUse);
+        assert!(refusal_of(bound).message.ends_with(
+            "DNS: failed to create listening socket for 10.87.0.1: Address already in use"
+        ));
+        assert_eq!(told("dnsmasq: bad option at line 3 of a file\n"), Code::Internal);
+        assert_eq!(told(""), Code::Internal);
     }
 
     #[tokio::test]

@@ -6,9 +6,10 @@
 //! change of the guests ends it.
 
 use super::{
-    Inner, accounts,
+    Inner, accounts, blocking,
     host::{Host, in_words},
     server::Server,
+    service_ports,
     watch::{self, Restarts},
 };
 use crate::{
@@ -16,7 +17,7 @@ use crate::{
     leases,
 };
 use innkeeper_model::{
-    NetworkId, Refusal,
+    Code, NetworkId, Refusal,
     network::{DhcpState, Network},
 };
 use innkeeper_store::write_atomically;
@@ -108,7 +109,7 @@ impl Host {
         served.lists = lists;
         if restart {
             replace(&files.config, &config)?;
-            let server = Server::start(&files).await?;
+            let server = start(inner, network).await?;
             served.adopt(inner, network.id, server);
         } else if let (true, Some(server)) = (relisted, &served.server) {
             server.reload();
@@ -149,11 +150,13 @@ impl Host {
         inner: &Arc<Inner>,
         network: NetworkId,
     ) -> Option<Duration> {
+        let desired =
+            self.last.desired.networks.iter().find(|desired| desired.id == network)?.clone();
         let served = self.networks.get_mut(&network)?;
         if served.server.is_some() {
             return None;
         }
-        match Server::start(&inner.files(network)).await {
+        match start(inner, &desired).await {
             Ok(server) => {
                 served.watch = None;
                 served.adopt(inner, network, server);
@@ -210,6 +213,22 @@ impl Served {
     /// Has the next apply look at all of it.
     pub(super) fn is_not_as_it_should_be(&mut self) {
         self.made = None;
+    }
+}
+
+/// Starts a network's server. Who has a port that it needs is named.
+async fn start(inner: &Inner, network: &Arc<Network>) -> Result<Server, Refusal> {
+    match Server::start(&inner.files(network.id)).await {
+        Err(refusal) if refusal.code == Code::InUse => {
+            let network = network.clone();
+            let named = blocking(move || {
+                let subnets = dnsmasq::served(&network).map(|subnet| &subnet.config);
+                Ok(service_ports::in_the_way(&network, subnets))
+            });
+            // One that has let go of it meanwhile is not there to be named.
+            Err(named.await?.unwrap_or(refusal))
+        }
+        outcome => outcome,
     }
 }
 

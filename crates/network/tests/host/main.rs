@@ -15,5 +15,6 @@ mod guest;
 mod lifecycle;
 mod measure;
 mod namespace;
+mod ports;
 mod service;
 mod yard;
