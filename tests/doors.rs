@@ -1,5 +1,6 @@
 //! Doors: programs written for other systems, against a real daemon and real guests.
 
+mod commands;
 mod disks;
 mod everywhere;
 mod streams;

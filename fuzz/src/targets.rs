@@ -41,8 +41,8 @@ pub static TARGETS: &[Target] = &[
     target("virtx_body", innkeeper_doors::virtx::fuzz::body, LITTLE, JSON),
     target("chypervisord_body", innkeeper_doors::chypervisord::fuzz::body, LITTLE, JSON),
     target("vminfod_payload", innkeeper_doors::vminfod::fuzz::payload, LITTLE, JSON),
-    // Expressions that are compiled: see `MAX_EXPRESSION` and `MAX_EXPRESSIONS` of the filters.
-    target("vminfod_query", innkeeper_doors::vminfod::fuzz::query, 6 << 20, JSON),
+    // Expressions that are compiled. With the longest head, 32 KiB, it is the largest body: 1 MiB.
+    target("vminfod_query", innkeeper_doors::vminfod::fuzz::query, 512 << 10, 16),
     target("qmp", innkeeper_qemu::fuzz::qmp, 64 << 10, JSON),
     target("qemu_command_line", innkeeper_qemu::fuzz::command_line, LITTLE, JSON),
     // Three connections, each with its buffers.

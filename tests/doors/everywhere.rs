@@ -1,13 +1,22 @@
 //! A change made through any door is seen through all of them, and through the native API, the moment its
-//! answer has come: by whoever reads, and by whoever follows a stream.
+//! answer has come: by whoever reads a VM or a list, and by whoever follows a stream.
+//!
+//! - `changes` is the table of them, and `coverage` compares it with what the surfaces offer;
+//! - `shown` is what surfaces show of a VM, in their words.
+
+mod changes;
+mod coverage;
+pub(super) mod shown;
 
 use super::streams::Stream;
 use crate::{
     contracts::address,
     harness::{Daemon, Reply, Request, exchange},
 };
+use changes::{CHANGES, Change, Has, Is, Then};
 use serde_json::{Value, json};
-use std::{fs, net::TcpStream};
+use shown::{Machine, NATIVE, Shown, VIRTX, VIRTX_IN_LISTS, VMINFOD, VMM, Words};
+use std::{collections::BTreeMap, fs, net::TcpStream};
 
 /// A daemon of simulated machines with every door open.
 pub(super) struct Doors {
@@ -17,8 +26,21 @@ pub(super) struct Doors {
     chypervisord: String,
     virtx: String,
     token: String,
+    /// This host, in chypervisord's registry.
     host: String,
 }
+
+/// A surface that shows VMs.
+#[derive(Debug, Clone, Copy)]
+enum Surface {
+    Native,
+    Vminfod,
+    Vmm,
+    Virtx,
+}
+
+/// What there should be of each VM, by its id.
+type Expected = BTreeMap<String, Shown>;
 
 impl Doors {
     fn open() -> Self {
@@ -30,7 +52,7 @@ impl Doors {
             "--door",
             "vmm=127.0.0.1:0",
             "--door",
-            "chypervisord=127.0.0.1:0,anonymous=viewer",
+            "chypervisord=127.0.0.1:0,anonymous=admin",
             "--door",
             "virtx=127.0.0.1:0,anonymous=admin",
         ]);
@@ -40,13 +62,15 @@ impl Doors {
         let rootfs = rootfs.to_str().unwrap().to_owned();
         let kind = ["--name", "rootfs.ext4", "--kind", "disk", "--format", "raw"];
         daemon.inn_ok(&[&["image", "add", &rootfs][..], &kind].concat());
+        daemon.inn_ok(&["network", "create", "default", "--subnet", "10.87.3.0/24"]);
+        daemon.inn_ok(&["network", "create", "other"]);
         let token = fs::read_to_string(daemon.state().join("token")).unwrap().trim().to_owned();
         let log = daemon.log();
         let [vminfod, vmm, chypervisord, virtx] =
             ["vminfod", "vmm", "chypervisord", "virtx"].map(|door| address(&log, door));
         let mut doors =
             Self { daemon, vminfod, vmm, chypervisord, virtx, token, host: String::new() };
-        let hosts = doors.ask(&doors.chypervisord, Request::new("GET", "/hypervisors")).ok().json();
+        let hosts = doors.to_chypervisord("GET", "/hypervisors", &Value::Null).ok().json();
         doors.host = hosts[0]["id"].as_str().unwrap().to_owned();
         doors
     }
@@ -65,29 +89,43 @@ impl Doors {
         self.ask(&self.virtx, Request::new(method, path).json(body))
     }
 
-    /// Has virtx do something to a VM's machine.
-    fn virtx_power(&self, method: &str, vm: &str, what: &str, body: &Value) {
-        self.to_virtx(method, &format!("/vms/{vm}/runstate/{what}"), body).ok();
+    fn to_chypervisord(&self, method: &str, path: &str, body: &Value) -> Reply {
+        self.ask(&self.chypervisord, Request::new(method, path).json(body))
     }
 
-    /// Has the VMM service do something to a VM.
-    fn vmm_verb(&self, vm: &str, verb: &str) {
-        let body = json!({ "build_id": vm, "force": true });
-        self.to_vmm(&format!("/vm/{verb}"), &body).ok();
+    /// How a surface answers who asks for a VM.
+    fn ask_for(&self, surface: Surface, vm: &str) -> Reply {
+        match surface {
+            Surface::Native => self.daemon.send(&Request::new("GET", &format!("/v1/vms/{vm}"))),
+            Surface::Vminfod => self.ask(&self.vminfod, Request::new("GET", &format!("/vms/{vm}"))),
+            Surface::Vmm => self.to_vmm("/vm/info", &json!({ "build_id": vm })),
+            Surface::Virtx => self.to_virtx("GET", &format!("/vms/{vm}"), &json!({})),
+        }
     }
 
-    /// What each shows of a VM, by its own words; `None` where it has none.
-    fn shown(&self, vm: &str) -> [(&'static str, Option<Shown>); 4] {
-        let native = self.daemon.send(&Request::new("GET", &format!("/v1/vms/{vm}")));
-        let vminfod = self.ask(&self.vminfod, Request::new("GET", &format!("/vms/{vm}")));
-        let vmm = self.to_vmm("/vm/info", &json!({ "build_id": vm }));
-        let virtx = self.to_virtx("GET", &format!("/vms/{vm}"), &json!({}));
-        [
-            ("native", of(&native, "/name", "/spec/config/memory", "/state")),
-            ("vminfod", of(&vminfod, "/alias", "/ram", "/state")),
-            ("vmm", of(&vmm, "/name", "/resources/mem_size_mib", "/state")),
-            ("virtx", of(&virtx, "/def/name", "/def/memory/total", "/runinfo/runstate")),
-        ]
+    /// What it shows of the VM; `None` where there is none.
+    #[track_caller]
+    fn shown(&self, surface: Surface, vm: &str) -> Option<Shown> {
+        let reply = self.ask_for(surface, vm);
+        (reply.status != 404).then(|| Shown::of(surface.words(), &reply.ok().json()))
+    }
+
+    /// What it lists, by the ids of VMs.
+    #[track_caller]
+    fn listed(&self, surface: Surface) -> Expected {
+        let list = match surface {
+            Surface::Native => self.daemon.get("/v1/vms")["items"].take(),
+            Surface::Vminfod => self.ask(&self.vminfod, Request::new("GET", "/vms")).ok().json(),
+            Surface::Vmm => self.to_vmm("/vm/list", &json!({})).ok().json(),
+            Surface::Virtx => self.to_virtx("GET", "/vms", &json!({})).ok().json()["items"].take(),
+        };
+        let words = surface.words_in_lists();
+        let vms = list.as_array().into_iter().flatten();
+        let of = |vm: &Value| {
+            let id = vm.pointer(words.id).and_then(Value::as_str).unwrap();
+            (id.to_owned(), Shown::of(words, vm))
+        };
+        vms.map(of).collect()
     }
 
     /// How far the changes have come that whoever reads now sees.
@@ -96,236 +134,78 @@ impl Doors {
         reply.header("innkeeper-revision").unwrap().parse().unwrap()
     }
 
-    /// Whether chypervisord's registry shows it on this host.
-    fn is_guest(&self, vm: &str) -> bool {
-        let path = format!("/hypervisors/{}/guests", self.host);
-        let guests = self.ask(&self.chypervisord, Request::new("GET", &path)).ok().json();
-        guests.as_array().unwrap().iter().any(|guest| guest == vm)
-    }
-}
-
-/// What is shown of a VM: its name, its memory in MiB and its state.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Shown {
-    name: String,
-    memory: u64,
-    state: &'static str,
-}
-
-impl Shown {
-    /// By the words of whichever surface.
+    /// That all surfaces show this and nothing else, of this VM and of all.
     #[track_caller]
-    pub(super) fn of(name: &Value, memory: &Value, state: &Value) -> Self {
-        let memory = match memory {
-            Value::String(text) => text.strip_suffix("MiB").unwrap().parse().unwrap(),
-            number => number.as_u64().unwrap(),
-        };
-        let state = match state.to_string().trim_matches('"') {
-            "stopped" | "2" => "stopped",
-            "running" | "4" => "running",
-            "paused" | "5" => "paused",
-            other => panic!("{name}: {other}"),
-        };
-        Self { name: name.as_str().unwrap().to_owned(), memory, state }
+    fn check(&self, expected: &Expected, vm: &str, after: &str) {
+        for surface in Surface::ALL {
+            let of_it = expected.get(vm).map(|vm| vm.in_words(surface.words()));
+            assert_eq!(self.shown(surface, vm), of_it, "{surface:?}, after {after}");
+            let words = surface.words_in_lists();
+            let all = expected.iter().map(|(id, vm)| (id.clone(), vm.in_words(words))).collect();
+            assert_eq!(self.listed(surface), all, "{surface:?}'s list, after {after}");
+        }
+        self.check_registry(expected, after);
+    }
+
+    /// The same of chypervisord: which VMs are this host's, and what of its memory they have.
+    #[track_caller]
+    fn check_registry(&self, expected: &Expected, after: &str) {
+        let read = |path: &str| self.to_chypervisord("GET", path, &Value::Null).ok().json();
+        let path = format!("/hypervisors/{}", self.host);
+        let guests: Vec<&String> = expected.keys().collect();
+        assert_eq!(read(&format!("{path}/guests")), json!(guests), "chypervisord, after {after}");
+        let host = read(&path);
+        let hosts = read("/hypervisors");
+        assert!(hosts.as_array().unwrap().contains(&host), "{host} in {hosts}, after {after}");
+        let memory = |which: &str| host[which]["memory"].as_u64().unwrap();
+        let promised: u64 = expected.values().map(Shown::promised).sum();
+        let shown = memory("total_resources") - memory("available_resources");
+        assert_eq!(shown, promised, "the memory that is promised, after {after}");
+    }
+
+    /// What a VM is after a change, by what the table says of it and by the machine that it has or had.
+    #[track_caller]
+    fn expected(&self, vm: &str, before: Option<&Shown>, then: Is, after: &str) -> Shown {
+        let Is { name, memory, state, has, nics } = then;
+        let had = before.and_then(|before| before.machine.clone()).unwrap_or(Machine::None);
+        let machine = self.shown(Surface::Native, vm).and_then(|vm| vm.machine).unwrap();
+        match has {
+            Has::None => assert_eq!(machine, Machine::None, "after {after}"),
+            Has::Same => assert_eq!(machine, had, "it is the same machine, after {after}"),
+            Has::New => assert!(machine != had && machine != Machine::None, "after {after}"),
+        }
+        Shown {
+            name: name.into(),
+            memory: Some(memory),
+            state,
+            nics: Some(nics.iter().map(|&nic| nic.into()).collect()),
+            machine: Some(machine),
+        }
     }
 }
 
-#[track_caller]
-fn of(reply: &Reply, name: &str, memory: &str, state: &str) -> Option<Shown> {
-    if reply.status == 404 {
-        return None;
+impl Surface {
+    const ALL: [Self; 4] = [Self::Native, Self::Vminfod, Self::Vmm, Self::Virtx];
+
+    fn words(self) -> &'static Words {
+        match self {
+            Self::Native => &NATIVE,
+            Self::Vminfod => &VMINFOD,
+            Self::Vmm => &VMM,
+            Self::Virtx => &VIRTX,
+        }
     }
-    let vm = reply.json();
-    let at = |pointer: &str| vm.pointer(pointer).unwrap_or_else(|| panic!("{pointer}: {vm}"));
-    Some(Shown::of(at(name), at(memory), at(state)))
-}
 
-/// A change: of which surface, what, and what all show afterwards. It is given the VM of the change before
-/// it, and says which it made or changed.
-struct Change {
-    by: &'static str,
-    what: &'static str,
-    make: fn(&Doors, &str) -> String,
-    expected: Option<(&'static str, u64, &'static str)>,
+    fn words_in_lists(self) -> &'static Words {
+        match self {
+            Self::Virtx => &VIRTX_IN_LISTS,
+            other => other.words(),
+        }
+    }
 }
-
-const fn change(
-    by: &'static str,
-    what: &'static str,
-    make: fn(&Doors, &str) -> String,
-    expected: Option<(&'static str, u64, &'static str)>,
-) -> Change {
-    Change { by, what, make, expected }
-}
-
-/// virtx's definition of a VM with a disk of its own.
-fn vmdef(name: &str, memory: u64) -> Value {
-    json!({
-        "name": name,
-        "cpudef": { "model": "host-model", "nodes": 1, "sockets": 1, "cores": 1, "threads": 1 },
-        "memory": { "total": memory },
-        "osdisk": { "path": "/vms/ds/os.qcow2", "man": 1, "prov": 1, "size": 4 },
-    })
-}
-
-const CHANGES: &[Change] = &[
-    change(
-        "native",
-        "create",
-        |doors, _| doors.daemon.create(&json!({ "name": "a", "memory": "64MiB" })),
-        Some(("a", 64, "stopped")),
-    ),
-    change(
-        "native",
-        "start",
-        |doors, vm| {
-            doors.daemon.act(vm, "start");
-            vm.into()
-        },
-        Some(("a", 64, "running")),
-    ),
-    change(
-        "virtx",
-        "pause",
-        |doors, vm| {
-            doors.virtx_power("POST", vm, "pause", &json!({}));
-            vm.into()
-        },
-        Some(("a", 64, "paused")),
-    ),
-    change(
-        "virtx",
-        "resume",
-        |doors, vm| {
-            doors.virtx_power("DELETE", vm, "pause", &json!({}));
-            vm.into()
-        },
-        Some(("a", 64, "running")),
-    ),
-    change(
-        "vmm",
-        "stop",
-        |doors, vm| {
-            doors.vmm_verb(vm, "stop");
-            vm.into()
-        },
-        Some(("a", 64, "stopped")),
-    ),
-    change(
-        "vmadm",
-        "update",
-        |doors, vm| {
-            doors.daemon.inn_ok(&["vmadm", "update", vm, "alias=b", "ram=96"]);
-            vm.into()
-        },
-        Some(("b", 96, "stopped")),
-    ),
-    change(
-        "vmadm",
-        "start",
-        |doors, vm| {
-            doors.daemon.inn_ok(&["vmadm", "start", vm]);
-            vm.into()
-        },
-        Some(("b", 96, "running")),
-    ),
-    change(
-        "virtx",
-        "shutdown",
-        |doors, vm| {
-            doors.virtx_power("DELETE", vm, "boot", &json!({ "force": 1 }));
-            vm.into()
-        },
-        Some(("b", 96, "stopped")),
-    ),
-    change(
-        "native",
-        "delete",
-        |doors, vm| {
-            doors.daemon.done(Request::new("DELETE", &format!("/v1/vms/{vm}")));
-            vm.into()
-        },
-        None,
-    ),
-    change(
-        "vmm",
-        "create",
-        |doors, _| {
-            let vm_config = json!({ "mem_size_mib": 128, "rootfs": "rootfs.ext4" });
-            let created =
-                doors.to_vmm("/vm/create", &json!({ "name": "c", "vm_config": vm_config })).ok();
-            created.json()["vm_id"].as_str().unwrap().into()
-        },
-        Some(("c", 128, "stopped")),
-    ),
-    change(
-        "vmm",
-        "boot",
-        |doors, vm| {
-            doors.vmm_verb(vm, "boot");
-            vm.into()
-        },
-        Some(("c", 128, "running")),
-    ),
-    change(
-        "vmm",
-        "delete",
-        |doors, vm| {
-            doors.vmm_verb(vm, "delete");
-            vm.into()
-        },
-        None,
-    ),
-    change(
-        "virtx",
-        "create",
-        |doors, _| {
-            let created = doors.to_virtx("POST", "/vms", &json!({ "vmdef": vmdef("d", 64) })).ok();
-            created.json().as_str().unwrap().into()
-        },
-        Some(("d", 64, "stopped")),
-    ),
-    change(
-        "virtx",
-        "update",
-        |doors, vm| {
-            doors.to_virtx("PUT", &format!("/vms/{vm}"), &json!({ "vmdef": vmdef("e", 80) })).ok();
-            vm.into()
-        },
-        Some(("e", 80, "stopped")),
-    ),
-    change(
-        "virtx",
-        "boot",
-        |doors, vm| {
-            doors.virtx_power("POST", vm, "boot", &json!({}));
-            vm.into()
-        },
-        Some(("e", 80, "running")),
-    ),
-    change(
-        "vmadm",
-        "stop",
-        |doors, vm| {
-            doors.daemon.inn_ok(&["vmadm", "stop", vm]);
-            vm.into()
-        },
-        Some(("e", 80, "stopped")),
-    ),
-    change(
-        "virtx",
-        "delete",
-        |doors, vm| {
-            let body = json!({ "deletestorage": true });
-            doors.to_virtx("DELETE", &format!("/vms/{vm}"), &body).ok();
-            vm.into()
-        },
-        None,
-    ),
-];
 
 /// What every stream is to have told of a VM by a revision.
-struct Expected {
+struct Told {
     after: String,
     vm: String,
     shown: Option<Shown>,
@@ -336,25 +216,29 @@ struct Expected {
 fn a_change_made_through_any_door_is_seen_through_all() {
     let doors = Doors::open();
     let streams = Stream::all(&doors);
+    let mut expected = Expected::new();
     let mut vm = String::new();
     let mut told = Vec::new();
-    for Change { by, what, make, expected } in CHANGES {
+    for Change { by, what, make, then } in CHANGES {
+        let after = format!("{by}'s {what}");
         vm = make(&doors, &vm);
         let revision = doors.revision();
-        let expected =
-            expected.map(|(name, memory, state)| Shown { name: name.into(), memory, state });
-        for (surface, shown) in doors.shown(&vm) {
-            assert_eq!(shown, expected, "{surface}, after {by}'s {what}");
+        match then {
+            Then::Gone => drop(expected.remove(&vm)),
+            Then::Same => {}
+            Then::Is(is) => {
+                let shown = doors.expected(&vm, expected.get(&vm), *is, &after);
+                expected.insert(vm.clone(), shown);
+            }
         }
-        assert_eq!(doors.is_guest(&vm), expected.is_some(), "chypervisord, after {by}'s {what}");
-        let after = format!("{by}'s {what}");
-        told.push(Expected { after, vm: vm.clone(), shown: expected, revision });
+        doors.check(&expected, &vm, &after);
+        told.push(Told { after, vm: vm.clone(), shown: expected.get(&vm).cloned(), revision });
     }
     // When a stream tells of this, it has told of all that was before.
     let last = doors.daemon.create(&json!({ "name": "last", "memory": "16MiB" }));
     for stream in streams {
         let all = stream.until_made(&last);
-        for Expected { after, vm, shown, revision } in &told {
+        for Told { after, vm, shown, revision } in &told {
             assert_eq!(all.of(vm, *revision), *shown, "{}, after {after}", stream.name);
         }
     }

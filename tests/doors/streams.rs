@@ -1,8 +1,11 @@
 //! The streams of what happens: the native API's, as lines and as server-sent events, and vminfod's. The
 //! other protocols have none.
 
-use super::everywhere::{Doors, Shown};
-use crate::harness::{Request, SHORT, new_value, read_chunk, read_head};
+use super::everywhere::{
+    Doors,
+    shown::{self, Shown},
+};
+use crate::harness::{Request, SHORT, read_chunk, read_head};
 use serde_json::Value;
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -11,9 +14,6 @@ use std::{
     sync::mpsc::{Receiver, Sender, channel},
     thread,
 };
-
-/// A VM's name, memory and state, as a stream writes them.
-type Fields = [Value; 3];
 
 /// A stream that is followed.
 pub(super) struct Stream {
@@ -28,8 +28,10 @@ struct Words {
     id: &'static str,
     /// The revision that a line stands for.
     revision: fn(&Value) -> u64,
-    /// What the VM is after a line about it; nothing where it is gone.
-    after: fn(Option<Fields>, &Value) -> Option<Fields>,
+    /// The VM's document after a line about it; nothing where it is gone.
+    after: fn(Option<Value>, &Value) -> Option<Value>,
+    /// What is where in the document.
+    document: &'static shown::Words,
 }
 
 /// All that a stream told.
@@ -86,10 +88,9 @@ impl Stream {
 impl Told<'_> {
     /// What a VM is by all that was told up to a revision.
     pub(super) fn of(&self, vm: &str, revision: u64) -> Option<Shown> {
-        let Self(Words { id, revision: of, after }, told) = self;
+        let Self(Words { id, revision: of, after, document }, told) = self;
         let about = told.iter().filter(|told| told[*id] == vm && of(told) <= revision);
-        let fields = about.fold(None, after);
-        fields.map(|[name, memory, state]| Shown::of(&name, &memory, &state))
+        about.fold(None, after).map(|vm| Shown::of(document, &vm))
     }
 }
 
@@ -97,18 +98,18 @@ const NATIVE: Words = Words {
     id: "id",
     revision: |change| change["revision"].as_u64().unwrap(),
     after: |before, change| match change["action"].as_str().unwrap() {
-        "create" => Some(fields(&change["object"], ["/name", "/spec/config/memory", "/state"])),
+        "create" => Some(change["object"].clone()),
         "delete" => None,
         _ => {
-            let mut fields = before.expect("it came to be before it changed");
-            for (field, path) in fields.iter_mut().zip(["name", "spec.config.memory", "state"]) {
-                if let Some(new) = new_value(change, path) {
-                    *field = new.clone();
-                }
+            let mut document = before.expect("it came to be before it changed");
+            // What a hypervisor reports changes no field.
+            for field in change["changes"].as_array().into_iter().flatten() {
+                set(&mut document, field["path"].as_array().unwrap(), field.get("new"));
             }
-            Some(fields)
+            Some(document)
         }
     },
+    document: &shown::NATIVE,
 };
 
 const VMINFOD: Words = Words {
@@ -117,14 +118,32 @@ const VMINFOD: Words = Words {
         let (_, revision) = event["position"].as_str().unwrap().rsplit_once('-').unwrap();
         revision.parse().unwrap()
     },
-    after: |_, event| {
-        let vm = event.get("vm")?;
-        Some(fields(vm, ["/alias", "/ram", "/state"]))
-    },
+    after: |_, event| event.get("vm").cloned(),
+    document: &shown::VMINFOD,
 };
 
-fn fields(vm: &Value, at: [&str; 3]) -> Fields {
-    at.map(|pointer| vm.pointer(pointer).unwrap_or_else(|| panic!("{pointer}: {vm}")).clone())
+/// Has a field of a document be this; `None` removes it.
+fn set(document: &mut Value, path: &[Value], new: Option<&Value>) {
+    let [key, rest @ ..] = path else {
+        *document = new.cloned().unwrap_or_default();
+        return;
+    };
+    let key = key.as_str().unwrap();
+    match document {
+        Value::Array(elements) => {
+            let index: usize = key.parse().unwrap();
+            match (rest, new) {
+                ([], None) => drop(elements.remove(index)),
+                _ if index == elements.len() => elements.push(new.cloned().unwrap()),
+                _ => set(&mut elements[index], rest, new),
+            }
+        }
+        Value::Object(members) => match (rest, new) {
+            ([], None) => drop(members.remove(key)),
+            _ => set(members.entry(key).or_insert(Value::Null), rest, new),
+        },
+        other => panic!("{key} in {other}"),
+    }
 }
 
 fn read_lines(mut from: impl BufRead, to: &Sender<String>) {

@@ -3,10 +3,13 @@
 
 use crate::{
     contracts::address,
-    harness::{Daemon, Reply, Request, exchange},
+    harness::{Daemon, Offered, Reply, Request, changes_in, exchange},
 };
 use serde_json::{Value, json};
 use std::{fs, net::TcpStream};
+
+/// A NIC, as whoever adds one to it would send it.
+const NIC: &str = "nic0";
 
 /// What opens all of them; whoever comes may do everything, so that it is never for want of a right that
 /// something is refused.
@@ -21,8 +24,10 @@ pub(super) const OPEN: &[&str] = &[
     "virtx=127.0.0.1:0,anonymous=admin",
 ];
 
-/// Asks all of them about the running domain `web`, which has this id.
+/// Asks all of them about the running domain `web`, which has this id, and for everything that they can have done
+/// to a VM.
 pub(super) fn show_it_and_leave_it_alone(daemon: &Daemon, id: &str, pid: u32) {
+    native(daemon, id);
     vminfod(daemon, id, pid);
     vmm(daemon, id);
     chypervisord(daemon, id);
@@ -48,6 +53,42 @@ fn is_left_alone(refused: &Reply, id: &str, what: &str) {
     );
 }
 
+/// Everything but to adopt it, which is how it could be driven, and a ticket, which is of its caller: what that
+/// opens is refused by itself.
+fn native(daemon: &Daemon, id: &str) {
+    let of_a_vm = |operation: &Offered| {
+        let is_of_another = ["adoptVm", "createVmTicket"].contains(&&*operation.id);
+        operation.path.starts_with("/v1/vms/{vm}") && !is_of_another
+    };
+    for Offered { id: operation, method, path } in
+        changes_in("crates/api/openapi.json").into_iter().filter(of_a_vm)
+    {
+        let path = path.replace("{vm}", id).replace("{nic}", NIC);
+        let request = Request::new(&method, &path);
+        let patch = |body| request.clone().json(&body).header("Content-Type", MERGE_PATCH);
+        let request = match &*operation {
+            "deleteVm" => Request::new(&method, &(path + "?force=true")),
+            "replaceVm" => request.json(&json!({ "name": "web" })),
+            "changeVm" => patch(json!({ "memory": "128MiB" })),
+            "cloneVm" => request.json(&json!({ "name": "copy" })),
+            "addNic" | "replaceNic" => request.json(&json!({ "name": NIC })),
+            "changeNic" => patch(json!({ "link": "down" })),
+            "execInVm" => request.json(&json!({ "argv": ["/bin/true"] })),
+            "pressVmKeys" => request.json(&json!({ "keys": ["ctrl-alt-delete"] })),
+            "writeVmFile" => {
+                let request = Request::new(&method, &(path + "?path=/tmp/x")).bytes("x");
+                request.header("Content-Type", "application/octet-stream")
+            }
+            _ => request,
+        };
+        let refused = daemon.send(&request);
+        is_left_alone(&refused, id, &operation);
+        assert_eq!(refused.json()["code"], "managed-elsewhere", "{operation}");
+    }
+}
+
+const MERGE_PATCH: &str = "application/merge-patch+json";
+
 /// The door shows; what changes something in its protocol is `vmadm`.
 fn vminfod(daemon: &Daemon, id: &str, pid: u32) {
     let vm = get(daemon, "vminfod", &format!("/vms/{id}"));
@@ -57,7 +98,14 @@ fn vminfod(daemon: &Daemon, id: &str, pid: u32) {
     );
     assert_eq!(vm["nics"][0]["mac"], "52:54:00:11:22:33");
     assert_eq!(get(daemon, "vminfod", "/vms?managed_by=libvirt"), json!([vm]));
-    for words in [&["stop", id][..], &["reboot", id], &["delete", id], &["update", id, "ram=128"]] {
+    for words in [
+        &["stop", id][..],
+        &["stop", "-F", id],
+        &["reboot", id],
+        &["reboot", "-F", id],
+        &["delete", id],
+        &["update", id, "ram=128"],
+    ] {
         let refused = daemon.inn(&[&["vmadm"], words].concat());
         assert_eq!(refused.status.code(), Some(1), "{words:?}: {refused:?}");
         let said = &refused.stderr;
@@ -65,34 +113,32 @@ fn vminfod(daemon: &Daemon, id: &str, pid: u32) {
     }
 }
 
-fn vmm(daemon: &Daemon, id: &str) {
+fn to_vmm(daemon: &Daemon, path: &str, body: &Value) -> Reply {
     let token = fs::read_to_string(daemon.state().join("token")).unwrap();
     let token = format!("Bearer {}", token.trim());
-    let post = |path: &str, body: &Value| {
-        let request = Request::new("POST", path).header("Authorization", &token).json(body);
-        ask(daemon, "vmm", &request)
-    };
+    ask(daemon, "vmm", &Request::new("POST", path).header("Authorization", &token).json(body))
+}
+
+fn vmm(daemon: &Daemon, id: &str) {
+    let post = |path: &str, body: &Value| to_vmm(daemon, path, body);
     let info = post("/vm/info", &json!({ "build_id": id, "owner": "libvirt" })).ok().json();
     assert_eq!(
         json!([info["name"], info["state"], info["owner"], info["resources"]["mem_size_mib"]]),
         json!(["web", "running", "libvirt", 64])
     );
     assert_eq!(post("/vm/list", &json!({})).ok().json(), json!([info]));
-    for (path, more) in [
-        ("/vm/boot", json!({})),
-        ("/vm/start", json!({})),
-        ("/vm/stop", json!({ "force": true })),
-        ("/vm/stop", json!({})),
-        ("/vm/reboot", json!({})),
-        ("/vm/power-button", json!({})),
-        ("/vm/delete", json!({})),
-        ("/vm/commit", json!({})),
-        ("/vm/device/add", json!({ "device": { "type": "nic", "network": "user" } })),
-        ("/vm/device/remove", json!({ "device_id": "nic0" })),
-    ] {
-        let mut body = more;
-        body["build_id"] = json!(id);
-        is_left_alone(&post(path, &body), id, path);
+    let reads = ["ping", "info", "list", "task"];
+    let of_a_vm =
+        |operation: &Offered| operation.id != "create" && !reads.contains(&&*operation.id);
+    for Offered { path, .. } in
+        changes_in("docs/doors/vmm.openapi.json").into_iter().filter(of_a_vm)
+    {
+        // Each takes of this what it knows.
+        let device = json!({ "type": "nic", "network": "user" });
+        let body = json!({ "build_id": id, "device": device, "device_id": NIC });
+        is_left_alone(&post(&path, &body), id, &path);
+        let forced = json!({ "build_id": id, "device": device, "device_id": NIC, "force": true });
+        is_left_alone(&post(&path, &forced), id, &path);
     }
 }
 
@@ -119,18 +165,37 @@ fn virtx(daemon: &Daemon, id: &str) {
     let listed = listed["items"].as_array().unwrap();
     assert_eq!((listed.len(), &listed[0]["uuid"]), (1, &json!(id)));
     assert_eq!(listed[0]["fields"]["name"], "web");
-    for (method, rest, body) in [
-        ("PUT", "", json!({ "vmdef": def })),
-        ("DELETE", "", json!({ "deletestorage": true })),
-        ("POST", "/runstate/boot", json!({})),
-        ("DELETE", "/runstate/boot", json!({ "force": 0 })),
-        ("DELETE", "/runstate/boot", json!({ "force": 2 })),
-        ("POST", "/runstate/pause", json!({})),
-        ("DELETE", "/runstate/pause", json!({})),
-        ("POST", "/runstate/migrate", json!({ "migration_type": 1 })),
-        ("PUT", "/register", json!({})),
-    ] {
-        let request = Request::new(method, &format!("{path}{rest}")).json(&body);
-        is_left_alone(&ask(daemon, "virtx", &request), id, &format!("{method} {rest}"));
+    let offered = changes_in("docs/doors/virtx.openapi.json").into_iter();
+    let changes = offered.map(|Offered { method, path, .. }| (method, path));
+    // There is nowhere to go, so that nobody can be sent there; of this VM that is not why.
+    let migration = ["POST", "DELETE"].map(|method| (method.to_owned(), MIGRATION.to_owned()));
+    for (method, path) in changes.chain(migration).filter(|(_, path)| path.contains("{uuid}")) {
+        let path = path.replace("{uuid}", id);
+        for force in [0, 2] {
+            // Each takes of this what it knows.
+            let body = json!({
+                "vmdef": def, "deletestorage": true, "force": force, "migration_type": 1,
+            });
+            let request = Request::new(&method, &path).json(&body);
+            is_left_alone(&ask(daemon, "virtx", &request), id, &format!("{method} {path}"));
+        }
     }
+}
+
+const MIGRATION: &str = "/vms/{uuid}/runstate/migrate";
+
+/// What each shows of it once it is adopted, and has been paused by a door: nobody is left out.
+pub(super) fn show_that_it_is_paused(daemon: &Daemon, id: &str) {
+    let pause = Request::new("POST", &format!("/vms/{id}/runstate/pause")).json(&json!({}));
+    let paused = ask(daemon, "virtx", &pause);
+    assert_eq!(paused.status, 204, "{}", paused.text());
+    assert_eq!(daemon.vm(id)["state"], "paused");
+    assert_eq!(get(daemon, "vminfod", &format!("/vms/{id}"))["state"], "paused");
+    let info = json!({ "build_id": id, "owner": "libvirt" });
+    assert_eq!(to_vmm(daemon, "/vm/info", &info).ok().json()["state"], "paused");
+    let runstate = get(daemon, "virtx", &format!("/vms/{id}/runstate"));
+    assert_eq!(runstate["runstate"], 5);
+    let hosts = get(daemon, "chypervisord", "/hypervisors");
+    let guests = format!("/hypervisors/{}/guests", hosts[0]["id"].as_str().unwrap());
+    assert_eq!(get(daemon, "chypervisord", &guests), json!([id]));
 }

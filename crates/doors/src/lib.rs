@@ -13,6 +13,8 @@
 //! whose end is awaited behind the view's barrier ([`Context::perform`]): when a door answers, every
 //! other door's reads and streams show it.
 
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
+
 mod access;
 mod body;
 pub mod chypervisord;

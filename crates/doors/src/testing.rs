@@ -16,7 +16,10 @@ use innkeeper_engine::{
     Request,
 };
 use innkeeper_hooks::{Hooks, OwnerRule};
-use innkeeper_model::{DiskFormat, Host, ImageKind, Mebibytes, Vm, VmConfig, VmId};
+use innkeeper_model::{
+    Assigned, DiskFormat, Host, ImageKind, Mebibytes, Revision, Spec, Timestamp, Vm, VmConfig,
+    VmId, Want,
+};
 use innkeeper_network::PaperNetworks;
 use innkeeper_sim::{Guest, PowerButton, SimDriver, World, WorldOptions};
 use innkeeper_storage::{Storage, StorageOptions};
@@ -149,6 +152,22 @@ impl House {
 
     pub(crate) fn door_at<P: Protocol>(&self, protocol: P, entrance: Entrance) -> TestDoor<P> {
         TestDoor::new(Opened::new(protocol, self.context.clone()), entrance)
+    }
+}
+
+/// A stored VM of this configuration that was made when time began, and is to be off: for tests that put what they
+/// look at into the view.
+pub(crate) fn spec(id: VmId, config: VmConfig) -> Spec {
+    Spec {
+        id,
+        revision: Revision(1),
+        created: Timestamp::UNIX_EPOCH,
+        updated: Timestamp::UNIX_EPOCH,
+        want: Want::Stopped,
+        draft: false,
+        driver: None,
+        config,
+        assigned: Assigned::default(),
     }
 }
 

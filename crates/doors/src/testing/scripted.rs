@@ -1,13 +1,12 @@
 //! An engine that does nothing and answers as a test has it: for ends that a real one seldom comes to.
 
-use super::TestDoor;
+use super::{TestDoor, spec};
 use crate::{Context, Protocol, access::Entrance, gate::Opened};
 use async_trait::async_trait;
 use innkeeper_auth::{Identity, Role};
 use innkeeper_engine::{Accepted, AtEnd, Caller, Request, Resolution};
 use innkeeper_model::{
-    Assigned, Refusal, Revision, Spec, Statistics, Task, TaskId, TaskState, Timestamp, VmConfig,
-    VmId, Want, task::PlannedOperation,
+    Refusal, Revision, Statistics, Task, TaskId, TaskState, VmConfig, VmId, task::PlannedOperation,
 };
 use innkeeper_surface::{Operations, Sessions};
 use innkeeper_view::{Update, View, ViewOptions};
@@ -69,17 +68,7 @@ impl Script {
     /// Where there is all this to be read.
     pub(crate) async fn staged_in(self, view: View) -> Stage {
         let vm = VmId::new();
-        let spec = Spec {
-            id: vm,
-            revision: Revision(1),
-            created: Timestamp::UNIX_EPOCH,
-            updated: Timestamp::UNIX_EPOCH,
-            want: Want::Stopped,
-            draft: false,
-            driver: None,
-            config: VmConfig::new("web".parse().unwrap()),
-            assigned: Assigned::default(),
-        };
+        let spec = spec(vm, VmConfig::new("web".parse().unwrap()));
         view.barrier(vec![Update::VmSpec(Arc::new(spec))]).await.unwrap();
         let engine = Scripted { script: self, view: view.clone(), vm };
         Stage { context: Context::new(view, Arc::new(engine), CancellationToken::new()), vm }

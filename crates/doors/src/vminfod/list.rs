@@ -71,7 +71,7 @@ pub(crate) fn answer(seen: &Seen, query: Query, kept: &Kept) -> Response {
         match &query.fields {
             None => list.extend_from_slice(&encoded(vm)),
             Some(fields) => {
-                let fields = query::members(&encoded(vm), |key| fields.iter().any(|it| it == key));
+                let fields = query::members(&encoded(vm), |key| fields.contains(&key));
                 list.extend_from_slice(&encode(&fields));
             }
         }
@@ -157,24 +157,17 @@ impl Iterator for Rows {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use innkeeper_model::{Assigned, Revision, Spec, Timestamp, VmConfig, Want};
+    use crate::testing::spec;
+    use innkeeper_model::VmConfig;
     use innkeeper_view::{Update, View, ViewOptions};
 
     async fn view(vms: usize) -> View {
         let view = View::start(ViewOptions::new(uuid::Uuid::now_v7()));
-        let spec = |number: usize| Spec {
-            id: VmId::new(),
-            revision: Revision(1),
-            created: Timestamp::UNIX_EPOCH,
-            updated: Timestamp::UNIX_EPOCH,
-            want: Want::Stopped,
-            draft: false,
-            driver: None,
-            config: VmConfig::new(format!("vm-{number}").parse().unwrap()),
-            assigned: Assigned::default(),
+        let update = |number: usize| {
+            let config = VmConfig::new(format!("vm-{number}").parse().unwrap());
+            Update::VmSpec(Arc::new(spec(VmId::new(), config)))
         };
-        let specs = (0..vms).map(|number| Update::VmSpec(Arc::new(spec(number)))).collect();
-        view.barrier(specs).await.unwrap();
+        view.barrier((0..vms).map(update).collect()).await.unwrap();
         view
     }
 

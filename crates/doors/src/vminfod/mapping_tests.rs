@@ -1,10 +1,10 @@
 //! A table a part of the object.
 
 use super::*;
-use crate::vminfod::query::as_json;
+use crate::{testing, vminfod::query::as_json};
 use innkeeper_model::{
-    Assigned, DiskFacts, Facts, GuestAddress, Mebibytes, Revision, SmallMap, Timestamp, VmConfig,
-    VmId, network::AddressSource,
+    DiskFacts, Facts, GuestAddress, Mebibytes, Revision, SmallMap, Timestamp, VmConfig, VmId,
+    network::AddressSource,
 };
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -18,15 +18,9 @@ fn id() -> VmId {
 fn vm(config: Value) -> Vm {
     let config: VmConfig = serde_json::from_value(config).unwrap();
     let spec = Spec {
-        id: id(),
-        revision: Revision(1),
         created: "2026-01-02T03:04:05.678901Z".parse().unwrap(),
         updated: "2026-01-02T03:04:06Z".parse().unwrap(),
-        want: Want::Stopped,
-        draft: false,
-        driver: None,
-        config,
-        assigned: Assigned::default(),
+        ..testing::spec(id(), config)
     };
     Vm {
         id: id(),

@@ -1,13 +1,28 @@
 //! `key=value` filters, as `vmadm lookup` has them, on the server and on the command line.
+//!
+//! They are callers', so each part of one has a bound. Together they keep a filter below the largest body that
+//! a caller may send (1 MiB), whatever it says, and what it costs to ask it about one VM below some thousand
+//! steps a character: an expression of a few bytes may stand for a machine of any size (`\w{9}{9}{9}`), and a
+//! class that knows all of Unicode for some thousand bytes each time that it is written. So expressions know
+//! ASCII's classes and cases only; the ancestor's knew no other classes either.
 
 use super::object::KEYS;
-use regex::{Regex, RegexBuilder};
+use regex_lite::{Regex, RegexBuilder};
 use serde_json::Value;
 
-/// The most bytes that one compiled expression takes: it is a caller's.
-const MAX_EXPRESSION: usize = 256 << 10;
-/// The most expressions of one filter: each takes that, and some more while it is compiled.
+/// The most conditions of one filter.
+const MAX_CONDITIONS: usize = 64;
+/// The most expressions among them.
 const MAX_EXPRESSIONS: usize = 8;
+/// The longest expression, in bytes.
+const MAX_LENGTH: usize = 128;
+/// The most bytes that one takes when it is compiled: enough for the longest text.
+const MAX_COMPILED: usize = 8 << 10;
+/// The most groups of one that remember what they found: to find anything takes as many times the room. Those
+/// that only hold together, `(?:…)`, are not counted.
+const MAX_GROUPS: usize = 4;
+/// The most keys of a path.
+const MAX_PATH: usize = 8;
 
 /// Why a filter is none.
 #[derive(Debug, thiserror::Error)]
@@ -18,12 +33,12 @@ pub enum NotAFilter {
     /// There is no `=` in it.
     #[error("Not a filter: {0:?} (write key=value or key=~expression)")]
     Incomplete(String),
-    /// There are more expressions than are looked for at once.
-    #[error("Too many expressions: at most {MAX_EXPRESSIONS}")]
-    TooManyExpressions,
-    /// The expression cannot be read.
+    /// There is more of something than a filter may have.
+    #[error("Too many {0}: at most {1}")]
+    TooMany(&'static str, usize),
+    /// The expression cannot be read, or is too large when it is compiled.
     #[error("Not an expression: {0:?}")]
-    Expression(String, #[source] Box<regex::Error>),
+    Expression(String, #[source] regex_lite::Error),
 }
 
 /// Conditions on a VM, all of which it has to fulfil.
@@ -64,30 +79,18 @@ impl Conditions {
     /// or `~` with an expression.
     ///
     /// # Errors
-    /// It begins with a key that VMs do not have, or the expression cannot be read, or there are too many.
+    /// It begins with a key that VMs do not have, or the expression cannot be read, or there is too much of
+    /// something.
     pub fn add(&mut self, key: &str, value: &str) -> Result<(), NotAFilter> {
-        let path: Vec<_> = match key.split_once('.') {
-            // A tag's name may have dots in it.
-            Some((map @ ("tags" | "customer_metadata" | "internal_metadata"), member)) => {
-                vec![map.to_owned(), member.to_owned()]
-            }
-            _ => key.split('.').map(str::to_owned).collect(),
-        };
-        check_key(&path[0])?;
-        let is_full = || {
-            let tests = self.0.iter().filter(|condition| matches!(condition.test, Test::Finds(_)));
-            tests.count() >= MAX_EXPRESSIONS
-        };
+        at_most(MAX_CONDITIONS, "conditions", self.0.len() + 1)?;
+        let path = path(key)?;
         let test = match value.strip_prefix('~') {
-            Some(_) if is_full() => return Err(NotAFilter::TooManyExpressions),
-            Some(expression) => Test::Finds(
-                RegexBuilder::new(expression)
-                    .case_insensitive(true)
-                    .size_limit(MAX_EXPRESSION)
-                    .dfa_size_limit(MAX_EXPRESSION)
-                    .build()
-                    .map_err(|error| NotAFilter::Expression(expression.into(), error.into()))?,
-            ),
+            Some(text) => {
+                let is_one = |condition: &&Condition| matches!(condition.test, Test::Finds(_));
+                let before = self.0.iter().filter(is_one).count();
+                at_most(MAX_EXPRESSIONS, "expressions", before + 1)?;
+                Test::Finds(expression(text)?)
+            }
             None => Test::Is(value.into()),
         };
         self.0.push(Condition { path, test });
@@ -116,6 +119,36 @@ impl Conditions {
     }
 }
 
+/// The keys of a condition, the first of which VMs have.
+fn path(key: &str) -> Result<Vec<String>, NotAFilter> {
+    let first = key.split('.').next().unwrap_or_default();
+    check_key(first)?;
+    Ok(match key.split_once('.') {
+        // A tag's name may have dots in it.
+        Some((map @ ("tags" | "customer_metadata" | "internal_metadata"), member)) => {
+            vec![map.to_owned(), member.to_owned()]
+        }
+        _ => {
+            at_most(MAX_PATH, "keys of a path", key.split('.').count())?;
+            key.split('.').map(str::to_owned).collect()
+        }
+    })
+}
+
+fn expression(text: &str) -> Result<Regex, NotAFilter> {
+    at_most(MAX_LENGTH, "bytes of an expression", text.len())?;
+    let mut builder = RegexBuilder::new(text);
+    let compiled = builder.case_insensitive(true).size_limit(MAX_COMPILED).build();
+    let expression = compiled.map_err(|error| NotAFilter::Expression(text.into(), error))?;
+    // The whole of what it finds is a group too.
+    at_most(MAX_GROUPS, "groups of an expression", expression.captures_len() - 1)?;
+    Ok(expression)
+}
+
+fn at_most(most: usize, what: &'static str, count: usize) -> Result<(), NotAFilter> {
+    if count > most { Err(NotAFilter::TooMany(what, most)) } else { Ok(()) }
+}
+
 /// What the table of VMs calls the kind of this one; the object does not say it.
 pub fn type_of(vm: &Value) -> &'static str {
     match vm.get("brand").and_then(Value::as_str) {
@@ -126,13 +159,13 @@ pub fn type_of(vm: &Value) -> &'static str {
     }
 }
 
-/// Whether VMs have this key.
+/// The key of VMs that this is.
 ///
 /// # Errors
-/// They have not.
-pub fn check_key(key: &str) -> Result<(), NotAFilter> {
-    let known = KEYS.binary_search(&key);
-    known.map(|_| ()).map_err(|_| NotAFilter::UnknownKey(key.chars().take(80).collect()))
+/// They have no such key.
+pub fn check_key(key: &str) -> Result<&'static str, NotAFilter> {
+    let known = KEYS.binary_search(&key).map(|place| KEYS[place]);
+    known.map_err(|_| NotAFilter::UnknownKey(key.chars().take(80).collect()))
 }
 
 impl Test {

@@ -83,13 +83,42 @@ fn the_keys_are_sorted() {
     assert!(KEYS.is_sorted());
 }
 
+/// Whatever there is too much of is refused with its limit, and just as much as there may be is not.
 #[test]
-fn expressions_are_few_and_other_conditions_as_many_as_one_likes() {
-    let mut conditions = Conditions::default();
-    for _ in 0..MAX_EXPRESSIONS {
-        conditions.add("alias", "~^web").unwrap();
+fn each_part_of_a_filter_has_its_bound() {
+    for (most, filter, says) in [
+        (64, "alias=web", "Too many conditions: at most 64"),
+        (8, "alias=~^web", "Too many expressions: at most 8"),
+    ] {
+        Conditions::parse(vec![filter; most]).unwrap();
+        let refused = Conditions::parse(vec![filter; most + 1]).unwrap_err();
+        assert_eq!(refused.to_string(), says);
     }
-    let refused = conditions.add("alias", "~^web").unwrap_err();
-    assert!(matches!(refused, NotAFilter::TooManyExpressions), "{refused}");
-    conditions.add("alias", "web").unwrap();
+    let repeated = |text: &str, count: usize| [format!("alias=~{}", text.repeat(count))];
+    for (most, text, says) in [
+        (128, "a", "Too many bytes of an expression: at most 128"),
+        (4, "(a)", "Too many groups of an expression: at most 4"),
+    ] {
+        Conditions::parse(repeated(text, most)).unwrap();
+        let refused = Conditions::parse(repeated(text, most + 1)).unwrap_err();
+        assert_eq!(refused.to_string(), says);
+    }
+    Conditions::parse(["nics.1.2.3.4.5.6.7=x", "tags.a.b.c.d.e.f.g.h.i.j=x"]).unwrap();
+    let refused = Conditions::parse(["nics.1.2.3.4.5.6.7.8=x"]).unwrap_err();
+    assert_eq!(refused.to_string(), "Too many keys of a path: at most 8");
+}
+
+/// What is short and stands for much: repetitions of repetitions, and classes, which know ASCII alone.
+#[test]
+fn a_short_expression_is_no_large_one() {
+    for large in ["(a{1000}){1000}", "\\w{9}{9}{9}{9}", "(((.{40}){40}){40})", "[a-z]{4000}"] {
+        let refused = Conditions::parse([format!("alias=~{large}")]).unwrap_err();
+        assert!(matches!(refused, NotAFilter::Expression(..)), "{large}: {refused}");
+    }
+    assert!(fits(&["alias=~^\\w{3}-\\d$"]) && fits(&["alias=~^[a-z]+-[0-9]{1,63}$"]));
+    let of = |alias: &str, filter: &str| {
+        Conditions::parse([filter]).unwrap().match_vm(&json!({ "alias": alias }))
+    };
+    assert!(of("straße", "alias=~^stra.e$") && of("straße", "alias=~STRAß"));
+    assert!(!of("straße", "alias=~^\\w+$") && !of("CAFÉ", "alias=~café"));
 }

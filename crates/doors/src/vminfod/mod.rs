@@ -197,7 +197,7 @@ fn vm(asked: &Asked<'_>, name: &str) -> Result<Response, BadQuery> {
     Ok(match query.fields {
         None => answer::whole(StatusCode::OK, list::encoded(vm)),
         Some(fields) => {
-            let is_wanted = |key: &str| fields.iter().any(|field| field == key);
+            let is_wanted = |key: &str| fields.contains(&key);
             answer::json(&query::members(&list::encoded(vm), is_wanted))
         }
     })

@@ -53,8 +53,8 @@ pub(crate) fn as_json(vm: &Vm) -> Value {
 #[derive(Debug, Default)]
 pub(crate) struct Query {
     pub(crate) filter: Filter,
-    /// The fields that are shown; all of them where absent.
-    pub(crate) fields: Option<Vec<String>>,
+    /// The fields that are shown, each once; all of them where absent.
+    pub(crate) fields: Option<Vec<&'static str>>,
     /// After which event a stream goes on.
     pub(crate) since: Option<Position>,
 }
@@ -110,11 +110,14 @@ pub(crate) fn id(text: &str) -> Option<VmId> {
     (id.to_string() == text).then_some(id)
 }
 
-fn fields(list: &str) -> Result<Option<Vec<String>>, BadQuery> {
-    let fields: Vec<_> =
-        list.split(',').filter(|field| !field.is_empty()).map(str::to_owned).collect();
-    for field in &fields {
-        check_key(field)?;
+/// However often a field is named: every VM is looked at by this list.
+fn fields(list: &str) -> Result<Option<Vec<&'static str>>, BadQuery> {
+    let mut fields = Vec::new();
+    for field in list.split(',').filter(|field| !field.is_empty()) {
+        let field = check_key(field)?;
+        if !fields.contains(&field) {
+            fields.push(field);
+        }
     }
     Ok((!fields.is_empty()).then_some(fields))
 }
@@ -166,10 +169,19 @@ mod tests {
             ("fields=uuid", SinceAndFilters, true),
             ("fields=uuid,colour", FieldsAndFilters, true),
             ("fields=", FieldsAndFilters, false),
+            ("nics.0.ip=10.0.0.1", FieldsAndFilters, false),
+            ("nics.0.0.0.0.0.0.0.0=1", FieldsAndFilters, true),
             ("alias=~(", FieldsAndFilters, true),
         ] {
             assert_eq!(Query::parse(Some(query), honours).is_err(), refused, "{query}");
         }
+    }
+
+    #[test]
+    fn a_field_is_shown_once_however_often_it_is_named() {
+        let named = format!("fields={}state", "uuid,state,".repeat(1000));
+        let query = Query::parse(Some(&named), Honours::Fields).unwrap();
+        assert_eq!(query.fields.unwrap(), ["uuid", "state"]);
     }
 
     #[test]

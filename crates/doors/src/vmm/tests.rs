@@ -1,6 +1,7 @@
 mod easy_to_get_wrong;
 mod foreign;
 mod owners;
+mod printed;
 mod quotas;
 mod scripted;
 mod signatures;

@@ -1,9 +1,9 @@
 //! What is easily got wrong about this protocol, each named for the point.
 
 use super::{client::EventStream, *};
-use crate::testing::scripted::Script;
+use crate::testing::{self, scripted::Script};
 use innkeeper_model::{
-    Assigned, Code, MachineState, Refusal, Revision, Spec, TaskState, Timestamp, VmConfig, Want,
+    Code, MachineState, Refusal, Revision, Spec, TaskState, Timestamp, VmConfig,
 };
 use innkeeper_surface::ReadOnly;
 use innkeeper_view::{Update, View, ViewOptions};
@@ -19,17 +19,7 @@ fn view() -> (View, Context) {
 
 fn spec(config: Value) -> Spec {
     let config: VmConfig = serde_json::from_value(config).unwrap();
-    Spec {
-        id: VmId::new(),
-        revision: Revision(1),
-        created: Timestamp::UNIX_EPOCH,
-        updated: Timestamp::UNIX_EPOCH,
-        want: Want::Stopped,
-        draft: false,
-        driver: None,
-        config,
-        assigned: Assigned::default(),
-    }
+    testing::spec(VmId::new(), config)
 }
 
 #[tokio::test]

@@ -1,8 +1,9 @@
 //! Writers that wait until readers can see what they did.
 
 use super::*;
+use crate::testing::spec;
 use innkeeper_engine::Caller;
-use innkeeper_model::{Assigned, Revision, Spec, Timestamp, VmConfig, Want};
+use innkeeper_model::VmConfig;
 use innkeeper_view::Update;
 use std::{
     future::Future,
@@ -35,17 +36,7 @@ async fn each_of_64_writers_among_1000_vms_is_woken_once() {
     let house = House::new().await;
     let other = |number: usize| {
         let config = VmConfig::new(format!("other-{number}").parse().unwrap());
-        Update::VmSpec(Arc::new(Spec {
-            id: VmId::new(),
-            revision: Revision(1),
-            created: Timestamp::UNIX_EPOCH,
-            updated: Timestamp::UNIX_EPOCH,
-            want: Want::Stopped,
-            draft: false,
-            driver: None,
-            config,
-            assigned: Assigned::default(),
-        }))
+        Update::VmSpec(Arc::new(spec(VmId::new(), config)))
     };
     house.context.view().barrier((0..OTHERS).map(other).collect()).await.unwrap();
     let mut vms = Vec::new();

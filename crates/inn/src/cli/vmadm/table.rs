@@ -55,7 +55,7 @@ pub(super) async fn run(context: &Context, list: List) -> Result<(), Failure> {
 /// VMs have no such key.
 pub(super) fn check(key: &str) -> Result<(), Failure> {
     let first = key.split('.').next().unwrap_or_default();
-    check_key(first).map_err(|error| Failure::usage(error.to_string()))
+    check_key(first).map(|_| ()).map_err(|error| Failure::usage(error.to_string()))
 }
 
 impl List {
