@@ -1,10 +1,12 @@
 //! The limits of a daemon as they are where nobody says anything else.
 
-use crate::harness::{Daemon, Reply, Request, SHORT, exchange, until};
+use crate::harness::{Daemon, Reply, Request, SHORT, exchange, skip_without_root, until};
+use rustix::{process::Uid, thread::set_thread_res_uid};
 use serde_json::json;
 use std::{
     fs,
     net::{TcpListener, TcpStream},
+    thread,
 };
 
 /// What a caller may ask at the VMM service's door in a minute, by the kind of its token.
@@ -44,4 +46,29 @@ fn a_tenant_has_a_hundred_requests_a_minute_and_nobody_else_less_for_it() {
             && audit.contains("POST /vm/list: refused (too-many-requests)");
         if is_there { Ok(()) } else { Err(audit) }
     });
+}
+
+#[test]
+fn one_user_of_this_host_uses_up_no_others_wrong_credentials() {
+    if skip_without_root("callers who are other users") {
+        return;
+    }
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let daemon = Daemon::prepared("driver = \"sim\"\n[limits]\nunauthenticated = \"2/h\"\n");
+    let mut daemon = daemon.with_flags(&["--listen", &format!("127.0.0.1:{port}")]);
+    daemon.launch();
+    let request = Request::new("GET", "/v1/vms").header("Authorization", "Bearer wrong");
+    let ask_as = |uid: u32| {
+        let ask = || {
+            let user = Uid::from_raw(uid);
+            // This thread's alone, and so the connection's.
+            set_thread_res_uid(user, user, user).unwrap();
+            exchange(TcpStream::connect(("127.0.0.1", port)).unwrap(), &request).status
+        };
+        thread::scope(|scope| scope.spawn(ask).join().unwrap())
+    };
+    // All of them come from one address.
+    for uid in [65534, 65533] {
+        assert_eq!([(); 3].map(|()| ask_as(uid)), [401, 401, 429], "uid {uid}");
+    }
 }

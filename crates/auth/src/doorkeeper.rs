@@ -98,14 +98,17 @@ impl Doorkeeper {
         tokens.and(certificates)
     }
 
-    /// Forgets what is over: callers whose quotas are whole again, and of wallets what has expired. To be called
-    /// now and then.
+    /// Forgets what is over: callers whose quotas are whole again, and of wallets and issuers what has expired. To be
+    /// called now and then.
     pub fn forget_what_is_over(&self, now: Timestamp) {
         if let Some(timed) = &self.limits {
             timed.limits.forget(timed.begun.elapsed());
         }
         if let Some(accounts) = &self.accounts {
             accounts.forget_expired(now);
+        }
+        if let Some(issuers) = &self.issuers {
+            issuers.forget_expired(now);
         }
         self.browsers.forget_expired(now);
     }
@@ -242,8 +245,8 @@ impl Doorkeeper {
     ///
     /// # Errors
     /// [`Code::Unauthenticated`]. Of a token that is known it says that it has expired; of all others
-    /// the same, whatever is wrong with them. Of what a wallet should have signed it says what is wrong with
-    /// it, since that is in it for all to read; [`Code::Forbidden`] where it holds and its account is not
+    /// the same, whatever is wrong with them. Of what a wallet or an issuer should have signed it says what is wrong
+    /// with it, since that is in it for all to read; [`Code::Forbidden`] where it holds and its bearer is not
     /// let in. Or too many of those that nobody has seen before came from this source.
     pub fn admit(
         &self,
@@ -251,13 +254,16 @@ impl Doorkeeper {
         source: Source,
         now: Timestamp,
     ) -> Result<Principal, NotAdmitted> {
-        if let Some(admitted) = self.issuers.as_ref().and_then(|issuers| issuers.admit(text, now)) {
-            return Ok(admitted?);
+        // By whichever entrance, and for whatever: there is one quota of it.
+        let count = || -> Result<(), NotAdmitted> {
+            Ok(self.count(Who::Unproved(source), Entry::Other, Kind::Read)?)
+        };
+        let admitted = self.issuers.as_ref().and_then(|issuers| issuers.admit(text, now, count));
+        if let Some(admitted) = admitted {
+            return admitted;
         }
         if let Some(accounts) = self.accounts.as_ref().filter(|_| Accounts::could_be(text)) {
-            // By whichever entrance, and for whatever: there is one quota of it.
-            let count = || self.count(Who::Unproved(source), Entry::Other, Kind::Read);
-            return accounts.admit(text, now, || Ok(count()?));
+            return accounts.admit(text, now, count);
         }
         if IssuedTokens::could_be(text) {
             let found = self.issued.as_ref().ok_or(NotIssued::Unknown);

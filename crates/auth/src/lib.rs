@@ -18,6 +18,8 @@
 //!
 //! What is not here: any surface. One takes the credential out of its own protocol and asks.
 
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
+
 mod accounts;
 mod browser;
 pub mod certificate;
@@ -32,6 +34,7 @@ mod principal;
 mod private_file;
 mod revoked;
 mod role;
+mod seen;
 mod source;
 mod standing;
 mod tcp_peer;
@@ -43,7 +46,7 @@ pub use browser::{BrowserSession, KnownSession};
 pub use certificate::{Authority, Certificates, Fingerprint};
 pub use doorkeeper::{Doorkeeper, NotAdmitted};
 pub use identity::Identity;
-pub use issued::{CredentialState, IssuedTokens, MAX_TOKENS, NewToken, ShownToken};
+pub use issued::{CredentialState, IssuedTokens, MAX_TOKENS, NewToken, ShownCredential};
 pub use list_file::TokensError;
 pub use principal::{Class, Principal, Scope};
 pub use revoked::RevokedTokens;

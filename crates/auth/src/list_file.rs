@@ -5,8 +5,9 @@
 //! { "schema": 1, "checksum": "sha256:…", "tokens": [ … ] }
 //! ```
 //!
-//! The checksum is over the text of `tokens` exactly as it stands in the file. A list that was damaged is
-//! not taken for one with fewer tokens, or with other rights: the daemon does not start with it.
+//! What is listed stands under its own name, so that the one is never read for the other. The checksum is over the text
+//! of the list exactly as it stands in the file. One that was damaged is not taken for one with fewer credentials, or
+//! with other rights: the daemon does not start with it.
 
 use crate::{
     digest::Digest,
@@ -25,6 +26,15 @@ const SCHEMA: u32 = 1;
 /// The most bytes of a file that are read: more than the longest list takes, which is that of 65,536 tokens
 /// that were taken back.
 const MAX_FILE: u64 = 16 << 20;
+
+/// What a list is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Listed {
+    /// Tokens.
+    Tokens,
+    /// Client certificates.
+    Certificates,
+}
 
 /// Why it is not known which credentials there are.
 #[derive(Debug, thiserror::Error)]
@@ -70,11 +80,23 @@ struct Envelope<'a> {
     schema: u32,
     checksum: String,
     #[serde(borrow)]
-    tokens: &'a RawValue,
+    tokens: Option<&'a RawValue>,
+    #[serde(borrow)]
+    certificates: Option<&'a RawValue>,
 }
 
-/// The tokens in the file; none where there is no file.
-pub(crate) fn read<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, TokensError> {
+impl Listed {
+    /// The name that the list has in its file.
+    const fn key(self) -> &'static str {
+        match self {
+            Self::Tokens => "tokens",
+            Self::Certificates => "certificates",
+        }
+    }
+}
+
+/// What is in the file; nothing where there is none.
+pub(crate) fn read<T: DeserializeOwned>(path: &Path, of: Listed) -> Result<Vec<T>, TokensError> {
     let Found { bytes, owner, mode } = match private_file::read(path, MAX_FILE) {
         Ok(found) => found,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -83,32 +105,36 @@ pub(crate) fn read<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, TokensErr
     if mode & 0o077 != 0 || owner != rustix::process::geteuid().as_raw() {
         return Err(TokensError::Exposed { path: path.into(), owner, mode });
     }
-    parse(&bytes).map_err(|problem| TokensError::Damaged { path: path.into(), problem })
+    parse(&bytes, of).map_err(|problem| TokensError::Damaged { path: path.into(), problem })
 }
 
-fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<Vec<T>, String> {
+fn parse<T: DeserializeOwned>(bytes: &[u8], of: Listed) -> Result<Vec<T>, String> {
     let unreadable = |error: serde_json::Error| error.to_string();
     let envelope: Envelope<'_> = serde_json::from_slice(bytes).map_err(unreadable)?;
     if envelope.schema != SCHEMA {
         let found = envelope.schema;
         return Err(format!("it has schema {found}, and this version of Innkeeper knows {SCHEMA}"));
     }
-    let actual = checksum(envelope.tokens.get());
+    let list = match (of, envelope.tokens, envelope.certificates) {
+        (Listed::Tokens, Some(list), None) | (Listed::Certificates, None, Some(list)) => list.get(),
+        _ => return Err(format!("it is no list of {}", of.key())),
+    };
+    let actual = checksum(list);
     if envelope.checksum != actual {
         let written = envelope.checksum;
         return Err(format!("its checksum is {written}, and what is on it has {actual}"));
     }
-    serde_json::from_str(envelope.tokens.get()).map_err(unreadable)
+    serde_json::from_str(list).map_err(unreadable)
 }
 
-/// Replaces the file with one of these tokens. It waits for the disk.
-pub(crate) fn write<T: Serialize>(path: &Path, tokens: &[T]) -> Result<(), WriteFailed> {
-    let text = serde_json::to_string_pretty(tokens)
-        .expect("tokens have no map with keys that are not text, and no writer that can fail");
+/// Replaces the file with one of these. It waits for the disk.
+pub(crate) fn write<T: Serialize>(path: &Path, of: Listed, list: &[T]) -> Result<(), WriteFailed> {
+    let text = serde_json::to_string_pretty(list)
+        .expect("credentials have no map with keys that are not text, and no writer that can fail");
     let text = text.replace('\n', "\n  ");
-    let checksum = checksum(&text);
+    let (checksum, key) = (checksum(&text), of.key());
     let whole = format!(
-        "{{\n  \"schema\": {SCHEMA},\n  \"checksum\": \"{checksum}\",\n  \"tokens\": {text}\n}}\n"
+        "{{\n  \"schema\": {SCHEMA},\n  \"checksum\": \"{checksum}\",\n  \"{key}\": {text}\n}}\n"
     );
     write_atomically(path, whole.as_bytes(), 0o600)
 }

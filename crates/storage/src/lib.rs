@@ -23,6 +23,8 @@
 //! decide. Methods that wait for the disk or the network are `async` and leave nothing behind when
 //! they fail, are cancelled or are dropped; the others only look, in microseconds.
 
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
+
 mod archive;
 mod cancel;
 mod checksum;
@@ -62,6 +64,7 @@ pub use import::address::is_public;
 pub use import::{ImportRequest, ImportSource};
 pub use kernel::{BadKernel, KernelFormat};
 pub use progress::{OnProgress, Phase, Progress};
+pub use room::RoomFigures;
 pub use seed::{SeedFile, SeedRequest};
 pub use storage::{HttpRules, Storage, StorageOptions};
 pub use unfinished::Swept;

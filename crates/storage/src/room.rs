@@ -7,6 +7,9 @@
 //!
 //! It binds nobody else: guests' disks grow as they like, and other programs write to the same file system.
 //! That it is full is then found when something is written.
+//!
+//! How much room there is, and how much of it is promised, says what all have: whoever is refused for it may be one of
+//! them alone, and is told neither. It is among the figures of the host ([`Room::seen`]).
 
 use crate::pool::failed;
 use innkeeper_model::{ByteSize, Code, Refusal};
@@ -24,6 +27,21 @@ struct Shared {
     folder: PathBuf,
     /// In bytes.
     promised: Mutex<u64>,
+    /// What was seen last; held for no longer than it takes to copy it.
+    seen: Mutex<Option<RoomFigures>>,
+}
+
+/// What a pool had when it was last looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoomFigures {
+    /// The folder.
+    pub folder: PathBuf,
+    /// The size of its file system.
+    pub size: ByteSize,
+    /// What was left of it.
+    pub free: ByteSize,
+    /// What of that was promised to what was on its way.
+    pub promised: ByteSize,
 }
 
 /// Room that somebody will fill; what they have not is anybody's again when this is dropped.
@@ -37,19 +55,29 @@ pub(crate) struct Promise {
 impl Room {
     /// That of the file system that this folder is on.
     pub(crate) fn of(folder: &Path) -> Self {
-        Self(Arc::new(Shared { folder: folder.into(), promised: Mutex::default() }))
+        let folder = folder.into();
+        Self(Arc::new(Shared { folder, promised: Mutex::default(), seen: Mutex::default() }))
+    }
+
+    /// What there was when somebody last asked for room; nothing before that. Waits for nothing, least of all for the
+    /// disk.
+    pub(crate) fn seen(&self) -> Option<RoomFigures> {
+        self.last_seen().clone()
+    }
+
+    fn last_seen(&self) -> MutexGuard<'_, Option<RoomFigures>> {
+        // It is replaced as a whole.
+        self.0.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The space left for this process's user, promised or not.
     pub(crate) fn free(&self) -> Result<ByteSize, Refusal> {
-        let stat = self.stat()?;
-        Ok(ByteSize(stat.f_bavail.saturating_mul(stat.f_frsize)))
+        Ok(self.stat()?.free)
     }
 
     /// How large the file system is.
     pub(crate) fn total(&self) -> Result<ByteSize, Refusal> {
-        let stat = self.stat()?;
-        Ok(ByteSize(stat.f_blocks.saturating_mul(stat.f_frsize)))
+        Ok(self.stat()?.size)
     }
 
     /// Promises so many bytes to somebody.
@@ -70,36 +98,30 @@ impl Room {
         self.promise(needed).map(drop)
     }
 
-    fn stat(&self) -> Result<rustix::fs::StatVfs, Refusal> {
-        let folder = &self.0.folder;
-        rustix::fs::statvfs(folder)
-            .map_err(|errno| failed("cannot look at the pool", folder, errno.into()))
+    fn stat(&self) -> Result<RoomFigures, Refusal> {
+        let folder = self.0.folder.clone();
+        let stat = rustix::fs::statvfs(&folder)
+            .map_err(|errno| failed("cannot look at the pool", &folder, errno.into()))?;
+        let size = ByteSize(stat.f_blocks.saturating_mul(stat.f_frsize));
+        let free = ByteSize(stat.f_bavail.saturating_mul(stat.f_frsize));
+        Ok(RoomFigures { folder, size, free, promised: ByteSize(0) })
     }
 
     fn promised(&self) -> MutexGuard<'_, u64> {
         // A number is whole whatever panics.
         self.0.promised.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    fn full(&self, free: u64, promised: u64, needed: u64) -> Refusal {
-        let (free, promised, needed) = (ByteSize(free), ByteSize(promised), ByteSize(needed));
-        let folder = self.0.folder.display();
-        let (less, hint) = match promised {
-            ByteSize(0) => (String::new(), format!("free some space in {folder}, then try again")),
-            promised => (
-                format!(", {promised} of it for what is on its way"),
-                format!(
-                    "wait for what is on its way (inn diagnose), or free some space in {folder}, \
-                     then try again"
-                ),
-            ),
-        };
-        let message = format!("the pool has {free} left{less}, and {needed} are needed");
-        let left = ByteSize(free.0.saturating_sub(promised.0));
-        let mut refusal = Refusal::new(Code::OutOfSpace, message).with_limit(left).with_hint(hint);
-        refusal.value = Some(needed.to_string());
-        refusal
-    }
+/// That there is not so much room. How much there is, others have to do with.
+fn full(needed: u64) -> Refusal {
+    let needed = ByteSize(needed);
+    let message = format!("the pool has not enough room: {needed} more cannot be had");
+    let mut refusal = Refusal::new(Code::OutOfSpace, message).with_hint(
+        "delete what is not needed, or wait for what is on its way, then try again; `inn diagnose` says how much there is",
+    );
+    refusal.value = Some(needed.to_string());
+    refusal
 }
 
 impl Promise {
@@ -114,13 +136,14 @@ impl Promise {
         }
         // Looked at under the lock: nobody is promised the same in between.
         let mut promised = self.room.promised();
-        let free = self.room.free()?.0;
-        if more > free.saturating_sub(*promised) {
-            return Err(self.room.full(free, *promised, more));
+        let seen = self.room.stat()?;
+        let fits = more <= seen.free.0.saturating_sub(*promised);
+        if fits {
+            *promised += more;
+            self.left += more;
         }
-        *promised += more;
-        self.left += more;
-        Ok(())
+        *self.room.last_seen() = Some(RoomFigures { promised: ByteSize(*promised), ..seen });
+        if fits { Ok(()) } else { Err(full(more)) }
     }
 
     /// So many bytes have been written, or left out: they are not to come any more.
@@ -132,7 +155,11 @@ impl Promise {
     pub(crate) fn shrink_to(&mut self, bytes: u64) {
         let less = self.left.saturating_sub(bytes);
         self.left -= less;
-        *self.room.promised() -= less;
+        let mut promised = self.room.promised();
+        *promised -= less;
+        if let Some(seen) = &mut *self.room.last_seen() {
+            seen.promised = ByteSize(*promised);
+        }
     }
 }
 
@@ -164,7 +191,6 @@ pub(crate) mod tests {
         let refused = room.promise(most).unwrap_err();
         assert_eq!(refused.code, Code::OutOfSpace);
         assert_eq!(refused.value, Some(ByteSize(most).to_string()));
-        assert!(refused.limit.is_some() && refused.hint.unwrap().contains("inn diagnose"));
         assert_eq!(room.refuse_if_full(most).unwrap_err().code, Code::OutOfSpace);
         // What is left is anybody's, what is covered is asked for once, and a refusal takes nothing.
         drop(room.promise(1 << 20).unwrap());
@@ -181,10 +207,22 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn where_nothing_is_promised_nobody_is_waited_for() {
+    fn who_is_refused_is_not_told_what_others_have_and_who_sees_the_host_is() {
         let room = enough();
+        assert_eq!(room.seen(), None);
+        let others = room.promise(12_345_677).unwrap();
         let refused = room.promise(u64::MAX).unwrap_err();
-        let hint = refused.hint.unwrap();
-        assert!(hint.starts_with("free some space in ") && !hint.contains("diagnose"), "{hint}");
+        let seen = room.seen().unwrap();
+        assert_eq!((seen.promised, &seen.folder), (ByteSize(12_345_677), &std::env::temp_dir()));
+        assert!(seen.free <= seen.size && seen.size > ByteSize(0));
+        let told = format!("{refused:?}");
+        let folder = seen.folder.display().to_string();
+        for of_the_host in [seen.free.to_string(), "12345677".into(), seen.size.to_string(), folder]
+        {
+            assert!(!told.contains(&of_the_host), "{of_the_host}: {told}");
+        }
+        assert!(refused.limit.is_none() && refused.hint.unwrap().contains("inn diagnose"));
+        drop(others);
+        assert_eq!(room.seen().unwrap().promised, ByteSize(0));
     }
 }

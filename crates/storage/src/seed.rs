@@ -6,16 +6,20 @@
 //! digests. So a seed that is written again (the VM was renamed, or cloned) takes the texts that its
 //! spec only knows the digests of from a seed that has them.
 
+mod fat;
+
 use crate::{
     cancel,
     confine::{Access, ConfinedFile},
     pool::{failed, make_folder},
     storage::{Shared, Storage},
 };
+use fat::{Entry, Fat};
 use fatfs::{FileSystem, FormatVolumeOptions, FsOptions};
 use innkeeper_model::{Refusal, Secret, VmId, VmName, config::CloudInit};
 use innkeeper_store::{harm, write_atomically};
 use std::{
+    error::Error,
     fs::File,
     io::{self, Cursor, Read, Write},
     sync::Arc,
@@ -217,20 +221,23 @@ fn image(contents: &Contents) -> io::Result<Zeroizing<Vec<u8>>> {
 
 /// The texts of the files on a seed that have a name which is wanted.
 pub(crate) fn texts(mut disk: &File, is_wanted: impl Fn(&str) -> bool) -> io::Result<Vec<Secret>> {
-    // Read whole: a seed is a megabyte or two, and the library wants a disk that it can write to.
+    // Read whole: a seed is a megabyte or two.
     let mut bytes = Zeroizing::new(Vec::new());
     disk.read_to_end(&mut bytes)?;
-    let file_system = FileSystem::new(Cursor::new(&mut bytes[..]), FsOptions::new())?;
-    let mut texts = Vec::new();
-    for entry in file_system.root_dir().iter() {
-        let entry = entry?;
-        if entry.is_file() && is_wanted(&entry.file_name()) {
-            let mut text = String::new();
-            entry.to_file().read_to_string(&mut text)?;
-            texts.push(Secret::new(text));
-        }
+    let seed = Fat::open(&bytes)?;
+    let wanted: Vec<_> = seed.files()?.into_iter().filter(|file| is_wanted(&file.name)).collect();
+    let all = wanted.iter().fold(0_usize, |sum, file| sum.saturating_add(file.size));
+    let no_text =
+        |why: Box<dyn Error + Send + Sync>| io::Error::new(io::ErrorKind::InvalidData, why);
+    if all > bytes.len() {
+        return Err(no_text("there is more in its files than on the disk".into()));
     }
-    Ok(texts)
+    let text = |file: &Entry| -> io::Result<Secret> {
+        let bytes = seed.read(file)?;
+        let text = std::str::from_utf8(&bytes).map_err(|error| no_text(Box::from(error)))?;
+        Ok(Secret::new(text))
+    };
+    wanted.iter().map(text).collect()
 }
 
 #[cfg(test)]

@@ -143,3 +143,71 @@ async fn a_removed_seed_is_gone_and_can_be_removed_again() {
     fixture.storage.remove_seed(fixture.vm).await.unwrap();
     assert!(!fixture.storage.seed(fixture.vm).path().exists());
 }
+
+/// A seed with this text, and where its table and its folder begin.
+fn disk(text: &str) -> (Vec<u8>, usize, usize) {
+    let contents = Contents {
+        user_data: Secret::new(text),
+        meta_data: Secret::new("instance-id: 1\n"),
+        network_config: None,
+    };
+    let bytes = image(&contents).unwrap().to_vec();
+    let number = |at: usize| usize::from(u16::from_le_bytes([bytes[at], bytes[at + 1]]));
+    let table = number(14) * 512;
+    let root = table + usize::from(bytes[16]) * number(22) * 512;
+    (bytes, table, root)
+}
+
+fn read(bytes: &[u8]) -> io::Result<Vec<String>> {
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(bytes).unwrap();
+    std::io::Seek::rewind(&mut file).unwrap();
+    let texts = texts(&file, |name| name == "user-data")?;
+    Ok(texts.iter().map(|text| text.expose().unwrap().to_owned()).collect())
+}
+
+#[test]
+fn texts_of_any_length_are_read_as_they_were_written() {
+    // Of less and more than a cluster, and on disks with both kinds of tables.
+    for length in [0, 1, 511, 512, 513, 5000, 1 << 20, 6 << 20] {
+        let text = "0123456789abcdef_".repeat(length / 17 + 1)[..length].to_owned();
+        let (bytes, ..) = disk(&text);
+        assert_eq!(read(&bytes).unwrap(), [text], "{length}");
+    }
+}
+
+#[test]
+fn a_damaged_seed_is_an_error() {
+    let (bytes, table, root) = disk(&"x".repeat(5000));
+    let entry = (root..).step_by(32).find(|at| bytes[*at..].starts_with(b"USER-D")).unwrap();
+    let first = usize::from(bytes[entry + 26]);
+    let with = |change: &dyn Fn(&mut Vec<u8>)| {
+        let mut bytes = bytes.clone();
+        change(&mut bytes);
+        read(&bytes)
+    };
+    assert_eq!(with(&|_| ()).unwrap()[0].len(), 5000);
+    // The reserved clusters, none, and one behind the disk's end.
+    for cluster in [[0, 0], [1, 0], [0xf0, 0xff]] {
+        let damaged = with(&|bytes| bytes[entry + 26..entry + 28].copy_from_slice(&cluster));
+        assert!(damaged.is_err(), "{cluster:?}: {damaged:?}");
+    }
+    // A file that is longer than its clusters, or than the disk; one whose table has circles.
+    for size in [[0x89, 0x13, 1, 0], [0xff; 4]] {
+        assert!(with(&|bytes| bytes[entry + 28..entry + 32].copy_from_slice(&size)).is_err());
+    }
+    let pair = table + first + first / 2;
+    let circle = |bytes: &mut Vec<u8>| {
+        let number = u16::from_le_bytes([bytes[pair], bytes[pair + 1]]);
+        let to = u16::try_from(first).unwrap();
+        let changed = if first % 2 == 0 { number & 0xf000 | to } else { number & 0xf | to << 4 };
+        bytes[pair..pair + 2].copy_from_slice(&changed.to_le_bytes());
+    };
+    assert!(with(&circle).is_err());
+    for length in [0, 512, root + 64, bytes.len() / 2] {
+        let cut = with(&|bytes| bytes.truncate(length));
+        assert!(cut.is_err() || length > root + 64, "{length}");
+    }
+    // What is no file's entry is none.
+    assert_eq!(with(&|bytes| bytes[root + 32..].fill(0xff)).unwrap(), [""; 0]);
+}

@@ -3,6 +3,7 @@
 use crate::{
     confine::AllowedFolders,
     pool::{Pool, failed},
+    room::RoomFigures,
     uploads::{self, InHand},
 };
 use innkeeper_model::{ByteSize, Refusal};
@@ -126,5 +127,10 @@ impl Storage {
     /// The system's.
     pub fn total_space(&self) -> Result<ByteSize, Refusal> {
         self.shared.pool.room.total()
+    }
+
+    /// What the pool had when somebody last asked for room in it; nothing before that. Waits for nothing.
+    pub fn room_seen(&self) -> Option<RoomFigures> {
+        self.shared.pool.room.seen()
     }
 }

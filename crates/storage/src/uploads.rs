@@ -5,7 +5,10 @@
 //! will have, so that what is gone on with cannot be another file. Its length says how much has
 //! arrived. Nothing here looks at what it is: [`crate::Storage::import`] does, which takes the part
 //! away. A part that nobody goes on with is removed a day after its last piece, when the pool is opened
-//! or the next upload begins. After a power failure a part may hold zeros where pieces were; the
+//! or the next upload begins.
+//!
+//! One sends at a time. Who breaks off has the part a moment longer, while the last piece of theirs is
+//! written; whoever goes on with it is not refused for that, but waits. After a power failure a part may hold zeros where pieces were; the
 //! import then finds another digest, and refuses it.
 
 use crate::{
@@ -28,25 +31,44 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime},
 };
+use tokio::{
+    sync::{Notify, futures::Notified},
+    time::{Instant, timeout_at},
+};
 
 /// How long a part is kept after its last piece.
 const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long who goes on with a part waits for somebody else to let go of it: as long as a piece may take to be
+/// written to a slow disk, and not so long that it looks like a hang to whoever is then refused.
+const LET_GO_WITHIN: Duration = Duration::from_secs(2);
 /// What a part's name ends with.
 const PART: &str = ".part";
 
 /// Which parts somebody has in hand.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct InHand(Arc<Mutex<HashSet<PathBuf>>>);
+pub(crate) struct InHand(Arc<Parts>);
+
+#[derive(Debug, Default)]
+struct Parts {
+    paths: Mutex<HashSet<PathBuf>>,
+    /// Somebody has let go of one.
+    let_go: Notify,
+}
 
 impl InHand {
     fn paths(&self) -> MutexGuard<'_, HashSet<PathBuf>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.paths.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes a part in hand, unless somebody else has it.
     fn claim(&self, path: &Path) -> Option<Claim> {
         let free = self.paths().insert(path.to_owned());
         free.then(|| Claim { all: self.clone(), path: path.to_owned() })
+    }
+
+    /// That somebody lets go of a part, from this call on.
+    fn let_go(&self) -> Notified<'_> {
+        self.0.let_go.notified()
     }
 }
 
@@ -60,6 +82,7 @@ pub(crate) struct Claim {
 impl Drop for Claim {
     fn drop(&mut self) {
         self.all.paths().remove(&self.path);
+        self.all.0.let_go.notify_waiters();
     }
 }
 
@@ -116,8 +139,9 @@ impl Storage {
     /// gone), or goes on with one. `more` is how many bytes will come, where that is known.
     ///
     /// # Errors
-    /// `wrong-state`: other than `from` bytes have arrived; `in-use`: somebody else sends the same;
-    /// the checksum is none; it would be too large, or not fit into the pool; the system's.
+    /// `wrong-state`: other than `from` bytes have arrived; `in-use`: somebody else sends the same, and does
+    /// not let go of it within 2 s; the checksum is none; it would be too large, or not fit into the pool; the
+    /// system's.
     pub async fn open_upload(
         &self,
         name: &ImageName,
@@ -125,9 +149,21 @@ impl Storage {
         from: u64,
         more: Option<u64>,
     ) -> Result<Upload, Refusal> {
-        let (shared, name) = (Arc::clone(&self.shared), name.clone());
         let checksum = announced(sha256)?;
-        cancel::briefly(move || shared.open_upload(&name, &checksum, from, more)).await
+        let until = Instant::now() + LET_GO_WITHIN;
+        loop {
+            // Before it is tried, or who lets go just after that would not be heard.
+            let let_go = self.shared.uploads.let_go();
+            let (shared, name, checksum) =
+                (Arc::clone(&self.shared), name.clone(), checksum.clone());
+            let opening = cancel::briefly(move || shared.open_upload(&name, &checksum, from, more));
+            match opening.await {
+                Err(refusal) if refusal.code == Code::InUse => {
+                    timeout_at(until, let_go).await.map_err(|_| refusal)?;
+                }
+                opened => return opened,
+            }
+        }
     }
 
     /// How many bytes of this upload have arrived. One that nobody has begun has none.
@@ -160,16 +196,17 @@ impl Shared {
             .map_err(|error| failed("cannot list", &self.pool.uploads, error))?;
         let limit = self.options.max_import_size;
         refuse_too_large(from.saturating_add(more.unwrap_or_default()), limit)?;
+        let claim = self.uploads.claim(&self.part(name, checksum)).ok_or_else(|| in_hand(name))?;
+        // Behind the claim: who breaks off gives their room back, and then the part.
         let promise = self.pool.room.promise(more.unwrap_or_default())?;
-        let path = self.part(name, checksum);
-        let claim = self.uploads.claim(&path).ok_or_else(|| in_hand(name))?;
+        let path = &claim.path;
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let opened = rustix::fs::open(&path, flags, Mode::RUSR | Mode::WUSR);
-        let file = File::from(opened.map_err(|errno| failed("cannot make", &path, errno.into()))?);
+        let opened = rustix::fs::open(path, flags, Mode::RUSR | Mode::WUSR);
+        let file = File::from(opened.map_err(|errno| failed("cannot make", path, errno.into()))?);
         if from == 0 {
-            file.set_len(0).map_err(|error| failed("cannot empty", &path, error))?;
+            file.set_len(0).map_err(|error| failed("cannot empty", path, error))?;
         }
-        let at = length(&file).map_err(|error| failed("cannot look at", &path, error))?;
+        let at = length(&file).map_err(|error| failed("cannot look at", path, error))?;
         if at != from {
             let message = format!("{at} bytes have arrived, and this goes on after {from}");
             let mut refusal = Refusal::new(Code::WrongState, message)

@@ -138,6 +138,33 @@ async fn one_sends_at_a_time_and_not_more_than_an_import_may_have() {
     assert_eq!(fixture.arrived(), 0);
 }
 
+/// What a caller who is gone had sent is still being written, and has its room, when they are back.
+#[tokio::test]
+async fn who_comes_back_waits_for_what_they_left() {
+    let fixture = Fixture::new();
+    let most = most_of(fixture.storage.free_space().unwrap()).min(LIMIT);
+    let sha256 = fixture.sha256();
+    let name = named();
+    let begin = |from| fixture.storage.open_upload(&name, &sha256, from, Some(most - from));
+    let mut upload = begin(0).await.unwrap();
+    upload.write(vec![1; 1000]).await.unwrap();
+    let again = begin(1000);
+    let mut again = std::pin::pin!(again);
+    // It has found the part in use.
+    let waits = tokio::time::timeout(Duration::from_millis(200), &mut again).await;
+    assert!(waits.is_err(), "refused, or let in beside the other");
+    let begun = std::time::Instant::now();
+    drop(upload);
+    let again = again.await.unwrap();
+    assert_eq!(again.length(), 1000);
+    assert!(begun.elapsed() < LET_GO_WITHIN, "by its time, not by the other's end");
+    drop(again);
+    // One who goes on elsewhere than the other came to is told so, and not that it is in use.
+    let upload = begin(1000).await.unwrap();
+    let (refused, ()) = tokio::join!(begin(999), async { drop(upload) });
+    assert_eq!(refused.unwrap_err().code, Code::WrongState);
+}
+
 #[tokio::test]
 async fn two_that_do_not_fit_together_are_not_both_let_in() {
     let folder = tempfile::tempdir().unwrap();
@@ -152,8 +179,9 @@ async fn two_that_do_not_fit_together_are_not_both_let_in() {
     first.write(vec![1; 1000]).await.unwrap();
     let refused = begin("second", Some(most)).await.unwrap_err();
     assert_eq!((refused.code, refused.value), (Code::OutOfSpace, Some(ByteSize(most).to_string())));
-    assert!(refused.limit.is_some() && refused.hint.is_some());
-    assert_eq!(storage.receive_vm(Some(most)).await.unwrap_err().code, Code::OutOfSpace);
+    assert!(refused.hint.is_some());
+    let import = storage.receive_vm(Some(most), |_| Ok(())).await;
+    assert_eq!(import.unwrap_err().code, Code::OutOfSpace);
     // What takes what is left of the room is not held up.
     begin("second", None).await.unwrap().write(vec![1; 1000]).await.unwrap();
     // Broken off: what has come is kept, and the rest is anybody's.

@@ -3,7 +3,10 @@
 //! Whoever runs somebody else's machines beside Innkeeper's must be able to prove that theirs were not
 //! touched. So every unlink and every signal is a line in the log, of the target `innkeeper::harm`;
 //! what is not there was not done. Removals are here, signals in `signals`, and the children that are
-//! not to outlive whoever waits for them in `helper`.
+//! not to outlive whoever waits for them in `helper`. Nothing else in a daemon's code may do either
+//! (`clippy.toml`, and each crate's first page).
+
+#![expect(clippy::disallowed_methods, reason = "what is done here is on record")]
 
 mod helper;
 mod signals;

@@ -11,6 +11,8 @@
 //! Everything here but appending to the journal and the registry is synchronous and waits for the disk
 //! (a save takes about the time of two syncs): call it from a thread that may block.
 
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
+
 mod atomic;
 pub mod audit;
 mod document;

@@ -11,6 +11,8 @@
 //! format, and who a caller is: that is `auth`'s. Which VMs and tasks there are for one is asked of its
 //! [`Sight`].
 
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
+
 mod arrival;
 mod browser;
 mod credentials;

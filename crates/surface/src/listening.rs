@@ -3,12 +3,11 @@
 use crate::{
     arrival::{Arrival, Front},
     serving::{Gate, no_delay, serve},
-    tls::{TlsListener, TlsSettings},
+    tls::{TlsConnection, TlsListener, TlsSettings},
 };
 use innkeeper_auth::Source;
 use std::{io, net::SocketAddr, sync::Arc};
 use tokio::net::{TcpListener, TcpStream};
-use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
 /// A port that is taken.
@@ -58,8 +57,8 @@ impl Listening {
             let admit = |socket: &TcpStream, source| admit(Arrival::plain(socket, &front), source);
             return serve(no_delay(socket), stopping, admit).await;
         };
-        let admit = |stream: &TlsStream<TcpStream>, source| {
-            let (socket, tls) = stream.get_ref();
+        let admit = |connection: &TlsConnection, source| {
+            let (socket, tls) = connection.stream().get_ref();
             admit(Arrival::over_tls(socket, tls, &front), source)
         };
         serve(TlsListener::new(socket, settings), stopping, admit).await;

@@ -13,7 +13,6 @@ use tokio::{
     net::{TcpStream, UnixStream},
     sync::{OwnedSemaphorePermit, Semaphore},
 };
-use tokio_rustls::server::TlsStream;
 
 /// The most connections at a time on one listener; more wait to be accepted.
 const MOST: usize = 4096;
@@ -33,12 +32,6 @@ impl Connection for TcpStream {
             // It is over already.
             _ => Source::ThisHost,
         }
-    }
-}
-
-impl Connection for TlsStream<TcpStream> {
-    fn source(&self) -> Source {
-        self.get_ref().0.source()
     }
 }
 
@@ -124,6 +117,9 @@ fn lock(taken: &Mutex<HashMap<Source, usize>>) -> MutexGuard<'_, HashMap<Source,
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rustix::{process::Uid, thread::set_thread_res_uid};
+    use std::net::SocketAddr;
+    use tokio::net::TcpListener;
 
     /// A user who is neither root nor this process's own.
     fn somebody(places: &Places) -> Source {
@@ -159,5 +155,37 @@ mod tests {
             }
         }
         assert_eq!(places.free.available_permits(), 0);
+    }
+
+    /// A connection that a user opens. Only root can become another, and this thread stays what it is.
+    fn connected_as(uid: u32, to: SocketAddr) -> std::net::TcpStream {
+        let as_user = move || {
+            let user = Uid::from_raw(uid);
+            set_thread_res_uid(user, user, user).unwrap();
+            std::net::TcpStream::connect(to).unwrap()
+        };
+        std::thread::spawn(as_user).join().unwrap()
+    }
+
+    #[tokio::test]
+    async fn one_user_of_this_host_leaves_places_to_another() {
+        if !rustix::process::geteuid().is_root() {
+            return;
+        }
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let places = Places::new(8, 2);
+        let mut taken = Vec::new();
+        // Whoever they are, they come from one address.
+        for (uid, expected) in [(65534, 2), (65533, 2), (0, 3)] {
+            for count in 1..=3 {
+                let there = connected_as(uid, address);
+                let (here, _) = listener.accept().await.unwrap();
+                assert_eq!(here.source(), Source::User(uid));
+                let place = places.take(places.free().await, here.source());
+                assert_eq!(place.is_some(), count <= expected, "{count} of uid {uid}");
+                taken.extend(place.map(|place| (place, here, there)));
+            }
+        }
     }
 }

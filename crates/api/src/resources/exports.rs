@@ -4,6 +4,7 @@ use crate::{
     protocol::{
         answer,
         asked::{Asked, Segment},
+        audit,
         mutation::{self, Imported, Subject},
         params::Params,
         pieces::{self, Pieces},
@@ -17,8 +18,8 @@ use axum::body::Body;
 use bytes::Bytes;
 use futures_util::{StreamExt, stream::try_unfold};
 use http::{HeaderMap, HeaderValue, Method, header};
-use innkeeper_engine::{Caller, ImportVm, OpenedArrival, OpenedExport, Request, StagedVm};
-use innkeeper_model::{ProjectName, Refusal, VmName};
+use innkeeper_engine::{ImportVm, OpenedArrival, OpenedExport, Request, StagedVm};
+use innkeeper_model::{ProjectName, Refusal, VmName, task::PlannedOperation};
 use std::sync::Arc;
 
 /// What such a file is.
@@ -79,7 +80,10 @@ async fn next_of(opened: OpenedExport) -> Result<Option<(Bytes, OpenedExport)>, 
 /// Import a VM
 ///
 /// The body is what an export has written. When all of it has arrived and was found to be sound, a VM is
-/// made of it: the answer is that task's. What breaks off is thrown away.
+/// made of it: the answer is that task's. What breaks off is thrown away. A VM for which the project has no room is
+/// refused when the file has said what it is, which is at its beginning.
+///
+/// With `dry_run` the file has to be sent, too: it says what would be made. It is looked through, and thrown away.
 #[utoipa::path(
     post,
     path = "/v1/imports",
@@ -89,10 +93,12 @@ async fn next_of(opened: OpenedExport) -> Result<Option<(Bytes, OpenedExport)>, 
         ("name" = Option<String>, Query, description = "The name that it gets; else its own"),
         ("project" = Option<String>, Query, description = "The project that it belongs to; else its own, or the caller's who is bound to one"),
         ("keep_identity" = Option<bool>, Query, description = "It keeps its id, its hardware addresses and its published ports, which must be free; else it gets new ones, and publishes none"),
+        ("dry_run" = Option<bool>, Query, description = "Do nothing, and answer what it would come to"),
         ("Prefer" = Option<String>, Header, description = "`wait=N`: wait up to N seconds for the task's end"),
     ),
     request_body(content = Vec<u8>, content_type = "application/x-tar"),
     responses(
+        (status = 200, description = "Planned, with `dry_run`", body = PlannedOperation),
         Imported,
         WriteProblems,
     ),
@@ -107,37 +113,48 @@ pub(crate) async fn import(
     let name: Option<VmName> = params.parsed("name")?;
     let project: Option<ProjectName> = params.parsed("project")?;
     let keep_identity = params.flag("keep_identity")?;
+    let dry_run = params.flag("dry_run")?;
     params.nothing_else()?;
     let project = state.sight().owner("project", project)?;
-    let length = pieces::length(&headers);
-    let staged = Arc::new(receive(&state, &asked.caller, length, Pieces::of(body)).await?);
+    let sent = (pieces::length(&headers), Pieces::of(body));
+    let staged = Arc::new(receive(&state, &asked, project.clone(), sent).await?);
     state.sight().check_host_files(&staged.manifest().config, None)?;
     let import = ImportVm { staged, name, project, keep_identity };
     let request = Request::Import(Box::new(import));
-    mutation::perform(&state, &asked, request, Subject::NewVm).await
+    mutation::perform_or_plan(&state, &asked, request, Subject::NewVm, dry_run).await
 }
 
 /// Takes all of a file. Nothing of it is kept where it is refused, or where this is dropped.
 async fn receive(
     state: &Visit,
-    caller: &Caller,
-    length: Option<u64>,
-    mut pieces: Pieces,
+    asked: &Asked,
+    project: Option<ProjectName>,
+    (length, mut pieces): (Option<u64>, Pieces),
 ) -> Result<StagedVm, Refusal> {
-    let receiving = async {
-        let opened = state.operations().receive_vm(caller, length).await?;
-        let OpenedArrival { mut arrival, session } = opened;
-        while let Some(piece) = pieces.next().await? {
-            session.typed(piece.len() as u64);
-            arrival = arrival.write(piece).await?;
+    let received = match state.operations().receive_vm(&asked.caller, length, project).await {
+        Ok(opened) => {
+            let taken = take(opened, &mut pieces).await;
+            if taken.is_err() {
+                // That it was begun is on record; and so is what came of it.
+                audit::note(state.state(), asked, ("import-upload", ""), &taken);
+            }
+            taken
         }
-        arrival.finish().await
+        Err(refusal) => Err(refusal),
     };
-    let received = receiving.await;
     if received.is_err() {
         pieces.refuse();
     }
     received
+}
+
+async fn take(opened: OpenedArrival, pieces: &mut Pieces) -> Result<StagedVm, Refusal> {
+    let OpenedArrival { mut arrival, session } = opened;
+    while let Some(piece) = pieces.next().await? {
+        session.typed(piece.len() as u64);
+        arrival = arrival.write(piece).await?;
+    }
+    arrival.finish().await
 }
 
 #[cfg(test)]

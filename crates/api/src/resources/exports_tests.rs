@@ -46,6 +46,17 @@ async fn what_has_arrived_whole_is_imported_as_was_asked() {
 }
 
 #[tokio::test]
+async fn what_has_arrived_is_planned_and_thrown_away_where_that_is_asked() {
+    let api = Api::new();
+    let planned = post(&api, "/v1/imports?name=copy&dry_run=true", file().await).await;
+    assert_eq!(planned.status, StatusCode::OK, "{}", planned.text);
+    assert_eq!(planned.json()["operation"], "import");
+    post(&api, "/v1/imports?dry_run=true", "no tar".repeat(200)).await.problem("bad-request");
+    assert_eq!(api.engine.asked(), []);
+    is_cleared(&api).await;
+}
+
+#[tokio::test]
 async fn what_somebody_of_a_project_imports_is_that_ones() {
     let api = Api::new();
     let post = async |target: &str| {
@@ -68,6 +79,25 @@ async fn what_somebody_of_a_project_imports_is_that_ones() {
 }
 
 #[tokio::test]
+async fn a_vm_for_which_a_project_has_no_room_is_refused_when_it_is_known_which() {
+    let api = Api::new();
+    let file = file().await;
+    // What follows is never sent: it is refused before.
+    let head = futures_util::stream::iter([Ok::<_, std::io::Error>(Bytes::from(file))]);
+    let endless = Body::from_stream(head.chain(futures_util::stream::pending()));
+    let refused = post(&api, "/v1/imports?project=full", endless).await.problem("out-of-capacity");
+    assert_eq!(refused["detail"], "no room for web");
+    assert!(api.engine.asked().is_empty() && api.sessions().await.is_empty());
+    // Whoever is bound to a project is asked for that one's room.
+    let identity = Identity::Issued { name: "ci".into() };
+    let scope = Scope::Project("full".parse().unwrap());
+    let principal = Principal { scope, ..Principal::anonymous(identity, Role::Owner) };
+    let request = http::Request::post("/v1/imports").body(Body::from(self::file().await)).unwrap();
+    let refused = Read::of(api.call_through(Entrance::Unix(principal), request).await).await;
+    refused.problem("out-of-capacity");
+}
+
+#[tokio::test]
 async fn what_does_not_arrive_whole_is_not_imported_and_not_kept() {
     let api = Api::new();
     let file = file().await;
@@ -85,6 +115,11 @@ async fn what_does_not_arrive_whole_is_not_imported_and_not_kept() {
         post(&api, &target, file.clone()).await.problem("invalid-field");
     }
     assert!(api.engine.asked().is_empty());
+    is_cleared(&api).await;
+}
+
+/// Waits until nothing is left of what has arrived.
+async fn is_cleared(api: &Api) {
     let uploads = api.engine.pool().join("uploads");
     let deadline = Instant::now() + Duration::from_secs(20);
     while std::fs::read_dir(&uploads).unwrap().count() > 0 {

@@ -6,8 +6,10 @@ use super::{
     x509::{DAY, after, expiry, serial_of},
 };
 use crate::{
-    issued::{CredentialState, IssuedList, Kind, NotIssued, Stored, StoredCertificate, check},
-    list_file::TokensError,
+    issued::{
+        CredentialState, IssuedList, NotIssued, ShownCredential, Stored, StoredCertificate, check,
+    },
+    list_file::{Listed, TokensError},
     principal::Principal,
     role::Role,
     standing::Standing,
@@ -62,30 +64,9 @@ pub struct NewCertificate {
 /// A certificate of a caller, as those who answer for it see it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ShownCertificate {
-    /// Its name.
-    pub name: TokenName,
-    /// Whether it opens anything.
-    pub state: CredentialState,
-    /// What its bearers may do.
-    pub role: Role,
-    /// The only project that is there for them.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub project: Option<ProjectName>,
-    /// Whether they have a privileged caller's room in the limits.
-    pub privileged: bool,
-    /// When it was first signed.
-    #[schema(value_type = String, format = DateTime)]
-    pub created: Timestamp,
-    /// By whom that was asked for.
-    pub created_by: String,
-    /// From when on it is refused.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, format = DateTime)]
-    pub expires: Option<Timestamp>,
-    /// When it was last shown, to the second. After a crash it can be a minute early.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, format = DateTime)]
-    pub last_used: Option<Timestamp>,
+    /// What there is to see of every credential.
+    #[serde(flatten)]
+    pub credential: ShownCredential,
     /// Its serial number, in hexadecimal.
     pub serial: String,
     /// The SHA-256 of the whole certificate, in hexadecimal.
@@ -95,22 +76,9 @@ pub struct ShownCertificate {
 impl From<(Stored, CredentialState)> for ShownCertificate {
     fn from((stored, state): (Stored, CredentialState)) -> Self {
         let fingerprint = Fingerprint(stored.digest).to_string();
-        let Stored { name, role, project, privileged, created, created_by, .. } = stored;
-        let Stored { digest: _, expires, last_used, certificate, .. } = stored;
-        let serial = certificate.map(|certificate| certificate.serial).unwrap_or_default();
-        Self {
-            name,
-            state,
-            role,
-            project,
-            privileged,
-            created,
-            created_by,
-            expires,
-            last_used,
-            serial,
-            fingerprint,
-        }
+        let serial = stored.certificate.as_ref().map(|certificate| certificate.serial.clone());
+        let serial = serial.unwrap_or_default();
+        Self { credential: (stored, state).into(), serial, fingerprint }
     }
 }
 
@@ -120,7 +88,7 @@ impl Certificates {
     /// # Errors
     /// The file cannot be read, was damaged, or others could have written to it.
     pub fn open(path: &Path, authority: Arc<Authority>) -> Result<Self, TokensError> {
-        Ok(Self { authority, list: IssuedList::open(Kind::Certificates, path)? })
+        Ok(Self { authority, list: IssuedList::open(Listed::Certificates, path)? })
     }
 
     /// Who signs them.

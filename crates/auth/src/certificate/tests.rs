@@ -228,7 +228,8 @@ fn a_renewed_certificate_counts_beside_the_next_one_until_that_is_shown() {
         (shown, Fingerprint::of(&CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()))
     };
     let (shown, lost) = renew(in_days(60));
-    assert_eq!((shown.role, shown.expires), (Role::Operator, Some(in_days(150))));
+    let credential = &shown.credential;
+    assert_eq!((credential.role, credential.expires), (Role::Operator, Some(in_days(150))));
     // The answer got lost: the first one asks again, and is still known then.
     let (_, second) = renew(in_days(61));
     for list in [&fixture.certificates, &open(&fixture.folder, now())] {
@@ -347,7 +348,7 @@ fn a_certificate_of_another_authority_is_taken_for_what_it_is() {
         assert_eq!(refusal.field.as_deref(), Some("certificate"), "{wrong}");
     }
     let (known, _) = accept(&pem, Some(in_days(400))).unwrap();
-    assert_eq!((known.serial, known.expires), (signed.serial, Some(in_days(90))));
+    assert_eq!((known.serial, known.credential.expires), (signed.serial, Some(in_days(90))));
     let found = fixture.certificates.find(shown, now()).unwrap();
     assert_eq!((found.identity.to_string(), found.role), ("cert:ours".into(), Role::Viewer));
     // It is renewed where it was signed.

@@ -4,6 +4,7 @@ use super::record::{CredentialState, Former, Stored};
 use crate::{
     digest::Digest,
     identity::Identity,
+    list_file::Listed,
     principal::{Class, Principal, Scope},
     standing::{Revocable, Standing},
 };
@@ -13,16 +14,7 @@ use std::sync::{
     atomic::{AtomicBool, AtomicI64, Ordering},
 };
 
-/// What is on a list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// Tokens.
-    Tokens,
-    /// Client certificates.
-    Certificates,
-}
-
-impl Kind {
+impl Listed {
     /// One of them, in words.
     pub(crate) const fn one(self) -> &'static str {
         match self {
@@ -57,7 +49,7 @@ pub(super) struct Issued {
 const NEVER: i64 = i64::MIN;
 
 impl Issued {
-    pub(super) fn new(kind: Kind, stored: Stored) -> Self {
+    pub(super) fn new(kind: Listed, stored: Stored) -> Self {
         let principal = Principal {
             identity: kind.identity(&stored.name),
             role: stored.role,
@@ -76,7 +68,7 @@ impl Issued {
     }
 
     /// The same one, renewed: revoking either revokes both.
-    pub(super) fn renewed(&self, kind: Kind, stored: Stored) -> Self {
+    pub(super) fn renewed(&self, kind: Listed, stored: Stored) -> Self {
         Self { revoked: Arc::clone(&self.revoked), ..Self::new(kind, stored) }
     }
 

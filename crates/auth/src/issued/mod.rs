@@ -10,13 +10,17 @@ mod record;
 mod tests;
 
 pub use list::MAX_TOKENS;
-pub use record::{CredentialState, NewToken, ShownToken};
+pub use record::{CredentialState, NewToken, ShownCredential};
 
-pub(crate) use entry::Kind;
 pub(crate) use list::{IssuedList, NotIssued};
 pub(crate) use record::{Stored, StoredCertificate, check};
 
-use crate::{digest::Digest, list_file::TokensError, principal::Principal, token};
+use crate::{
+    digest::Digest,
+    list_file::{Listed, TokensError},
+    principal::Principal,
+    token,
+};
 use innkeeper_model::{Code, Refusal, Secret, Timestamp, TokenName};
 use innkeeper_store::WriteFailed;
 use std::{io, path::Path};
@@ -34,7 +38,7 @@ impl IssuedTokens {
     /// # Errors
     /// The file cannot be read, was damaged, or others could have written to it.
     pub fn open(path: &Path) -> Result<Self, TokensError> {
-        Ok(Self(IssuedList::open(Kind::Tokens, path)?))
+        Ok(Self(IssuedList::open(Listed::Tokens, path)?))
     }
 
     /// Whether a text is to be looked for here rather than elsewhere.
@@ -51,8 +55,8 @@ impl IssuedTokens {
     }
 
     /// All of them, by name.
-    pub fn all(&self, now: Timestamp) -> Vec<ShownToken> {
-        self.0.all(now).into_iter().map(ShownToken::from).collect()
+    pub fn all(&self, now: Timestamp) -> Vec<ShownCredential> {
+        self.0.all(now).into_iter().map(ShownCredential::from).collect()
     }
 
     /// Makes a token, and says its text: this is the only time that anybody is told. It waits for the disk.
@@ -65,7 +69,7 @@ impl IssuedTokens {
         wanted: NewToken,
         by: &str,
         now: Timestamp,
-    ) -> Result<(ShownToken, Secret), Refusal> {
+    ) -> Result<(ShownCredential, Secret), Refusal> {
         let NewToken { name, role, project, expires, privileged } = wanted;
         check(role, project.as_ref(), expires, now)?;
         let text = format!("{PREFIX}{}", token::random_text().map_err(|error| no_text(&error))?);
@@ -90,8 +94,8 @@ impl IssuedTokens {
     /// # Errors
     /// There is none of this name. Or the disk fails: the token is refused until the daemon ends, and
     /// revoking it again tries the disk again.
-    pub fn revoke(&self, name: &TokenName, now: Timestamp) -> Result<ShownToken, Refusal> {
-        self.0.revoke(name, now).map(ShownToken::from)
+    pub fn revoke(&self, name: &TokenName, now: Timestamp) -> Result<ShownCredential, Refusal> {
+        self.0.revoke(name, now).map(ShownCredential::from)
     }
 
     /// Writes down when tokens were last used, if any was since the last time.

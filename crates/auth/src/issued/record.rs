@@ -89,10 +89,10 @@ pub enum CredentialState {
     Revoked,
 }
 
-/// A token that was issued, as those who answer for it see it: everything but its text, which nobody has
-/// but its bearers.
+/// A credential that was issued, as those who answer for it see it: everything but what is shown as it, which nobody
+/// has but its bearers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct ShownToken {
+pub struct ShownCredential {
     /// Its name.
     pub name: TokenName,
     /// Whether it opens anything.
@@ -104,7 +104,7 @@ pub struct ShownToken {
     pub project: Option<ProjectName>,
     /// Whether they have a privileged caller's room in the limits.
     pub privileged: bool,
-    /// When it was made.
+    /// When it was first made.
     #[schema(value_type = String, format = DateTime)]
     pub created: Timestamp,
     /// By whom.
@@ -119,7 +119,7 @@ pub struct ShownToken {
     pub last_used: Option<Timestamp>,
 }
 
-impl From<(Stored, CredentialState)> for ShownToken {
+impl From<(Stored, CredentialState)> for ShownCredential {
     fn from((stored, state): (Stored, CredentialState)) -> Self {
         let Stored { name, role, project, privileged, created, created_by, .. } = stored;
         let Stored { digest: _, expires, last_used, certificate: _, .. } = stored;

@@ -229,6 +229,17 @@ fn a_damaged_list_is_refused_with_what_to_do() {
 }
 
 #[test]
+fn a_list_of_something_else_is_refused() {
+    let fixture = Fixture::new();
+    fixture.create(wanted("ci", Role::Viewer));
+    let whole = fs::read_to_string(fixture.file()).unwrap();
+    fs::write(fixture.file(), whole.replace("\"tokens\"", "\"certificates\"")).unwrap();
+    let problem = IssuedTokens::open(&fixture.file()).unwrap_err().to_string();
+    assert!(problem.contains("no list of tokens"), "{problem}");
+    IssuedList::open(Listed::Certificates, &fixture.file()).unwrap();
+}
+
+#[test]
 fn a_list_that_others_can_write_to_is_refused() {
     let fixture = Fixture::new();
     fixture.create(wanted("ci", Role::Viewer));

@@ -75,8 +75,8 @@ pub enum Who<'a> {
     /// Somebody, from there, who asks for what needs no credential: signing in. Counted apart from those who
     /// show a wrong one, which a page in a browser, or a program that lost its token, does without end.
     Anybody(Source),
-    /// Somebody, from there, who shows what a wallet may have signed and nobody has looked at yet. To look at it takes
-    /// a third of a millisecond, so that is counted before; and apart, since most who do it are right.
+    /// Somebody, from there, who shows what a wallet or an issuer may have signed and nobody has looked at yet. To look
+    /// at it takes a third of a millisecond, so that is counted before; and apart, since most who do it are right.
     Unproved(Source),
 }
 
@@ -94,7 +94,7 @@ pub struct Quotas {
     /// By any other entrance: streams that are opened.
     pub streams: Quota,
     /// By any entrance, from one source: requests that show nothing that holds; as many that need not; and as many
-    /// signatures of wallets that were not seen before.
+    /// signatures of wallets and issuers that were not seen before.
     pub unauthenticated: Quota,
 }
 

@@ -15,6 +15,7 @@ use ring::{
 };
 use serde::Deserialize;
 use serde_json::Value;
+use std::sync::Arc;
 
 /// The most keys that an issuer may have at a time.
 const MOST: usize = 64;
@@ -65,7 +66,7 @@ impl Algorithm {
 }
 
 /// One key.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Key {
     id: Option<Box<str>>,
     algorithm: Algorithm,
@@ -78,6 +79,18 @@ enum Public {
     /// A point of a curve, as the algorithm has it.
     Point(Box<[u8]>),
 }
+
+impl PartialEq for Public {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Rsa(one), Self::Rsa(other)) => one.n == other.n && one.e == other.e,
+            (Self::Point(one), Self::Point(other)) => one == other,
+            (Self::Rsa(_), Self::Point(_)) | (Self::Point(_), Self::Rsa(_)) => false,
+        }
+    }
+}
+
+impl Eq for Public {}
 
 /// Why there is no key for a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,7 +105,7 @@ pub(super) enum NoKey {
 
 /// The keys of an issuer: one at least.
 #[derive(Debug)]
-pub(super) struct Keys(Vec<Key>);
+pub(super) struct Keys(Vec<Arc<Key>>);
 
 /// Why what an issuer publishes is no set of keys.
 #[derive(Debug, thiserror::Error)]
@@ -137,7 +150,7 @@ impl Keys {
         if count > MOST {
             return Err(BadKeys::TooMany(count));
         }
-        let keys: Vec<_> = keys.into_iter().filter_map(Key::of).collect();
+        let keys: Vec<_> = keys.into_iter().filter_map(Key::of).map(Arc::new).collect();
         if keys.is_empty() {
             return Err(BadKeys::NoneUsable(count));
         }
@@ -150,8 +163,8 @@ impl Keys {
     }
 
     /// The key of a token with this header.
-    pub(super) fn of_token(&self, id: Option<&str>, algorithm: &str) -> Result<&Key, NoKey> {
-        let is_meant = |key: &&Key| id.is_none_or(|id| key.id.as_deref() == Some(id));
+    pub(super) fn of_token(&self, id: Option<&str>, algorithm: &str) -> Result<&Arc<Key>, NoKey> {
+        let is_meant = |key: &&Arc<Key>| id.is_none_or(|id| key.id.as_deref() == Some(id));
         let mut meant = self.0.iter().filter(is_meant).peekable();
         if meant.peek().is_none() {
             return Err(NoKey::Unknown);
@@ -162,6 +175,11 @@ impl Keys {
             None => Ok(key),
             Some(_) => Err(NoKey::Unnamed),
         }
+    }
+
+    /// Whether this key is among them, as it was.
+    pub(super) fn contains(&self, key: &Arc<Key>) -> bool {
+        self.0.iter().any(|known| Arc::ptr_eq(known, key) || known == key)
     }
 
     /// Whether there is a key that a token with this header may mean.

@@ -7,6 +7,8 @@
 //! A token is looked at here only if it says that it is of an issuer of the configuration; all others are somebody
 //! else's. Verifying waits for nothing: each issuer's keys are kept by a task of their own ([`Issuers::keep`]), and
 //! who shows a token of a key that is not among them yet is given the time to have it fetched ([`Issuers::ready`]).
+//! Whoever shows one is counted before its signature is looked at, and what was found right is known again until it
+//! expires, or its issuer takes its key back.
 //!
 //! Signatures are checked by `ring`, which is the process's TLS provider anyway. (The usual library for such tokens has
 //! no backend of that: one that it has is a second provider, the other brings an RSA that leaks keys by its timing.)
@@ -23,17 +25,37 @@ mod token;
 
 pub use rules::{BadIssuer, ClaimGrant, IssuerRules};
 
-use crate::principal::Principal;
+use crate::{
+    doorkeeper::NotAdmitted,
+    principal::Principal,
+    seen::Seen,
+    wallet::{expiring, sha256},
+};
 use fetch::Source;
 use innkeeper_model::{Refusal, Timestamp};
+use jwks::Key;
 use keyring::{KeyRing, Pace};
+use refused::BadToken;
 use std::{collections::BTreeSet, sync::Arc};
-use token::{Expected, Parts};
+use token::{Expected, Parts, Verified};
 use tokio::task::JoinSet;
 
 /// The issuers whose tokens are taken.
 #[derive(Debug)]
-pub struct Issuers(Vec<Arc<Issuer>>);
+pub struct Issuers {
+    each: Vec<Arc<Issuer>>,
+    /// Those that were let in before.
+    seen: Seen<Admitted>,
+}
+
+/// Whom a token let in.
+#[derive(Debug, Clone)]
+struct Admitted {
+    issuer: Arc<Issuer>,
+    /// What made its signature.
+    key: Arc<Key>,
+    principal: Principal,
+}
 
 /// One of them.
 #[derive(Debug)]
@@ -66,19 +88,19 @@ impl Issuers {
             let keys = KeyRing::new(&rules.name, pace);
             issuers.push(Arc::new(Issuer { rules, source, keys }));
         }
-        Ok(Self(issuers))
+        Ok(Self { each: issuers, seen: Seen::default() })
     }
 
     /// Whether there are none.
     pub const fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.each.is_empty()
     }
 
     /// Keeps their keys new, for as long as it is polled. One that cannot be reached is asked again and again, and
     /// the log says so.
     pub async fn keep(&self) {
         let mut keepers = JoinSet::new();
-        for issuer in &self.0 {
+        for issuer in &self.each {
             let issuer = Arc::clone(issuer);
             keepers.spawn(async move { issuer.keys.keep(&issuer.source).await });
         }
@@ -88,7 +110,11 @@ impl Issuers {
     /// Waits, if this is the token of one of them and names a key that is not known yet, until that one has been
     /// asked; at most some seconds, and only if it was not asked just before.
     pub async fn ready(&self, text: &str) {
-        let Some((issuer, token)) = self.of(text) else { return };
+        let Some(token) = Parts::of(text) else { return };
+        if self.known(&digest(text), Timestamp::now()).is_some() {
+            return;
+        }
+        let Some(issuer) = self.of(token) else { return };
         // What cannot be read means no key.
         let Some(key) = token.claimed_key() else { return };
         if !issuer.keys.keys().is_some_and(|keys| keys.has(key.as_deref())) {
@@ -96,31 +122,69 @@ impl Issuers {
         }
     }
 
-    /// Whose token this is, if it is of one of these.
+    /// Whose token this is, if it is of one of these. Before a signature is looked at that was not seen before, `count`
+    /// is asked whether that may be.
     ///
     /// # Errors
-    /// It does not hold here and now, or nothing is granted to whom it is of.
-    pub(crate) fn admit(&self, text: &str, now: Timestamp) -> Option<Result<Principal, Refusal>> {
-        let (issuer, token) = self.of(text)?;
-        Some(issuer.admit(token, now))
+    /// It does not hold here and now, or nothing is granted to whom it is of; and what `count` says.
+    pub(crate) fn admit(
+        &self,
+        text: &str,
+        now: Timestamp,
+        count: impl FnOnce() -> Result<(), NotAdmitted>,
+    ) -> Option<Result<Principal, NotAdmitted>> {
+        let token = Parts::of(text)?;
+        let digest = digest(text);
+        if let Some(known) = self.known(&digest, now) {
+            return Some(Ok(known));
+        }
+        let issuer = self.of(token)?;
+        let admitted = issuer.admit(token, now, count).map(|(admitted, expires)| {
+            let principal = admitted.principal.clone();
+            self.seen.note(digest, admitted, expires, now);
+            principal
+        });
+        Some(admitted)
+    }
+
+    /// Who shows a token that was let in before, and would be again: an issuer's key that it took back counts no more.
+    fn known(&self, digest: &expiring::Key, now: Timestamp) -> Option<Principal> {
+        let Admitted { issuer, key, principal } = self.seen.get(digest, now)?;
+        issuer.keys.keys().is_some_and(|keys| keys.contains(&key)).then_some(principal)
+    }
+
+    /// Releases what has expired.
+    pub(crate) fn forget_expired(&self, now: Timestamp) {
+        self.seen.forget_expired(now);
     }
 
     /// The issuer of which a text says that it is a token of.
-    fn of<'a>(&self, text: &'a str) -> Option<(&Arc<Issuer>, Parts<'a>)> {
-        let token = Parts::of(text)?;
+    fn of(&self, token: Parts<'_>) -> Option<&Arc<Issuer>> {
         let claimed = token.claimed_issuer()?;
-        let issuer = self.0.iter().find(|issuer| issuer.rules.issuer == claimed)?;
-        Some((issuer, token))
+        self.each.iter().find(|issuer| issuer.rules.issuer == claimed)
     }
 }
 
 impl Issuer {
-    fn admit(&self, token: Parts<'_>, now: Timestamp) -> Result<Principal, Refusal> {
-        let Self { rules, keys, .. } = self;
+    fn admit(
+        self: &Arc<Self>,
+        token: Parts<'_>,
+        now: Timestamp,
+        count: impl FnOnce() -> Result<(), NotAdmitted>,
+    ) -> Result<(Admitted, Timestamp), NotAdmitted> {
+        let Self { rules, keys, .. } = &**self;
         let expected = Expected { issuer: &rules.issuer, audience: &rules.audience };
-        let verified = token.verify(keys.keys().as_deref(), expected, now);
-        let verified = verified.map_err(|bad| Refusal::from(&bad))?;
-        let identity = rules.subject(&verified.claims).map_err(|bad| Refusal::from(&bad))?;
-        rules.principal(identity, &verified.claims, verified.expires)
+        let refused = |bad: BadToken| Refusal::from(&bad);
+        let unproved = token.read(keys.keys().as_deref(), expected, now).map_err(refused)?;
+        count()?;
+        let Verified { claims, expires, key } = unproved.prove().map_err(refused)?;
+        let identity = rules.subject(&claims).map_err(refused)?;
+        let principal = rules.principal(identity, &claims, expires)?;
+        Ok((Admitted { issuer: Arc::clone(self), key, principal }, expires))
     }
+}
+
+/// What a token is known by.
+fn digest(text: &str) -> expiring::Key {
+    sha256(text.as_bytes())
 }

@@ -5,7 +5,7 @@
 //! agree. No key and no address is ever taken from a token.
 
 use super::{
-    jwks::{Keys, NoKey},
+    jwks::{Key, Keys, NoKey},
     refused::BadToken,
 };
 use crate::wallet::{LEEWAY, later, strict_json};
@@ -13,6 +13,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use innkeeper_model::Timestamp;
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use std::sync::Arc;
 
 /// The longest token, in bytes: one may carry the groups of somebody who is in many.
 pub(super) const MAX_TOKEN_LENGTH: usize = 16 << 10;
@@ -37,11 +38,23 @@ pub(super) struct Expected<'a> {
     pub(super) audience: &'a str,
 }
 
+/// A token of which everything was looked at but its signature.
+#[derive(Debug)]
+pub(super) struct Unproved<'a> {
+    signed: &'a str,
+    signature: Vec<u8>,
+    key: Arc<Key>,
+    claims: Claims,
+    expires: Timestamp,
+}
+
 /// What a token proved.
 #[derive(Debug)]
 pub(super) struct Verified {
     pub(super) claims: Claims,
     pub(super) expires: Timestamp,
+    /// By which key.
+    pub(super) key: Arc<Key>,
 }
 
 impl<'a> Parts<'a> {
@@ -71,13 +84,16 @@ impl<'a> Parts<'a> {
         text(&header, "kid").ok().map(|id| id.map(str::to_owned))
     }
 
-    /// Checks all of it.
-    pub(super) fn verify(
+    /// Checks all of it but the signature: all that costs little.
+    ///
+    /// # Errors
+    /// It does not hold here and now, or none of these keys can have signed it.
+    pub(super) fn read(
         self,
         keys: Option<&Keys>,
         expected: Expected<'_>,
         now: Timestamp,
-    ) -> Result<Verified, BadToken> {
+    ) -> Result<Unproved<'a>, BadToken> {
         let header = object("header", self.header)?;
         let algorithm = algorithm(&header)?;
         let claims = object("payload", self.payload)?;
@@ -90,8 +106,19 @@ impl<'a> Parts<'a> {
             NoKey::Unnamed => BadToken::UnnamedKey,
             NoKey::Algorithm => BadToken::Algorithm,
         })?;
-        match key.made(&signature, self.signed.as_bytes()) {
-            true => Ok(Verified { claims, expires }),
+        Ok(Unproved { signed: self.signed, signature, key: Arc::clone(key), claims, expires })
+    }
+}
+
+impl Unproved<'_> {
+    /// Checks the signature.
+    ///
+    /// # Errors
+    /// Its key did not make it.
+    pub(super) fn prove(self) -> Result<Verified, BadToken> {
+        let Self { signed, signature, key, claims, expires } = self;
+        match key.made(&signature, signed.as_bytes()) {
+            true => Ok(Verified { claims, expires, key }),
             false => Err(BadToken::Signature),
         }
     }

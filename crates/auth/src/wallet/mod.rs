@@ -36,6 +36,7 @@ pub use jwt::{
 pub use revocation::{Revocation, Revocations};
 pub use sessions::{NoSession, Session, SessionId, Sessions};
 pub use signature::BadSignature;
+pub(crate) use signature::sha256;
 pub use verifier::JwtVerifier;
 
 use innkeeper_model::Timestamp;

@@ -39,7 +39,7 @@ pub enum BadSignature {
 pub(super) type Hash = [u8; 32];
 
 /// SHA-256.
-pub(super) fn sha256(message: &[u8]) -> Hash {
+pub(crate) fn sha256(message: &[u8]) -> Hash {
     Sha256::digest(message).into()
 }
 

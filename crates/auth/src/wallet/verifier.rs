@@ -1,22 +1,19 @@
-//! Tokens that were seen before.
+//! Tokens, verified, and those that were seen before.
 //!
 //! Recovering a key takes some 150 µs, and `ES256K` may need it twice. A token that was verified once is
 //! known by its SHA-256 until it expires, so that showing it again costs that hash and two look-ups. Only
 //! what was verified is kept, and of accounts that are let in: an account of its own is anybody's for the
-//! asking, and must not push others' tokens out. Where it is full, the soonest to expire is given up, which
-//! costs its bearer another verification and nobody an answer.
+//! asking.
 
 use super::{
     Address, BadToken, JwtRules, Revocations, Verified,
-    expiring::{Expiring, Key},
+    expiring::Key,
     jwt::{check_length, read},
     signature::sha256,
 };
+use crate::seen::Seen;
 use innkeeper_model::Timestamp;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-/// The most tokens that are known; up to about 8 MB, where each has a long `jti`.
-const MOST: usize = 16_384;
+use std::sync::Arc;
 
 /// What verifies tokens for one door. Doors with another audience have others; what was revoked, and the room for
 /// what was seen, is the same for all of them.
@@ -25,16 +22,15 @@ pub struct JwtVerifier {
     rules: JwtRules,
     /// What keeps those of one audience apart from another's, among those that were seen.
     salt: Key,
-    seen: Arc<Mutex<Expiring<Verified>>>,
+    seen: Arc<Seen<Verified>>,
     revoked: Arc<Revocations>,
 }
 
 impl JwtVerifier {
     /// A verifier that has seen no token yet.
     pub fn new(rules: JwtRules, revoked: Arc<Revocations>) -> Self {
-        let seen = Arc::new(Mutex::new(Expiring::new(MOST)));
         let salt = sha256(rules.audience.as_bytes());
-        Self { rules, salt, seen, revoked }
+        Self { rules, salt, seen: Arc::default(), revoked }
     }
 
     /// One of tokens for another audience, which remembers in the same place.
@@ -73,17 +69,14 @@ impl JwtVerifier {
         check_length(token)?;
         let mut digest = sha256(token.as_bytes());
         digest.iter_mut().zip(self.salt).for_each(|(byte, salt)| *byte ^= salt);
-        let known = self.seen().get(&digest, now).cloned();
-        let verified = match known {
+        let verified = match self.seen.get(&digest, now) {
             Some(known) => known,
             None => {
                 let unproved = read(token, &self.rules, now)?;
                 count()?;
                 let verified = unproved.prove()?;
                 if is_let_in(verified.address) {
-                    let mut seen = self.seen();
-                    seen.forget_expired(now);
-                    seen.insert(digest, verified.clone(), verified.expires);
+                    self.seen.note(digest, verified.clone(), verified.expires, now);
                 }
                 verified
             }
@@ -97,16 +90,11 @@ impl JwtVerifier {
 
     /// Releases what has expired.
     pub fn forget_expired(&self, now: Timestamp) {
-        self.seen().forget_expired(now);
-    }
-
-    fn seen(&self) -> MutexGuard<'_, Expiring<Verified>> {
-        // Nothing that is done under the lock leaves it half done.
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+        self.seen.forget_expired(now);
     }
 
     #[cfg(test)]
     pub(super) fn known(&self) -> usize {
-        self.seen().iter().count()
+        self.seen.count()
     }
 }

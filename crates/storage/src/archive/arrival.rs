@@ -4,6 +4,9 @@
 //! have, whether it is a file and not a link, whether there was one before, and how long it may be. What
 //! arrives is written where it will be read from, and digested on the way. Whatever is wrong ends it, and
 //! leaves nothing.
+//!
+//! What the VM is comes first. Whoever receives it is asked then whether there may be such a one, and only what that VM
+//! can have is promised room in the pool: how long somebody says that a file is takes nothing.
 
 use super::{
     MANIFEST, NVRAM, SUMS, bad, disk_member,
@@ -27,7 +30,7 @@ use innkeeper_model::{
     config::{Boot, Disk, Firmware},
 };
 use sha2::{Digest, Sha256};
-use std::{fs::File, sync::Arc};
+use std::{fmt, fs::File, sync::Arc};
 use tokio_util::sync::CancellationToken;
 
 /// The longest `vm.json`, in bytes: all that a configuration can have, several times.
@@ -44,6 +47,11 @@ pub struct Arrival {
     staging: Staging,
     state: State,
     manifest: Option<Manifest>,
+    admission: Admission,
+    /// How long the file is said to be.
+    length: Option<u64>,
+    /// How much of it has come.
+    arrived: u64,
     /// The members that have arrived, each with its digest.
     members: Vec<(String, String)>,
     nvram: Option<u64>,
@@ -52,6 +60,31 @@ pub struct Arrival {
     /// How many bytes of members have been announced.
     announced: u64,
     has_sums: bool,
+}
+
+/// Whether there may be such a VM.
+enum Admission {
+    /// It is asked when it is known which.
+    Asks(Box<Admit>),
+    /// There may.
+    Given { _held: Held },
+    /// There may not.
+    Refused,
+}
+
+/// Says whether there may.
+type Admit = dyn FnOnce(&Manifest) -> Result<Held, Refusal> + Send;
+/// What is held for a VM until all of it has arrived.
+type Held = Box<dyn Send>;
+
+impl fmt::Debug for Admission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Asks(_) => "Asks",
+            Self::Given { .. } => "Given",
+            Self::Refused => "Refused",
+        })
+    }
 }
 
 /// What the next byte is of.
@@ -83,26 +116,41 @@ enum Into {
 }
 
 impl Storage {
-    /// Begins to receive a VM as one file. `length` is how long it is, where that is known.
+    /// Begins to receive a VM as one file. `length` is how long it is, where that is known. When it is known what the
+    /// VM is, `admit` is asked whether there may be such a one, before there is room for it; what that hands back is
+    /// dropped when all has arrived, or when nothing more will. It must not wait for anything.
     ///
     /// # Errors
     /// It is too large, or does not fit into the pool; the system's.
-    pub async fn receive_vm(&self, length: Option<u64>) -> Result<Arrival, Refusal> {
+    pub async fn receive_vm<H: Send + 'static>(
+        &self,
+        length: Option<u64>,
+        admit: impl FnOnce(&Manifest) -> Result<H, Refusal> + Send + 'static,
+    ) -> Result<Arrival, Refusal> {
         let shared = Arc::clone(&self.shared);
-        cancel::briefly(move || Arrival::new(&shared, length)).await
+        cancel::briefly(move || Arrival::new(&shared, length, admit)).await
     }
 }
 
 impl Arrival {
     /// Begins to receive a file. Blocks.
-    pub(super) fn new(shared: &Arc<Shared>, length: Option<u64>) -> Result<Self, Refusal> {
-        let length = length.unwrap_or_default();
-        refuse_too_large(length, shared.options.max_import_size)?;
+    pub(super) fn new<H: Send + 'static>(
+        shared: &Arc<Shared>,
+        length: Option<u64>,
+        admit: impl FnOnce(&Manifest) -> Result<H, Refusal> + Send + 'static,
+    ) -> Result<Self, Refusal> {
+        refuse_too_large(length.unwrap_or_default(), shared.options.max_import_size)?;
+        // So that whoever cannot be let in hears it at once.
+        shared.pool.room.refuse_if_full(length.unwrap_or_default())?;
+        let admit = |manifest: &Manifest| admit(manifest).map(|held| Box::new(held) as Held);
         Ok(Self {
-            promise: shared.pool.room.promise(length)?,
+            promise: shared.pool.room.promise(0)?,
             staging: Staging::new(&shared.pool)?,
             state: State::Header(Vec::new()),
             manifest: None,
+            admission: Admission::Asks(Box::new(admit)),
+            length,
+            arrived: 0,
             members: Vec::new(),
             nvram: None,
             announced: 0,
@@ -160,10 +208,35 @@ impl Arrival {
             };
             let (piece, rest) = bytes.split_at(usize::try_from(count).unwrap_or(usize::MAX));
             self.take_of_one(piece)?;
+            self.arrived += count;
             self.promise.written(count);
+            if self.manifest.is_some() {
+                self.be_admitted()?;
+            }
             bytes = rest;
         }
         Ok(())
+    }
+
+    /// Asks whether there may be such a VM, once, and has the rest of its file promised its room.
+    fn be_admitted(&mut self) -> Result<(), Refusal> {
+        let (Some(manifest), Admission::Asks(_)) = (&self.manifest, &self.admission) else {
+            return Ok(());
+        };
+        let asked = std::mem::replace(&mut self.admission, Admission::Refused);
+        if let Admission::Asks(admit) = asked {
+            self.admission = Admission::Given { _held: admit(manifest)? };
+        }
+        let Some(length) = self.length else { return Ok(()) };
+        let most = longest_file(manifest);
+        if length > most {
+            let message = format!(
+                "the file is said to have {}, and that of this VM cannot have so much",
+                ByteSize(length)
+            );
+            return Err(Refusal::new(Code::TooLarge, message).with_limit(ByteSize(most)));
+        }
+        self.promise.cover(length.saturating_sub(self.arrived))
     }
 
     /// Takes what is all of the same part of the file.
@@ -250,10 +323,9 @@ impl Arrival {
         if let Some(disk) = manifest.disks().find(|disk| disk_member(&disk.name) == name) {
             return Ok(longest(disk.size.unwrap_or_default().0));
         }
-        let is_uefi = manifest.config.boot == Boot::Firmware(Firmware::Uefi);
         match name {
             SUMS => Ok(MAX_SUMS),
-            NVRAM if is_uefi => Ok(MAX_NVRAM),
+            NVRAM if has_nvram(manifest) => Ok(MAX_NVRAM),
             _ => Err(bad(name, "is nothing that its VM has")),
         }
     }
@@ -341,6 +413,20 @@ impl Member {
 /// How long a file with a disk of this size can be: the tables of a full one have a five-hundredth of it.
 const fn longest(size: u64) -> u64 {
     size.saturating_add(size / 500).saturating_add(16 << 20)
+}
+
+/// How long a file with this VM can be.
+fn longest_file(manifest: &Manifest) -> u64 {
+    let disks = manifest.disks().map(|disk| longest(disk.size.unwrap_or_default().0));
+    let others =
+        [MAX_MANIFEST, MAX_SUMS].into_iter().chain(has_nvram(manifest).then_some(MAX_NVRAM));
+    // A block before each, and less than one behind it.
+    let members = disks.chain(others).map(|length| length.saturating_add(2 * BLOCK));
+    members.fold(MAX_TAIL, u64::saturating_add)
+}
+
+fn has_nvram(manifest: &Manifest) -> bool {
+    manifest.config.boot == Boot::Firmware(Firmware::Uefi)
 }
 
 /// Looks through a disk that has arrived, as far as its tables: it stands alone, is as large as is said,

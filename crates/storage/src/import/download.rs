@@ -47,7 +47,7 @@ pub(crate) enum DownloadFailed {
         #[source]
         source: io::Error,
     },
-    #[error("{host} is at {address}, which is not a public address")]
+    #[error("{} is not a public address", place(host, *address))]
     NotPublic { host: String, address: IpAddr },
     #[error("{0} redirects without saying where to")]
     LostRedirect(Url),
@@ -104,6 +104,14 @@ impl DownloadFailed {
             Self::Store(refusal) => *refusal,
             _ => refused("look at the address, and whether this host reaches it").caused_by(&self),
         }
+    }
+}
+
+/// A host with the address that it is at, or the address alone if that is how it is called.
+fn place(host: &str, address: IpAddr) -> String {
+    match host.trim_matches(['[', ']']).parse::<IpAddr>() {
+        Ok(itself) if address == itself => address.to_string(),
+        _ => format!("{host} is at {address}, which"),
     }
 }
 

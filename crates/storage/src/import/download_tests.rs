@@ -83,6 +83,8 @@ async fn a_private_address_is_refused_however_it_is_written() {
         let case = Case { permits: super::super::address::is_public, ..case(url) };
         let refusal = case.run().await.unwrap_err();
         assert!(refusal.message.contains("not a public address"), "{url}: {}", refusal.message);
+        let is_named = url.contains("localhost");
+        assert_eq!(refusal.message.contains(" is at "), is_named, "{url}: {}", refusal.message);
     }
 }
 

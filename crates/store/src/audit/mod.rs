@@ -30,4 +30,4 @@ mod writer;
 
 pub use log::{AuditLog, AuditOptions};
 pub use place::Place;
-pub use read::{AuditPage, AuditQuery, read};
+pub use read::{AuditPage, AuditQuery, before_last, read};

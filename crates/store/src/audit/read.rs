@@ -17,6 +17,8 @@ use std::{
 const MAX_LINE: usize = 16 << 10;
 /// The most bytes that one call looks at.
 const MAX_LOOKED_AT: u64 = 32 << 20;
+/// How much is looked at at once from a file's end, in bytes.
+const BLOCK: usize = 64 << 10;
 /// How far a file's time may be behind that of a line in it: the kernel's clock for files ticks some times a
 /// second.
 const SLACK: Duration = Duration::from_secs(1);
@@ -146,6 +148,52 @@ fn first_since(folder: &Path, numbers: &[u64], since: Option<Timestamp>) -> u64 
     };
     let found = numbers.iter().find(written_since).or(numbers.last());
     found.copied().unwrap_or_default()
+}
+
+/// The place before the last so many lines, or the last one; that of the oldest where there are fewer. It
+/// reads files: call it from a thread that may block.
+///
+/// # Errors
+/// The folder or a file cannot be read.
+pub fn before_last(folder: &Path, lines: usize) -> io::Result<Place> {
+    let (mut missing, mut looked_at) = (lines.max(1), 0);
+    let mut oldest = Place::default();
+    for number in numbers(folder)?.into_iter().rev() {
+        let mut file = match File::open(path(folder, number)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            file => file?,
+        };
+        let length = file.metadata()?.len();
+        oldest = Place { file: number, offset: 0 };
+        let mut end = length;
+        let mut block = Vec::with_capacity(BLOCK);
+        while end > 0 {
+            if looked_at >= MAX_LOOKED_AT {
+                // Lines are not as long as that: it is damaged, and what follows is read.
+                return Ok(Place { file: number, offset: end });
+            }
+            let begin = end.saturating_sub(BLOCK as u64);
+            block.clear();
+            file.seek(SeekFrom::Start(begin))?;
+            file.by_ref().take(end - begin).read_to_end(&mut block)?;
+            for (at, _) in block.iter().enumerate().rev().filter(|(_, byte)| **byte == b'\n') {
+                let offset = begin + at as u64 + 1;
+                // What ends with the file begins no line.
+                missing -= usize::from(offset < length);
+                if missing == 0 {
+                    return Ok(Place { file: number, offset });
+                }
+            }
+            looked_at += end - begin;
+            end = begin;
+        }
+        // The first line of the file begins with it.
+        missing -= usize::from(length > 0);
+        if missing == 0 {
+            break;
+        }
+    }
+    Ok(oldest)
 }
 
 struct Reading<'a> {

@@ -129,6 +129,38 @@ fn files_are_bounded_and_the_oldest_go() {
 }
 
 #[test]
+fn the_last_lines_are_found_over_all_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = AuditOptions { file_size: 2000, files: 100, ..options(folder.path()) };
+    assert_eq!(before_last(&options.folder, 7).unwrap(), Place::default(), "there is no folder");
+    let log = AuditLog::start(options).unwrap();
+    for number in 0..300 {
+        log.record(entry(&number.to_string()));
+    }
+    log.end(LONG);
+    let all = actions(&log);
+    let query = AuditQuery::default();
+    let mut files = std::collections::BTreeSet::new();
+    for count in 1..=310 {
+        let place = before_last(log.folder(), count).unwrap();
+        files.insert(place.file);
+        let page = read(log.folder(), &query, Some(place), usize::MAX).unwrap();
+        let found: Vec<AuditEntry> =
+            page.lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let found: Vec<&str> = found.iter().map(|entry| entry.action.as_str()).collect();
+        assert_eq!(found, all[300_usize.saturating_sub(count)..], "the last {count}");
+        assert_eq!(page.unreadable, 0);
+    }
+    assert!(files.len() > 5, "{files:?}");
+    // None are as good as one, and what was cut short is one.
+    assert_eq!(before_last(log.folder(), 0).unwrap(), before_last(log.folder(), 1).unwrap());
+    let newest = path(log.folder(), *files.last().unwrap());
+    File::options().append(true).open(newest).unwrap().write_all(b"{\"at").unwrap();
+    let page = read(log.folder(), &query, Some(before_last(log.folder(), 2).unwrap()), 10).unwrap();
+    assert_eq!(page.lines.len(), 1);
+}
+
+#[test]
 fn a_line_that_a_kill_cut_short_is_passed_over_and_counted() {
     let (folder, log) = start();
     log.record(entry("before"));
@@ -380,6 +412,9 @@ fn a_line_without_an_end_is_passed_over_in_bounded_memory() {
         place = Some(page.place);
     }
     assert_eq!((found.len(), unreadable), (2, 4));
+    // Nor is it all looked at from the end.
+    let within = before_last(log.folder(), 100).unwrap();
+    assert!(within.offset > 4 << 20, "{within}");
 }
 
 #[test]

@@ -13,8 +13,8 @@ use innkeeper_engine::{
     OpenedDisk, OpenedExport, OpenedImage, OpenedUpload, Projects, Request, Resolution,
 };
 use innkeeper_model::{
-    AuditEntry, AuditOutcome, Diagnosis, ImageName, NetworkId, Refusal, Statistics, Task, TaskId,
-    TaskState, VmId, keyboard::Stroke, task::PlannedOperation,
+    AuditEntry, AuditOutcome, Diagnosis, ImageName, NetworkId, ProjectName, Refusal, Statistics,
+    Task, TaskId, TaskState, VmId, keyboard::Stroke, task::PlannedOperation,
 };
 use innkeeper_session::Role;
 use innkeeper_store::audit::AuditLog;
@@ -371,8 +371,9 @@ impl<T: Operations> Sessions for Audited<T> {
         &self,
         caller: &Caller,
         length: Option<u64>,
+        project: Option<ProjectName>,
     ) -> Result<OpenedArrival, Refusal> {
-        let opened = self.inner.receive_vm(caller, length).await;
+        let opened = self.inner.receive_vm(caller, length, project).await;
         self.note(line(caller, "import-upload"), AuditOutcome::Opened, opened)
     }
 }
@@ -388,6 +389,10 @@ impl<T: Diagnostics> Diagnostics for Audited<T> {
 
     fn configuration(&self) -> Value {
         self.inner.configuration()
+    }
+
+    fn log(&self) -> Vec<u8> {
+        self.inner.log()
     }
 
     fn reconcile(&self, caller: &Caller, vm: VmId) {

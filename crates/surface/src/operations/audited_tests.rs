@@ -83,6 +83,10 @@ impl Diagnostics for Fake {
         Value::Null
     }
 
+    fn log(&self) -> Vec<u8> {
+        Vec::new()
+    }
+
     fn reconcile(&self, _: &Caller, _: VmId) {}
 
     fn pause_queue(&self, _: &Caller, _: VmId, _: bool) {}
@@ -228,7 +232,7 @@ async fn sessions_and_what_is_asked_of_tasks_have_lines() {
     assert!(audited.agent(&caller(), vm, ASKS).is_err());
     assert!(audited.disk_file(&caller(), vm, "root").await.is_err());
     assert!(audited.export_vm(&caller(), vm).await.is_err());
-    assert!(audited.receive_vm(&caller(), None).await.is_err());
+    assert!(audited.receive_vm(&caller(), None, None).await.is_err());
     let image = "tiny".parse().unwrap();
     assert!(audited.image_file(&caller(), &image).await.is_err());
     assert!(audited.upload_image(&caller(), &image, "", 0, None).await.is_err());

@@ -13,6 +13,9 @@ pub trait Diagnostics: Send + Sync + 'static {
     /// The configuration that the daemon runs with, as an object, without secrets.
     fn configuration(&self) -> Value;
 
+    /// The last of what the daemon has logged, at most 1 MiB: whole lines, oldest first.
+    fn log(&self) -> Vec<u8>;
+
     /// Has a VM looked at, and whatever follows done.
     fn reconcile(&self, caller: &Caller, vm: VmId);
 

@@ -6,7 +6,7 @@ use innkeeper_engine::{
     Caller, Engine, OpenedAgent, OpenedArrival, OpenedConsole, OpenedDisk, OpenedExport,
     OpenedImage, OpenedUpload,
 };
-use innkeeper_model::{Code, ImageName, Refusal, VmId, keyboard::Stroke};
+use innkeeper_model::{Code, ImageName, ProjectName, Refusal, VmId, keyboard::Stroke};
 use innkeeper_session::Role;
 
 /// Sessions, behind whichever surface. What a stand-in does not have is refused.
@@ -125,16 +125,18 @@ pub trait Sessions: Send + Sync + 'static {
         nothing()
     }
 
-    /// Begins to receive a file that is to become a VM. `length` is how long it is, where that is known.
+    /// Begins to receive a file that is to become a VM. `length` is how long it is, where that is known, and `project`
+    /// whose the VM will be, where the file does not say so.
     ///
     /// # Errors
-    /// It is too large, or the pool is full.
+    /// It is too large, the pool is full, or the project has no room for another VM.
     async fn receive_vm(
         &self,
         caller: &Caller,
         length: Option<u64>,
+        project: Option<ProjectName>,
     ) -> Result<OpenedArrival, Refusal> {
-        let _ = (caller, length);
+        let _ = (caller, length, project);
         nothing()
     }
 }
@@ -211,7 +213,8 @@ impl Sessions for Engine {
         &self,
         caller: &Caller,
         length: Option<u64>,
+        project: Option<ProjectName>,
     ) -> Result<OpenedArrival, Refusal> {
-        Engine::receive_vm(self, caller, length).await
+        Engine::receive_vm(self, caller, length, project).await
     }
 }

@@ -1,16 +1,19 @@
 //! Handshakes: each within its time, and many at once, so that none waits for another.
 //!
 //! A place among those that are served is taken by a connection whose handshake is over. Where there are as many
-//! handshakes as may be at once, the one that has taken longest is given up for the next: who goes on with it needs
-//! milliseconds, and whoever opens connections and says nothing holds up nobody but others who do.
+//! handshakes as may be at once, one is given up for the next: that which has taken longest, of the [`Source`] that has
+//! most of them under way. Who goes on with a handshake needs milliseconds, and whoever opens connections and says
+//! nothing, however many and however fast, holds up nobody but themselves.
 
-use super::settings::TlsSettings;
+use super::{connection::TlsConnection, settings::TlsSettings, under_way::UnderWay};
+use crate::places::Connection;
 use axum::serve::Listener;
-use std::{collections::VecDeque, io, net::SocketAddr, sync::Arc, time::Duration};
+use innkeeper_auth::Source;
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
     io::AsyncWriteExt,
     net::{TcpListener, TcpStream},
-    task::{AbortHandle, Id, JoinError, JoinSet},
+    task::{Id, JoinError, JoinSet},
     time::timeout,
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
@@ -27,14 +30,17 @@ const SPEAK_TLS: &[u8] =
     Connection: close\r\n\r\nThis port speaks TLS: write https:// in the address.\n";
 
 type Finished = io::Result<(TlsStream<TcpStream>, SocketAddr)>;
+/// Says from where a connection comes.
+type Whence = fn(&TcpStream) -> Source;
 
 /// A TCP listener whose connections have had their handshakes.
 pub(crate) struct TlsListener {
     socket: TcpListener,
     settings: Arc<TlsSettings>,
-    under_way: JoinSet<Finished>,
-    /// The same, the oldest first.
-    oldest: VecDeque<AbortHandle>,
+    handshakes: JoinSet<Finished>,
+    /// The same, by where they come from.
+    under_way: UnderWay,
+    whence: Whence,
     timeout: Duration,
     most_at_once: usize,
 }
@@ -44,8 +50,9 @@ impl TlsListener {
         Self {
             socket,
             settings,
-            under_way: JoinSet::new(),
-            oldest: VecDeque::new(),
+            handshakes: JoinSet::new(),
+            under_way: UnderWay::default(),
+            whence: <TcpStream as Connection>::source,
             timeout: HANDSHAKE_TIMEOUT,
             most_at_once: MOST_AT_ONCE,
         }
@@ -56,32 +63,38 @@ impl TlsListener {
         Self { timeout, most_at_once, ..self }
     }
 
+    #[cfg(test)]
+    pub(super) fn telling_by(self, whence: Whence) -> Self {
+        Self { whence, ..self }
+    }
+
     fn begin(&mut self, socket: TcpStream, peer: SocketAddr) {
-        if self.under_way.len() >= self.most_at_once
-            && let Some(oldest) = self.oldest.pop_front()
-        {
-            oldest.abort();
+        // Asked once: of a connection within this host the kernel is, which takes some 20 µs.
+        let source = (self.whence)(&socket);
+        if self.under_way.len() >= self.most_at_once {
+            self.under_way.give_one_up();
         }
         let acceptor = TlsAcceptor::from(self.settings.current());
         let within = self.timeout;
-        self.oldest.push_back(self.under_way.spawn(async move {
+        let handshake = self.handshakes.spawn(async move {
             let shaken = timeout(within, shake(acceptor, socket)).await;
             Ok((shaken.map_err(|_| io::ErrorKind::TimedOut)??, peer))
-        }));
+        });
+        self.under_way.add(source, handshake);
     }
 
     /// The connection of a handshake that has ended, if it ended well.
     fn ended(
         &mut self,
         ended: Result<(Id, Finished), JoinError>,
-    ) -> Option<(TlsStream<TcpStream>, SocketAddr)> {
+    ) -> Option<(TlsConnection, SocketAddr)> {
         let id = ended.as_ref().map_or_else(JoinError::id, |(id, _)| *id);
-        self.oldest.retain(|handle| handle.id() != id);
+        let source = self.under_way.remove(id);
         let handshakes = self.settings.handshakes();
         match ended {
-            Ok((_, Ok(connection))) => {
+            Ok((_, Ok((stream, peer)))) => {
                 handshakes.note(true);
-                return Some(connection);
+                return source.map(|source| (TlsConnection::new(stream, source), peer));
             }
             Ok((_, Err(error))) => tracing::debug!(%error, "a TLS handshake failed"),
             Err(error) if error.is_cancelled() => {
@@ -95,14 +108,14 @@ impl TlsListener {
 }
 
 impl Listener for TlsListener {
-    type Io = TlsStream<TcpStream>;
+    type Io = TlsConnection;
     type Addr = SocketAddr;
 
     async fn accept(&mut self) -> (Self::Io, Self::Addr) {
         loop {
             tokio::select! {
                 (socket, peer) = Listener::accept(&mut self.socket) => self.begin(socket, peer),
-                Some(ended) = self.under_way.join_next_with_id() => {
+                Some(ended) = self.handshakes.join_next_with_id() => {
                     if let Some(connection) = self.ended(ended) {
                         return connection;
                     }

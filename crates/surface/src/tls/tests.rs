@@ -14,11 +14,16 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
     version::{TLS12, TLS13},
 };
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     task::JoinHandle,
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
@@ -265,5 +270,52 @@ async fn who_says_nothing_is_given_up_in_time_or_for_others_and_holds_up_nobody(
         let end = tokio::time::timeout(LONG, stream.read(&mut nothing)).await.unwrap();
         assert!(matches!(end, Ok(0) | Err(_)), "{end:?}");
     }
+    accepting.abort();
+}
+
+/// Tells connections of this host by their addresses, which users of it would be told by.
+fn by_address(socket: &TcpStream) -> Source {
+    Source::Host(socket.peer_addr().unwrap().ip())
+}
+
+async fn connected_from(address: &str, to: SocketAddr) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind((address.parse::<IpAddr>().unwrap(), 0).into()).unwrap();
+    socket.connect(to).await.unwrap()
+}
+
+#[tokio::test]
+async fn who_begins_many_and_ends_none_pushes_out_nobody_but_themselves() {
+    let house = House::new();
+    let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = socket.local_addr().unwrap();
+    let listener = TlsListener::new(socket, Arc::clone(&house.settings));
+    let mut listener = listener.within(LONG, 4).telling_by(by_address);
+    let accepting = tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = axum::serve::Listener::accept(&mut listener).await;
+            stream.write_all(b"here").await.unwrap();
+        }
+    });
+    // Before all others, and in no hurry.
+    let slow = connected_from("127.0.0.2", address).await;
+    let mut silent = Vec::new();
+    for _ in 0..12 {
+        silent.push(connected_from("127.0.0.1", address).await);
+    }
+    // Of those only three have a place.
+    for stream in &mut silent[..9] {
+        let mut nothing = [0; 1];
+        let end = tokio::time::timeout(LONG, stream.read(&mut nothing)).await.unwrap();
+        assert!(matches!(end, Ok(0) | Err(_)), "{end:?}");
+    }
+    let name = ServerName::try_from("localhost").unwrap();
+    let goes_on = async {
+        let mut stream = TlsConnector::from(house.client()).connect(name, slow).await.unwrap();
+        let mut here = [0; 4];
+        stream.read_exact(&mut here).await.unwrap();
+        assert_eq!(&here, b"here");
+    };
+    tokio::time::timeout(LONG, goes_on).await.unwrap();
     accepting.abort();
 }

@@ -37,6 +37,7 @@ export const operations = {
   getAuthority: {"method":"GET","path":"/v1/authority","answer":"json"},
   getBrowserSession: {"method":"GET","path":"/v1/browser-session","answer":"json"},
   getConfiguration: {"method":"GET","path":"/v1/diagnostics/configuration","answer":"json"},
+  getDaemonLog: {"method":"GET","path":"/v1/diagnostics/log","answer":"response"},
   getDiagnosis: {"method":"GET","path":"/v1/diagnostics","answer":"json"},
   getHealth: {"method":"GET","path":"/healthz","answer":"json"},
   getHost: {"method":"GET","path":"/v1/host","answer":"json"},

@@ -218,7 +218,12 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /**
+         * Read the daemon's log
+         * @description The last of it, at most 1 MiB, since the daemon's start: whole lines, oldest first. There are no secrets in
+         *     it. On the socket of its own, too.
+         */
+        get: operations["getDaemonLog"];
         put?: never;
         /**
          * Set how much the daemon logs
@@ -427,7 +432,10 @@ export interface paths {
         /**
          * Import a VM
          * @description The body is what an export has written. When all of it has arrived and was found to be sound, a VM is
-         *     made of it: the answer is that task's. What breaks off is thrown away.
+         *     made of it: the answer is that task's. What breaks off is thrown away. A VM for which the project has no room is
+         *     refused when the file has said what it is, which is at its beginning.
+         *
+         *     With `dry_run` the file has to be sent, too: it says what would be made. It is looked through, and thrown away.
          */
         post: operations["importVm"];
         delete?: never;
@@ -1805,7 +1813,7 @@ export interface components {
             /** @description What to show, as `Authorization: Bearer`. It is told this once. */
             text: string;
             /** @description The token. */
-            token: components["schemas"]["ShownToken"];
+            token: components["schemas"]["ShownCredential"];
         };
         /**
          * @description Whether a credential opens anything.
@@ -2958,6 +2966,17 @@ export interface components {
          * @enum {string}
          */
         Policy: "restart" | "stop" | "pause" | "preserve";
+        /** @description The room in a pool. */
+        PoolDiagnosis: {
+            /** @description Its folder. */
+            folder: string;
+            /** @description The size of its file system. */
+            size: components["schemas"]["ByteSize"];
+            /** @description What is left of that. */
+            free: components["schemas"]["ByteSize"];
+            /** @description What of that is promised to what is on its way. */
+            promised: components["schemas"]["ByteSize"];
+        };
         /** @description A problem document (RFC 9457), `application/problem+json`. */
         Problem: {
             /**
@@ -3270,10 +3289,10 @@ export interface components {
             privileged: boolean;
             /**
              * Format: date-time
-             * @description When it was first signed.
+             * @description When it was first made.
              */
             created: string;
-            /** @description By whom that was asked for. */
+            /** @description By whom. */
             created_by: string;
             /**
              * Format: date-time
@@ -3289,6 +3308,38 @@ export interface components {
             serial: string;
             /** @description The SHA-256 of the whole certificate, in hexadecimal. */
             fingerprint: string;
+        };
+        /**
+         * @description A credential that was issued, as those who answer for it see it: everything but what is shown as it, which nobody
+         *     has but its bearers.
+         */
+        ShownCredential: {
+            /** @description Its name. */
+            name: components["schemas"]["TokenName"];
+            /** @description Whether it opens anything. */
+            state: components["schemas"]["CredentialState"];
+            /** @description What its bearers may do. */
+            role: components["schemas"]["Role"];
+            project?: components["schemas"]["ProjectName"] | null;
+            /** @description Whether they have a privileged caller's room in the limits. */
+            privileged: boolean;
+            /**
+             * Format: date-time
+             * @description When it was first made.
+             */
+            created: string;
+            /** @description By whom. */
+            created_by: string;
+            /**
+             * Format: date-time
+             * @description From when on it is refused.
+             */
+            expires?: string | null;
+            /**
+             * Format: date-time
+             * @description When it was last shown, to the second. After a crash it can be a minute early.
+             */
+            last_used?: string | null;
         };
         /** @description A network: what was asked for, what was chosen for it, and what there is. */
         ShownNetwork: {
@@ -3323,38 +3374,6 @@ export interface components {
             config: components["schemas"]["SubnetConfig"];
             /** @description How many of its addresses are kept for something other than a NIC of a VM. */
             reserved: number;
-        };
-        /**
-         * @description A token that was issued, as those who answer for it see it: everything but its text, which nobody has
-         *     but its bearers.
-         */
-        ShownToken: {
-            /** @description Its name. */
-            name: components["schemas"]["TokenName"];
-            /** @description Whether it opens anything. */
-            state: components["schemas"]["CredentialState"];
-            /** @description What its bearers may do. */
-            role: components["schemas"]["Role"];
-            project?: components["schemas"]["ProjectName"] | null;
-            /** @description Whether they have a privileged caller's room in the limits. */
-            privileged: boolean;
-            /**
-             * Format: date-time
-             * @description When it was made.
-             */
-            created: string;
-            /** @description By whom. */
-            created_by: string;
-            /**
-             * Format: date-time
-             * @description From when on it is refused.
-             */
-            expires?: string | null;
-            /**
-             * Format: date-time
-             * @description When it was last shown, to the second. After a crash it can be a minute early.
-             */
-            last_used?: string | null;
         };
         /** @description A certificate that was signed. */
         SignedCertificate: {
@@ -3706,7 +3725,7 @@ export interface components {
         /** @description Tokens, by name. */
         TokenList: {
             /** @description The tokens; at most 1024. */
-            items: components["schemas"]["ShownToken"][];
+            items: components["schemas"]["ShownCredential"][];
         };
         /** @description The name of a token that was issued to a caller, unique on a host. */
         TokenName: string;
@@ -3755,6 +3774,9 @@ export interface components {
             memory: components["schemas"]["Mebibytes"];
             /** @description What the disks of VMs may grow to. */
             disk: components["schemas"]["ByteSize"];
+            /** @description How much there may be of these; of what is `null`, without bound. */
+            bounds?: components["schemas"]["Quota"];
+            pool?: components["schemas"]["PoolDiagnosis"] | null;
         };
         /** @description The figures of a virtual CPU. */
         VcpuStatistics: {
@@ -4149,6 +4171,8 @@ export interface operations {
                 action?: string;
                 /** @description About this VM: its id, or the name that it had */
                 vm?: string;
+                /** @description Of the last so many lines, whatever they are about; not with `after` */
+                last?: number;
                 /** @description At most so many; 1000 where nothing is said */
                 limit?: number;
                 /** @description The `next` or `place` of a page before */
@@ -4549,6 +4573,39 @@ export interface operations {
             503: components["responses"]["Unavailable"];
         };
     };
+    getDaemonLog: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The log */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            405: components["responses"]["MethodNotAllowed"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["InvalidField"];
+            429: components["responses"]["TooManyRequests"];
+            431: components["responses"]["HeadTooLarge"];
+            500: components["responses"]["Internal"];
+            502: components["responses"]["HypervisorFailed"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
     setLogLevel: {
         parameters: {
             query?: never;
@@ -4863,7 +4920,10 @@ export interface operations {
     };
     addImage: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Do nothing, and answer what it would come to */
+                dry_run?: boolean;
+            };
             header?: {
                 /** @description Do this once, however often it is sent with this key; remembered for a day */
                 "Idempotency-Key"?: string | null;
@@ -4879,6 +4939,15 @@ export interface operations {
             };
         };
         responses: {
+            /** @description Planned, with `dry_run` */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlannedOperation"];
+                };
+            };
             /** @description Imported */
             201: {
                 headers: {
@@ -4954,7 +5023,10 @@ export interface operations {
     };
     removeImage: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Do nothing, and answer what it would come to */
+                dry_run?: boolean;
+            };
             header?: {
                 /** @description `wait=N`: wait up to N seconds for the task's end */
                 Prefer?: string | null;
@@ -4967,13 +5039,13 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Removed */
+            /** @description Removed; or planned, with `dry_run` */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Outcome"];
+                    "application/json": components["schemas"]["DoneOrPlanned"];
                 };
             };
             /** @description Accepted */
@@ -5172,6 +5244,8 @@ export interface operations {
                 project?: string;
                 /** @description It keeps its id, its hardware addresses and its published ports, which must be free; else it gets new ones, and publishes none */
                 keep_identity?: boolean;
+                /** @description Do nothing, and answer what it would come to */
+                dry_run?: boolean;
             };
             header?: {
                 /** @description `wait=N`: wait up to N seconds for the task's end */
@@ -5186,6 +5260,15 @@ export interface operations {
             };
         };
         responses: {
+            /** @description Planned, with `dry_run` */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlannedOperation"];
+                };
+            };
             /** @description Imported */
             201: {
                 headers: {
@@ -5272,6 +5355,8 @@ export interface operations {
             query?: {
                 /** @description Its id, where the caller chooses one; a UUID */
                 id?: string;
+                /** @description Do nothing, and answer what it would come to */
+                dry_run?: boolean;
             };
             header?: {
                 /** @description Do this once, however often it is sent with this key; remembered for a day */
@@ -5288,6 +5373,15 @@ export interface operations {
             };
         };
         responses: {
+            /** @description Planned, with `dry_run` */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlannedOperation"];
+                };
+            };
             /** @description Created */
             201: {
                 headers: {
@@ -5375,7 +5469,10 @@ export interface operations {
     };
     replaceNetwork: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Do nothing, and answer what it would come to */
+                dry_run?: boolean;
+            };
             header?: {
                 /** @description The entity tag of the record that the change is based on */
                 "If-Match"?: string | null;
@@ -5394,13 +5491,13 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Changed */
+            /** @description Changed; or planned, with `dry_run` */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Outcome"];
+                    "application/json": components["schemas"]["DoneOrPlanned"];
                 };
             };
             /** @description Accepted */
@@ -5433,7 +5530,10 @@ export interface operations {
     };
     deleteNetwork: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Do nothing, and answer what it would come to */
+                dry_run?: boolean;
+            };
             header?: {
                 /** @description `wait=N`: wait up to N seconds for the task's end */
                 Prefer?: string | null;
@@ -5446,13 +5546,13 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Deleted */
+            /** @description Deleted; or planned, with `dry_run` */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Outcome"];
+                    "application/json": components["schemas"]["DoneOrPlanned"];
                 };
             };
             /** @description Accepted */
@@ -5485,7 +5585,10 @@ export interface operations {
     };
     changeNetwork: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Do nothing, and answer what it would come to */
+                dry_run?: boolean;
+            };
             header?: {
                 /** @description The entity tag of the record that the change is based on; without it, the record as it is */
                 "If-Match"?: string | null;
@@ -5504,13 +5607,13 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Changed */
+            /** @description Changed; or planned, with `dry_run` */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Outcome"];
+                    "application/json": components["schemas"]["DoneOrPlanned"];
                 };
             };
             /** @description Accepted */
@@ -5998,6 +6101,8 @@ export interface operations {
             query?: {
                 /** @description Its id, where the caller chooses one; a UUID */
                 id?: string;
+                /** @description Do nothing, and answer what it would come to */
+                dry_run?: boolean;
             };
             header?: {
                 /** @description Do this once, however often it is sent with this key; remembered for a day */
@@ -6014,6 +6119,15 @@ export interface operations {
             };
         };
         responses: {
+            /** @description Planned, with `dry_run` */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlannedOperation"];
+                };
+            };
             /** @description Created */
             201: {
                 headers: {
@@ -6089,7 +6203,10 @@ export interface operations {
     };
     deleteSubnet: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Do nothing, and answer what it would come to */
+                dry_run?: boolean;
+            };
             header?: {
                 /** @description `wait=N`: wait up to N seconds for the task's end */
                 Prefer?: string | null;
@@ -6102,13 +6219,13 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Deleted */
+            /** @description Deleted; or planned, with `dry_run` */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Outcome"];
+                    "application/json": components["schemas"]["DoneOrPlanned"];
                 };
             };
             /** @description Accepted */
@@ -6186,7 +6303,10 @@ export interface operations {
     };
     reserveAddresses: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Do nothing, and answer what it would come to */
+                dry_run?: boolean;
+            };
             header?: {
                 /** @description Do this once, however often it is sent with this key; remembered for a day */
                 "Idempotency-Key"?: string | null;
@@ -6205,13 +6325,13 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Kept */
+            /** @description Kept; or planned, with `dry_run` */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Outcome"];
+                    "application/json": components["schemas"]["DoneOrPlanned"];
                 };
             };
             /** @description Accepted */
@@ -6247,6 +6367,8 @@ export interface operations {
             query?: {
                 /** @description The addresses, with commas between, in place of a body */
                 address?: string;
+                /** @description Do nothing, and answer what it would come to */
+                dry_run?: boolean;
             };
             header?: {
                 /** @description `wait=N`: wait up to N seconds for the task's end */
@@ -6264,13 +6386,13 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Given back */
+            /** @description Given back; or planned, with `dry_run` */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Outcome"];
+                    "application/json": components["schemas"]["DoneOrPlanned"];
                 };
             };
             /** @description Accepted */
@@ -6708,7 +6830,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ShownToken"];
+                    "application/json": components["schemas"]["ShownCredential"];
                 };
             };
             400: components["responses"]["BadRequest"];

@@ -27,16 +27,38 @@ async fn a_key_that_is_not_known_yet_is_asked_for_and_counts_then() {
     bench.issuer.publishes(&[bench.key.published("two")]);
     let new = bench.token(&json!({ "kid": "two" }), &json!({}));
     bench.admit(&new).await.unwrap();
-    // What its issuer took back is no key any more.
+    // What its issuer took back is no key any more, also of a token that was let in before.
     let refused = bench.admit(&old).await.unwrap_err();
     assert!(refused.message.contains("kid"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_token_is_known_again_when_its_issuers_keys_were_renewed_and_another_key_of_that_name_is_another()
+ {
+    let mut bench = Bench::of(SigningKey::es256()).await;
+    let text = bench.token(&json!({}), &json!({}));
+    bench.admit(&text).await.unwrap();
+    let renew = async |bench: &Bench| {
+        let other = bench.token(&json!({ "kid": "none" }), &json!({}));
+        let before = bench.issuer.asked();
+        bench.admit(&other).await.unwrap_err();
+        assert!(bench.issuer.asked() > before, "nobody asks");
+    };
+    renew(&bench).await;
+    let again = bench.issuers.admit(&text, now(), || panic!("it is looked at again"));
+    again.unwrap().unwrap();
+    bench.key = SigningKey::es256();
+    bench.issuer.publishes(&[bench.key.published("one")]);
+    renew(&bench).await;
+    let refused = bench.admit(&text).await.unwrap_err();
+    assert!(refused.message.contains("signature"), "{refused}");
 }
 
 #[tokio::test]
 async fn who_comes_before_the_keys_waits_for_them() {
     let bench = Bench::begun(SigningKey::es256(), Pace::default(), |_| ()).await;
     let text = bench.token(&json!({}), &json!({}));
-    let refused = bench.issuers.admit(&text, now()).unwrap().unwrap_err();
+    let refused = bench.admit_now(&text).unwrap().unwrap_err();
     assert!(refused.message.contains("keys are not known"), "{refused}");
     bench.admit(&text).await.unwrap();
     assert_eq!(bench.issuer.asked(), 1);
@@ -118,7 +140,7 @@ async fn keys_that_could_not_be_renewed_count_for_so_long_and_no_longer() {
     bench.admit(&text).await.unwrap();
     bench.issuer.answer(|answers| answers.keys.status = 503);
     let end = Instant::now() + LONG;
-    while bench.issuers.admit(&text, now()).unwrap().is_ok() {
+    while bench.admit_now(&text).unwrap().is_ok() {
         assert!(Instant::now() < end, "they count for ever");
         sleep(Duration::from_millis(5)).await;
     }

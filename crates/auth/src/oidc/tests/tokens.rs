@@ -3,10 +3,15 @@ use super::{
     issuer::{SigningKey, unsigned},
     now,
 };
+use crate::{
+    Doorkeeper, NotAdmitted, Source,
+    limits::{Exceeded, Kind, Quota, Quotas},
+};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as BASE64};
-use innkeeper_model::Code;
+use innkeeper_model::{Code, Timestamp};
 use ring::hmac;
 use serde_json::{Value, json};
+use std::{cell::Cell, sync::Arc};
 
 #[tokio::test]
 async fn a_token_of_each_kind_of_key_is_its_callers() {
@@ -19,10 +24,7 @@ async fn a_token_of_each_kind_of_key_is_its_callers() {
             assert_eq!(who.identity.to_string(), "oidc:corp:anna");
             assert_eq!(
                 (who.role.to_string(), who.standing.ends()),
-                (
-                    "operator".into(),
-                    Some(innkeeper_model::Timestamp::from_second(NOW + 300).unwrap()),
-                )
+                ("operator".into(), Some(Timestamp::from_second(NOW + 300).unwrap()),)
             );
         }
     }
@@ -66,6 +68,81 @@ async fn a_token_counts_for_its_time_and_its_audience_alone() {
     assert_eq!(refused.unwrap_err().code, Code::Forbidden);
 }
 
+/// That somebody came too often.
+fn too_often() -> NotAdmitted {
+    let (quota, wait) = (Quota::per_second(1), std::time::Duration::from_secs(1));
+    NotAdmitted::TooSoon(Exceeded { quota, kind: Kind::Read, wait })
+}
+
+#[tokio::test]
+async fn who_shows_a_token_is_counted_before_its_signature_is_looked_at_and_once() {
+    let bench = Bench::of(SigningKey::es256()).await;
+    let good = bench.token(&json!({}), &json!({}));
+    let signature = BASE64.encode(bench.key.sign("something else"));
+    let wrong = format!("{}.{signature}", good.rsplit_once('.').unwrap().0);
+    let counted = Cell::new(0);
+    let at = |text: &str, second: i64, most: u32| {
+        let count = || {
+            if counted.get() == most {
+                return Err(too_often());
+            }
+            counted.set(counted.get() + 1);
+            Ok(())
+        };
+        let now = Timestamp::from_second(second).unwrap();
+        bench.issuers.admit(text, now, count).expect("it is of this issuer")
+    };
+    // A right one says as little as a wrong one to whoever comes too often.
+    assert_eq!([&good, &wrong].map(|text| at(text, NOW, 0)), [(); 2].map(|()| Err(too_often())));
+    for (round, expected) in [(1, 2), (2, 3)] {
+        at(&good, NOW, 9).unwrap();
+        let NotAdmitted::Refused(refused) = at(&wrong, NOW, 9).unwrap_err() else { panic!() };
+        assert!(refused.message.contains("signature"), "{refused}");
+        assert_eq!(counted.get(), expected, "round {round}");
+    }
+    // Whoever was let in goes on, whoever else comes too often from there, and until the token's end.
+    at(&good, NOW + 299, 0).unwrap();
+    let NotAdmitted::Refused(refused) = at(&good, NOW + 300, 9).unwrap_err() else { panic!() };
+    assert!(refused.message.contains("expired"), "{refused}");
+    // What says itself that it does not hold costs little, and is not counted here.
+    let foreign = bench.token(&json!({}), &json!({ "aud": "x" }));
+    assert!(matches!(at(&foreign, NOW, 3), Err(NotAdmitted::Refused(_))));
+    assert_eq!(counted.get(), 3);
+    bench.issuers.forget_expired(Timestamp::from_second(NOW + 300).unwrap());
+    assert_eq!(bench.issuers.seen.count(), 0);
+}
+
+#[tokio::test]
+async fn whom_nothing_is_granted_to_is_not_remembered() {
+    let bench = Bench::of(SigningKey::es256()).await;
+    let guest = bench.token(&json!({}), &json!({ "groups": "guests" }));
+    for _ in 0..2 {
+        assert_eq!(bench.admit(&guest).await.unwrap_err().code, Code::Forbidden);
+    }
+    assert_eq!(bench.issuers.seen.count(), 0);
+}
+
+#[tokio::test]
+async fn wrong_signatures_have_an_end_for_each_source_and_right_ones_go_on() {
+    let bench = Bench::of(SigningKey::es256()).await;
+    let unauthenticated = Quota::per_minute(3);
+    let doorkeeper = Doorkeeper::default()
+        .with_issuers(Arc::clone(&bench.issuers))
+        .with_limits(Quotas { unauthenticated, ..Quotas::default() });
+    let good = bench.token(&json!({}), &json!({}));
+    let text = good.rsplit_once('.').unwrap().0;
+    let wrong = |n: u8| format!("{text}.{}", BASE64.encode([n; 64]));
+    let [one, other] = [1, 2].map(|last| Source::of_address([192, 0, 2, last].into()));
+    let admit = |text: &str, source| doorkeeper.admit(text, source, now());
+    admit(&good, one).unwrap();
+    for n in 0..2 {
+        assert!(matches!(admit(&wrong(n), one), Err(NotAdmitted::Refused(_))));
+    }
+    assert!(matches!(admit(&wrong(9), one), Err(NotAdmitted::TooSoon(_))));
+    admit(&good, one).unwrap();
+    assert!(matches!(admit(&wrong(9), other), Err(NotAdmitted::Refused(_))));
+}
+
 #[tokio::test]
 async fn a_token_of_somebody_else_is_not_looked_at_here() {
     let bench = Bench::of(SigningKey::es256()).await;
@@ -83,12 +160,12 @@ async fn a_token_of_somebody_else_is_not_looked_at_here() {
         format!("{}.x", bench.token(&json!({}), &json!({}))),
         bench.token(&json!({}), &json!({ "more": "x".repeat(16 << 10) })),
     ] {
-        assert!(bench.issuers.admit(&text, now()).is_none(), "{text}");
+        assert!(bench.admit_now(&text).is_none(), "{text}");
     }
     // Two readers could read two.
     let (header, payload) = (BASE64.encode("{}"), format!("{{\"iss\":\"{own}\",\"iss\":\"x\"}}"));
     let text = format!("{header}.{}.x", BASE64.encode(payload));
-    assert!(bench.issuers.admit(&text, now()).is_none());
+    assert!(bench.admit_now(&text).is_none());
 }
 
 #[tokio::test]
