@@ -3,8 +3,9 @@
 
 use crate::harness::{Daemon, Request, SHORT, until};
 use flate2::read::GzDecoder;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::{
+    collections::BTreeMap,
     fs,
     io::{BufRead, BufReader, Read},
     os::unix::fs::PermissionsExt,
@@ -73,6 +74,59 @@ fn a_bundle_of_a_diagnosis_gives_no_secret_away() {
     assert!(!all.contains("hunter2") && !all.contains(token.trim()), "a secret is in it");
 }
 
+/// What is in a bundle of this daemon: the files, by their names without the folder.
+fn bundle(daemon: &Daemon, file: &str) -> BTreeMap<String, String> {
+    let file = daemon.scratch().join(file);
+    daemon.inn_ok(&["diagnose", "bundle", file.to_str().unwrap()]);
+    let mut archive = tar::Archive::new(GzDecoder::new(fs::File::open(&file).unwrap()));
+    let files = archive.entries().unwrap().map(|entry| {
+        let mut entry = entry.unwrap();
+        let name = entry.path().unwrap().file_name().unwrap().to_str().unwrap().to_owned();
+        let mut bytes = Vec::new();
+        entry.read_to_end(&mut bytes).unwrap();
+        (name, String::from_utf8_lossy(&bytes).into_owned())
+    });
+    files.collect()
+}
+
+#[test]
+fn a_bundle_has_what_the_daemon_logged_and_what_is_on_record() {
+    let daemon = Daemon::configured(QUICK);
+    daemon.create(&json!({ "name": "web", "memory": "32MiB", "disks": [] }));
+    daemon.act("web", "start");
+    let id = daemon.vm("web")["id"].as_str().unwrap().to_owned();
+    let audit = |files: &BTreeMap<String, String>| -> Vec<Value> {
+        files["audit.jsonl"].lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    let files = until("the end of the start is on record", SHORT, || {
+        let files = bundle(&daemon, &format!("{}.tar.gz", uuid::Uuid::now_v7()));
+        let ends = audit(&files)
+            .iter()
+            .any(|line| line["action"] == "start" && line["outcome"] == "done" && line["vm"] == id);
+        if ends { Ok(files) } else { Err(files["audit.jsonl"].clone()) }
+    });
+    // To the letter what whoever reads its standard error has.
+    let (kept, heard) = (&files["daemon.log"], daemon.log());
+    assert!(kept.contains("serving") && kept.contains("operation=\"start\""), "{kept}");
+    assert!(heard.starts_with(kept.as_str()), "{kept}\n---\n{heard}");
+    assert_eq!(files["missing.txt"], "");
+}
+
+/// Whoever read its standard error is gone, or what that is a file on is full.
+#[test]
+fn a_daemon_whose_log_nobody_takes_goes_on_and_says_what_it_logged() {
+    let mut daemon = Daemon::prepared(QUICK).unheard();
+    daemon.launch();
+    daemon.create(&json!({ "name": "web", "memory": "32MiB", "disks": [] }));
+    daemon.act("web", "start");
+    daemon.act("web", "kill");
+    assert_eq!(daemon.vm("web")["state"], "stopped");
+    let kept = &bundle(&daemon, "bundle.tar.gz")["daemon.log"];
+    assert!(kept.contains("serving") && kept.contains("operation=\"kill\""), "{kept}");
+    let (status, _) = daemon.terminate();
+    assert!(status.success(), "{status}");
+}
+
 #[test]
 fn what_operators_do_is_in_the_audit_whatever_is_logged() {
     let daemon = Daemon::configured(QUICK);
@@ -103,43 +157,4 @@ fn what_operators_do_is_in_the_audit_whatever_is_logged() {
         }
     });
     assert!(!log.contains("operation=\"start\""), "the log was not off: {log}");
-}
-
-/// What the page about operations says of one: which way it goes, and from where on only forward.
-fn row<'a>(page: &'a str, operation: &str) -> (&'a str, &'a str) {
-    let begins = format!("| {operation} |");
-    let row = page.lines().find_map(|line| line.strip_prefix(&begins));
-    let row = row.unwrap_or_else(|| panic!("{operation} is not in docs/operations.md"));
-    let mut cells = row.trim_end_matches('|').split('|').map(str::trim);
-    (cells.next().unwrap(), cells.next().unwrap())
-}
-
-#[test]
-fn the_page_about_operations_says_what_the_plans_do() {
-    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/operations.md");
-    let page = fs::read_to_string(page).unwrap();
-    let daemon = Daemon::configured(QUICK);
-    daemon.create(&json!({ "name": "web", "memory": "32MiB", "disks": [] }));
-    let check = |verb: &str, operation: &str| {
-        let dry_run = Request::new("POST", &format!("/v1/vms/web/{verb}?dry_run=true"));
-        let plan = daemon.send(&dry_run).ok().json();
-        let steps = plan["steps"].as_array().unwrap();
-        let no_return = steps.iter().position(|step| step["way_back"] == false);
-        let (way, from) = row(&page, operation);
-        assert_eq!(plan["after_crash"], way, "{operation}");
-        match no_return {
-            None => assert_eq!(from, "never", "{operation}"),
-            Some(0) => assert_eq!(from, "its beginning", "{operation}"),
-            Some(_) => assert!(!["never", "its beginning"].contains(&from), "{operation}"),
-        }
-    };
-    check("start", "`start`");
-    daemon.act("web", "start");
-    for verb in ["stop", "kill", "reboot", "reset", "pause", "suspend"] {
-        check(verb, &format!("`{verb}`"));
-    }
-    daemon.act("web", "pause");
-    check("resume", "`resume` of a paused VM");
-    daemon.act("web", "suspend");
-    check("resume", "`resume` of a suspended VM");
 }

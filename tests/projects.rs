@@ -1,8 +1,12 @@
 //! What a project may take, by whichever way it is asked for.
 
-use crate::harness::{Daemon, Request, exchange};
+use crate::harness::{Daemon, Request, SHORT, exchange, read_head, until};
 use serde_json::{Value, json};
-use std::net::{TcpListener, TcpStream};
+use std::{
+    fs,
+    io::{BufReader, Write},
+    net::{TcpListener, TcpStream},
+};
 
 #[test]
 fn a_tenant_has_its_quota_whoever_asks_and_after_a_crash() {
@@ -56,4 +60,45 @@ fn a_tenant_has_its_quota_whoever_asks_and_after_a_crash() {
     daemon.inn_ok(&["create", "three", "--project", "shop"]);
     let audit = daemon.inn_ok(&["audit"]);
     assert!(audit.contains("project-set") && audit.contains("project-delete"), "{audit}");
+}
+
+#[test]
+fn a_tenant_is_told_that_its_quota_has_no_room_for_a_file_before_it_has_come() {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let daemon = Daemon::prepared("driver = \"sim\"\n");
+    let mut daemon = daemon.with_flags(&["--listen", &format!("127.0.0.1:{port}")]);
+    daemon.launch();
+    daemon.inn_ok(&["create", "web", "--disk", "name=root,size=1GiB"]);
+    let file = daemon.scratch().join("web.tar");
+    daemon.inn_ok(&["export", "web", file.to_str().unwrap()]);
+    let file = fs::read(file).unwrap();
+    daemon.inn_ok(&["project", "set", "shop", "--disk", "512MiB"]);
+    let token = ["token", "create", "shop", "--role", "owner", "--project", "shop"];
+    let token = daemon.inn_ok(&token);
+
+    // What the VM is, and nothing after that: whoever sends it could wait as long as they like.
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    let head = format!(
+        "POST /v1/imports HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\nContent-Length: {}\r\n\r\n",
+        token.trim(),
+        file.len()
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    stream.write_all(&file[..8192]).unwrap();
+    stream.set_read_timeout(Some(SHORT)).unwrap();
+    let refused = read_head(&mut BufReader::new(&stream)).unwrap();
+    assert_eq!(refused.status, 409, "{}", refused.text());
+    drop(stream);
+    until("the line in the audit", SHORT, || {
+        let audit = daemon.inn_ok(&["audit", "--caller", "token:shop"]);
+        let is_there = audit.contains("import-upload") && audit.contains("(out-of-capacity)");
+        if is_there { Ok(()) } else { Err(audit) }
+    });
+    daemon.inn_ok(&["project", "set", "shop", "--disk", "1GiB"]);
+    let import = Request::new("POST", "/v1/imports?name=copy")
+        .header("Authorization", &format!("Bearer {}", token.trim()))
+        .header("Prefer", "wait=20")
+        .bytes(file);
+    let done = exchange(TcpStream::connect(("127.0.0.1", port)).unwrap(), &import);
+    assert_eq!(done.status, 201, "{}", done.text());
 }

@@ -230,6 +230,7 @@ fn shown(house: &House) -> Vec<(String, Vec<u8>)> {
         "/v1/host",
         "/v1/diagnostics",
         "/v1/diagnostics/configuration",
+        "/v1/diagnostics/log",
         "/metrics",
     ] {
         shown.push((path.into(), daemon.send(&Request::new("GET", path)).ok().body));
@@ -331,6 +332,11 @@ fn no_secret_comes_out_again_and_files_that_have_one_are_the_daemons_alone() {
     let unpacked = std::process::Command::new("gzip").arg("-dc").arg(&bundle).output().unwrap();
     assert!(unpacked.stdout.len() > 10_000, "{unpacked:?}");
     assert_clean("the bundle", &unpacked.stdout);
+    // It was all in there.
+    let bundled = String::from_utf8_lossy(&unpacked.stdout);
+    for part in ["/daemon.log", " DEBUG ", "/audit.jsonl", "\"action\":\"create\"", "/tasks.json"] {
+        assert!(bundled.contains(part), "{part} is not in the bundle");
+    }
     let own = house.token.as_bytes();
     assert!(!unpacked.stdout.windows(own.len()).any(|at| at == own), "the token is in the bundle");
 

@@ -4,6 +4,7 @@ use super::{
     console::Console,
     feed::Feed,
     files::{cgroups_of, guest_file},
+    harm_log::Own,
     http::{Reply, Request, exchange, try_exchange},
     network::PrivateNetwork,
     process::{Process, of_daemon_in},
@@ -12,13 +13,14 @@ use super::{
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use std::{
+    env,
     ffi::OsString,
     fs::{self, File},
     io::Write,
     os::unix::{fs::chown, net::UnixStream, process::CommandExt},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus},
-    sync::Arc,
+    sync::{Arc, Mutex},
     thread,
     time::{Duration, Instant},
 };
@@ -32,7 +34,8 @@ pub(crate) const TCG: &str = "[qemu]\naccelerator = \"tcg\"\n";
 const LIMITS: &str = "[limits]\nreads = \"100000/s\"\nwrites = \"100000/s\"\nstreams = \"100000/s\"\n\
     unauthenticated = \"100000/s\"\nvmm_standard = \"100000/s\"\nvmm_privileged = \"100000/s\"\n";
 
-/// One daemon. When it is dropped its VMs are ended, and nothing of theirs is left on the host.
+/// One daemon. When it is dropped its VMs are ended, and nothing of theirs is left on the host; and all that it
+/// has signalled and removed was its own.
 pub(crate) struct Daemon {
     folder: TempDir,
     state: PathBuf,
@@ -40,7 +43,13 @@ pub(crate) struct Daemon {
     environment: Vec<(String, OsString)>,
     user: Option<u32>,
     network: Option<Arc<PrivateNetwork>>,
+    /// Whether what it logs has a place to go to.
+    is_heard: bool,
+    /// Programs that it is not to find.
+    hidden: Vec<PathBuf>,
     process: Option<Child>,
+    /// Its processes, and those that it may signal which are not its children.
+    own: Mutex<Own>,
 }
 
 /// What a command came to.
@@ -71,13 +80,17 @@ impl Daemon {
         let limits = if config.contains("[limits]") { "" } else { LIMITS };
         fs::write(folder.path().join("config.toml"), [config, limits].join("\n")).unwrap();
         let state = folder.path().join("state");
+        let own = Own { state: state.clone(), ..Own::default() };
         Self {
+            own: Mutex::new(own),
             folder,
             state,
             flags: Vec::new(),
             environment: Vec::new(),
             user: None,
             network: None,
+            hidden: Vec::new(),
+            is_heard: true,
             process: None,
         }
     }
@@ -106,6 +119,13 @@ impl Daemon {
         self
     }
 
+    /// Has it started with nobody who reads its standard error.
+    #[must_use]
+    pub(crate) fn unheard(mut self) -> Self {
+        self.is_heard = false;
+        self
+    }
+
     /// Has it run in a network of its own.
     #[must_use]
     pub(crate) fn in_network(mut self, network: &Arc<PrivateNetwork>) -> Self {
@@ -113,10 +133,24 @@ impl Daemon {
         self
     }
 
+    /// Has it find none of these programs wherever programs are, from its next start on. Only as root.
+    pub(crate) fn hide_programs(&mut self, names: &[&str]) {
+        let path = env::var_os("PATH").unwrap_or_default();
+        let usual = ["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from);
+        let folders: Vec<PathBuf> = env::split_paths(&path).chain(usual).collect();
+        let places = names.iter().flat_map(|name| folders.iter().map(move |at| at.join(name)));
+        let mut places: Vec<PathBuf> =
+            places.filter_map(|place| place.canonicalize().ok()).collect();
+        places.sort();
+        places.dedup();
+        self.hidden = places;
+    }
+
     /// Has it keep everything in this folder.
     #[must_use]
     pub(crate) fn with_state(mut self, state: &Path) -> Self {
         self.state = state.into();
+        self.own.lock().unwrap().state = state.into();
         self
     }
 
@@ -156,8 +190,10 @@ impl Daemon {
     /// Starts the daemon and does not wait.
     pub(crate) fn spawn(&mut self) {
         assert!(self.process.is_none(), "the daemon runs already");
+        let left = of_daemon_in(&self.state).into_iter().map(|left| left.pid);
+        self.own.lock().unwrap().others.extend(left);
         let log = File::options().create(true).append(true).open(self.log_file()).unwrap();
-        let mut command = inn();
+        let mut command = inn_without(&self.hidden);
         command.arg("serve").arg("--state-dir").arg(&self.state);
         command.arg("--config").arg(self.folder.path().join("config.toml")).args(&self.flags);
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
@@ -168,8 +204,14 @@ impl Daemon {
         if let Some(network) = &self.network {
             network.enter(&mut command);
         }
-        let command = command.stdout(log.try_clone().unwrap()).stderr(log);
-        self.process = Some(command.spawn().unwrap());
+        let errors = match self.is_heard {
+            true => log.try_clone().unwrap(),
+            false => File::options().write(true).open("/dev/full").unwrap(),
+        };
+        let command = command.stdout(log).stderr(errors);
+        let process = command.spawn().unwrap();
+        self.own.lock().unwrap().daemons.insert(process.id());
+        self.process = Some(process);
     }
 
     /// Waits for a daemon that is to end by itself; returns how, and all that it logged.
@@ -184,6 +226,11 @@ impl Daemon {
     /// Ends the daemon without a word of warning.
     pub(crate) fn kill9(&mut self) {
         let mut child = self.process.take().expect("the daemon was started");
+        // What it has just forked is its own, and does not look so yet. While it is held it forks no more.
+        let daemon = Process { pid: child.id() };
+        daemon.hold(true);
+        until("the daemon is held", SHORT, || daemon.is_held().then_some(()).ok_or("it runs"));
+        self.own.lock().unwrap().others.extend(daemon.children().map(|child| child.pid));
         child.kill().unwrap();
         child.wait().unwrap();
     }
@@ -219,6 +266,9 @@ impl Daemon {
     pub(crate) fn inn_ok(&self, arguments: &[&str]) -> String {
         let Finished { status, stdout, stderr } = self.inn(arguments);
         assert!(status.success(), "inn {}: {status}\n{stdout}{stderr}", arguments.join(" "));
+        if let ["adopt", machine, ..] = arguments {
+            self.own.lock().unwrap().others.extend(machine.parse::<u32>());
+        }
         stdout
     }
 
@@ -361,13 +411,32 @@ impl Drop for Daemon {
             say(&format!("--- the daemon's log\n{}---", self.log()));
         } else {
             assert_eq!(left, (Vec::new(), Vec::new()), "what cannot be ended");
+            let harmed = self.own.lock().unwrap().not_among(&self.harm());
+            assert!(harmed.is_empty(), "not its own: {harmed:#?}\n{:#?}", self.own);
         }
     }
 }
 
 /// The binary, in surroundings that say nothing about where daemons are.
 fn inn() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_inn"));
+    in_no_surroundings(Command::new(env!("CARGO_BIN_EXE_inn")))
+}
+
+/// The same, which sees no program in these places.
+fn inn_without(places: &[PathBuf]) -> Command {
+    if places.is_empty() {
+        return inn();
+    }
+    let hide = |place: &PathBuf| format!("mount --bind /dev/null {} && ", place.display());
+    let hide: String = places.iter().map(hide).collect();
+    // In place of itself each time, so that its process is the daemon's.
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "--propagation", "private", "sh", "-c"]);
+    command.arg(format!("{hide}exec \"$0\" \"$@\"")).arg(env!("CARGO_BIN_EXE_inn"));
+    in_no_surroundings(command)
+}
+
+fn in_no_surroundings(mut command: Command) -> Command {
     for variable in ["INN_STATE_DIR", "INN_SOCKET", "NOTIFY_SOCKET"] {
         command.env_remove(variable);
     }

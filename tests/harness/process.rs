@@ -15,8 +15,26 @@ pub(crate) struct Process {
 impl Process {
     /// Whether it runs; one that has ended and was not waited for does not.
     pub(crate) fn lives(self) -> bool {
-        let state = self.read("stat").and_then(|stat| stat.rsplit_once(") ")?.1.chars().next());
-        state.is_some_and(|state| state != 'Z' && state != 'X')
+        self.state().is_some_and(|state| state != 'Z' && state != 'X')
+    }
+
+    /// Whether it is held, or has ended.
+    pub(crate) fn is_held(self) -> bool {
+        self.state().is_none_or(|state| "TZX".contains(state))
+    }
+
+    fn state(self) -> Option<char> {
+        self.read("stat")?.rsplit_once(") ")?.1.chars().next()
+    }
+
+    /// Those that it has started, and that are not another's by now.
+    pub(crate) fn children(self) -> impl Iterator<Item = Self> {
+        let pids = fs::read_dir("/proc").unwrap().flatten();
+        let all = pids.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        let parent = |of: &Self| {
+            of.read("stat")?.rsplit_once(") ")?.1.split(' ').nth(1)?.parse::<u32>().ok()
+        };
+        all.map(|pid| Self { pid }).filter(move |of| parent(of) == Some(self.pid))
     }
 
     /// When it started, in clock ticks after boot: with its pid, which process it is.
@@ -57,6 +75,15 @@ impl Process {
         let line = status.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'));
         let line = line.unwrap_or_else(|| panic!("no {key} in {status}"));
         line.split_whitespace().map(str::to_owned).collect()
+    }
+
+    /// A limit of its, soft and hard.
+    pub(crate) fn limit(self, name: &str) -> [String; 2] {
+        let limits = self.read("limits").unwrap();
+        let line = limits.lines().find_map(|line| line.strip_prefix(name));
+        let line = line.unwrap_or_else(|| panic!("no {name} in {limits}"));
+        let mut words = line.split_whitespace().map(str::to_owned);
+        [words.next().unwrap(), words.next().unwrap()]
     }
 
     /// Where each of its descriptors leads, with the octal flags it was opened with.

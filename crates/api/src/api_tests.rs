@@ -1,6 +1,6 @@
 //! The routes, through the gate, over a view and an engine that only remembers.
 
-use crate::test_support::{Api, Read, running, task};
+use crate::test_support::{Api, Read, network, running, task};
 use axum::body::Body;
 use futures_util::StreamExt;
 use http::{Request as HttpRequest, StatusCode};
@@ -8,7 +8,7 @@ use innkeeper_engine::{PowerVerb, Request, STOP_TIMEOUT};
 use innkeeper_model::{Code, Refusal, Revision, TaskState};
 use innkeeper_view::Update;
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 const START: PowerVerb = PowerVerb::Start { discard_memory: false };
 const CREATE: &str = r#"{"name":"new"}"#;
@@ -298,6 +298,50 @@ async fn every_change_of_a_vm_is_planned_and_not_done_where_that_is_asked() {
     assert_eq!(api.engine.asked(), []);
     assert!(api.view.snapshot().tasks.is_empty());
     assert_eq!(api.view.snapshot().vms.len(), 1);
+}
+
+#[tokio::test]
+async fn changes_of_images_and_networks_are_planned_and_not_done_where_that_is_asked() {
+    let api = Api::new();
+    let lan = network("lan", "10.7.0.0/24");
+    let (id, subnet) = (lan.id, lan.subnets[0].id);
+    api.post(vec![Update::Network(Arc::new(lan))]).await;
+    let dmz = r#"{"name":"dmz","subnets":[{"range":"10.9.0.0/24"}]}"#;
+    let range = r#"{"network":"lan","range":"10.8.0.0/24"}"#;
+    let image = r#"{"name":"base","kind":"disk","path":"/srv/base.qcow2"}"#;
+    let reservations = format!("/v1/subnets/{subnet}/reservations?dry_run=true");
+    let (network_of, subnet_of) =
+        (format!("/v1/networks/{id}?dry_run=true"), format!("/v1/subnets/{subnet}?dry_run=true"));
+    let before = api.view.snapshot().revision;
+    for (method, uri, body, operation) in [
+        ("POST", "/v1/images?dry_run=true", image, "image-add"),
+        ("DELETE", "/v1/images/base?dry_run=true", "", "image-remove"),
+        ("POST", "/v1/networks?dry_run=true", dmz, "network-create"),
+        ("PUT", &network_of, r#"{"name":"lan"}"#, "network-edit"),
+        ("PATCH", &network_of, r#"{"mtu":1400}"#, "network-edit"),
+        ("DELETE", &network_of, "", "network-delete"),
+        ("POST", "/v1/subnets?dry_run=true", range, "subnet-create"),
+        ("DELETE", &subnet_of, "", "subnet-delete"),
+        ("POST", &reservations, r#"{"count":1}"#, "subnet-reserve"),
+        ("DELETE", &reservations, r#"{"addresses":["10.7.0.9"]}"#, "subnet-release"),
+    ] {
+        let media =
+            if method == "PATCH" { "application/merge-patch+json" } else { "application/json" };
+        let planned = with_header(&api, method, uri, ("content-type", media), body).await;
+        assert_eq!(planned.status, StatusCode::OK, "{method} {uri}: {}", planned.text);
+        let plan = planned.json();
+        assert_eq!(plan["operation"], operation, "{method} {uri}");
+        assert_eq!(plan["steps"][0]["crash"], "repeat", "{method} {uri}");
+        let unsure = uri.replace("=true", "=maybe");
+        let refused = with_header(&api, method, &unsure, ("content-type", media), body).await;
+        assert_eq!(refused.problem("invalid-field")["field"], "dry_run", "{method} {uri}");
+    }
+    // As the act would be.
+    api.engine.plan(Err(Refusal::new(Code::InUse, "somebody has it")));
+    api.send("DELETE", &network_of, "").await.problem("in-use");
+    assert_eq!(api.engine.asked(), []);
+    assert!(api.view.snapshot().tasks.is_empty());
+    assert_eq!(api.view.snapshot().revision, before);
 }
 
 #[tokio::test]

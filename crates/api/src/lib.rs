@@ -18,6 +18,8 @@
 //! Every refusal is a problem document (RFC 9457) with a stable code. Every answer says the view's
 //! revision from which on what it says can be read. Unknown parameters and fields are refused.
 
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
+
 #[cfg(test)]
 mod api_tests;
 mod flattened;
@@ -41,6 +43,7 @@ mod test_support;
 mod visit;
 
 pub use metadata::{Peer, Peers, SeedDocument, Seeds, serve_metadata};
+pub use protocol::json::decode_value;
 pub use router::{document, router};
 pub use server::{serve_diagnostics, serve_tcp, serve_unix};
 pub use state::ApiState;

@@ -142,6 +142,7 @@ table! {
     get "/v1/diagnostics/configuration" => diagnostics::configuration,
     post "/v1/diagnostics/reconcile" => diagnostics::reconcile,
     post "/v1/diagnostics/queue" => diagnostics::queue,
+    get "/v1/diagnostics/log" => diagnostics::read_log,
     post "/v1/diagnostics/log" => diagnostics::log,
     get "/metrics" => metrics::read,
     get "/healthz" => health::read,
@@ -157,11 +158,14 @@ pub fn router(state: ApiState) -> Router {
     served().fallback(no_route).method_not_allowed_fallback(no_method).with_state(state)
 }
 
-/// The routes of the native API that wait for nothing and ask nobody but the daemon itself.
+/// The routes of the native API that wait for no other thread of the daemon's: what it says of itself, and
+/// what it has logged and has on record.
 pub(crate) fn diagnostics_router(state: ApiState) -> Router {
     Router::new()
         .route("/v1/diagnostics", routing::get(diagnostics::read))
         .route("/v1/diagnostics/configuration", routing::get(diagnostics::configuration))
+        .route("/v1/diagnostics/log", routing::get(diagnostics::read_log))
+        .route("/v1/audit", routing::get(audit::read))
         .route(health::PATH, routing::get(health::read))
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)

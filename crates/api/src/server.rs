@@ -18,7 +18,7 @@ pub async fn serve_unix(listener: UnixListener, state: ApiState) {
     serve_peers(listener, router, state).await;
 }
 
-/// Serves the diagnosis alone on a unix socket, to whoever can open it: what waits for nothing. Called
+/// Serves the diagnosis alone on a unix socket, to whoever can open it: what waits for no other thread. Called
 /// on a runtime of its own it answers while every thread of the daemon's is stuck. Returns as
 /// [`serve_unix`].
 pub async fn serve_diagnostics(listener: UnixListener, state: ApiState) {

@@ -171,7 +171,7 @@ async fn a_caller_who_waits_is_answered_when_the_daemon_stops() {
 }
 
 #[tokio::test]
-async fn the_socket_of_the_diagnosis_has_nothing_that_could_wait() {
+async fn the_socket_of_the_diagnosis_has_nothing_that_waits_for_another_thread() {
     let (api, _) = Api::with(&["web"]).await;
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("diagnose.sock");
@@ -180,9 +180,13 @@ async fn the_socket_of_the_diagnosis_has_nothing_that_could_wait() {
     for (request, status) in [
         ("GET /v1/diagnostics", 200),
         ("GET /v1/diagnostics/configuration", 200),
+        ("GET /v1/diagnostics/log", 200),
+        // None is kept here.
+        ("GET /v1/audit", 501),
         ("GET /healthz", 200),
         ("GET /v1/vms", 404),
-        ("POST /v1/diagnostics/log", 404),
+        ("POST /v1/diagnostics/log", 405),
+        ("POST /v1/diagnostics/reconcile", 404),
         ("POST /v1/diagnostics", 405),
     ] {
         let mut connection = BufReader::new(UnixStream::connect(&socket).await.unwrap());

@@ -13,19 +13,19 @@ use http_body_util::BodyExt;
 use innkeeper_auth::{Doorkeeper, Identity, Principal};
 use innkeeper_driver::ByteStream;
 use innkeeper_engine::{
-    Accepted, AtEnd, Caller, ImageFile, ImageFrom, NetworkRequest, NicChange, OpenedArrival,
-    OpenedConsole, OpenedImage, OpenedUpload, Projects, Request, Resolution, SessionSubject,
+    Accepted, AtEnd, Caller, ImageFile, ImageFrom, NetworkRequest, OpenedArrival, OpenedConsole,
+    OpenedImage, OpenedUpload, Projects, Request, Resolution, SessionSubject,
     Sessions as OpenSessions,
 };
 use innkeeper_model::{
     Assigned, Code, Diagnosis, Facts, ImageName, MachineState, Network, NetworkConfig, NetworkId,
-    Refusal, Revision, Spec, Statistics, Subnet, SubnetConfig, SubnetId, Task, TaskId, TaskState,
-    Timestamp, VmConfig, VmId, Want,
+    ProjectName, Refusal, Revision, Spec, Statistics, Subnet, SubnetConfig, SubnetId, Task, TaskId,
+    TaskState, Timestamp, VmConfig, VmId, Want,
     keyboard::Stroke,
     task::{PlannedOperation, PlannedStep},
 };
 use innkeeper_session::Role;
-use innkeeper_storage::{Storage, StorageOptions};
+use innkeeper_storage::{Manifest, Storage, StorageOptions};
 use innkeeper_surface::{Diagnostics, Gate as _, Operations, Sessions};
 use innkeeper_view::{Update, View, ViewOptions};
 use serde_json::{Value, json};
@@ -222,9 +222,18 @@ impl Sessions for FakeEngine {
         &self,
         caller: &Caller,
         length: Option<u64>,
+        project: Option<ProjectName>,
     ) -> Result<OpenedArrival, Refusal> {
         let session = self.sessions.list(SessionSubject::NewVm, "import", caller);
-        let arrival = self.pool.1.receive_vm(length).await?;
+        let admit = move |manifest: &Manifest| match &project {
+            // A project that has room for nothing.
+            Some(full) if full.as_str() == "full" => {
+                let message = format!("no room for {}", manifest.config.name);
+                Err(Refusal::new(Code::OutOfCapacity, message))
+            }
+            _ => Ok(()),
+        };
+        let arrival = self.pool.1.receive_vm(length, admit).await?;
         Ok(OpenedArrival { arrival, session })
     }
 
@@ -313,17 +322,6 @@ impl Operations for FakeEngine {
     }
 
     async fn dry_run(&self, request: Request) -> Result<PlannedOperation, Refusal> {
-        let operation = match &request {
-            Request::Create { .. } => "create",
-            Request::Clone { .. } => "clone",
-            Request::Edit { .. } => "edit",
-            Request::Delete { .. } => "delete",
-            Request::Nic { change: NicChange::Add(_), .. } => "nic-add",
-            Request::Nic { change: NicChange::Remove(_), .. } => "nic-remove",
-            Request::Nic { change: NicChange::Set(_), .. } => "nic-change",
-            Request::Power { verb, .. } => verb.name(),
-            other => panic!("{other:?} is not planned"),
-        };
         if let Some(Err(refusal)) = self.ends.lock().unwrap().pop() {
             return Err(refusal);
         }
@@ -333,7 +331,7 @@ impl Operations for FakeEngine {
             crash: "repeat".into(),
             way_back: true,
         };
-        let (operation, after_crash) = (operation.into(), "forward".into());
+        let (operation, after_crash) = (request.name().into(), "forward".into());
         Ok(PlannedOperation { operation, after_crash, steps: vec![step] })
     }
 
@@ -417,6 +415,10 @@ impl Diagnostics for FakeEngine {
 
     fn configuration(&self) -> Value {
         json!({ "driver": "fake" })
+    }
+
+    fn log(&self) -> Vec<u8> {
+        b"2026-01-01T00:00:00Z  INFO inn::daemon: serving\n".to_vec()
     }
 
     fn reconcile(&self, caller: &Caller, vm: VmId) {

@@ -128,7 +128,8 @@ async fn serve<Stop: Future<Output = ()>>(
     let is_first_start = !options.networks_dir().exists();
     let networks = networks::of_host(&options, uids)?;
     let taps = HostTaps { view: view.clone(), networks: networks.clone() };
-    let driver = driver(&options, &run_folders, &boot_id, &storage, taps, &noticed)?;
+    let qemu = qemu_options(&options, &run_folders, &boot_id, uids);
+    let driver = driver(&options, qemu, &storage, taps, &noticed)?;
     let host_id = this_host::id(&options.host_id_file())?;
     let host = Host { id: Some(host_id), ..host::describe(options.driver) };
     let capacity = capacity::of(&options, &host, &storage)?;
@@ -253,10 +254,24 @@ fn told_to_stop() -> io::Result<impl Future<Output = ()>> {
     })
 }
 
-fn driver(
+fn qemu_options(
     options: &DaemonOptions,
     run_folders: &Path,
     boot_id: &str,
+    uids: Option<&config::UidRange>,
+) -> QemuOptions {
+    QemuOptions {
+        program: options.qemu_program.clone(),
+        accelerator: accelerator(options.accelerator),
+        runtime: run_folders.into(),
+        boot_id: boot_id.into(),
+        sandbox_uid: uids.map(sandbox_uid),
+    }
+}
+
+fn driver(
+    options: &DaemonOptions,
+    qemu: QemuOptions,
     storage: &Arc<Storage>,
     taps: HostTaps,
     noticed: &Noticed,
@@ -264,12 +279,6 @@ fn driver(
     let observer = Arc::new(noticed.clone());
     Ok(match options.driver {
         config::Driver::Qemu => {
-            let qemu = QemuOptions {
-                program: options.qemu_program.clone(),
-                accelerator: accelerator(options.accelerator),
-                runtime: run_folders.into(),
-                boot_id: boot_id.into(),
-            };
             Arc::new(QemuDriver::new(qemu, storage.clone(), Arc::new(taps), observer))
         }
         config::Driver::Sim => simulator::driver(options, observer)?,
@@ -307,7 +316,7 @@ fn storage_options(options: &DaemonOptions, uids: Option<&config::UidRange>) -> 
         private_paths: vec![options.state_dir.clone(), options.runtime_dir.clone()],
         max_virtual_size: options.max_virtual_size,
         max_import_size: options.max_import_size,
-        sandbox_uid: uids.map(|uids| *uids.0.end()),
+        sandbox_uid: uids.map(sandbox_uid),
         http: HttpRules { allow_private: options.allow_private_urls, ..HttpRules::default() },
         ..StorageOptions::new(options.pool.clone())
     }
@@ -325,6 +334,11 @@ fn claim_uids(options: &DaemonOptions) -> Result<uids::Claim, Refusal> {
 }
 
 /// The user ids of VMs. The last of the range is left to the tool that reads hostile images.
+/// Who runs what only looks at images, or tries what this host can do.
+const fn sandbox_uid(uids: &config::UidRange) -> u32 {
+    *uids.0.end()
+}
+
 fn for_vms(uids: &config::UidRange) -> Result<UidRange, Refusal> {
     UidRange::new(*uids.0.start(), uids.0.end().saturating_sub(1))
 }

@@ -9,6 +9,7 @@
 mod cli;
 mod client;
 pub mod config;
+#[cfg_attr(not(test), warn(clippy::disallowed_methods))]
 pub mod daemon;
 mod difference;
 mod document;

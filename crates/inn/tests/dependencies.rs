@@ -78,78 +78,20 @@ fn the_engine_knows_no_hypervisor_and_no_wire() {
     }
 }
 
-/// Where the daemon's code is.
-const DAEMON: &[&str] = &[
-    "api",
-    "auth",
-    "doors",
-    "driver",
-    "engine",
-    "hooks",
-    "inn/src/daemon",
-    "model",
-    "network",
-    "qemu",
-    "session",
-    "sim",
-    "storage",
-    "store",
-    "surface",
-    "view",
-];
-
-/// What the daemon removes from a host, it removes on record: by `innkeeper_store::harm`.
+/// What the daemon removes from a host and whom it signals, it does on record, by `innkeeper_store::harm`:
+/// clippy refuses anything else in code that says so, as all that is in a daemon must.
 #[test]
-fn every_unlink_is_on_record() {
-    assert_only_on_record(&["fs::remove_"]);
-}
-
-/// What it signals, it signals on record, too.
-#[test]
-fn every_signal_is_on_record() {
-    assert_only_on_record(&[
-        " kill_process",
-        "::kill_process",
-        "pidfd_send_signal(",
-        "libc::kill",
-        "kill_on_drop",
-        "start_kill(",
-        "child.kill(",
-    ]);
-}
-
-/// That none of these is in the code of the daemon, but where it is put on record.
-#[track_caller]
-fn assert_only_on_record(deeds: &[&str]) {
+fn nothing_is_removed_or_signalled_but_on_record() {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
-    let mut bare = Vec::new();
-    for folder in DAEMON {
-        let folder = std::path::Path::new(root).join("crates").join(folder);
-        let sources = if folder.ends_with("daemon") { folder } else { folder.join("src") };
-        look_for(deeds, &sources, &mut bare);
+    let read = |file: &str| std::fs::read_to_string(format!("{root}/{file}")).unwrap();
+    let warns = "[cfg_attr(not(test), warn(clippy::disallowed_methods))]";
+    for (name, _) in ALLOWED {
+        let file = format!("crates/{name}/src/lib.rs");
+        assert!(read(&file).contains(&format!("\n#!{warns}\n")), "{file} does not say so");
     }
-    assert!(bare.is_empty(), "not on record:\n{}", bare.join("\n"));
-}
-
-fn look_for(deeds: &[&str], folder: &std::path::Path, bare: &mut Vec<String>) {
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        if path.is_dir() && !["tests", "harm"].contains(&&*name) {
-            look_for(deeds, &path, bare);
-        }
-        let is_test = name.ends_with("tests.rs") || ["fixture.rs", "testing.rs"].contains(&&*name);
-        if !name.ends_with(".rs") || is_test || name == "harm.rs" {
-            continue;
-        }
-        let text = std::fs::read_to_string(&path).unwrap();
-        let code = text.split("#[cfg(test)]").next().unwrap();
-        let is_one = |line: &str| deeds.iter().any(|deed| line.contains(deed));
-        let found = code.lines().enumerate().filter(|(_, line)| is_one(line));
-        bare.extend(
-            found.map(|(number, line)| {
-                format!("{}:{}: {}", path.display(), number + 1, line.trim())
-            }),
-        );
+    assert!(read("crates/inn/src/lib.rs").contains(&format!("\n#{warns}\npub mod daemon;\n")));
+    let disallowed = read("clippy.toml");
+    for method in ["std::fs::remove_file", "rustix::process::pidfd_send_signal", "libc::kill"] {
+        assert!(disallowed.contains(&format!("\"{method}\"")), "{method} may be called");
     }
 }

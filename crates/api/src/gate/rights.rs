@@ -35,6 +35,8 @@ fn known(method: &Method, path: &str) -> Option<(Action, Resource)> {
         ["v1", "networks" | "subnets", ..] => Resource::Network,
         ["v1", "host"] => Resource::Host,
         ["v1", "foreign", ..] => return Some((Action::Administer, Resource::Host)),
+        // Who called, from where and for what is in it, as in the audit.
+        ["v1", "diagnostics", "log"] => return Some((Action::Administer, Resource::Diagnostics)),
         ["v1", "diagnostics", ..] if reads => Resource::Diagnostics,
         ["v1", "diagnostics", ..] => return Some((Action::Administer, Resource::Diagnostics)),
         ["v1", "projects", ..] => Resource::Project,

@@ -104,6 +104,7 @@ pub(crate) const LEAST: &[(Route, Option<Role>)] = &[
     (("get", "/v1/diagnostics/configuration"), VIEWER),
     (("post", "/v1/diagnostics/reconcile"), ADMIN),
     (("post", "/v1/diagnostics/queue"), ADMIN),
+    (("get", "/v1/diagnostics/log"), ADMIN),
     (("post", "/v1/diagnostics/log"), ADMIN),
     (("get", "/metrics"), VIEWER),
     (("get", "/healthz"), None),

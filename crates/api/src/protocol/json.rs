@@ -109,8 +109,8 @@ pub(crate) fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
 /// A JSON value as a value of this type.
 ///
 /// # Errors
-/// As [`decode`].
-pub(crate) fn decode_value<T: DeserializeOwned>(document: &Value) -> Result<T, Refusal> {
+/// It is no such value: in which field, with which value, and what was expected.
+pub fn decode_value<T: DeserializeOwned>(document: &Value) -> Result<T, Refusal> {
     serde_path_to_error::deserialize(document)
         .map_err(|error| wrong_data(error.path(), &error.inner().to_string(), document))
 }

@@ -105,11 +105,12 @@ pub(crate) async fn perform_or_plan(
     state: &Visit,
     asked: &Asked,
     request: Request,
+    subject: Subject,
     dry_run: bool,
 ) -> Answer {
     match dry_run {
         true => plan(state, request).await,
-        false => perform(state, asked, request, Subject::Vm).await,
+        false => perform(state, asked, request, subject).await,
     }
 }
 

@@ -7,7 +7,7 @@ use crate::{
 };
 use axum::extract::State;
 use innkeeper_model::{AuditEntry, Code, Refusal};
-use innkeeper_store::audit::{AuditPage, AuditQuery, Place, read as read_files};
+use innkeeper_store::audit::{AuditPage, AuditQuery, Place, before_last, read as read_files};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use std::{path::Path, time::Duration};
@@ -57,6 +57,7 @@ pub(crate) struct AuditList {
         ("caller" = Option<String>, Query, description = "Of this caller"),
         ("action" = Option<String>, Query, description = "About this action"),
         ("vm" = Option<String>, Query, description = "About this VM: its id, or the name that it had"),
+        ("last" = Option<u32>, Query, description = "Of the last so many lines, whatever they are about; not with `after`"),
         ("limit" = Option<u32>, Query, description = "At most so many; 1000 where nothing is said"),
         ("after" = Option<String>, Query, description = "The `next` or `place` of a page before"),
         ("Prefer" = Option<String>, Header, description = "`wait=N`: wait up to N seconds for a line"),
@@ -75,14 +76,17 @@ pub(crate) async fn read(
         action: params.one("action")?,
         vm: params.one("vm")?,
     };
-    let limit = params.parsed("limit")?.unwrap_or(LIMIT);
-    if !(1..=MAX_LIMIT).contains(&limit) {
-        let range = format!("1..={MAX_LIMIT}");
-        let problem = format!("is not in {range}");
-        return Err(Refusal::invalid("limit", limit, problem).with_limit(range).into());
-    }
+    let limit = number(&mut params, "limit")?.unwrap_or(LIMIT);
+    let last = number(&mut params, "last")?;
     let after: Option<Place> = params.parsed("after")?;
     params.nothing_else()?;
+    let from = match (after, last) {
+        (Some(_), Some(last)) => {
+            return Err(Refusal::invalid("last", last, "does not go with after").into());
+        }
+        (_, Some(last)) => Beginning::Last(last),
+        (after, None) => Beginning::After(after),
+    };
 
     let folder = state.operations().audit().map(|audit| audit.folder().to_owned());
     let folder = folder.ok_or_else(|| {
@@ -90,28 +94,56 @@ pub(crate) async fn read(
             .with_hint("the daemon's configuration says whether an audit is kept: [audit]")
     })?;
     let deadline = Instant::now() + asked.wait.unwrap_or_default();
-    let mut page = page(&folder, &query, after, limit).await?;
+    let mut page = page(&folder, &query, from, limit).await?;
     while page.lines.is_empty() && page.at_end && Instant::now() < deadline {
         // Files do not say when they grow.
         tokio::select! {
             () = state.stopping().cancelled() => break,
             () = sleep(LOOK_AFTER) => {}
         }
-        page = self::page(&folder, &query, Some(page.place), limit).await?;
+        page = self::page(&folder, &query, Beginning::After(Some(page.place)), limit).await?;
     }
     Ok(answer::json(state.view().snapshot().revision, answer::encode(&shown(page))))
+}
+
+/// Where a page begins.
+#[derive(Clone, Copy)]
+enum Beginning {
+    /// After a place, or with the oldest line that can be wanted.
+    After(Option<Place>),
+    /// With the first of the last so many.
+    Last(usize),
+}
+
+/// A number of lines.
+fn number(params: &mut Params, name: &'static str) -> Result<Option<usize>, Refusal> {
+    let number = params.parsed(name)?;
+    match number.filter(|number| !(1..=MAX_LIMIT).contains(number)) {
+        None => Ok(number),
+        Some(other) => {
+            let range = format!("1..={MAX_LIMIT}");
+            Err(Refusal::invalid(name, other, format!("is not in {range}")).with_limit(range))
+        }
+    }
 }
 
 async fn page(
     folder: &Path,
     query: &AuditQuery,
-    after: Option<Place>,
+    from: Beginning,
     limit: usize,
 ) -> Result<AuditPage, Refusal> {
     // It is never closed.
     let _turn = READERS.acquire().await;
     let (folder, query) = (folder.to_owned(), query.clone());
-    let read = spawn_blocking(move || read_files(&folder, &query, after, limit)).await;
+    let read = spawn_blocking(move || {
+        let after = match from {
+            Beginning::After(after) => after,
+            Beginning::Last(lines) => Some(before_last(&folder, lines)?),
+        };
+        read_files(&folder, &query, after, limit)
+    });
+    let read = read.await;
     read.map_err(std::io::Error::other).and_then(|page| page).map_err(|error| Refusal {
         message: "the audit cannot be read".into(),
         ..Refusal::from(error)

@@ -75,6 +75,9 @@ async fn lines_come_in_order_a_page_at_a_time_as_they_are_asked_for() {
         ("action=start", &["start", "start"]),
         ("since=1970-01-01T00:00:03Z", &["delete", "start"]),
         ("until=1970-01-01T00:00:01Z&caller=token", &["create"]),
+        ("last=2", &["delete", "start"]),
+        ("last=3&action=start", &["start"]),
+        ("last=10000&limit=1", &["create"]),
     ] {
         assert_eq!(actions(&bench.get(&format!("?{query}")).await.json()), expected, "{query}");
     }
@@ -99,7 +102,17 @@ async fn who_waits_is_answered_when_a_line_comes() {
 #[tokio::test]
 async fn what_makes_no_sense_is_refused() {
     let bench = bench();
-    for query in ["limit=0", "limit=10001", "after=x", "since=yesterday", "who=me"] {
+    for query in [
+        "limit=0",
+        "limit=10001",
+        "last=0",
+        "last=10001",
+        "last=all",
+        "last=1&after=1-0",
+        "after=x",
+        "since=yesterday",
+        "who=me",
+    ] {
         bench.get(&format!("?{query}")).await.problem("invalid-field");
     }
     Api::new().get("/v1/audit").await.problem("unsupported");

@@ -15,7 +15,7 @@ use crate::{
     visit::Visit,
 };
 use axum::body::Body;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use innkeeper_model::{Diagnosis, Refusal, VmId};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use utoipa::ToSchema;
@@ -53,6 +53,30 @@ pub(crate) async fn configuration(state: Visit, params: Params) -> Answer {
     params.nothing_else()?;
     let configuration = state.diagnostics()?.configuration();
     Ok(answer::json(state.revision(), encode(&configuration)))
+}
+
+/// Read the daemon's log
+///
+/// The last of it, at most 1 MiB, since the daemon's start: whole lines, oldest first. There are no secrets in
+/// it. On the socket of its own, too.
+#[utoipa::path(
+    get,
+    path = "/v1/diagnostics/log",
+    tag = "diagnostics",
+    operation_id = "getDaemonLog",
+    responses(
+        (status = 200, description = "The log", body = String, content_type = "text/plain"),
+        ReadProblems,
+    ),
+)]
+pub(crate) async fn read_log(state: Visit, params: Params) -> Answer {
+    params.nothing_else()?;
+    let log = state.diagnostics()?.log();
+    let mut response = answer::of_type("text/plain; charset=utf-8", state.revision(), log);
+    // What is quoted in it is others': no browser may take it for a page.
+    let nosniff = HeaderValue::from_static("nosniff");
+    response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, nosniff);
+    Ok(response)
 }
 
 /// Which VM.

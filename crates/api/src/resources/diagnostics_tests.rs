@@ -20,6 +20,11 @@ async fn the_daemon_says_how_it_is_and_how_it_is_configured() {
     let configuration = api.get("/v1/diagnostics/configuration").await.json();
     assert_eq!(configuration, json!({ "driver": "fake" }));
     api.get("/v1/diagnostics?all=true").await.problem("invalid-field");
+    let log = api.get("/v1/diagnostics/log").await;
+    assert_eq!(log.text, "2026-01-01T00:00:00Z  INFO inn::daemon: serving\n");
+    assert_eq!(log.header("content-type"), "text/plain; charset=utf-8");
+    assert_eq!(log.header("x-content-type-options"), "nosniff");
+    api.get("/v1/diagnostics/log?lines=7").await.problem("invalid-field");
 }
 
 #[tokio::test]

@@ -105,7 +105,8 @@ pub(crate) async fn adopt_managed(
     let dry_run = params.flag("dry_run")?;
     let vm = target(&state, &text, params)?.id;
     let Adoption { name } = json::optional(&headers, body).await?;
-    mutation::perform_or_plan(&state, &asked, Request::AdoptManaged { vm, name }, dry_run).await
+    let request = Request::AdoptManaged { vm, name };
+    mutation::perform_or_plan(&state, &asked, request, Subject::Vm, dry_run).await
 }
 
 #[cfg(test)]

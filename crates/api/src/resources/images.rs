@@ -9,7 +9,7 @@ use crate::{
         idempotency::fingerprint,
         json,
         list::{self, Page, Rows},
-        mutation::{self, Creation, Outcome, Subject},
+        mutation::{self, Creation, DoneOrPlanned, Outcome, Subject},
         params::Params,
         problem::Answer,
     },
@@ -22,6 +22,7 @@ use http::HeaderMap;
 use innkeeper_engine::{AddImage, ImageFrom, Request};
 use innkeeper_model::{
     DeviceName, DiskFormat, Image, ImageKind, ImageName, Refusal, Secret, VmId, secret::as_text,
+    task::PlannedOperation,
 };
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -170,10 +171,12 @@ impl NewImage {
     operation_id = "addImage",
     params(
         ("Idempotency-Key" = Option<String>, Header, description = "Do this once, however often it is sent with this key; remembered for a day"),
+        ("dry_run" = Option<bool>, Query, description = "Do nothing, and answer what it would come to"),
         ("Prefer" = Option<String>, Header, description = "`wait=N`: wait up to N seconds for the task's end"),
     ),
     request_body = NewImage,
     responses(
+        (status = 200, description = "Planned, with `dry_run`", body = PlannedOperation),
         (status = 201, description = "Imported", body = Outcome),
         (status = 202, description = "Accepted", body = Outcome),
         WriteProblems,
@@ -181,11 +184,12 @@ impl NewImage {
 )]
 pub(crate) async fn add(
     state: Visit,
-    params: Params,
+    mut params: Params,
     asked: Asked,
     headers: HeaderMap,
     body: Body,
 ) -> Answer {
+    let dry_run = params.flag("dry_run")?;
     params.nothing_else()?;
     let key = asked::idempotency_key(&headers)?;
     json::expect_type(&headers, "application/json")?;
@@ -193,11 +197,16 @@ pub(crate) async fn add(
     let image: NewImage = json::decode(&body)?;
     let seen = state.seen();
     let image = image.into_request(|vm| vms::find(&seen, vm, None).map(|vm| vm.id))?;
+    let subject = Subject::NewImage(image.name.clone());
+    let request = Request::AddImage(Box::new(image));
+    if dry_run {
+        return mutation::plan(&state, request).await;
+    }
 
     let creation = Creation {
         fingerprint: fingerprint(&[b"image", &body]),
-        subject: Subject::NewImage(image.name.clone()),
-        request: Request::AddImage(Box::new(image)),
+        subject,
+        request,
         start: false,
         key,
     };
@@ -212,10 +221,11 @@ pub(crate) async fn add(
     operation_id = "removeImage",
     params(
         ("name" = String, Path, description = "Its name"),
+        ("dry_run" = Option<bool>, Query, description = "Do nothing, and answer what it would come to"),
         ("Prefer" = Option<String>, Header, description = "`wait=N`: wait up to N seconds for the task's end"),
     ),
     responses(
-        (status = 200, description = "Removed", body = Outcome),
+        (status = 200, description = "Removed; or planned, with `dry_run`", body = DoneOrPlanned),
         (status = 202, description = "Accepted", body = Outcome),
         WriteProblems,
     ),
@@ -223,13 +233,15 @@ pub(crate) async fn add(
 pub(crate) async fn remove(
     state: Visit,
     Segment(text): Segment,
-    params: Params,
+    mut params: Params,
     asked: Asked,
 ) -> Answer {
+    let dry_run = params.flag("dry_run")?;
     params.nothing_else()?;
     let name = image_name(&text)?;
     let subject = Subject::Image(name.clone());
-    mutation::perform(&state, &asked, Request::RemoveImage { name }, subject).await
+    let request = Request::RemoveImage { name };
+    mutation::perform_or_plan(&state, &asked, request, subject, dry_run).await
 }
 
 /// A text that is no name names no image.

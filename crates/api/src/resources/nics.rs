@@ -193,7 +193,7 @@ pub(crate) async fn remove(
     let dry_run = params.flag("dry_run")?;
     let Found { vm, nic } = Found::new(&state, &vm, &nic, params, &headers)?;
     let request = Request::Nic { vm, change: NicChange::Remove(nic.name) };
-    mutation::perform_or_plan(&state, &asked, request, dry_run).await
+    mutation::perform_or_plan(&state, &asked, request, Subject::Vm, dry_run).await
 }
 
 /// A NIC that a path names.
@@ -227,7 +227,7 @@ impl Found {
 async fn set(state: &Visit, asked: &Asked, found: &Found, nic: Nic, dry_run: bool) -> Answer {
     keeps_its_name(&found.nic.name, &nic.name)?;
     let request = Request::Nic { vm: found.vm, change: NicChange::Set(Box::new(nic)) };
-    mutation::perform_or_plan(state, asked, request, dry_run).await
+    mutation::perform_or_plan(state, asked, request, Subject::Vm, dry_run).await
 }
 
 fn keeps_its_name(before: &DeviceName, after: &DeviceName) -> Result<(), Refusal> {

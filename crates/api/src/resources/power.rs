@@ -4,7 +4,7 @@ use crate::{
     protocol::{
         asked::{Asked, Segment},
         json,
-        mutation::{self, DoneOrPlanned, Outcome},
+        mutation::{self, DoneOrPlanned, Outcome, Subject},
         params::Params,
         problem::Answer,
     },
@@ -72,7 +72,8 @@ async fn submit(
 ) -> Answer {
     let dry_run = params.flag("dry_run")?;
     let vm = target(state, &text.0, params)?.id;
-    mutation::perform_or_plan(state, asked, Request::Power { vm, verb }, dry_run).await
+    let request = Request::Power { vm, verb };
+    mutation::perform_or_plan(state, asked, request, Subject::Vm, dry_run).await
 }
 
 /// The document of a verb: all are alike but for their names, a parameter or two, and options.

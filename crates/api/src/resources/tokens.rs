@@ -15,7 +15,7 @@ use crate::{
 };
 use axum::{body::Body, extract::State};
 use http::{HeaderMap, StatusCode};
-use innkeeper_auth::{IssuedTokens, NewToken, ShownToken};
+use innkeeper_auth::{IssuedTokens, NewToken, ShownCredential};
 use innkeeper_model::{Refusal, Secret, Timestamp, TokenName, secret::as_text};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -24,7 +24,7 @@ use utoipa::ToSchema;
 #[derive(Serialize, ToSchema)]
 pub(crate) struct TokenList {
     /// The tokens; at most 1024.
-    items: Vec<ShownToken>,
+    items: Vec<ShownCredential>,
 }
 
 /// A token that was made.
@@ -35,7 +35,7 @@ pub(crate) struct CreatedToken {
     #[schema(value_type = String)]
     text: Secret,
     /// The token.
-    token: ShownToken,
+    token: ShownCredential,
 }
 
 /// List tokens
@@ -96,7 +96,7 @@ pub(crate) async fn create(
     tag = "tokens",
     operation_id = "revokeToken",
     params(("name" = String, Path, description = "Its name")),
-    responses((status = 200, description = "As it was", body = ShownToken), WriteProblems),
+    responses((status = 200, description = "As it was", body = ShownCredential), WriteProblems),
 )]
 pub(crate) async fn revoke(
     State(state): State<ApiState>,

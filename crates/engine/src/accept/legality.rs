@@ -4,6 +4,7 @@
 //! it in its queue is done; when its turn comes, with the state that the VM has. An operation that
 //! was legal at first and is not by then fails without having changed anything.
 
+use super::kind::Kind;
 use innkeeper_model::{Code, Refusal, VmName, VmState};
 use serde::{Deserialize, Serialize};
 
@@ -65,20 +66,22 @@ impl Operation {
 
 impl MachineVerb {
     pub(crate) const fn name(self) -> &'static str {
+        self.kind().name()
+    }
+
+    /// What it is to whoever asked.
+    pub(crate) const fn kind(self) -> Kind {
         match self {
-            Self::Start => "start",
-            Self::Stop => "stop",
-            Self::Kill => "kill",
-            Self::Reboot | Self::ForcedReboot => "reboot",
-            Self::Reset => "reset",
-            Self::Pause => "pause",
-            Self::Resume => "resume",
-            Self::PutAway | Self::PutAwayForGood => "put-away",
-            Self::Preserve => "preserve",
-            Self::Suspend => "suspend",
-            // As people write it.
-            Self::Restore => "resume",
-            Self::StartAfresh => "start",
+            Self::Start | Self::StartAfresh => Kind::Start,
+            Self::Stop => Kind::Stop,
+            Self::Kill => Kind::Kill,
+            Self::Reboot | Self::ForcedReboot => Kind::Reboot,
+            Self::Reset => Kind::Reset,
+            Self::Pause => Kind::Pause,
+            Self::Resume | Self::Restore => Kind::Resume,
+            Self::PutAway | Self::PutAwayForGood => Kind::PutAway,
+            Self::Preserve => Kind::Preserve,
+            Self::Suspend => Kind::Suspend,
         }
     }
 

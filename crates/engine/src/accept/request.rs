@@ -1,5 +1,6 @@
 //! What can be asked of the engine: one closed list, whichever door it comes through.
 
+use super::kind::Kind;
 use innkeeper_model::{
     DeviceName, DiskFormat, ImageKind, ImageName, NetworkConfig, NetworkId, NetworkName,
     ProjectName, Revision, Secret, SubnetConfig, SubnetId, TaskId, VmConfig, VmId, VmName,
@@ -125,19 +126,23 @@ pub enum Request {
 
 impl Request {
     /// What is asked for, as its task shows it.
-    pub fn name(&self) -> &'static str {
+    pub const fn name(&self) -> &'static str {
+        self.kind().name()
+    }
+
+    const fn kind(&self) -> Kind {
         match self {
-            Self::Create { .. } => "create",
-            Self::Edit { .. } => "edit",
-            Self::Clone { .. } => "clone",
-            Self::Import(_) => "import",
-            Self::Delete { .. } => "delete",
-            Self::Power { verb, .. } => verb.name(),
-            Self::Nic { change, .. } => change.name(),
-            Self::Adopt { .. } | Self::AdoptManaged { .. } => "adopt",
-            Self::Network(request) => request.name(),
-            Self::AddImage(_) => "image-add",
-            Self::RemoveImage { .. } => "image-remove",
+            Self::Create { .. } => Kind::Create,
+            Self::Edit { .. } => Kind::Edit,
+            Self::Clone { .. } => Kind::Clone,
+            Self::Import(_) => Kind::Import,
+            Self::Delete { .. } => Kind::Delete,
+            Self::Power { verb, .. } => verb.kind(),
+            Self::Nic { change, .. } => change.kind(),
+            Self::Adopt { .. } | Self::AdoptManaged { .. } => Kind::Adopt,
+            Self::Network(request) => request.kind(),
+            Self::AddImage(_) => Kind::ImageAdd,
+            Self::RemoveImage { .. } => Kind::ImageRemove,
         }
     }
 }
@@ -177,12 +182,12 @@ impl NicChange {
         }
     }
 
-    /// The change as tasks show it.
-    pub(crate) const fn name(&self) -> &'static str {
+    /// What the change is.
+    pub(crate) const fn kind(&self) -> Kind {
         match self {
-            Self::Add(_) => "nic-add",
-            Self::Remove(_) => "nic-remove",
-            Self::Set(_) => "nic-change",
+            Self::Add(_) => Kind::NicAdd,
+            Self::Remove(_) => Kind::NicRemove,
+            Self::Set(_) => Kind::NicChange,
         }
     }
 }
@@ -244,16 +249,16 @@ pub enum NetworkRequest {
 }
 
 impl NetworkRequest {
-    /// The request as tasks show it.
-    pub(crate) const fn name(&self) -> &'static str {
+    /// What is asked for.
+    pub(crate) const fn kind(&self) -> Kind {
         match self {
-            Self::Create { .. } => "network-create",
-            Self::Edit { .. } => "network-edit",
-            Self::Delete { .. } => "network-delete",
-            Self::CreateSubnet { .. } => "subnet-create",
-            Self::DeleteSubnet { .. } => "subnet-delete",
-            Self::Reserve { .. } => "subnet-reserve",
-            Self::Release { .. } => "subnet-release",
+            Self::Create { .. } => Kind::NetworkCreate,
+            Self::Edit { .. } => Kind::NetworkEdit,
+            Self::Delete { .. } => Kind::NetworkDelete,
+            Self::CreateSubnet { .. } => Kind::SubnetCreate,
+            Self::DeleteSubnet { .. } => Kind::SubnetDelete,
+            Self::Reserve { .. } => Kind::SubnetReserve,
+            Self::Release { .. } => Kind::SubnetRelease,
         }
     }
 }
@@ -304,15 +309,19 @@ pub enum PowerVerb {
 impl PowerVerb {
     /// The verb as people write it.
     pub const fn name(self) -> &'static str {
+        self.kind().name()
+    }
+
+    const fn kind(self) -> Kind {
         match self {
-            Self::Start { .. } => "start",
-            Self::Stop { .. } => "stop",
-            Self::Kill => "kill",
-            Self::Reboot { .. } => "reboot",
-            Self::Reset => "reset",
-            Self::Pause => "pause",
-            Self::Resume => "resume",
-            Self::Suspend => "suspend",
+            Self::Start { .. } => Kind::Start,
+            Self::Stop { .. } => Kind::Stop,
+            Self::Kill => Kind::Kill,
+            Self::Reboot { .. } => Kind::Reboot,
+            Self::Reset => Kind::Reset,
+            Self::Pause => Kind::Pause,
+            Self::Resume => Kind::Resume,
+            Self::Suspend => Kind::Suspend,
         }
     }
 }

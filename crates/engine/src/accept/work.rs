@@ -3,6 +3,7 @@
 use crate::{
     accept::{
         admission::Admitted,
+        kind::Kind,
         legality::MachineVerb,
         request::{AddImage, NetworkRequest, NicChange},
     },
@@ -67,20 +68,24 @@ pub(crate) enum Work {
 }
 
 impl Work {
-    pub(crate) fn name(&self) -> &'static str {
+    pub(crate) fn kind(&self) -> Kind {
         match self {
-            Self::Create { .. } => "create",
-            Self::Clone { .. } => "clone",
-            Self::Import { .. } => "import",
-            Self::Edit { .. } => "edit",
-            Self::Nic { change, .. } => change.name(),
-            Self::Delete { .. } => "delete",
-            Self::Power { verb, .. } => verb.name(),
-            Self::Adopt { .. } | Self::AdoptManaged { .. } => "adopt",
-            Self::AddImage(_) => "image-add",
-            Self::RemoveImage(_) => "image-remove",
-            Self::Network { request, .. } => request.name(),
+            Self::Create { .. } => Kind::Create,
+            Self::Clone { .. } => Kind::Clone,
+            Self::Import { .. } => Kind::Import,
+            Self::Edit { .. } => Kind::Edit,
+            Self::Nic { change, .. } => change.kind(),
+            Self::Delete { .. } => Kind::Delete,
+            Self::Power { verb, .. } => verb.kind(),
+            Self::Adopt { .. } | Self::AdoptManaged { .. } => Kind::Adopt,
+            Self::AddImage(_) => Kind::ImageAdd,
+            Self::RemoveImage(_) => Kind::ImageRemove,
+            Self::Network { request, .. } => request.kind(),
         }
+    }
+
+    pub(crate) fn name(&self) -> &'static str {
+        self.kind().name()
     }
 
     pub(crate) fn vm(&self) -> Option<VmId> {

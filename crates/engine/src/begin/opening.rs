@@ -199,7 +199,7 @@ impl Engine {
         let snapshot = self.view().snapshot();
         let accountant = &self.shared.performer.hands.accountant;
         for spec in snapshot.vms.values().filter_map(|vm| vm.spec.as_ref()) {
-            accountant.put_disk(spec.id, &spec.config.project, disk_size(spec, &snapshot));
+            accountant.put_disk(spec.id, &spec.config.project, disk_size(&spec.config, &snapshot));
         }
         for network in snapshot.networks.values() {
             self.shared.performer.hands.networks.claims.put_network(network.id, Some(network));

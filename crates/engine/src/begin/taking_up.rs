@@ -6,10 +6,7 @@ use crate::{
     engine::Engine,
     journal::{Mark, Way, unfinished::Unfinished},
     perform::{Ended, Outcome, deed::Deed},
-    plan::{
-        AfterCrash,
-        steps::{OwnStep, PlanStep},
-    },
+    plan::steps::{OwnStep, PlanStep},
     turn::{live::LiveTask, queues::Place},
 };
 use innkeeper_model::{Code, Refusal, Task, TaskId, TaskState, VmId};
@@ -52,9 +49,6 @@ impl Engine {
             let same_boot = one.begun.boot_id == self.shared.boot_id;
             let task = Task { taken_up: one.begun.task.taken_up + 1, ..one.begun.task.clone() };
             let (owed, operation) = (one.begun.owed, one.begun.operation);
-            if one.begun.way == Way::Forward && one.begun.plan.after_crash == AfterCrash::Back {
-                one.begun.way = Way::Back;
-            }
             one.note_crash(same_boot);
             let Unfinished { begun, held } = one;
             let live = LiveTask::new(task, operation, self.view().clone());

@@ -6,11 +6,11 @@ use crate::{
     turn::{live::LiveTask, queues::Resource},
 };
 use innkeeper_model::{
-    ByteSize, Diagnosis, Task, TaskState, Timestamp, VmId,
+    ByteSize, Diagnosis, Task, TaskState, Timestamp, Usage, VmId,
     diagnosis::{
         Failure, FeedDiagnosis, Intervention, JournalDiagnosis, MAX_INTERVENTIONS, MAX_READERS,
-        OwedDiagnosis, ReaderDiagnosis, Sizes, SpecsDiagnosis, TaskDiagnosis, UsageDiagnosis,
-        VmProblem,
+        OwedDiagnosis, PoolDiagnosis, ReaderDiagnosis, Sizes, SpecsDiagnosis, TaskDiagnosis,
+        UsageDiagnosis, VmProblem,
     },
     task::StepState,
 };
@@ -28,7 +28,6 @@ impl Engine {
     /// any thread, stuck workers or not.
     pub fn diagnose(&self) -> Diagnosis {
         let snapshot = self.view().snapshot();
-        let usage = self.shared.performer.hands.accountant.usage();
         Diagnosis {
             at: Timestamp::now(),
             version: env!("CARGO_PKG_VERSION").into(),
@@ -41,17 +40,24 @@ impl Engine {
             feed: self.feed_diagnosis(),
             sessions: self.shared.sessions.all(),
             interventions: self.shared.interventions.all(),
-            usage: UsageDiagnosis {
-                vms: usage.vms,
-                cpus: usage.cpus,
-                memory: usage.memory,
-                disk: usage.disk,
-            },
+            usage: self.usage_diagnosis(),
             problems: problems(&snapshot),
             failures: failures(&snapshot),
             drivers: self.shared.performer.drivers.diagnose(),
             sizes: sizes(&snapshot),
         }
+    }
+
+    fn usage_diagnosis(&self) -> UsageDiagnosis {
+        let hands = &self.shared.performer.hands;
+        let Usage { vms, cpus, memory, disk, addresses: _ } = hands.accountant.usage();
+        let pool = hands.storage.room_seen().map(|seen| PoolDiagnosis {
+            folder: seen.folder.display().to_string(),
+            size: seen.size,
+            free: seen.free,
+            promised: seen.promised,
+        });
+        UsageDiagnosis { vms, cpus, memory, disk, bounds: *hands.accountant.bounds(), pool }
     }
 
     fn owed_diagnosis(&self) -> Vec<OwedDiagnosis> {

@@ -133,7 +133,7 @@ impl Engine {
         let displaced = self.shared.displaced.specs().remove(&written.id);
         let before = displaced.unwrap_or_else(|| Arc::new(with_places(written)));
         self.view().barrier(vec![Update::VmSpec(before.clone())]).await.ok()?;
-        let size = disk_size(&before, &self.view().snapshot());
+        let size = disk_size(&before.config, &self.view().snapshot());
         let accountant = &self.shared.performer.hands.accountant;
         accountant.put_disk(before.id, &before.config.project, size);
         self.settle_claims(before.id);

@@ -5,9 +5,10 @@ use super::{SessionGuard, SessionSubject};
 use crate::{
     Engine,
     accept::{request::Caller, work::spec_of},
+    turn::planning::disk_size,
 };
-use innkeeper_model::{Code, Refusal, VmId, VmName, VmState};
-use innkeeper_storage::{Arrival, Export};
+use innkeeper_model::{ByteSize, Code, ProjectName, Refusal, VmId, VmName, VmState};
+use innkeeper_storage::{Arrival, Export, Manifest};
 
 /// A stopped VM as a file, for one session.
 #[derive(Debug)]
@@ -66,17 +67,29 @@ impl Engine {
     }
 
     /// Begins to receive a file of which [`crate::Request::Import`] then makes a VM. `length` is how long
-    /// it is, where that is known.
+    /// it is, where that is known; `project` whose it will be, where that is not left to the file. As soon as the file
+    /// says what the VM is, what its disks may grow to is taken of that project and of the host, until all has arrived.
     ///
     /// # Errors
-    /// It is too large, or the pool is full.
+    /// It is too large, or the pool is full; the project, or the host, has no room for another VM. Where it has none
+    /// for this one, that is an error of what is received.
     pub async fn receive_vm(
         &self,
         caller: &Caller,
         length: Option<u64>,
+        project: Option<ProjectName>,
     ) -> Result<OpenedArrival, Refusal> {
+        let hands = &self.shared.performer.hands;
+        if let Some(project) = &project {
+            hands.accountant.has_room(project, ByteSize(0))?;
+        }
         let session = self.shared.sessions.list(SessionSubject::NewVm, "import", caller);
-        let arrival = self.shared.performer.hands.storage.receive_vm(length).await?;
+        let (accountant, view) = (hands.accountant.clone(), self.view().clone());
+        let admit = move |manifest: &Manifest| {
+            let project = project.as_ref().unwrap_or(&manifest.config.project);
+            accountant.hold(project, disk_size(&manifest.config, &view.snapshot()))
+        };
+        let arrival = hands.storage.receive_vm(length, admit).await?;
         Ok(OpenedArrival { arrival, session })
     }
 }

@@ -1,6 +1,5 @@
 //! A task's turn: from its place in the queue, through its plan, to its end.
 
-mod kept_disks;
 pub(crate) mod live;
 pub(crate) mod planning;
 pub(crate) mod queues;

@@ -18,8 +18,8 @@ use crate::{
 use innkeeper_driver::Launch;
 use innkeeper_hooks::HookEvent;
 use innkeeper_model::{
-    ByteSize, Code, Foreign, IncarnationId, NetworkId, Refusal, Spec, Timestamp, Vm, VmId,
-    config::Disk,
+    ByteSize, Code, Foreign, IncarnationId, NetworkId, Refusal, Spec, Timestamp, Vm, VmConfig,
+    VmId, config::Disk,
 };
 use innkeeper_storage::needs_volume;
 use innkeeper_view::{Record, Snapshot};
@@ -182,7 +182,7 @@ impl Engine {
 
     /// What the disks of a VM may grow to.
     pub(crate) fn disk_size(&self, spec: &Spec) -> ByteSize {
-        disk_size(spec, &self.view().snapshot())
+        disk_size(&spec.config, &self.view().snapshot())
     }
 
     /// The same, as it was noted.
@@ -227,10 +227,10 @@ impl Engine {
         } else if makes {
             check_confirmed(&spec)?;
             self.check_user(&spec)?;
-            let storage = self.shared.performer.hands.storage.clone();
-            let of = spec.clone();
+            let hands = &self.shared.performer.hands;
+            let (storage, of) = (hands.storage.clone(), spec.clone());
             let files = blocking(move || plan::machine_files(&storage, &of)).await?;
-            self.no_disk_is_in_anothers_memory(&spec).await?;
+            hands.no_disk_is_in_anothers_memory(&spec).await?;
             (self.hypervisor().await?, files)
         } else {
             // What ends a machine does not ask whether another could be made.
@@ -292,12 +292,12 @@ impl Engine {
 }
 
 /// What the disks of a VM may grow to, each to its own size or its image's.
-pub(crate) fn disk_size(spec: &Spec, snapshot: &Snapshot) -> ByteSize {
+pub(crate) fn disk_size(config: &VmConfig, snapshot: &Snapshot) -> ByteSize {
     let image_size = |disk: &Disk| {
         let image = snapshot.images.get(disk.image.as_ref()?)?;
         Some(image.virtual_size)
     };
-    let volumes = spec.config.disks.iter().filter(|disk| needs_volume(disk));
+    let volumes = config.disks.iter().filter(|disk| needs_volume(disk));
     let size = |disk: &Disk| disk.size.or_else(|| image_size(disk)).unwrap_or_default();
     ByteSize(volumes.map(|disk| size(disk).0).fold(0, u64::saturating_add))
 }

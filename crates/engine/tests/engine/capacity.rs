@@ -18,8 +18,9 @@ async fn bench(host: Quota) -> Bench {
     .await
 }
 
+/// What is given; what the pool has is other programs' doing, too.
 fn usage(bench: &Bench) -> UsageDiagnosis {
-    bench.engine.diagnose().usage
+    UsageDiagnosis { pool: None, ..bench.engine.diagnose().usage }
 }
 
 fn is_for_lack_of(refusal: &Refusal, field: &str) {
@@ -37,7 +38,13 @@ async fn memory_is_given_once_and_given_back() {
     let of = |name: &str| json!({ "name": name, "memory": "600MiB" });
     let (one, other) = (bench.create_of(of("one")).await, bench.create_of(of("other")).await);
     bench.powers(one, &[START]).await;
-    is_for_lack_of(&bench.power(other, START).await.error.unwrap(), "memory");
+    let refusal = bench.power(other, START).await.error.unwrap();
+    is_for_lack_of(&refusal, "memory");
+    // Whoever sees the host sees there how much there is: a tenant is refused as well.
+    let told = format!("{refusal:?}");
+    assert!(!told.contains("1000") && told.contains("inn diagnose"), "{told}");
+    assert_eq!(usage(&bench).memory, Mebibytes(600));
+    assert_eq!(usage(&bench).bounds.memory, Some(Mebibytes(1000)));
     assert_eq!(bench.state(other), VmState::Stopped);
     bench.is_sound().await;
     for end in [STOP, PowerVerb::Kill, PowerVerb::Suspend] {

@@ -35,7 +35,7 @@ fn add(name: &str, from: ImageFrom) -> Request {
     }))
 }
 
-fn commit(vm: VmId, name: &str) -> Request {
+pub(crate) fn commit(vm: VmId, name: &str) -> Request {
     add(name, ImageFrom::Disk { vm, disk: None })
 }
 

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use innkeeper_engine::{
     Capacity, Engine, Export, ImportVm, Point, PowerVerb, Request, StagedVm, Witness,
 };
-use innkeeper_model::{ByteSize, Code, Quota, Refusal, Spec, TaskState, VmId};
+use innkeeper_model::{ByteSize, Code, ProjectName, Quota, Refusal, Spec, TaskState, Usage, VmId};
 use serde_json::json;
 use std::{
     os::unix::fs::FileExt,
@@ -39,7 +39,7 @@ async fn export_as(bench: &Bench, vm: VmId, change: impl FnOnce(&mut Spec)) -> V
 }
 
 async fn arrive(bench: &Bench, file: &[u8]) -> StagedVm {
-    let opened = bench.engine.receive_vm(&caller(), Some(file.len() as u64)).await.unwrap();
+    let opened = bench.engine.receive_vm(&caller(), Some(file.len() as u64), None).await.unwrap();
     opened.arrival.write(file.to_vec()).await.unwrap().finish().await.unwrap()
 }
 
@@ -63,7 +63,7 @@ async fn a_vm_goes_out_and_comes_in_as_a_copy() {
     let vm = bench.create_of(furnished("web")).await;
     let file = export(&bench, vm).await;
     assert!(bench.engine.diagnose().sessions.is_empty());
-    let opened = bench.engine.receive_vm(&caller(), None).await.unwrap();
+    let opened = bench.engine.receive_vm(&caller(), None, None).await.unwrap();
     opened.session.typed(7);
     let sessions = bench.engine.diagnose().sessions;
     let [session] = &sessions[..] else { panic!("{sessions:?}") };
@@ -93,6 +93,38 @@ async fn a_vm_goes_out_and_comes_in_as_a_copy() {
         bench.must(Request::Delete { vm, force: false }).await;
     }
     bench.is_empty().await;
+}
+
+#[tokio::test]
+async fn an_import_can_be_tried_dry() {
+    let bench = Bench::new().await;
+    bench.lan().await;
+    let vm = bench.create_of(on_lan("web")).await;
+    let file = export(&bench, vm).await;
+    bench.idle().await;
+    let seen = || (bench.snapshot().revision, bench.engine.diagnose().journal.records);
+    let before = seen();
+    let copy = import(&bench, &file, Some("copy")).await;
+    let plan = bench.engine.dry_run(copy).await.unwrap();
+    assert_eq!((plan.operation.as_str(), plan.after_crash.as_str()), ("import", "back"));
+    let steps: Vec<_> = plan
+        .steps
+        .iter()
+        .map(|step| (step.path.as_str(), step.crash.as_str(), step.way_back))
+        .collect();
+    let expected = ["reserve-disk", "reserve-addresses", "bring-volumes", "save-spec"];
+    let expected = expected.map(|path| (path, "repeat", true)).into_iter();
+    let expected: Vec<_> = expected.chain([("finish-volumes", "repeat", false)]).collect();
+    assert_eq!(steps, expected);
+    let taken = import(&bench, &file, Some("web")).await;
+    let taken = bench.engine.dry_run(taken).await.unwrap_err();
+    assert_eq!(taken.code, Code::NameTaken);
+    is_cleared(&bench).await;
+    assert_eq!(seen(), before);
+    assert_eq!(bench.vms().len(), 1);
+    // The name, the identity and the addresses that it would have had are nobody's.
+    bench.must(import(&bench, &file, Some("copy")).await).await;
+    bench.is_sound().await;
 }
 
 #[tokio::test]
@@ -207,9 +239,49 @@ async fn what_is_too_much_for_a_quota_leaves_nothing() {
     let bench = Bench::with(Setup { capacity, ..Setup::default() }).await;
     let vm = bench.create_of(furnished("web")).await;
     let file = export(&bench, vm).await;
-    let refusal = bench.refused(import(&bench, &file, Some("copy")).await).await;
-    assert_eq!(refusal.code, Code::OutOfCapacity);
+    let opened = bench.engine.receive_vm(&caller(), None, None).await.unwrap();
+    let refusal = opened.arrival.write(file).await.unwrap_err();
+    assert_eq!((refusal.code, refusal.field.as_deref()), (Code::OutOfCapacity, Some("disk")));
     assert_eq!(bench.vms().len(), 1);
+    is_cleared(&bench).await;
+    bench.is_sound().await;
+}
+
+#[tokio::test]
+async fn a_projects_quota_is_asked_before_the_disks_come_and_held_while_they_do() {
+    let bench = Bench::new().await;
+    let vm = bench.create_of(furnished("web")).await;
+    let file = export(&bench, vm).await;
+    let shop: ProjectName = "shop".parse().unwrap();
+    let projects = bench.engine.projects();
+    let bound = async |quota| drop(projects.set(shop.clone(), quota, None).await.unwrap());
+    let used = || projects.shown(&shop).used;
+    let (caller, length) = (caller(), Some(file.len() as u64));
+    let begin = async || bench.engine.receive_vm(&caller, length, Some(shop.clone())).await;
+    let lacks = |refused: Refusal, field: &str| {
+        assert_eq!((refused.code, refused.field.as_deref()), (Code::OutOfCapacity, Some(field)));
+    };
+
+    bound(Quota { vms: Some(0), ..Quota::default() }).await;
+    lacks(begin().await.unwrap_err(), "vms");
+    bound(Quota { disk: Some(ByteSize(1 << 20)), ..Quota::default() }).await;
+    let arrival = begin().await.unwrap().arrival;
+    // What the VM is, and the first bytes of a disk.
+    lacks(arrival.write(file[..8192].to_vec()).await.unwrap_err(), "disk");
+    assert_eq!(used(), Usage::default());
+    is_cleared(&bench).await;
+
+    bound(Quota { vms: Some(1), ..Quota::default() }).await;
+    let (one, other) = (begin().await.unwrap().arrival, begin().await.unwrap().arrival);
+    let one = one.write(file[..8192].to_vec()).await.unwrap();
+    assert_eq!(used().vms, 1);
+    lacks(other.write(file.clone()).await.unwrap_err(), "vms");
+    let one = one.write(file[8192..].to_vec()).await.unwrap();
+    let staged = Arc::new(one.finish().await.unwrap());
+    assert_eq!(used(), Usage::default(), "its task takes that");
+    let import = ImportVm { staged, name: None, project: Some(shop.clone()), keep_identity: false };
+    bench.must(Request::Import(Box::new(import))).await;
+    assert_eq!(used().vms, 1);
     is_cleared(&bench).await;
     bench.is_sound().await;
 }
@@ -272,7 +344,7 @@ async fn a_daemon_that_ends_leaves_all_of_it_or_nothing() {
         let file = export(&bench, vm).await;
         // One that nobody has asked anything of yet, and one that has not arrived.
         let waits = arrive(&bench, &file).await;
-        let half = bench.engine.receive_vm(&caller(), None).await.unwrap().arrival;
+        let half = bench.engine.receive_vm(&caller(), None, None).await.unwrap().arrival;
         let half = half.write(file[..file.len() / 2].to_vec()).await.unwrap();
         let accepted = bench.submit(import(&bench, &file, Some("copy")).await).await.unwrap();
         stop.reached().await;

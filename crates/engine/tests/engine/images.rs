@@ -5,7 +5,7 @@ use innkeeper_engine::{AddImage, Caller, ImageFrom, OpenedImage, Request};
 use innkeeper_model::{ByteSize, Code, DiskFormat, ImageKind, TaskState};
 use serde_json::json;
 
-fn add(bench: &Bench, name: &str) -> Request {
+pub(crate) fn add(bench: &Bench, name: &str) -> Request {
     let folder = bench.path().join("allowed");
     std::fs::create_dir_all(&folder).unwrap();
     let file = folder.join("base.raw");
@@ -19,7 +19,7 @@ fn add(bench: &Bench, name: &str) -> Request {
     }))
 }
 
-fn remove(name: &str) -> Request {
+pub(crate) fn remove(name: &str) -> Request {
     Request::RemoveImage { name: name.parse().unwrap() }
 }
 

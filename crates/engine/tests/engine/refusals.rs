@@ -168,10 +168,88 @@ async fn every_request_can_be_tried_dry() {
     bench.is_sound().await;
 }
 
+#[tokio::test]
+async fn images_and_networks_can_be_tried_dry() {
+    use crate::{
+        commits::commit,
+        images::{add, remove},
+        networks::{
+            ip, network_create, network_delete, network_edit, release, reserve, subnet_create,
+            subnet_delete,
+        },
+    };
+    let bench = Bench::new().await;
+    let (lan, bare) = (bench.lan().await, bench.network("bare", &["10.1.0.0/29"]).await);
+    let subnet = bench.subnet(lan);
+    bench.must(reserve(subnet, &[ip("10.0.0.5")], 0)).await;
+    bench.must(add(&bench, "base")).await;
+    let vm = bench.create_of(furnished("web")).await;
+    bench.create_of(crate::networks::on_lan("user")).await;
+    bench.idle().await;
+    let keep: &[&str] = &["keep-addresses", "wire-network"];
+    let save: &[&str] = &["save-network", "wire-network"];
+    let requests: [(&str, &str, Request, &[&str]); 10] = [
+        ("image-add", "back", add(&bench, "other"), &["import-image"]),
+        ("image-add", "back", commit(vm, "golden"), &["import-image"]),
+        ("image-remove", "forward", remove("base"), &["remove-image"]),
+        (
+            "network-create",
+            "back",
+            network_create(json!({ "name": "new" }), &["10.2.0.0/24"]),
+            save,
+        ),
+        ("network-edit", "back", network_edit(lan, json!({ "name": "lan", "mtu": 1400 })), save),
+        ("subnet-create", "back", subnet_create(lan, json!({ "range": "10.3.0.0/24" })), save),
+        ("subnet-delete", "back", subnet_delete(bench.subnet(bare)), save),
+        ("network-delete", "forward", network_delete(bare), &["remove-network", "release-network"]),
+        ("subnet-reserve", "back", reserve(subnet, &[], 1), keep),
+        (
+            "subnet-release",
+            "forward",
+            release(subnet, vec![ip("10.0.0.5")]),
+            &["give-back-addresses", "wire-network"],
+        ),
+    ];
+    let seen = || {
+        let desired = format!("{:?}", bench.setup.networks.desired());
+        (bench.snapshot().revision, files(&bench), bench.engine.diagnose().journal.records, desired)
+    };
+    let before = seen();
+    for (operation, way, request, parts) in &requests {
+        let plan = bench.engine.dry_run(request.clone()).await.unwrap();
+        assert_eq!((plan.operation.as_str(), plan.after_crash.as_str()), (*operation, *way));
+        let paths: Vec<_> = plan.steps.iter().map(|step| step.path.as_str()).collect();
+        assert_eq!(paths, *parts, "{operation}");
+        assert!(plan.steps.iter().all(|step| step.crash == "repeat"), "{plan:?}");
+        assert_eq!(plan.steps[0].way_back, *way == "back", "{plan:?}");
+    }
+    for (request, code) in [
+        (add(&bench, "base"), Code::NameTaken),
+        (remove("none"), Code::NotFound),
+        (network_create(json!({ "name": "lan" }), &[]), Code::NameTaken),
+        (network_delete(lan), Code::InUse),
+        (subnet_create(lan, json!({ "range": "10.0.0.0/30" })), Code::InUse),
+        (subnet_delete(subnet), Code::InUse),
+        (reserve(subnet, &[ip("10.0.0.5")], 0), Code::InUse),
+        (release(subnet, vec![ip("10.0.0.6")]), Code::NotFound),
+    ] {
+        let text = format!("{request:?}");
+        let refused = bench.engine.dry_run(request).await.unwrap_err();
+        assert_eq!(refused.code, code, "{text}: {refused}");
+    }
+    assert_eq!(seen(), before);
+    assert!(bench.engine.diagnose().tasks.is_empty());
+    // What was tried is still to be had.
+    for (_, _, request, _) in requests {
+        bench.must(request).await;
+    }
+    bench.is_sound().await;
+}
+
 /// Every file, but those of the journal, which makes room when it likes.
 fn files(bench: &Bench) -> Vec<(String, Vec<u8>)> {
     let mut files = Vec::new();
-    let mut folders = vec![bench.path().join("vms"), bench.path().join("pool")];
+    let mut folders = ["vms", "pool", "networks"].map(|of| bench.path().join(of)).to_vec();
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(&folder).unwrap() {
             let path = entry.unwrap().path();

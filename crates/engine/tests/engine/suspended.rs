@@ -1,8 +1,11 @@
 //! A VM whose memory is kept: what it may, and what becomes of an image that cannot be used.
 
-use crate::support::{Bench, Ended, RESUME, START, START_AFRESH, STOP, SUSPEND, furnished};
+use crate::{
+    held::Stop,
+    support::{Bench, Ended, RESUME, START, START_AFRESH, STOP, SUSPEND, furnished},
+};
 use innkeeper_engine::{PowerVerb, Request};
-use innkeeper_model::{Code, TaskState, VmId, VmState, Want};
+use innkeeper_model::{Code, TaskState, VmId, VmState, Want, task::TaskStep};
 use serde_json::json;
 use std::{
     fs,
@@ -158,6 +161,64 @@ async fn a_host_file_that_nobody_writes_to_may_be_in_many_memories() {
     bench.powers(keeper, &[START, SUSPEND]).await;
     bench.powers(reader, &[START, SUSPEND, RESUME]).await;
     is_in_keepers_memory(&bench.power(writer, START).await);
+    bench.powers(keeper, &[RESUME]).await;
+    bench.is_sound().await;
+}
+
+/// Whether it is somebody's memory is asked when a machine is planned, and again when it is there: in between
+/// hooks take as long as they do.
+#[tokio::test]
+async fn a_host_file_that_became_part_of_memory_after_a_start_was_planned_is_not_written_to() {
+    let bench = Bench::new().await;
+    let folder = host_files(&bench);
+    let keeper = with_disk(&bench, "keeper", &folder.join("data.raw"), false).await;
+    let writer = with_disk(&bench, "writer", &folder.join("link.raw"), false).await;
+    bench.powers(keeper, &[START]).await;
+    let go = bench.path().join("go");
+    crate::hooks::hook(
+        &bench,
+        "pre-start",
+        &format!("while [ ! -e {} ]; do sleep 0.02; done", go.display()),
+    );
+    let accepted = bench.submit(Request::Power { vm: writer, verb: START }).await.unwrap();
+    bench
+        .until("the hook runs", |snapshot| {
+            let task = snapshot.tasks.get(&accepted.task);
+            let begun =
+                |step: &TaskStep| step.name.as_str() == "hook:pre-start" && step.started.is_some();
+            task.is_some_and(|task| task.steps.iter().any(begun))
+        })
+        .await;
+    bench.powers(keeper, &[SUSPEND]).await;
+    fs::write(&go, "").unwrap();
+    let task = bench.end_of(&accepted).await;
+    assert_eq!(task.state, TaskState::Failed);
+    is_in_keepers_memory(&task);
+    assert_eq!((bench.state(writer), bench.want(writer)), (VmState::Stopped, Want::Stopped));
+    bench.is_sound().await;
+    bench.powers(keeper, &[RESUME, STOP]).await;
+    bench.powers(writer, &[START]).await;
+}
+
+/// It is asked when the hypervisor has the file for the new machine, so that nobody can come in between; by
+/// the next daemon, too.
+#[tokio::test]
+async fn a_machine_that_was_made_is_let_run_only_if_its_host_files_are_nobodys_memory() {
+    let bench = Bench::new().await;
+    let folder = host_files(&bench);
+    let keeper = with_disk(&bench, "keeper", &folder.join("data.raw"), false).await;
+    let writer = with_disk(&bench, "writer", &folder.join("data.raw"), false).await;
+    bench.powers(keeper, &[START]).await;
+    let stop = Stop::at("start/sim/launch/after-act");
+    let bench = bench.end().await.begin_witnessed(Some(stop.clone())).await;
+    let accepted = bench.submit(Request::Power { vm: writer, verb: START }).await.unwrap();
+    stop.reached().await;
+    bench.powers(keeper, &[SUSPEND]).await;
+    let bench = bench.restart().await;
+    let task = bench.end_of(&accepted).await;
+    assert_eq!((task.state, task.taken_up), (TaskState::Failed, 1), "{task:?}");
+    is_in_keepers_memory(&task);
+    assert_eq!(bench.machine(writer), innkeeper_model::MachineState::Absent);
     bench.powers(keeper, &[RESUME]).await;
     bench.is_sound().await;
 }

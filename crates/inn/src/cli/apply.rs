@@ -10,15 +10,15 @@ use crate::{
     client::{Answer, Target, incomprehensible},
     difference::show,
     document::Document,
-    failure::{Exit, Failure},
+    failure::Failure,
     mutation::{Job, Waiting, carry_out},
     output::Format,
 };
 use clap::Args;
 use described::Described;
 use innkeeper_model::{Code, FieldChange};
-use serde::{Serialize, de::DeserializeOwned};
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::{Value, json};
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
@@ -76,12 +76,6 @@ async fn find(context: &Context, target: Target) -> Result<Option<Answer>, Failu
         }
         Err(failure) => Err(failure),
     }
-}
-
-/// What is described, if it can be one of these.
-fn read<T: DeserializeOwned>(kind: &str, fields: &Map<String, Value>) -> Result<T, Failure> {
-    serde_json::from_value(Value::Object(fields.clone()))
-        .map_err(|error| Failure::new(Exit::Refused, format!("not a {kind}: {error}")))
 }
 
 fn as_json(config: &impl Serialize) -> Result<Value, Failure> {

@@ -1,10 +1,12 @@
 //! `inn certificate create`, `list`, `renew`, `revoke`, `authority`. A key is made here, and stays here.
 
-use super::{Context, completion, expiry, token::state};
+use super::{
+    Context, completion, expiry,
+    token::{COLUMNS, cells},
+};
 use crate::{
     client::{Call, Target, decode},
     failure::{Exit, Failure},
-    figures::age,
     output::{Format, Table},
 };
 use clap::{Args, Subcommand, builder::PossibleValuesParser};
@@ -233,7 +235,7 @@ async fn list(context: &Context) -> Result<(), Failure> {
     }
     let all: Vec<ShownCertificate> = items.into_iter().map(decode).collect::<Result<_, _>>()?;
     if output.format == Format::Name {
-        return all.iter().try_for_each(|certificate| output.line(&certificate.name));
+        return all.iter().try_for_each(|certificate| output.line(&certificate.credential.name));
     }
     if all.is_empty() {
         output.talk("no certificates were issued; make one with inn certificate create");
@@ -243,22 +245,12 @@ async fn list(context: &Context) -> Result<(), Failure> {
 }
 
 fn table(all: &[ShownCertificate], now: Timestamp) -> Table {
-    let mut table =
-        Table::new(["NAME", "STATE", "ROLE", "PROJECT", "EXPIRES", "USED", "AGE", "BY", "SERIAL"]);
-    for certificate in all {
-        let ago = |then| format!("{} ago", age(then, now));
-        let expires = certificate.expires.map(|expires| format!("{expires:.0}"));
-        table.row([
-            certificate.name.as_str().into(),
-            state(certificate.state),
-            certificate.role.as_str().into(),
-            certificate.project.as_ref().map_or("-", |project| project.as_str()).into(),
-            expires.unwrap_or_else(|| "never".into()).into(),
-            certificate.last_used.map_or_else(|| "never".into(), ago).into(),
-            age(certificate.created, now).into(),
-            certificate.created_by.as_str().into(),
-            certificate.serial.as_str().into(),
-        ]);
+    let [name, state, role, project, expires, used, age, by] = COLUMNS;
+    let mut table = Table::new([name, state, role, project, expires, used, age, by, "SERIAL"]);
+    for ShownCertificate { credential, serial, .. } in all {
+        let [name, state, role, project, expires, used, age, by] = cells(credential, now);
+        let serial = serial.as_str().into();
+        table.row([name, state, role, project, expires, used, age, by, serial]);
     }
     table
 }

@@ -7,13 +7,15 @@ mod sections;
 
 use super::Context;
 use crate::{
-    client::{Answer, Call, Client, Target, decode},
+    client::{Answer, Call, Client, Target, broken, decode},
     failure::{Exit, Failure},
     folders::Surroundings,
     output::Format,
 };
 use clap::{Args, Subcommand};
+use http_body_util::BodyExt;
 use std::time::Duration;
+use tokio::time::timeout;
 
 /// How long the socket of the diagnosis may take: it waits for nothing.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
@@ -78,14 +80,41 @@ async fn ask(
     surroundings: &Surroundings,
     target: Target,
 ) -> Result<Answer, Failure> {
+    let call = Call::get(target).within(ANSWERS_WITHIN);
+    of_either(context, surroundings, async |client| client.call(call.clone()).await).await
+}
+
+/// The same of what is no document: its bytes.
+async fn ask_text(
+    context: &Context,
+    surroundings: &Surroundings,
+    target: Target,
+) -> Result<Vec<u8>, Failure> {
+    of_either(context, surroundings, async |client| text(client, target.clone()).await).await
+}
+
+/// What the daemon has at this address, as it came.
+async fn text(client: &Client, target: Target) -> Result<Vec<u8>, Failure> {
+    let response = client.open(Call::get(target).within(ANSWERS_WITHIN)).await?;
+    let body = timeout(ANSWERS_WITHIN, response.into_body().collect())
+        .await
+        .map_err(|_| Failure::new(Exit::Timeout, "the daemon did not go on with its answer"))?;
+    Ok(body.map_err(|error| broken(&error))?.to_bytes().to_vec())
+}
+
+async fn of_either<T>(
+    context: &Context,
+    surroundings: &Surroundings,
+    asking: impl AsyncFn(&Client) -> Result<T, Failure>,
+) -> Result<T, Failure> {
     // That socket is another host's.
     if context.client.is_elsewhere() {
-        return context.client.call(Call::get(target).within(ANSWERS_WITHIN)).await;
+        return asking(&context.client).await;
     }
     let apart = Client::new(surroundings.diagnose_socket()?);
-    match apart.call(Call::get(target.clone()).within(ANSWERS_WITHIN)).await {
+    match asking(&apart).await {
         Err(failure) if matches!(failure.exit, Exit::Unreachable | Exit::Timeout) => {
-            context.client.call(Call::get(target).within(ANSWERS_WITHIN)).await
+            asking(&context.client).await
         }
         answered => answered,
     }

@@ -19,7 +19,7 @@ const LEGEND: &str = "after a crash: probe = looked up whether it happened; repe
                       never done twice, so undone where nothing tells";
 
 /// What every change that can be planned takes.
-#[derive(Debug, Clone, Copy, Default, Args)]
+#[derive(Debug, Clone, Copy, Args)]
 pub(super) struct DryRun {
     /// Do nothing; show what would be done, in which order, and what a crash would change
     #[arg(long, conflicts_with = "no_wait")]
@@ -47,49 +47,54 @@ pub(super) async fn carry_out(
 /// Shows what each of these calls, which ask for no more than that, would come to.
 ///
 /// # Errors
-/// The first refusal, or, if there were several VMs, its exit code: the refusals have then been told
+/// The first refusal, or, if there were several things, its exit code: the refusals have then been told
 /// one by one.
 async fn run(context: &Context, calls: Vec<(String, Call)>) -> Result<(), Failure> {
     let output = &context.output;
     let several = calls.len() > 1;
     let mut exit = Exit::Done;
     let mut documents: Vec<Value> = Vec::new();
-    for (vm, call) in calls {
+    for (subject, call) in calls {
         let body = match context.client.call(call).await {
             Ok(answer) => answer.body,
             Err(failure) if !several || failure.exit == Exit::Unreachable => return Err(failure),
             Err(failure) => {
                 exit = if exit == Exit::Done { failure.exit } else { exit };
-                output.fail(&failure.of(&vm));
+                output.fail(&failure.of(&subject));
                 continue;
             }
         };
         match output.format {
-            Format::Json | Format::Yaml => documents.push(body),
-            Format::Name => {
-                let plan: PlannedOperation = decode(body)?;
-                plan.steps.iter().try_for_each(|step| output.line(&step.path))?;
-            }
-            Format::Table => show(context, &vm, &decode(body)?)?,
+            Format::Json | Format::Yaml if several => documents.push(body),
+            _ => show(context, &subject, body)?,
         }
     }
-    match &documents[..] {
-        [] => {}
-        [one] if !several => output.document(one)?,
-        all => output.document(&all)?,
+    if !documents.is_empty() {
+        output.document(&documents)?;
     }
     if exit == Exit::Done { Ok(()) } else { Err(Failure::silent(exit)) }
 }
 
-fn show(context: &Context, vm: &str, plan: &PlannedOperation) -> Result<(), Failure> {
+/// Shows what something would come to, as the daemon answered.
+///
+/// # Errors
+/// It is no plan, or cannot be written.
+pub(super) fn show(context: &Context, subject: &str, body: Value) -> Result<(), Failure> {
     let output = &context.output;
-    output.line(crate::output::plain(&heading(vm, plan)))?;
-    output.table(&table(plan))?;
+    if matches!(output.format, Format::Json | Format::Yaml) {
+        return output.document(&body);
+    }
+    let plan: PlannedOperation = decode(body)?;
+    if output.format == Format::Name {
+        return plan.steps.iter().try_for_each(|step| output.line(&step.path));
+    }
+    output.line(crate::output::plain(&heading(subject, &plan)))?;
+    output.table(&table(&plan))?;
     output.line(LEGEND)
 }
 
 /// `start of web: 7 steps; after a crash of the daemon it goes forward: it is finished`.
-fn heading(vm: &str, plan: &PlannedOperation) -> String {
+fn heading(subject: &str, plan: &PlannedOperation) -> String {
     let way = match plan.after_crash.as_str() {
         "forward" => "goes forward: it is finished",
         "back" if plan.steps.iter().any(|step| !step.way_back) => {
@@ -102,7 +107,7 @@ fn heading(vm: &str, plan: &PlannedOperation) -> String {
         1 => "1 step".to_owned(),
         count => format!("{count} steps"),
     };
-    format!("{} of {vm}: {steps}; after a crash of the daemon it {way}", plan.operation)
+    format!("{} of {subject}: {steps}; after a crash of the daemon it {way}", plan.operation)
 }
 
 fn table(plan: &PlannedOperation) -> Table {

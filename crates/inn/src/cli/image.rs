@@ -4,13 +4,16 @@ mod commit;
 mod download;
 mod upload;
 
-use super::{Context, completion};
+use super::{
+    Context, completion,
+    dry_run::{self, DryRun},
+};
 use crate::{
     client::{Call, Target, decode},
     failure::Failure,
     figures::{about, age},
     folders::Surroundings,
-    mutation::{Job, Shows, Waiting, carry_out},
+    mutation::{Job, Shows, Waiting},
     output::{Cell, Format, Table, Tint},
 };
 use clap::{Args, Subcommand, ValueEnum, builder::NonEmptyStringValueParser};
@@ -60,6 +63,8 @@ pub(super) struct Add {
     #[arg(long, value_name = "DIGEST")]
     checksum: Option<String>,
     #[command(flatten)]
+    planning: DryRun,
+    #[command(flatten)]
     waiting: Waiting,
 }
 
@@ -102,6 +107,8 @@ pub(super) struct Delete {
     )]
     names: Vec<String>,
     #[command(flatten)]
+    planning: DryRun,
+    #[command(flatten)]
     waiting: Waiting,
 }
 
@@ -129,7 +136,7 @@ async fn add(context: &Context, surroundings: &Surroundings, image: Add) -> Resu
     let call = Call::post(Target::new("/v1/images")).with_body(request(&image, surroundings));
     let subject = image.name.to_string();
     let job = Job { subject, call, done: "added", shows: Shows::Image };
-    carry_out(context, image.waiting, vec![job]).await
+    dry_run::carry_out(context, image.planning, image.waiting, vec![job]).await
 }
 
 fn request(image: &Add, surroundings: &Surroundings) -> Value {
@@ -242,5 +249,6 @@ async fn delete(context: &Context, images: Delete) -> Result<(), Failure> {
         let call = Call::delete(target(&name));
         Job { subject: name, call, done: "deleted", shows: Shows::Task }
     };
-    carry_out(context, images.waiting, images.names.into_iter().map(job).collect()).await
+    let jobs = images.names.into_iter().map(job).collect();
+    dry_run::carry_out(context, images.planning, images.waiting, jobs).await
 }

@@ -1,6 +1,9 @@
 //! `inn import`: a VM of a file that an export has written.
 
-use super::Context;
+use super::{
+    Context,
+    dry_run::{self, DryRun},
+};
 use crate::{
     client::{Call, Target},
     failure::Failure,
@@ -25,7 +28,8 @@ const TAKEN_WITHIN: Duration = Duration::from_secs(24 * 3600);
 #[derive(Debug, Args)]
 #[command(
     after_help = "The VM is a copy, with an id and hardware addresses of its own, and without \
-    published ports, unless its identity is kept. What breaks off leaves nothing."
+    published ports, unless its identity is kept. What breaks off leaves nothing. With --dry-run the file \
+    is sent as well, since it says what would be made, and is thrown away."
 )]
 pub(super) struct Import {
     /// The file; `-` is the standard input
@@ -36,6 +40,8 @@ pub(super) struct Import {
     /// Keep its id, its hardware addresses and its published ports, all of which must be free here
     #[arg(long)]
     keep_identity: bool,
+    #[command(flatten)]
+    planning: DryRun,
     #[command(flatten)]
     waiting: Waiting,
 }
@@ -56,7 +62,8 @@ pub(super) async fn run(context: &Context, import: Import) -> Result<(), Failure
     let to = Target::new("/v1/imports")
         .with_any("name", import.name.as_ref())
         .with_any("project", context.project.as_deref())
-        .with_any("keep_identity", import.keep_identity.then_some(true));
+        .with_any("keep_identity", import.keep_identity.then_some(true))
+        .with_any("dry_run", import.planning.dry_run.then_some(true));
     let octets = HeaderValue::from_static("application/x-tar");
     let mut call = Call::post(to).with_header(header::CONTENT_TYPE, octets).within(TAKEN_WITHIN);
     if let Some(length) = length {
@@ -71,6 +78,11 @@ pub(super) async fn run(context: &Context, import: Import) -> Result<(), Failure
         Ok::<_, io::Error>(Frame::data(piece))
     });
     let answer = context.client.upload(call, StreamBody::new(pieces)).await?;
+    if import.planning.dry_run {
+        let file = path.display().to_string();
+        let subject = import.name.map_or(file, |name| name.to_string());
+        return dry_run::show(context, &subject, answer);
+    }
     let subject = match &import.name {
         Some(name) => name.to_string(),
         None => answer["task"]["subject"].as_str().unwrap_or_default().to_owned(),

@@ -6,11 +6,14 @@ mod show;
 
 pub(super) use create::{RouteFlags, parse_range};
 
-use super::{Context, completion};
+use super::{
+    Context, completion,
+    dry_run::{self, DryRun},
+};
 use crate::{
     client::{Call, Target},
     failure::Failure,
-    mutation::{Job, Shows, Waiting, carry_out},
+    mutation::{Job, Shows, Waiting},
 };
 use clap::{Args, Subcommand, builder::NonEmptyStringValueParser};
 use clap_complete::engine::ArgValueCompleter;
@@ -54,6 +57,8 @@ pub(super) struct Delete {
     )]
     networks: Vec<String>,
     #[command(flatten)]
+    planning: DryRun,
+    #[command(flatten)]
     waiting: Waiting,
 }
 
@@ -78,5 +83,5 @@ async fn delete(context: &Context, networks: Delete) -> Result<(), Failure> {
         Job { subject: name, call, done: "deleted", shows: Shows::Task }
     };
     let jobs = networks.networks.into_iter().map(job).collect();
-    carry_out(context, networks.waiting, jobs).await
+    dry_run::carry_out(context, networks.planning, networks.waiting, jobs).await
 }

@@ -5,12 +5,13 @@ mod show;
 
 use super::{
     Context, completion,
+    dry_run::{self, DryRun},
     network::{RouteFlags, parse_range},
 };
 use crate::{
     client::{Call, Target},
     failure::Failure,
-    mutation::{Job, Shows, Waiting, carry_out},
+    mutation::{Job, Shows, Waiting},
 };
 use clap::{Args, Subcommand, builder::NonEmptyStringValueParser};
 use clap_complete::engine::ArgValueCompleter;
@@ -67,6 +68,8 @@ pub(super) struct Create {
     #[command(flatten)]
     routes: RouteFlags,
     #[command(flatten)]
+    planning: DryRun,
+    #[command(flatten)]
     waiting: Waiting,
 }
 
@@ -80,6 +83,8 @@ pub(super) struct Delete {
         add = ArgValueCompleter::new(completion::subnet_ranges),
     )]
     subnets: Vec<String>,
+    #[command(flatten)]
+    planning: DryRun,
     #[command(flatten)]
     waiting: Waiting,
 }
@@ -102,7 +107,7 @@ fn target(subnet: &str) -> Target {
 }
 
 async fn create(context: &Context, create: Create) -> Result<(), Failure> {
-    let Create { range: mut config, network, name, routes, waiting } = create;
+    let Create { range: mut config, network, name, routes, planning, waiting } = create;
     routes.apply(std::slice::from_mut(&mut config))?;
     config.name = name;
     let subject = config.range.to_string();
@@ -110,7 +115,7 @@ async fn create(context: &Context, create: Create) -> Result<(), Failure> {
     body["network"] = network.into();
     let call = Call::post(Target::new("/v1/subnets")).with_body(body);
     let job = Job { subject, call, done: "subnet created", shows: Shows::Subnet };
-    carry_out(context, waiting, vec![job]).await
+    dry_run::carry_out(context, planning, waiting, vec![job]).await
 }
 
 async fn delete(context: &Context, subnets: Delete) -> Result<(), Failure> {
@@ -119,5 +124,5 @@ async fn delete(context: &Context, subnets: Delete) -> Result<(), Failure> {
         Job { subject: subnet, call, done: "subnet deleted", shows: Shows::Task }
     };
     let jobs = subnets.subnets.into_iter().map(job).collect();
-    carry_out(context, subnets.waiting, jobs).await
+    dry_run::carry_out(context, subnets.planning, subnets.waiting, jobs).await
 }

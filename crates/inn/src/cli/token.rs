@@ -9,7 +9,7 @@ use crate::{
 };
 use clap::{Args, Subcommand, builder::PossibleValuesParser};
 use clap_complete::engine::ArgValueCompleter;
-use innkeeper_auth::{Address, CredentialState, Role, ShownToken};
+use innkeeper_auth::{Address, CredentialState, Role, ShownCredential};
 use innkeeper_model::{Secret, Timestamp, TokenName};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -107,7 +107,7 @@ async fn list(context: &Context) -> Result<(), Failure> {
     if matches!(output.format, Format::Json | Format::Yaml) {
         return output.document(&items);
     }
-    let tokens: Vec<ShownToken> = items.into_iter().map(decode).collect::<Result<_, _>>()?;
+    let tokens: Vec<ShownCredential> = items.into_iter().map(decode).collect::<Result<_, _>>()?;
     if output.format == Format::Name {
         return tokens.iter().try_for_each(|token| output.line(&token.name));
     }
@@ -118,29 +118,35 @@ async fn list(context: &Context) -> Result<(), Failure> {
     output.table(&table(&tokens, Timestamp::now()))
 }
 
-fn table(tokens: &[ShownToken], now: Timestamp) -> Table {
-    let mut table =
-        Table::new(["NAME", "STATE", "ROLE", "PROJECT", "EXPIRES", "USED", "AGE", "BY"]);
+fn table(tokens: &[ShownCredential], now: Timestamp) -> Table {
+    let mut table = Table::new(COLUMNS);
     for token in tokens {
-        table.row([
-            token.name.as_str().into(),
-            state(token.state),
-            token.role.as_str().into(),
-            token.project.as_ref().map_or("-", |project| project.as_str()).into(),
-            token.expires.map_or_else(|| "never".into(), |expires| format!("{expires:.0}")).into(),
-            token.last_used.map_or_else(|| "never".into(), |used| ago(used, now)).into(),
-            age(token.created, now).into(),
-            token.created_by.as_str().into(),
-        ]);
+        table.row(cells(token, now));
     }
     table
 }
 
-fn ago(then: Timestamp, now: Timestamp) -> String {
-    format!("{} ago", age(then, now))
+/// What is shown of a credential.
+pub(super) const COLUMNS: [&str; 8] =
+    ["NAME", "STATE", "ROLE", "PROJECT", "EXPIRES", "USED", "AGE", "BY"];
+
+/// A credential in these columns.
+pub(super) fn cells(credential: &ShownCredential, now: Timestamp) -> [Cell; 8] {
+    let ago = |then| format!("{} ago", age(then, now));
+    let expires = credential.expires.map(|expires| format!("{expires:.0}"));
+    [
+        credential.name.as_str().into(),
+        state(credential.state),
+        credential.role.as_str().into(),
+        credential.project.as_ref().map_or("-", |project| project.as_str()).into(),
+        expires.unwrap_or_else(|| "never".into()).into(),
+        credential.last_used.map_or_else(|| "never".into(), ago).into(),
+        age(credential.created, now).into(),
+        credential.created_by.as_str().into(),
+    ]
 }
 
-pub(super) fn state(state: CredentialState) -> Cell {
+fn state(state: CredentialState) -> Cell {
     match state {
         CredentialState::Valid => Cell::tinted("valid", Tint::Good),
         CredentialState::Expired => Cell::tinted("expired", Tint::Faint),

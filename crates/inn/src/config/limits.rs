@@ -38,7 +38,7 @@ pub struct LimitsConfig {
     #[schema(value_type = String)]
     pub streams: Quota,
     /// Requests of one user of this host, or from one address of another, that show no credential that holds; as many that
-    /// need none, which is signing in; and as many tokens that wallets signed and that were not seen before.
+    /// need none, which is signing in; and as many tokens that wallets and issuers signed and that were not seen before.
     #[schema(value_type = String)]
     pub unauthenticated: Quota,
 }

@@ -30,6 +30,10 @@ impl Diagnostics for Inside {
         serde_json::to_value(self.options.as_config()).unwrap_or_default()
     }
 
+    fn log(&self) -> Vec<u8> {
+        self.log.last()
+    }
+
     fn reconcile(&self, caller: &Caller, vm: VmId) {
         self.engine.reconcile(caller, vm);
     }

@@ -1,13 +1,20 @@
-//! The daemon's log: how much of it there is, at the start and by an operator's word while it runs.
+//! The daemon's log: how much of it there is, at the start and by an operator's word while it runs, and the
+//! last of it.
 //!
 //! What is removed or signalled (`innkeeper::harm`) is in it at every level, so that nobody can first turn
 //! the log off. What operators do by hand is in the audit.
 
+mod line;
+mod tail;
+
 use innkeeper_model::Refusal;
+use line::Lines;
 use std::{
-    io::IsTerminal,
+    io::{IsTerminal, stderr},
+    panic,
     sync::{Mutex, PoisonError},
 };
+use tail::Tail;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::{EnvFilter, reload};
 
@@ -15,31 +22,39 @@ const ALWAYS: [&str; 1] = ["innkeeper::harm=info"];
 
 type Reload = Box<dyn Fn(EnvFilter) -> Result<(), reload::Error> + Send + Sync>;
 
-/// How much is logged.
+/// How much is logged, and the last of it.
 pub(super) struct Log {
     level: Mutex<String>,
     reload: Reload,
+    tail: Tail,
 }
 
 impl Log {
-    /// Begins to log to the standard error.
+    /// Begins to log to the standard error, and to keep the last of it.
     ///
     /// # Errors
     /// It is no level.
     pub(super) fn start(level: &str) -> Result<Self, Refusal> {
         let filter = filter(level).map_err(|refusal| refusal.at("log_level"))?;
+        let tail = Tail::default();
         let log = tracing_subscriber::fmt()
             .with_env_filter(filter)
-            .with_writer(std::io::stderr)
-            .with_ansi(std::io::stderr().is_terminal())
+            .with_writer(Lines { tail: tail.clone(), to: stderr })
+            .with_ansi(stderr().is_terminal())
             .with_filter_reloading();
         let handle = log.reload_handle();
         log.init();
-        Ok(Self::new(level, Box::new(move |filter| handle.reload(filter))))
+        keep_panics(tail.clone());
+        Ok(Self { tail, ..Self::new(level, Box::new(move |filter| handle.reload(filter))) })
     }
 
     fn new(level: &str, reload: Reload) -> Self {
-        Self { level: Mutex::new(level.to_owned()), reload }
+        Self { level: Mutex::new(level.to_owned()), reload, tail: Tail::default() }
+    }
+
+    /// The last of what was logged, at most 1 MiB: whole lines, oldest first.
+    pub(super) fn last(&self) -> Vec<u8> {
+        self.tail.read()
     }
 
     /// Logs this much from now on, and returns how much it was.
@@ -56,6 +71,15 @@ impl Log {
         })?;
         Ok(std::mem::replace(&mut known, level.to_owned()))
     }
+}
+
+/// Has panics kept as well: they are told past the log, and what is looked for first.
+fn keep_panics(tail: Tail) {
+    let before = panic::take_hook();
+    panic::set_hook(Box::new(move |panic| {
+        tail.keep_told(panic);
+        before(panic);
+    }));
 }
 
 /// Reads a level, or directives with a level for each part of the program.

@@ -184,7 +184,7 @@ fn a_dry_run_shows_the_plan_and_asks_for_no_more() {
 }
 
 #[test]
-fn every_change_of_a_vm_can_be_run_dry() {
+fn every_change_can_be_run_dry() {
     let daemon = FakeDaemon::start(|request| {
         let is_read = request.line.starts_with("GET");
         ok(if is_read { vm("web", "stopped") } else { planned("change") })
@@ -193,6 +193,8 @@ fn every_change_of_a_vm_can_be_run_dry() {
         let mut asked = daemon.lines().into_iter().filter(|line| !line.starts_with("GET"));
         asked.next_back().unwrap_or_default()
     };
+    let file = daemon.folder().join("web.tar");
+    std::fs::write(&file, "a VM").unwrap();
     for (args, sent) in [
         (&["create", "new"][..], "POST /v1/vms?dry_run=true"),
         (&["create", "new", "--start"], "POST /v1/vms?start=true&dry_run=true"),
@@ -205,6 +207,23 @@ fn every_change_of_a_vm_can_be_run_dry() {
         (&["nic", "add", "web", "none", "--name", "e"], "POST /v1/vms/web/nics?dry_run=true"),
         (&["nic", "remove", "web", "e"], "DELETE /v1/vms/web/nics/e?dry_run=true"),
         (&["nic", "set", "web", "e", "--connect"], "PATCH /v1/vms/web/nics/e?dry_run=true"),
+        (
+            &["image", "add", "/i.raw", "--name", "i", "--kind", "disk"],
+            "POST /v1/images?dry_run=true",
+        ),
+        (&["image", "commit", "web", "--name", "i"], "POST /v1/images?dry_run=true"),
+        (&["image", "delete", "i"], "DELETE /v1/images/i?dry_run=true"),
+        (
+            &["import", file.to_str().unwrap(), "--name", "new"],
+            "POST /v1/imports?name=new&dry_run=true",
+        ),
+        (&["network", "create", "lan"], "POST /v1/networks?dry_run=true"),
+        (&["network", "edit", "lan", "--mtu", "1400"], "PATCH /v1/networks/lan?dry_run=true"),
+        (&["network", "delete", "lan"], "DELETE /v1/networks/lan?dry_run=true"),
+        (&["subnet", "create", "10.0.0.0/24", "--network", "lan"], "POST /v1/subnets?dry_run=true"),
+        (&["subnet", "delete", "a"], "DELETE /v1/subnets/a?dry_run=true"),
+        (&["subnet", "reserve", "a"], "POST /v1/subnets/a/reservations?dry_run=true"),
+        (&["subnet", "release", "a", "10.0.0.9"], "DELETE /v1/subnets/a/reservations?dry_run=true"),
     ] {
         let output = inn_in(daemon.folder(), &[args, &["--dry-run"]].concat());
         check_exit(&output, 0);
@@ -267,10 +286,27 @@ fn create_refuses_what_can_be_seen_to_be_wrong_without_asking() {
         (["--cpus", "0"], "cpus"),
         (["--memory", "1MiB"], "memory"),
         (["--disk", "name=a,size=513B"], "disks[0].size"),
+        (["--disk", "name=a,size=1XB"], "disks[0].size: \"1XB\" is not a size"),
     ] {
         let output = inn_in(daemon.folder(), &["create", "web", flags[0], flags[1]]);
-        check_exit(&output, 4);
+        check_exit(&output, 2);
         assert!(talk(&output).contains(field), "{}", talk(&output));
+    }
+    assert!(daemon.lines().is_empty());
+}
+
+#[test]
+fn a_file_that_makes_no_sense_is_told_with_its_field() {
+    let daemon = with_web();
+    for (text, problem) in [
+        ("name: web\nmemory: lots\n", "web.yaml: memory: \"lots\" is not a size"),
+        ("name: web\ndisks: [{name: a, size: 1XB}]\n", "web.yaml: disks[0].size: \"1XB\" is"),
+        ("name: lan\nisolated: 7\n", "web.yaml: isolated: invalid type"),
+        ("range: 10.0.0.0/24\nnetwork: lan\ndhcp: 7\n", "web.yaml: dhcp: invalid type"),
+    ] {
+        let output = inn_in(daemon.folder(), &["apply", &file(&daemon, text)]);
+        check_exit(&output, 2);
+        assert!(talk(&output).contains(problem), "{}", talk(&output));
     }
     assert!(daemon.lines().is_empty());
 }

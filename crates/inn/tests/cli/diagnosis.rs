@@ -38,7 +38,9 @@ fn diagnosis() -> Value {
                 "shown": 0, "typed": 0},
         ],
         "interventions": [],
-        "usage": {"vms": 1, "cpus": 2, "memory": "1GiB", "disk": "10GiB"},
+        "usage": {"vms": 1, "cpus": 2, "memory": "1GiB", "disk": "10GiB",
+            "bounds": {"vms": null, "cpus": 4, "memory": "3GiB", "disk": null, "addresses": null},
+            "pool": {"folder": "/srv/pool", "size": "20GiB", "free": "3GiB", "promised": "1GiB"}},
         "problems": [{"vm": VM_ID, "name": "web", "state": "stopped", "problem": "crashed within 120 s"}],
         "failures": [{"task": TASK_ID, "operation": "start", "subject": "web",
             "at": "2026-01-01T00:00:00Z", "error": "it did not work"}],
@@ -59,6 +61,8 @@ fn a_diagnosis_is_asked_of_its_own_socket_and_shown_by_section() {
     for part in [
         "innkeeper:  0.1.0 at 2026-01-01",
         "known:      1 VMs, 3 images, 2 tasks, 1 not ended",
+        "given:      1 VMs, 2 of 4 CPUs, 1GiB of 3GiB of memory, 10GiB of disk",
+        "pool:       3GiB of 20GiB left, 1GiB of that promised; /srv/pool",
         "journal:    2 segments, 16MiB; 70 records, 30 syncs, 1 waiting",
         "journal:    no room could be set aside",
         "journal:    last error: no space",
@@ -96,6 +100,7 @@ fn what_is_well_has_no_section() {
         "low": false});
     well["specs"] = json!({"unwritten": 0});
     well["feed"]["reading"] = json!([]);
+    well["usage"]["pool"] = Value::Null;
     well["drivers"] =
         json!([{"name": "qemu", "version": "10.0.8", "machines": 1, "connections": 1}]);
     let daemon = FakeDaemon::start(move |_| ok(well.clone()));
@@ -145,6 +150,15 @@ fn leaky(request: &Request) -> Reply {
     match request.line.split(['?', ' ']).nth(1).unwrap() {
         "/v1/diagnostics" => ok(diagnosis()),
         "/v1/diagnostics/configuration" => ok(json!({"driver": "sim", "note": TOKEN})),
+        "/v1/diagnostics/log" => Reply::Stream(Box::new(|mut stream| {
+            begin_stream(&mut stream);
+            writeln!(stream, "INFO serving {TOKEN}").unwrap();
+        })),
+        // In pages, the second of which is as good as the first.
+        "/v1/audit" if request.line.contains("after=") => {
+            ok(json!({"items": [{"action": "stop", "subject": TOKEN}], "place": "1-9"}))
+        }
+        "/v1/audit" => ok(json!({"items": [{"action": "start"}], "place": "1-5", "next": "1-5"})),
         "/v1/host" => {
             ok(json!({"name": "h", "version": "9.9", "pid": 1, "cpus": 1, "memory": "1GiB",
             "kernel": "Linux", "confinement": []}))
@@ -192,7 +206,9 @@ fn a_bundle_has_everything_but_secrets() {
         names,
         [
             "README.txt",
+            "audit.jsonl",
             "config.json",
+            "daemon.log",
             "diagnosis.json",
             "host.json",
             "logs/db.log",
@@ -207,6 +223,11 @@ fn a_bundle_has_everything_but_secrets() {
         assert!(!text.contains(TOKEN) && !text.contains("hunter2"), "{name}: {text}");
     }
     assert!(files["logs/web.log"].contains("qemu: warning"));
+    assert_eq!(files["daemon.log"], "INFO serving (left out)\n");
+    assert_eq!(
+        files["audit.jsonl"],
+        "{\"action\":\"start\"}\n{\"action\":\"stop\",\"subject\":\"(left out)\"}\n"
+    );
     assert!(files["vms.json"].contains("sha256:00"), "a digest is no secret");
     assert!(files["diagnosis.json"].contains("\"syncs\": 30"));
     assert_eq!(files["missing.txt"], "images.json: the images are gone");
@@ -233,7 +254,9 @@ fn a_bundle_of_a_stuck_daemon_has_what_its_own_socket_says() {
     let file = Path::new(data(&output).trim()).to_owned();
     assert_eq!(file.parent().unwrap(), daemon.folder().canonicalize().unwrap());
     let files = unpack(&file);
-    assert!(files.contains_key("diagnosis.json") && files.contains_key("config.json"));
+    for there in ["diagnosis.json", "config.json", "daemon.log", "audit.jsonl"] {
+        assert!(files.contains_key(there), "{there}");
+    }
     let missing = &files["missing.txt"];
     assert!(missing.contains("host.json: the daemon did not answer"), "{missing}");
     assert!(missing.contains("vms.json: not asked for"), "waited for again: {missing}");

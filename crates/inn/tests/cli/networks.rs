@@ -634,8 +634,8 @@ fn networks_and_subnets_are_applied_from_files() {
         ("range: 10.87.0.0/24\nnetwork: lan\ndhcp: false\n", 4, "cannot be changed: dhcp"),
         ("range: 10.87.0.0/24\nnetwork: none-such\n", 3, "no network none-such"),
         ("range: 10.87.0.0/24\n", 2, "network"),
-        ("name: lan\nsubnets: [{range: 10.0.0.1/24}]\n", 4, "subnets[0]"),
-        ("name: lan\nvlan: 5000\n", 4, "vlan"),
+        ("name: lan\nsubnets: [{range: 10.0.0.1/24}]\n", 2, "subnets[0]"),
+        ("name: lan\nvlan: 5000\n", 2, "vlan"),
         ("kind: house\nname: lan\n", 2, "vm, network and subnet"),
     ] {
         let output = apply(text, &[]);

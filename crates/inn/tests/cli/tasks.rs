@@ -21,7 +21,7 @@ fn failed() -> Value {
     with(
         task("start", "failed"),
         json!({
-            "request_id": "build-7", "resources": ["vm/web"], "cancellable": false, "taken_up": 1,
+            "request_id": "build-7", "project": "shop", "resources": ["vm/web"], "cancellable": false, "taken_up": 1,
             "started": "2026-01-01T00:00:01Z", "ended": "2026-01-01T00:00:02Z",
             "steps": [
                 {"name": "a", "state": "undone", "started": "2026-01-01T00:00:01Z", "took_us": 2500},
@@ -63,6 +63,7 @@ fn all_of_a_task_is_shown() {
     let text = data(&output);
     for part in [
         "operation:    start",
+        "project:      shop",
         "holds:        vm/web",
         "by:           uid:0",
         "request:      build-7",

@@ -108,7 +108,7 @@ impl QemuDriver {
         if image.is_some_and(|image| image.incarnation.id == incarnation.id) {
             let message = "the machine's memory is kept: it is suspended, and must not go on";
             return Err(Refusal::new(Code::WrongState, message)
-                .with_hint("once it is put away, `inn start VM` resumes from its memory"));
+                .with_hint("once it is put away, `inn resume VM` goes on from its memory"));
         }
         Ok(())
     }

@@ -6,6 +6,7 @@ use crate::{
     protocol::{
         answer,
         asked::{Asked, Segment},
+        audit,
         mutation::{self, Imported, Subject},
         params::Params,
         pieces::{self, Pieces},
@@ -173,9 +174,23 @@ pub(crate) async fn upload(
     let sha256 = params.one("sha256")?.ok_or_else(|| missing("sha256"))?;
     let from = params.parsed("offset")?.unwrap_or(0);
     params.nothing_else()?;
-    let (operations, more) = (state.operations(), pieces::length(&headers));
-    let opened = operations.upload_image(&asked.caller, &name, &sha256, from, more).await?;
-    receive(opened, body).await?;
+    let (more, mut pieces) = (pieces::length(&headers), Pieces::of(body));
+    let operations = state.operations();
+    let received = match operations.upload_image(&asked.caller, &name, &sha256, from, more).await {
+        Ok(opened) => {
+            let taken = take(opened, &mut pieces).await;
+            if taken.is_err() {
+                // That it was begun is on record; and so is what came of it.
+                audit::note(state.state(), &asked, ("image-upload", &name), &taken);
+            }
+            taken
+        }
+        Err(refusal) => Err(refusal),
+    };
+    if let Err(refusal) = received {
+        pieces.refuse();
+        return Err(refusal.into());
+    }
     let image = AddImage {
         name: name.clone(),
         kind,
@@ -188,15 +203,11 @@ pub(crate) async fn upload(
 }
 
 /// Writes what arrives until it ends. What is dropped in the midst of it keeps what has arrived.
-async fn receive(opened: OpenedUpload, body: Body) -> Result<(), Refusal> {
+async fn take(opened: OpenedUpload, pieces: &mut Pieces) -> Result<(), Refusal> {
     let OpenedUpload { mut upload, session } = opened;
-    let mut pieces = Pieces::of(body);
     while let Some(piece) = pieces.next().await? {
         session.typed(piece.len() as u64);
-        if let Err(refusal) = upload.write(piece).await {
-            pieces.refuse();
-            return Err(refusal);
-        }
+        upload.write(piece).await?;
     }
     Ok(())
 }

@@ -15,7 +15,7 @@ use crate::{
 use axum::body::Body;
 use http::HeaderMap;
 use innkeeper_engine::{NetworkRequest, Request};
-use innkeeper_model::{NetworkConfig, NetworkId, Refusal, SubnetConfig};
+use innkeeper_model::{NetworkConfig, NetworkId, Refusal, SubnetConfig, task::PlannedOperation};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -76,10 +76,12 @@ pub(crate) fn split_off<T: DeserializeOwned>(
     params(
         ("id" = Option<String>, Query, description = "Its id, where the caller chooses one; a UUID"),
         ("Idempotency-Key" = Option<String>, Header, description = "Do this once, however often it is sent with this key; remembered for a day"),
+        ("dry_run" = Option<bool>, Query, description = "Do nothing, and answer what it would come to"),
         ("Prefer" = Option<String>, Header, description = "`wait=N`: wait up to N seconds for the task's end"),
     ),
     request_body = NewNetwork,
     responses(
+        (status = 200, description = "Planned, with `dry_run`", body = PlannedOperation),
         (status = 201, description = "Created", body = Outcome),
         (status = 202, description = "Accepted", body = Outcome),
         WriteProblems,
@@ -93,17 +95,22 @@ pub(crate) async fn create(
     body: Body,
 ) -> Answer {
     let id: Option<NetworkId> = params.parsed("id")?;
+    let dry_run = params.flag("dry_run")?;
     params.nothing_else()?;
     let key = asked::idempotency_key(&headers)?;
     json::expect_type(&headers, "application/json")?;
     let body = json::read(body).await?;
     let NewNetwork { config, subnets } = NewNetwork::decode(&body)?;
+    let request = NetworkRequest::Create { config: Box::new(config), id, subnets };
+    let request = Request::Network(request);
+    if dry_run {
+        return mutation::plan(&state, request).await;
+    }
 
     let own_id = id.map(|id| id.to_string()).unwrap_or_default();
-    let request = NetworkRequest::Create { config: Box::new(config), id, subnets };
     let creation = Creation {
         fingerprint: fingerprint(&[b"network", own_id.as_bytes(), &body]),
-        request: Request::Network(request),
+        request,
         start: false,
         subject: Subject::NewNetwork,
         key,

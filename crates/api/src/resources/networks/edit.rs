@@ -5,7 +5,7 @@ use crate::{
     protocol::{
         asked::{Asked, Segment},
         conditional, json, merge as patch,
-        mutation::{self, Outcome, Subject},
+        mutation::{self, DoneOrPlanned, Outcome, Subject},
         params::Params,
         problem::Answer,
     },
@@ -33,11 +33,12 @@ const RECORD: &str = "the network";
     params(
         ("network" = String, Path, description = "Its id or name, or the beginning of either if only one begins so"),
         ("If-Match" = Option<String>, Header, description = "The entity tag of the record that the change is based on"),
+        ("dry_run" = Option<bool>, Query, description = "Do nothing, and answer what it would come to"),
         ("Prefer" = Option<String>, Header, description = "`wait=N`: wait up to N seconds for the task's end"),
     ),
     request_body = NetworkConfig,
     responses(
-        (status = 200, description = "Changed", body = Outcome),
+        (status = 200, description = "Changed; or planned, with `dry_run`", body = DoneOrPlanned),
         (status = 202, description = "Accepted", body = Outcome),
         WriteProblems,
     ),
@@ -45,18 +46,19 @@ const RECORD: &str = "the network";
 pub(crate) async fn replace(
     state: Visit,
     Segment(text): Segment,
-    params: Params,
+    mut params: Params,
     asked: Asked,
     headers: HeaderMap,
     body: Body,
 ) -> Answer {
+    let dry_run = params.flag("dry_run")?;
     params.nothing_else()?;
     json::expect_type(&headers, "application/json")?;
     let body = json::read(body).await?;
     let network = find(state.seen().whole(), &text)?;
     let expected = conditional::expected(&headers, RECORD, network.revision)?;
     let config: NetworkConfig = json::decode(&body)?;
-    edit(&state, &asked, &network, config, expected).await
+    edit(&state, &asked, &network, config, expected, dry_run).await
 }
 
 /// Change a network's configuration
@@ -71,11 +73,12 @@ pub(crate) async fn replace(
     params(
         ("network" = String, Path, description = "Its id or name, or the beginning of either if only one begins so"),
         ("If-Match" = Option<String>, Header, description = "The entity tag of the record that the change is based on; without it, the record as it is"),
+        ("dry_run" = Option<bool>, Query, description = "Do nothing, and answer what it would come to"),
         ("Prefer" = Option<String>, Header, description = "`wait=N`: wait up to N seconds for the task's end"),
     ),
     request_body(content = Object, content_type = "application/merge-patch+json"),
     responses(
-        (status = 200, description = "Changed", body = Outcome),
+        (status = 200, description = "Changed; or planned, with `dry_run`", body = DoneOrPlanned),
         (status = 202, description = "Accepted", body = Outcome),
         WriteProblems,
     ),
@@ -83,11 +86,12 @@ pub(crate) async fn replace(
 pub(crate) async fn merge(
     state: Visit,
     Segment(text): Segment,
-    params: Params,
+    mut params: Params,
     asked: Asked,
     headers: HeaderMap,
     body: Body,
 ) -> Answer {
+    let dry_run = params.flag("dry_run")?;
     params.nothing_else()?;
     json::expect_type(&headers, "application/merge-patch+json")?;
     let body = json::read(body).await?;
@@ -99,7 +103,7 @@ pub(crate) async fn merge(
     })?;
     let config: NetworkConfig = json::decode_value(&patch::merge(config, changes))?;
     // Based on this revision and no other, whether the caller named it or not.
-    edit(&state, &asked, &network, config, Some(network.revision)).await
+    edit(&state, &asked, &network, config, Some(network.revision), dry_run).await
 }
 
 async fn edit(
@@ -108,8 +112,10 @@ async fn edit(
     network: &Record<Network>,
     config: NetworkConfig,
     expected: Option<Revision>,
+    dry_run: bool,
 ) -> Answer {
     config.validate()?;
     let request = NetworkRequest::Edit { network: network.id, config: Box::new(config), expected };
-    mutation::perform(state, asked, Request::Network(request), Subject::Network).await
+    let request = Request::Network(request);
+    mutation::perform_or_plan(state, asked, request, Subject::Network, dry_run).await
 }

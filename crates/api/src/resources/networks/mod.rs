@@ -11,7 +11,7 @@ use crate::{
         fields::Fields,
         list::{self, Page, Rows},
         matching::{Labels, Name},
-        mutation::{self, Outcome, Subject},
+        mutation::{self, DoneOrPlanned, Outcome, Subject},
         params::Params,
         problem::Answer,
     },
@@ -122,10 +122,11 @@ pub(crate) async fn read(
     operation_id = "deleteNetwork",
     params(
         ("network" = String, Path, description = "Its id or name, or the beginning of either if only one begins so"),
+        ("dry_run" = Option<bool>, Query, description = "Do nothing, and answer what it would come to"),
         ("Prefer" = Option<String>, Header, description = "`wait=N`: wait up to N seconds for the task's end"),
     ),
     responses(
-        (status = 200, description = "Deleted", body = Outcome),
+        (status = 200, description = "Deleted; or planned, with `dry_run`", body = DoneOrPlanned),
         (status = 202, description = "Accepted", body = Outcome),
         WriteProblems,
     ),
@@ -133,13 +134,14 @@ pub(crate) async fn read(
 pub(crate) async fn delete(
     state: Visit,
     Segment(text): Segment,
-    params: Params,
+    mut params: Params,
     asked: Asked,
 ) -> Answer {
+    let dry_run = params.flag("dry_run")?;
     params.nothing_else()?;
     let network = find(state.seen().whole(), &text)?.id;
     let request = Request::Network(NetworkRequest::Delete { network });
-    mutation::perform(&state, &asked, request, Subject::Network).await
+    mutation::perform_or_plan(&state, &asked, request, Subject::Network, dry_run).await
 }
 
 /// The network that this text means.

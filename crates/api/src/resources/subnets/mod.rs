@@ -11,7 +11,7 @@ use crate::{
         idempotency::fingerprint,
         json,
         list::Page,
-        mutation::{self, Creation, Outcome, Subject},
+        mutation::{self, Creation, DoneOrPlanned, Outcome, Subject},
         params::Params,
         problem::Answer,
     },
@@ -21,7 +21,7 @@ use crate::{
 use axum::body::Body;
 use http::HeaderMap;
 use innkeeper_engine::{NetworkRequest, Request};
-use innkeeper_model::{NetworkId, Refusal, SubnetConfig, SubnetId};
+use innkeeper_model::{NetworkId, Refusal, SubnetConfig, SubnetId, task::PlannedOperation};
 use innkeeper_view::{Snapshot, SubnetOf};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -143,10 +143,12 @@ impl NewSubnet {
     params(
         ("id" = Option<String>, Query, description = "Its id, where the caller chooses one; a UUID"),
         ("Idempotency-Key" = Option<String>, Header, description = "Do this once, however often it is sent with this key; remembered for a day"),
+        ("dry_run" = Option<bool>, Query, description = "Do nothing, and answer what it would come to"),
         ("Prefer" = Option<String>, Header, description = "`wait=N`: wait up to N seconds for the task's end"),
     ),
     request_body = NewSubnet,
     responses(
+        (status = 200, description = "Planned, with `dry_run`", body = PlannedOperation),
         (status = 201, description = "Created", body = Outcome),
         (status = 202, description = "Accepted", body = Outcome),
         WriteProblems,
@@ -160,6 +162,7 @@ pub(crate) async fn create(
     body: Body,
 ) -> Answer {
     let given: Option<SubnetId> = params.parsed("id")?;
+    let dry_run = params.flag("dry_run")?;
     params.nothing_else()?;
     let key = asked::idempotency_key(&headers)?;
     json::expect_type(&headers, "application/json")?;
@@ -172,9 +175,13 @@ pub(crate) async fn create(
     // Chosen here, so that the answer can name it.
     let id = given.unwrap_or_else(SubnetId::new);
     let request = NetworkRequest::CreateSubnet { network, config: Box::new(config), id: Some(id) };
+    let request = Request::Network(request);
+    if dry_run {
+        return mutation::plan(&state, request).await;
+    }
     let creation = Creation {
         fingerprint: fingerprint(&[b"subnet", own_id.as_bytes(), &body]),
-        request: Request::Network(request),
+        request,
         start: false,
         subject: Subject::NewSubnet(id),
         key,
@@ -190,10 +197,11 @@ pub(crate) async fn create(
     operation_id = "deleteSubnet",
     params(
         ("subnet" = String, Path, description = "Its id, range or name, or the beginning of one of them if only one begins so; `/` is written `%2F`"),
+        ("dry_run" = Option<bool>, Query, description = "Do nothing, and answer what it would come to"),
         ("Prefer" = Option<String>, Header, description = "`wait=N`: wait up to N seconds for the task's end"),
     ),
     responses(
-        (status = 200, description = "Deleted", body = Outcome),
+        (status = 200, description = "Deleted; or planned, with `dry_run`", body = DoneOrPlanned),
         (status = 202, description = "Accepted", body = Outcome),
         WriteProblems,
     ),
@@ -201,13 +209,14 @@ pub(crate) async fn create(
 pub(crate) async fn delete(
     state: Visit,
     Segment(text): Segment,
-    params: Params,
+    mut params: Params,
     asked: Asked,
 ) -> Answer {
+    let dry_run = params.flag("dry_run")?;
     params.nothing_else()?;
     let subnet = find(state.seen().whole(), &text)?.subnet().id;
     let request = Request::Network(NetworkRequest::DeleteSubnet { subnet });
-    mutation::perform(&state, &asked, request, Subject::Network).await
+    mutation::perform_or_plan(&state, &asked, request, Subject::Network, dry_run).await
 }
 
 /// The subnet that this text means.

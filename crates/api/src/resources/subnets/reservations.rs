@@ -8,7 +8,7 @@ use crate::{
         idempotency::fingerprint,
         json,
         list::Page,
-        mutation::{self, Creation, Outcome, Subject},
+        mutation::{self, Creation, DoneOrPlanned, Outcome, Subject},
         params::Params,
         problem::Answer,
     },
@@ -164,11 +164,12 @@ fn in_bounds(field: &str, count: usize) -> Result<(), Refusal> {
     params(
         ("subnet" = String, Path, description = "Its id, range or name, or the beginning of one of them if only one begins so; `/` is written `%2F`"),
         ("Idempotency-Key" = Option<String>, Header, description = "Do this once, however often it is sent with this key; remembered for a day"),
+        ("dry_run" = Option<bool>, Query, description = "Do nothing, and answer what it would come to"),
         ("Prefer" = Option<String>, Header, description = "`wait=N`: wait up to N seconds for the task's end"),
     ),
     request_body = NewReservations,
     responses(
-        (status = 200, description = "Kept", body = Outcome),
+        (status = 200, description = "Kept; or planned, with `dry_run`", body = DoneOrPlanned),
         (status = 202, description = "Accepted", body = Outcome),
         WriteProblems,
     ),
@@ -176,21 +177,26 @@ fn in_bounds(field: &str, count: usize) -> Result<(), Refusal> {
 pub(crate) async fn reserve(
     state: Visit,
     Segment(text): Segment,
-    params: Params,
+    mut params: Params,
     asked: Asked,
     headers: HeaderMap,
     body: Body,
 ) -> Answer {
+    let dry_run = params.flag("dry_run")?;
     params.nothing_else()?;
     let key = asked::idempotency_key(&headers)?;
     json::expect_type(&headers, "application/json")?;
     let body = json::read(body).await?;
     let wanted = NewReservations::decode(&body)?;
     let subnet = find(state.seen().whole(), &text)?.subnet().id;
+    let request = Request::Network(NetworkRequest::Reserve { subnet, wanted });
+    if dry_run {
+        return mutation::plan(&state, request).await;
+    }
 
     let creation = Creation {
         fingerprint: fingerprint(&[b"reserve", subnet.to_string().as_bytes(), &body]),
-        request: Request::Network(NetworkRequest::Reserve { subnet, wanted }),
+        request,
         start: false,
         subject: Subject::Network,
         key,
@@ -218,11 +224,12 @@ pub(crate) struct Released {
     params(
         ("subnet" = String, Path, description = "Its id, range or name, or the beginning of one of them if only one begins so; `/` is written `%2F`"),
         ("address" = Option<String>, Query, description = "The addresses, with commas between, in place of a body"),
+        ("dry_run" = Option<bool>, Query, description = "Do nothing, and answer what it would come to"),
         ("Prefer" = Option<String>, Header, description = "`wait=N`: wait up to N seconds for the task's end"),
     ),
     request_body(content = Option<Released>),
     responses(
-        (status = 200, description = "Given back", body = Outcome),
+        (status = 200, description = "Given back; or planned, with `dry_run`", body = DoneOrPlanned),
         (status = 202, description = "Accepted", body = Outcome),
         WriteProblems,
     ),
@@ -236,6 +243,7 @@ pub(crate) async fn release(
     body: Body,
 ) -> Answer {
     let addresses = params.list("address");
+    let dry_run = params.flag("dry_run")?;
     params.nothing_else()?;
     let addresses = match addresses {
         Some(texts) => texts.iter().map(|text| address(text)).collect::<Result<_, _>>()?,
@@ -247,7 +255,7 @@ pub(crate) async fn release(
     in_bounds("addresses", addresses.len())?;
     let subnet = find(state.seen().whole(), &text)?.subnet().id;
     let request = Request::Network(NetworkRequest::Release { subnet, addresses });
-    mutation::perform(&state, &asked, request, Subject::Network).await
+    mutation::perform_or_plan(&state, &asked, request, Subject::Network, dry_run).await
 }
 
 fn address(text: &str) -> Result<IpAddr, Refusal> {

@@ -5,7 +5,7 @@ use crate::{
     protocol::{
         asked::{Asked, Segment},
         conditional, json, merge as patch,
-        mutation::{self, DoneOrPlanned, Outcome},
+        mutation::{self, DoneOrPlanned, Outcome, Subject},
         params::Params,
         problem::Answer,
     },
@@ -121,7 +121,7 @@ async fn edit(
     sight.owner("project", Some(config.project.clone()))?;
     sight.check_host_files(&config, vm.spec.as_ref().map(|spec| &spec.config))?;
     let request = Request::Edit { vm: vm.id, config: Box::new(config), expected };
-    mutation::perform_or_plan(state, asked, request, dry_run).await
+    mutation::perform_or_plan(state, asked, request, Subject::Vm, dry_run).await
 }
 
 /// The revision of a VM's spec; zero, which no spec has, where it cannot be read.

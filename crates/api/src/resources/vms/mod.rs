@@ -11,7 +11,7 @@ use crate::{
         conditional::{self, IfNoneMatch},
         fields::Fields,
         list::{self, Page, Rows},
-        mutation::{self, DoneOrPlanned, Outcome},
+        mutation::{self, DoneOrPlanned, Outcome, Subject},
         params::Params,
         problem::Answer,
     },
@@ -173,7 +173,8 @@ pub(crate) async fn delete(
     let force = params.flag("force")?;
     let dry_run = params.flag("dry_run")?;
     let vm = target(&state, &text, params)?.id;
-    mutation::perform_or_plan(&state, &asked, Request::Delete { vm, force }, dry_run).await
+    let request = Request::Delete { vm, force };
+    mutation::perform_or_plan(&state, &asked, request, Subject::Vm, dry_run).await
 }
 
 /// The VM that a path names, with `project` as the only parameter that is left.

@@ -1,10 +1,11 @@
 //! A network in a file, with the subnets that it is to have at least.
 
-use super::{Wanted, as_json, find, read, subnet};
+use super::{Wanted, as_json, find, subnet};
 use crate::{
     cli::Context,
     client::{Call, Target, decode},
     difference::differences,
+    document::{config_of, senseless},
     failure::Failure,
     mutation::{Job, Shows},
 };
@@ -82,8 +83,8 @@ fn check(mut fields: Map<String, Value>) -> Result<(NetworkConfig, Vec<SubnetCon
         };
         subnets.push(subnet::check(&listed).map_err(of_list)?);
     }
-    let config: NetworkConfig = read("network", &fields)?;
-    config.validate()?;
+    let config: NetworkConfig = config_of(&fields.into())?;
+    config.validate().map_err(senseless)?;
     Ok((config, subnets))
 }
 

@@ -1,10 +1,11 @@
 //! A subnet in a file, with the network that it is on.
 
-use super::{Wanted, network, read};
+use super::{Wanted, network};
 use crate::{
     cli::Context,
     client::{Call, Target},
     difference::{differences, show},
+    document::{config_of, senseless},
     failure::{Exit, Failure},
     mutation::{Job, Shows},
 };
@@ -39,8 +40,8 @@ pub(super) async fn wanted(
 
 /// Checks all that can be checked without the daemon.
 pub(super) fn check(fields: &Map<String, Value>) -> Result<SubnetConfig, Failure> {
-    let config: SubnetConfig = read("subnet", fields)?;
-    config.validate()?;
+    let config: SubnetConfig = config_of(&fields.clone().into())?;
+    config.validate().map_err(senseless)?;
     Ok(config)
 }
 

@@ -3,7 +3,7 @@
 //! What cannot be had is named in it rather than keeping the rest back: it is made when things do not
 //! work. No secret is in it; of what a guest wrote, only what [`ABOUT`] names.
 
-use super::{ANSWERS_WITHIN, archive::Archive, ask, diagnosis};
+use super::{ANSWERS_WITHIN, archive::Archive, ask, ask_text, diagnosis, text};
 use crate::{
     cli::Context,
     client::{Call, Target},
@@ -12,7 +12,6 @@ use crate::{
     output::Format,
 };
 use clap::Args;
-use http_body_util::BodyExt;
 use innkeeper_model::{Host, Timestamp, VmState};
 use serde_json::{Value, json};
 use std::{
@@ -26,6 +25,8 @@ use tempfile::NamedTempFile;
 /// Of how many VMs the hypervisor's log is taken at most, and how much of each, in bytes.
 const MAX_LOGS: usize = 100;
 const MAX_LOG: usize = 64 << 10;
+/// How many lines of the audit are taken: about as much as of the daemon's log.
+const AUDIT_LINES: usize = 4000;
 /// How long a list may take.
 const LISTS_WITHIN: Duration = Duration::from_secs(20);
 
@@ -39,12 +40,15 @@ host.json       the host, its hypervisor and safeguards, and machines that are n
 vms.json        the VMs; of secrets, their digests
 tasks.json      what is being done, and was done last
 images.json     the images
+daemon.log      what the daemon logged last, at most 1 MiB, since its start
+audit.jsonl     the last lines of the audit: who had what done, and what was refused to whom
 logs/           the last lines of VMs' hypervisors, those with something wrong first
 missing.txt     what of all this could not be had, and why
 
 Neither guests' consoles nor their disks or memory are in here, nor the daemon's token. What guests
 have a hand in is: names and addresses that their agents told (vms.json), and what hooks and
-hypervisors wrote about them (tasks.json, logs/).
+hypervisors wrote about them (tasks.json, logs/, daemon.log). Callers' names and addresses are in the
+audit, and can be in the log.
 ";
 
 #[derive(Debug, Args)]
@@ -127,6 +131,8 @@ impl Gathering<'_> {
             Ok(answer) => self.put("config.json", answer.body)?,
             Err(failure) => self.miss("config.json", &failure),
         }
+        self.daemon_log().await?;
+        self.audit().await?;
         let host = self.get("host.json", Target::new("/v1/host")).await?;
         let vms = self.list("vms.json", Target::new("/v1/vms")).await?;
         self.list("tasks.json", Target::new("/v1/tasks")).await?;
@@ -184,6 +190,48 @@ impl Gathering<'_> {
         }
     }
 
+    /// What the daemon logged last. (What says nothing of its main socket: it is asked of the other.)
+    async fn daemon_log(&mut self) -> Result<(), Failure> {
+        let (context, surroundings) = (self.context, self.surroundings);
+        match ask_text(context, surroundings, diagnosis().segment("log")).await {
+            Ok(log) => self.archive.file("daemon.log", log).map_err(|error| stopped(&error)),
+            Err(failure) => {
+                self.missing.push(format!("daemon.log: {}", failure.message));
+                Ok(())
+            }
+        }
+    }
+
+    /// The last lines of the audit, page by page; as many as there are, where a page cannot be had.
+    async fn audit(&mut self) -> Result<(), Failure> {
+        let (context, surroundings) = (self.context, self.surroundings);
+        let target = Target::new("/v1/audit").with("limit", AUDIT_LINES);
+        let mut page = target.clone().with("last", AUDIT_LINES);
+        let (mut lines, mut count) = (Vec::new(), 0);
+        loop {
+            let answer = match ask(context, surroundings, page).await {
+                Ok(answer) => answer.body,
+                Err(failure) => {
+                    self.missing.push(format!("audit.jsonl: {}", failure.message));
+                    break;
+                }
+            };
+            for item in answer["items"].as_array().into_iter().flatten() {
+                lines.extend(format!("{item}\n").into_bytes());
+                count += 1;
+            }
+            match answer["next"].as_str() {
+                // More may come than were asked for.
+                Some(next) if count < AUDIT_LINES => page = target.clone().with("after", next),
+                _ => break,
+            }
+        }
+        if lines.is_empty() {
+            return Ok(());
+        }
+        self.archive.file("audit.jsonl", lines).map_err(|error| stopped(&error))
+    }
+
     /// The last lines of hypervisors, those of VMs with something wrong first.
     async fn logs(&mut self, vms: &[Value]) -> Result<(), Failure> {
         let is_wrong =
@@ -218,9 +266,7 @@ impl Gathering<'_> {
 
     async fn log(&self, vm: &str) -> Result<Vec<u8>, Failure> {
         let target = Target::vm(vm).segment("logs").with("source", "hypervisor");
-        let response = self.context.client.open(Call::get(target).within(ANSWERS_WITHIN)).await?;
-        let body = response.into_body().collect().await;
-        let log = body.map_err(|error| crate::client::broken(&error))?.to_bytes();
+        let log = text(&self.context.client, target).await?;
         Ok(log[log.len().saturating_sub(MAX_LOG)..].to_vec())
     }
 }

@@ -7,7 +7,9 @@ use crate::{
 };
 use innkeeper_model::{
     AuditDiagnosis, ByteSize, Diagnosis,
-    diagnosis::{DriverDiagnosis, JournalDiagnosis, SessionDiagnosis},
+    diagnosis::{
+        DriverDiagnosis, JournalDiagnosis, PoolDiagnosis, SessionDiagnosis, UsageDiagnosis,
+    },
 };
 
 pub(super) fn show(output: &Output, diagnosis: &Diagnosis) -> Result<(), Failure> {
@@ -48,9 +50,12 @@ fn figures(diagnosis: &Diagnosis) -> Table {
         diagnosis.tasks.len()
     );
     table.field("known", going_on);
-    let disk = about(usage.disk);
-    let (vms, cpus, memory) = (usage.vms, usage.cpus, usage.memory);
-    table.field("given", format!("{vms} VMs, {cpus} CPUs, {memory} of memory, {disk} of disk"));
+    table.field("given", given(usage));
+    if let Some(PoolDiagnosis { folder, size, free, promised }) = &usage.pool {
+        let [size, free, promised] = [*size, *free, *promised].map(about);
+        let room = format!("{free} of {size} left, {promised} of that promised; {folder}");
+        table.field("pool", room);
+    }
     let (segments, size) = (journal.segments, about(journal.size));
     let (records, syncs, pending) = (journal.records, journal.syncs, journal.pending);
     table.field(
@@ -81,6 +86,20 @@ fn figures(diagnosis: &Diagnosis) -> Table {
     let (resident, files, threads) = (about(sizes.resident), sizes.open_files, sizes.threads);
     table.field("process", format!("{resident} resident, {files} open files, {threads} threads"));
     table
+}
+
+/// What of the host is given, and how much there may be of it.
+fn given(usage: &UsageDiagnosis) -> String {
+    let UsageDiagnosis { vms, cpus, memory, disk, bounds, pool: _ } = usage;
+    let of = |bound: Option<String>| bound.map(|most| format!(" of {most}")).unwrap_or_default();
+    format!(
+        "{vms}{} VMs, {cpus}{} CPUs, {memory}{} of memory, {}{} of disk",
+        of(bounds.vms.map(|most| most.to_string())),
+        of(bounds.cpus.map(|most| most.to_string())),
+        of(bounds.memory.map(|most| most.to_string())),
+        about(*disk),
+        of(bounds.disk.map(about)),
+    )
 }
 
 fn audit(table: &mut Table, kept: &AuditDiagnosis) {

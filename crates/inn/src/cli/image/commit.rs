@@ -1,10 +1,13 @@
 //! `inn image commit`: an image of what is on a stopped VM's disk, and what such an image comes from.
 
 use crate::{
-    cli::{Context, VmArg, completion},
+    cli::{
+        Context, VmArg, completion,
+        dry_run::{self, DryRun},
+    },
     client::{Call, Target},
     failure::Failure,
-    mutation::{Job, Shows, Waiting, carry_out},
+    mutation::{Job, Shows, Waiting},
     output::Table,
 };
 use clap::Args;
@@ -26,6 +29,8 @@ pub(in crate::cli) struct Commit {
     #[arg(long)]
     name: ImageName,
     #[command(flatten)]
+    planning: DryRun,
+    #[command(flatten)]
     waiting: Waiting,
 }
 
@@ -37,12 +42,8 @@ pub(super) async fn run(context: &Context, commit: Commit) -> Result<(), Failure
     let body = json!({ "name": commit.name, "from_disk": from });
     let call = Call::post(Target::new("/v1/images")).with_body(body);
     let subject = commit.name.to_string();
-    carry_out(
-        context,
-        commit.waiting,
-        vec![Job { subject, call, done: "added", shows: Shows::Image }],
-    )
-    .await
+    let job = Job { subject, call, done: "added", shows: Shows::Image };
+    dry_run::carry_out(context, commit.planning, commit.waiting, vec![job]).await
 }
 
 /// What an image comes from that was made of a disk.

@@ -1,10 +1,13 @@
 //! `inn network create`: a network and the subnets that it begins with.
 
 use crate::{
-    cli::Context,
+    cli::{
+        Context,
+        dry_run::{self, DryRun},
+    },
     client::{Call, Target},
     failure::Failure,
-    mutation::{Job, Shows, Waiting, carry_out},
+    mutation::{Job, Shows, Waiting},
 };
 use clap::Args;
 use innkeeper_model::{InterfaceName, NetworkName, SubnetConfig};
@@ -28,6 +31,8 @@ pub(in crate::cli) struct Create {
     changeable: ChangeableFlags,
     #[command(flatten)]
     routes: RouteFlags,
+    #[command(flatten)]
+    planning: DryRun,
     #[command(flatten)]
     waiting: Waiting,
 }
@@ -147,7 +152,8 @@ impl RouteFlags {
 }
 
 pub(super) async fn run(context: &Context, create: Create) -> Result<(), Failure> {
-    let Create { name, subnet: mut subnets, bridge, vlan, changeable, routes, waiting } = create;
+    let Create { name, subnet: mut subnets, bridge, vlan, changeable, routes, planning, waiting } =
+        create;
     routes.apply(&mut subnets)?;
     let mut body = changeable.fields();
     body.insert("name".into(), name.as_str().into());
@@ -162,5 +168,5 @@ pub(super) async fn run(context: &Context, create: Create) -> Result<(), Failure
     }
     let call = Call::post(Target::new("/v1/networks")).with_body(body.into());
     let job = Job { subject: name.to_string(), call, done: "created", shows: Shows::Network };
-    carry_out(context, waiting, vec![job]).await
+    dry_run::carry_out(context, planning, waiting, vec![job]).await
 }

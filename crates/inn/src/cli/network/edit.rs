@@ -4,13 +4,13 @@ use super::{NetworkArg, create::ChangeableFlags, target};
 use crate::{
     cli::{
         Context,
-        dry_run::DryRun,
+        dry_run::{self, DryRun},
         editing::{self, Configured, Editable},
     },
     client::{Call, decode},
-    document::{Document, Syntax},
-    failure::{Exit, Failure},
-    mutation::{Job, Shows, Waiting, carry_out},
+    document::{Document, Syntax, config_of, senseless},
+    failure::Failure,
+    mutation::{Job, Shows, Waiting},
 };
 use clap::Args;
 use innkeeper_model::{NetworkConfig, NetworkName, ShownNetwork};
@@ -29,11 +29,13 @@ pub(in crate::cli) struct Edit {
     #[arg(long, value_name = "NAME")]
     rename: Option<NetworkName>,
     #[command(flatten)]
+    planning: DryRun,
+    #[command(flatten)]
     waiting: Waiting,
 }
 
 pub(super) async fn run(context: &Context, edit: Edit) -> Result<(), Failure> {
-    let (name, waiting) = (edit.network.network, edit.waiting);
+    let (name, planning, waiting) = (edit.network.network, edit.planning, edit.waiting);
     let mut changes = edit.changeable.fields();
     if edit.not_isolated {
         changes.insert("isolated".into(), false.into());
@@ -42,13 +44,12 @@ pub(super) async fn run(context: &Context, edit: Edit) -> Result<(), Failure> {
         changes.insert("name".into(), new.as_str().into());
     }
     if changes.is_empty() {
-        return editing::edit::<EditedNetwork>(context, DryRun::default(), waiting, target(&name))
-            .await;
+        return editing::edit::<EditedNetwork>(context, planning, waiting, target(&name)).await;
     }
     let call = Call::patch(target(&name)).with_body(changes.into());
     let subject = edit.rename.map_or(name, |new| new.to_string());
     let job = Job { subject, call, done: "changed", shows: Shows::Network };
-    carry_out(context, waiting, vec![job]).await
+    dry_run::carry_out(context, planning, waiting, vec![job]).await
 }
 
 struct EditedNetwork;
@@ -66,9 +67,8 @@ impl Editable for EditedNetwork {
 
     fn parse(text: &str) -> Result<Value, Failure> {
         let value = Document::parse(text, Syntax::Yaml)?.into_value();
-        let config: NetworkConfig = serde_json::from_value(value.clone())
-            .map_err(|error| Failure::new(Exit::Refused, format!("not a network: {error}")))?;
-        config.validate()?;
+        let config: NetworkConfig = config_of(&value)?;
+        config.validate().map_err(senseless)?;
         Ok(value)
     }
 }

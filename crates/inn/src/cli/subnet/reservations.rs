@@ -2,10 +2,13 @@
 
 use super::{SubnetArg, target};
 use crate::{
-    cli::Context,
+    cli::{
+        Context,
+        dry_run::{self, DryRun},
+    },
     client::{Call, decode},
     failure::Failure,
-    mutation::{Job, Shows, Waiting, carry_out},
+    mutation::{Job, Shows, Waiting},
     output::{Format, Table},
 };
 use clap::Args;
@@ -30,6 +33,8 @@ pub(in crate::cli) struct Reserve {
     #[arg(long)]
     name: Option<NetworkName>,
     #[command(flatten)]
+    planning: DryRun,
+    #[command(flatten)]
     waiting: Waiting,
 }
 
@@ -40,6 +45,8 @@ pub(in crate::cli) struct Release {
     /// The addresses
     #[arg(value_name = "ADDRESS", required = true)]
     addresses: Vec<IpAddr>,
+    #[command(flatten)]
+    planning: DryRun,
     #[command(flatten)]
     waiting: Waiting,
 }
@@ -61,7 +68,8 @@ pub(super) async fn reserve(context: &Context, reserve: Reserve) -> Result<(), F
         return Err(Failure::usage("--mac is who gets one address, and there are several")
             .with_hint("reserve them one by one"));
     }
-    let Reserve { subnet: SubnetArg { subnet }, addresses, count, mac, name, waiting } = reserve;
+    let Reserve { subnet: SubnetArg { subnet }, addresses, count, mac, name, planning, waiting } =
+        reserve;
     let wish = |address: Option<&IpAddr>| {
         let mut wish = json!({});
         for (key, value) in
@@ -84,15 +92,15 @@ pub(super) async fn reserve(context: &Context, reserve: Reserve) -> Result<(), F
     };
     let call = Call::post(target(&subnet).segment("reservations")).with_body(body);
     let job = Job { subject: subnet, call, done: "addresses reserved", shows: Shows::Subnet };
-    carry_out(context, waiting, vec![job]).await
+    dry_run::carry_out(context, planning, waiting, vec![job]).await
 }
 
 pub(super) async fn release(context: &Context, release: Release) -> Result<(), Failure> {
-    let Release { subnet: SubnetArg { subnet }, addresses, waiting } = release;
+    let Release { subnet: SubnetArg { subnet }, addresses, planning, waiting } = release;
     let call = Call::delete(target(&subnet).segment("reservations"))
         .with_body(json!({"addresses": addresses}));
     let job = Job { subject: subnet, call, done: "addresses given back", shows: Shows::Subnet };
-    carry_out(context, waiting, vec![job]).await
+    dry_run::carry_out(context, planning, waiting, vec![job]).await
 }
 
 pub(super) async fn list(context: &Context, list: List) -> Result<(), Failure> {

@@ -62,6 +62,9 @@ fn fields(task: &Task) -> Table {
     if let Some(vm) = task.vm {
         table.field("vm", vm.to_string());
     }
+    if let Some(project) = &task.project {
+        table.field("project", project.as_str());
+    }
     for resource in &task.resources {
         table.field("holds", resource);
     }
