@@ -3,7 +3,7 @@
 use crate::{
     bench::Bench,
     figure::{Figure, Measured},
-    measure::statistics::{median, ms},
+    measure::statistics::{median, median_number, ms},
     rig::{
         by_hand::ByHand,
         cleanup::{Folder, Process},
@@ -33,7 +33,7 @@ pub(super) fn measure(bench: &Bench) -> anyhow::Result<Vec<Figure>> {
     api.end(id)?;
 
     let (mut inns, mut hands) = (Vec::new(), Vec::new());
-    for round in 0..bench.rounds(9, 1) {
+    for round in 0..bench.rounds(15, 1) {
         // The order alternates, so that neither always comes after the other.
         for first in [round % 2 == 0, round % 2 != 0] {
             if first {
@@ -44,13 +44,20 @@ pub(super) fn measure(bench: &Bench) -> anyhow::Result<Vec<Figure>> {
             }
         }
     }
-    let figure = |name: &str| {
-        Measured::new(name, ms(median(&mut inns.clone())), "ms")
-            .beside(ms(median(&mut hands.clone())))
-    };
+    // Of the two of a round: what the machine did meanwhile, it did to both.
+    let mut more: Vec<_> =
+        inns.iter().zip(&hands).map(|(inn, hand)| ms(*inn) - ms(*hand)).collect();
+    let name = "inn start to user space";
     Ok(vec![
-        figure("inn start to user space, beside QEMU by hand").at_most_times(1.03),
-        figure("inn start to user space, more than QEMU by hand").at_most_more(40.0),
+        Measured::new(format!("{name}, beside QEMU by hand"), ms(median(&mut inns)), "ms")
+            .beside(ms(median(&mut hands)))
+            .at_most_times(1.03),
+        Measured::new(
+            format!("{name}, more than QEMU by hand in the same round"),
+            median_number(&mut more),
+            "ms",
+        )
+        .at_most(40.0),
     ])
 }
 
