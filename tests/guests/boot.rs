@@ -1,7 +1,7 @@
 //! Boots: directly and through UEFI.
 
-use super::{assert_put_away, reach, tiny};
-use crate::harness::{Daemon, GuestSlots, Request, SHORT, guest_file, until};
+use super::{assert_put_away, disc, reach, tiny};
+use crate::harness::{Console, Daemon, GuestSlots, Request, SHORT, guest_file, until};
 use serde_json::json;
 use std::{
     fs::{self, File},
@@ -14,11 +14,13 @@ fn a_guest_boots_is_used_and_powers_itself_off() {
     let _slot = GuestSlots::one();
     let daemon = Daemon::start();
     daemon.import_tiny();
+    disc::import(&daemon);
     let mut config = tiny("web", "");
     config["nics"] = json!([{ "name": "net" }]);
     config["disks"] = json!([
         { "name": "data", "size": "64MiB", "serial": "DATA-42" },
         { "name": "more", "size": "32MiB", "bus": "virtio-scsi", "serial": "MORE-43" },
+        { "name": "cd", "kind": "cdrom", "bus": "virtio-scsi", "image": "disc" },
     ]);
     let id = daemon.create(&config);
     let mut feed = daemon.feed();
@@ -42,6 +44,7 @@ fn a_guest_boots_is_used_and_powers_itself_off() {
         "kept"
     );
 
+    its_other_devices_work(&mut console);
     reach::the_outside_and_no_address_of_its_host(&mut console);
 
     console.send("poweroff\n");
@@ -52,6 +55,7 @@ fn a_guest_boots_is_used_and_powers_itself_off() {
     assert_eq!(vm["facts"]["last_end"]["reason"], "guest_shutdown", "{vm}");
     assert!(vm["incarnation"].is_null(), "{vm}");
     assert_put_away(&daemon, &id);
+    assert!(disc::is_untouched(&daemon), "the disc was written to");
     let log = daemon.inn_ok(&["logs", "web"]);
     assert!(log.contains("INNKEEPER-GUEST-UP") && log.contains("kept"), "{log}");
 
@@ -64,6 +68,21 @@ fn a_guest_boots_is_used_and_powers_itself_off() {
     daemon.done(Request::new("DELETE", "/v1/vms/web"));
     let ended = || follower.try_wait().unwrap().ok_or("it goes on");
     assert!(until("the end of a log whose VM is gone", SHORT, ended).success());
+}
+
+/// The CD-ROM, the source of random numbers and the balloon, as the guest has them.
+fn its_other_devices_work(console: &mut Console) {
+    console
+        .output_of("modprobe -a sr_mod virtio_balloon; until [ -b /dev/sr0 ]; do sleep 0.1; done");
+    assert_eq!(console.output_of(disc::READ), disc::WORD);
+    let (status, said) = console.run("echo SCRATCHED | dd of=/dev/sr0 conv=fsync");
+    assert_ne!(status, 0, "{said}");
+
+    let source = console.output_of("cat /sys/class/misc/hw_random/rng_current");
+    assert!(source.starts_with("virtio_rng"), "{source:?}");
+    assert_eq!(console.output_of("head -c 16 /dev/hwrng | wc -c"), "16");
+    let balloons = "ls -d /sys/bus/virtio/drivers/virtio_balloon/virtio* | wc -l";
+    assert_eq!(console.output_of(balloons), "1");
 }
 
 /// Somebody who follows a VM's log into a file.

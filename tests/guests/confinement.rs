@@ -1,10 +1,12 @@
 //! What stands between a guest and its host, as the host's kernel sees it.
 
-use crate::harness::{Daemon, Process, is_root, skip_without_root};
+use crate::harness::{Daemon, Process, SHORT, is_root, skip_without_root, until};
 use serde_json::{Value, json};
 use std::{
     fs,
     os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt},
+    path::{Path, PathBuf},
+    thread,
 };
 
 /// A VM that is cheap to start: firmware that finds nothing to boot.
@@ -21,7 +23,12 @@ fn idle(name: &str) -> Value {
 
 #[test]
 fn a_vms_process_is_kept_from_the_host() {
+    // Goes after the daemon, which is in it.
+    let mut unit = Unit::default();
     let daemon = Daemon::start();
+    if is_root() {
+        unit.take_in(daemon.pid());
+    }
     let (first, second) = (daemon.create(&idle("first")), daemon.create(&idle("second")));
     for name in ["first", "second"] {
         daemon.act(name, "start");
@@ -29,6 +36,9 @@ fn a_vms_process_is_kept_from_the_host() {
         // Seccomp 2 is a filter.
         assert_eq!(qemu.status("Seccomp"), ["2"]);
         assert_eq!(qemu.status("NoNewPrivs"), ["1"]);
+        // A core would hold the guest's secrets.
+        assert_eq!(qemu.limit("Max core file size"), ["0", "0"]);
+        assert_eq!(qemu.limit("Max open files"), ["4096", "4096"]);
         assert_has_only_what_it_needs(&daemon, qemu);
     }
     for id in [&first, &second] {
@@ -39,6 +49,41 @@ fn a_vms_process_is_kept_from_the_host() {
     says_what_is_in_force(&daemon);
     let (first, second) = (daemon.qemu("first"), daemon.qemu("second"));
     runs_as_a_user_of_its_own(&daemon, first, second);
+}
+
+/// Control groups such as systemd makes for a unit, all of whose processes it can end.
+#[derive(Default)]
+struct Unit {
+    groups: Vec<PathBuf>,
+}
+
+impl Unit {
+    fn take_in(&mut self, pid: u32) {
+        let hierarchies = ["/sys/fs/cgroup", "/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified"];
+        for hierarchy in hierarchies.map(Path::new) {
+            // Not each of them is one on every host.
+            if hierarchy.join("cgroup.procs").exists() {
+                let group = hierarchy.join(format!("inn-test-{pid}.service"));
+                fs::create_dir(&group).unwrap();
+                self.groups.push(group.clone());
+                fs::write(group.join("cgroup.procs"), pid.to_string()).unwrap();
+            }
+        }
+    }
+}
+
+impl Drop for Unit {
+    fn drop(&mut self) {
+        for group in &self.groups {
+            let remove = || fs::remove_dir(group);
+            if thread::panicking() {
+                let _one_panic_is_enough = remove();
+            } else {
+                // Refused for as long as a thread of the daemon is in it.
+                until("the end of the unit", SHORT, remove);
+            }
+        }
+    }
 }
 
 fn says_what_is_in_force(daemon: &Daemon) {
@@ -74,7 +119,16 @@ fn runs_as_a_user_of_its_own(daemon: &Daemon, first: Process, second: Process) {
         let groups = qemu.cgroups();
         let own = format!("/innkeeper/{}", daemon.vm(name)["id"].as_str().unwrap());
         assert!(groups.contains(&own), "{groups}");
-        assert_ne!(groups, Process { pid: daemon.pid() }.cgroups());
+        assert_outside_of_unit(&groups, &Process { pid: daemon.pid() }.cgroups());
+    }
+}
+
+/// That control groups are neither those of the unit that a daemon is in, nor below them.
+fn assert_outside_of_unit(groups: &str, of_daemon: &str) {
+    let units: Vec<_> = of_daemon.lines().filter(|line| line.ends_with(".service")).collect();
+    assert!(!units.is_empty(), "the daemon is in no unit: {of_daemon}");
+    for line in groups.lines() {
+        assert!(!units.iter().any(|unit| line.starts_with(unit)), "{line} is in {units:?}");
     }
 }
 

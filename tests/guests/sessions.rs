@@ -1,5 +1,6 @@
 //! A guest that is looked into: by its console, its screen, and the agent in it.
 
+use super::disc;
 use crate::harness::{BOOT, Daemon, GuestSlots, guest_file, until};
 use serde_json::{Value, json};
 use std::{
@@ -15,9 +16,11 @@ fn a_guest_is_looked_into_by_its_agent_its_screen_and_many_at_its_console() {
     daemon.inn_ok(&[
         "image", "add", "--name", "full", "--kind", "kernel", "--initrd", &initrd, &kernel,
     ]);
+    disc::import(&daemon);
     let vm = daemon.create(&json!({
         "name": "web",
         "memory": "384MiB",
+        "disks": [{ "name": "cd", "kind": "cdrom", "image": "disc" }],
         "nics": [{ "name": "net0", "network": "user" }],
         "boot": { "kernel": { "image": "full", "cmdline": "console=ttyS0 quiet" } },
     }));
@@ -32,6 +35,12 @@ fn a_guest_is_looked_into_by_its_agent_its_screen_and_many_at_its_console() {
     let failed = daemon.inn(&["exec", "-n", "web", "--", "sh", "-c", "echo no >&2; exit 7"]);
     assert_eq!(failed.status.code(), Some(7));
     assert_eq!(failed.stderr, "no\n");
+
+    // Its CD-ROM is on SATA, where nothing else is said; for that this guest has the driver.
+    until("what is on the disc", BOOT, || {
+        let tried = daemon.inn(&["exec", "-n", "web", "--", "sh", "-c", disc::READ]);
+        if tried.stdout == disc::WORD { Ok(()) } else { Err(format!("{tried:?}")) }
+    });
 
     // What the agent says is in the view.
     let address = "nic=$(ls /sys/class/net | grep -vx lo | head -n 1) && ip link set $nic up && \

@@ -6,7 +6,8 @@
 //! Of a whole VM, as `inn get` prints it, what was asked for is taken, which is in `spec.config`.
 
 use crate::failure::{Exit, Failure};
-use innkeeper_model::{ProjectName, VmConfig};
+use innkeeper_model::{ProjectName, Refusal, VmConfig};
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use std::{
     fs,
@@ -91,9 +92,8 @@ impl Document {
     /// # Errors
     /// A field is unknown or has a value that is not allowed.
     pub(crate) fn check(&self) -> Result<VmConfig, Failure> {
-        let config: VmConfig = serde_json::from_value(self.clone().into_value())
-            .map_err(|error| Failure::new(Exit::Refused, format!("not a VM: {error}")))?;
-        config.validate()?;
+        let config: VmConfig = config_of(&self.clone().into_value())?;
+        config.validate().map_err(senseless)?;
         Ok(config)
     }
 
@@ -101,6 +101,19 @@ impl Document {
     pub(crate) fn into_value(self) -> Value {
         Value::Object(self.0)
     }
+}
+
+/// What is described, if it can be one of these.
+///
+/// # Errors
+/// It cannot: in which field, with which value, as the daemon would say it.
+pub(crate) fn config_of<T: DeserializeOwned>(value: &Value) -> Result<T, Failure> {
+    innkeeper_api::decode_value(value).map_err(senseless)
+}
+
+/// What would be refused, seen before any daemon was asked: a file or the command line makes no sense.
+pub(crate) fn senseless(refusal: Refusal) -> Failure {
+    Failure { exit: Exit::Usage, code: None, ..refusal.into() }
 }
 
 fn value(text: &str, syntax: Syntax) -> Result<Value, Failure> {
@@ -212,5 +225,26 @@ mod tests {
         assert!(problem("name: [").contains("line"));
         assert!(problem("- 1").contains("no VM") && problem("[]").contains("no VM"));
         assert!(problem("cpus: 1").contains("name"));
+    }
+
+    #[test]
+    fn a_wrong_value_is_told_with_its_field_and_nothing_was_refused_by_a_daemon() {
+        for (text, syntax, field) in [
+            ("name: web\nmemory: lots\n", Syntax::Yaml, "memory: \"lots\" is not a size"),
+            ("name = 'web'\nmemory = 5\n", Syntax::Toml, "memory: invalid type: integer `5`"),
+            (
+                r#"{"name": "web", "disks": [{"name": "root", "size": "1XB"}]}"#,
+                Syntax::Json,
+                "disks[0].size: \"1XB\" is not a size",
+            ),
+            ("name: web\ncpus: 0\n", Syntax::Yaml, "cpus: \"0\" is not in"),
+        ] {
+            let failure = Document::parse(text, syntax).unwrap().check().unwrap_err();
+            assert!(failure.to_string().starts_with(field), "{failure}");
+            assert_eq!((failure.exit, failure.code), (Exit::Usage, None), "{failure}");
+        }
+        let secret = "name: web\ncloud_init: {user_data: [hunter2]}\n";
+        let failure = Document::parse(secret, Syntax::Yaml).unwrap().check().unwrap_err();
+        assert!(!failure.to_string().contains("hunter2"), "{failure}");
     }
 }
