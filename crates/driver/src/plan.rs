@@ -33,7 +33,7 @@ pub enum Operation {
         memory: PathBuf,
     },
     /// Make the machine that a memory image was taken of, with that memory, and let it run. The last
-    /// part of the plan is what lets it run, and one before it what loads the memory ([`Step::loads_memory`]).
+    /// part of the plan is what lets it run, and one before it what loads the memory ([`crate::Step::loads_memory`]).
     Restore {
         /// What is known of the image.
         image: Arc<MemoryImage>,

@@ -43,6 +43,19 @@ pub enum VmState {
 }
 
 impl VmState {
+    /// Every state.
+    pub const ALL: [Self; 9] = [
+        Self::Stopped,
+        Self::Starting,
+        Self::Running,
+        Self::Paused,
+        Self::Ended,
+        Self::Unresponsive,
+        Self::Suspended,
+        Self::Interrupted,
+        Self::Quarantined,
+    ];
+
     /// The state's name, as it is written in JSON.
     pub const fn as_str(self) -> &'static str {
         match self {

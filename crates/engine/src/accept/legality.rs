@@ -210,21 +210,9 @@ pub(crate) fn refuse(operation: Operation, now: VmState, then: VmState, name: &V
 mod tests {
     use super::*;
 
-    const STATES: [VmState; 9] = [
-        VmState::Stopped,
-        VmState::Starting,
-        VmState::Running,
-        VmState::Paused,
-        VmState::Ended,
-        VmState::Unresponsive,
-        VmState::Quarantined,
-        VmState::Suspended,
-        VmState::Interrupted,
-    ];
-
     #[test]
     fn whatever_runs_can_be_killed() {
-        for state in STATES {
+        for state in VmState::ALL {
             let machine = !matches!(state, VmState::Stopped | VmState::Suspended);
             assert_eq!(
                 after(Operation::Machine(MachineVerb::Kill), state).is_some(),

@@ -6,19 +6,6 @@ use crate::protocol::{
 };
 use innkeeper_model::{ProjectName, Refusal, Vm, VmState};
 
-/// Every state, for the refusal of what is none.
-const STATES: [VmState; 9] = [
-    VmState::Stopped,
-    VmState::Starting,
-    VmState::Running,
-    VmState::Paused,
-    VmState::Ended,
-    VmState::Unresponsive,
-    VmState::Suspended,
-    VmState::Interrupted,
-    VmState::Quarantined,
-];
-
 /// Who manages the VMs that nobody else does.
 const OWN: &str = "innkeeper";
 
@@ -68,8 +55,8 @@ impl Filter {
 }
 
 fn state(name: &str) -> Result<VmState, Refusal> {
-    STATES.into_iter().find(|state| state.as_str() == name).ok_or_else(|| {
-        let known = STATES.map(VmState::as_str).join(", ");
+    VmState::ALL.into_iter().find(|state| state.as_str() == name).ok_or_else(|| {
+        let known = VmState::ALL.map(VmState::as_str).join(", ");
         Refusal::invalid("state", name, "is not a state of a VM").with_limit(known)
     })
 }

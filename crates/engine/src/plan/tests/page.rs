@@ -132,25 +132,15 @@ fn asked(kind: Kind) -> &'static [(&'static str, Asked)] {
 
 /// What becomes of a VM in each state by each operation.
 fn legality() -> String {
-    const STATES: [VmState; 9] = [
-        VmState::Stopped,
-        VmState::Starting,
-        VmState::Running,
-        VmState::Paused,
-        VmState::Ended,
-        VmState::Unresponsive,
-        VmState::Suspended,
-        VmState::Interrupted,
-        VmState::Quarantined,
-    ];
-    let columns: String = STATES.iter().map(|state| format!(" {state} |")).collect();
-    let mut table = format!("| of a VM that is |{columns}\n|---|{}\n", "---|".repeat(STATES.len()));
+    let columns: String = VmState::ALL.iter().map(|state| format!(" {state} |")).collect();
+    let mut table =
+        format!("| of a VM that is |{columns}\n|---|{}\n", "---|".repeat(VmState::ALL.len()));
     for (label, operation) in Kind::ALL.iter().flat_map(|kind| asked(*kind)) {
         let cell = |state: &VmState| match after(*operation, *state) {
             Some(then) => format!(" {then} |"),
             None => " – |".into(),
         };
-        let cells: String = STATES.iter().map(cell).collect();
+        let cells: String = VmState::ALL.iter().map(cell).collect();
         writeln!(table, "| {label} |{cells}").unwrap();
     }
     table
