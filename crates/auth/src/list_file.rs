@@ -5,7 +5,8 @@
 //! { "schema": 1, "checksum": "sha256:…", "tokens": [ … ] }
 //! ```
 //!
-//! What is listed stands under its own name, so that the one is never read for the other. The checksum is over the text
+//! What is listed stands under its own name, so that the one is never read for the other; until each had one, all were
+//! called `tokens`, which is read and not written any more. The checksum is over the text
 //! of the list exactly as it stands in the file. One that was damaged is not taken for one with fewer credentials, or
 //! with other rights: the daemon does not start with it.
 
@@ -34,6 +35,8 @@ pub(crate) enum Listed {
     Tokens,
     /// Client certificates.
     Certificates,
+    /// Tokens of wallets that were taken back.
+    Revoked,
 }
 
 /// Why it is not known which credentials there are.
@@ -83,6 +86,8 @@ struct Envelope<'a> {
     tokens: Option<&'a RawValue>,
     #[serde(borrow)]
     certificates: Option<&'a RawValue>,
+    #[serde(borrow)]
+    revoked: Option<&'a RawValue>,
 }
 
 impl Listed {
@@ -91,7 +96,23 @@ impl Listed {
         match self {
             Self::Tokens => "tokens",
             Self::Certificates => "certificates",
+            Self::Revoked => "revoked",
         }
+    }
+}
+
+impl<'a> Envelope<'a> {
+    /// The list, if it is the only one and may be of this.
+    fn list(&self, of: Listed) -> Option<&'a str> {
+        let Self { tokens, certificates, revoked, .. } = *self;
+        let list = match (of, tokens, certificates, revoked) {
+            // What all were called once. Their entries have other members, so that none is taken for another.
+            (_, Some(list), None, None)
+            | (Listed::Certificates, None, Some(list), None)
+            | (Listed::Revoked, None, None, Some(list)) => list,
+            _ => return None,
+        };
+        Some(list.get())
     }
 }
 
@@ -115,10 +136,7 @@ fn parse<T: DeserializeOwned>(bytes: &[u8], of: Listed) -> Result<Vec<T>, String
         let found = envelope.schema;
         return Err(format!("it has schema {found}, and this version of Innkeeper knows {SCHEMA}"));
     }
-    let list = match (of, envelope.tokens, envelope.certificates) {
-        (Listed::Tokens, Some(list), None) | (Listed::Certificates, None, Some(list)) => list.get(),
-        _ => return Err(format!("it is no list of {}", of.key())),
-    };
+    let list = envelope.list(of).ok_or_else(|| format!("it is no list of {}", of.key()))?;
     let actual = checksum(list);
     if envelope.checksum != actual {
         let written = envelope.checksum;
@@ -141,4 +159,44 @@ pub(crate) fn write<T: Serialize>(path: &Path, of: Listed, list: &[T]) -> Result
 
 fn checksum(text: &str) -> String {
     format!("sha256:{}", Digest::of(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: [Listed; 3] = [Listed::Tokens, Listed::Certificates, Listed::Revoked];
+
+    fn read_as(path: &Path, of: Listed) -> Result<Vec<u8>, String> {
+        read(path, of).map_err(|refused| refused.to_string())
+    }
+
+    #[test]
+    fn a_list_is_read_for_what_it_is_of_and_by_the_name_that_all_had_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("list.json");
+        for written in ALL {
+            write(&file, written, &[1_u8, 2]).unwrap();
+            let whole = std::fs::read_to_string(&file).unwrap();
+            assert!(whole.contains(&format!("\"{}\": [", written.key())), "{whole}");
+            assert_eq!(read_as(&file, written).unwrap(), [1, 2]);
+            for other in ALL.into_iter().filter(|of| *of != written && written != Listed::Tokens) {
+                let problem = read_as(&file, other).unwrap_err();
+                assert!(problem.contains(&format!("no list of {}", other.key())), "{problem}");
+            }
+            let key = format!("\"{}\"", written.key());
+            write_private(&file, &whole.replace(&key, "\"tokens\""));
+            assert_eq!(read_as(&file, written).unwrap(), [1, 2], "{written:?} of before");
+            if written != Listed::Tokens {
+                let twice = whole.replace(&key, &format!("\"tokens\": [], {key}"));
+                write_private(&file, &twice);
+                assert!(read_as(&file, written).is_err(), "{twice}");
+            }
+        }
+    }
+
+    /// In place of the file, with its mode.
+    fn write_private(file: &Path, text: &str) {
+        write_atomically(file, text.as_bytes(), 0o600).unwrap();
+    }
 }

@@ -28,7 +28,7 @@ impl RevokedTokens {
     /// The file cannot be read, was damaged, or others could have written to it.
     pub fn open(path: &Path, now: Timestamp) -> Result<Self, TokensError> {
         let list = Revocations::default();
-        for revocation in list_file::read::<Revocation>(path, Listed::Tokens)? {
+        for revocation in list_file::read::<Revocation>(path, Listed::Revoked)? {
             list.revoke(revocation, now).map_err(|full| TokensError::Damaged {
                 path: path.into(),
                 problem: full.to_string(),
@@ -50,7 +50,7 @@ impl RevokedTokens {
     pub(crate) fn revoke(&self, revocation: Revocation, now: Timestamp) -> Result<(), Refusal> {
         self.list.revoke(revocation, now).map_err(Refusal::from)?;
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        list_file::write(&self.path, Listed::Tokens, &self.list.all(now)).map_err(|failed| {
+        list_file::write(&self.path, Listed::Revoked, &self.list.all(now)).map_err(|failed| {
             Refusal::from(failed).with_hint("the token is refused until the daemon's next start")
         })
     }

@@ -2,7 +2,8 @@
 //!
 //! One that was verified is known by a digest until it expires. Only what lets somebody in is to be kept: whom nobody
 //! let in may have tokens without end, which must not push others' out. Where it is full, the soonest to expire is given
-//! up, which costs its bearer another verification and nobody an answer.
+//! up. That costs its bearer another verification, which takes from the quota of where they are; and so an answer, where
+//! others there have used that up.
 
 use crate::wallet::expiring::{Expiring, Key};
 use innkeeper_model::Timestamp;

@@ -177,7 +177,7 @@ pub struct NetworksConfig {
     pub make_default: Option<bool>,
 }
 
-/// The simulator: machines that exist in memory only, for trying clients.
+/// The simulator: machines without guests, which outlive the daemon as real ones do, for trying clients.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SimConfig {

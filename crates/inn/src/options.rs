@@ -439,7 +439,7 @@ mod tests {
     #[test]
     fn what_is_in_force_is_a_configuration_that_says_the_same() {
         let written = config(
-            "listen = ['127.0.0.1:1', '0.0.0.0:2,tls']\n[tls]\nnames = ['inn']\n[proxies]\ntrusted = ['10.0.0.1']\n[[oidc]]\nname = 'corp'\nissuer = 'https://a.example'\naudience = 'inn'\n[[oidc.grant]]\nclaim = 'groups'\nvalue = 'a'\nrole = 'viewer'\n[qemu]\nvm_uids = '5000-6000'\n[storage]\npool = '/p'\n\
+            "listen = ['127.0.0.1:1', '0.0.0.0:2,tls']\n[tls]\nnames = ['inn']\n[proxies]\ntrusted = ['10.0.0.1']\n[[oidc]]\nname = 'corp'\nissuer = 'https://a.example'\naudience = 'inn'\nmax_age = '12h'\n[[oidc.grant]]\nclaim = 'groups'\nvalue = 'a'\nrole = 'viewer'\n[qemu]\nvm_uids = '5000-6000'\n[storage]\npool = '/p'\n\
              allowed_paths = ['/a']\n[hooks]\ndeadline_s = 7\n[quota.web]\nvms = 3\n[sim]\nseed = 9\n\
              [capacity]\ncpu_percent = 400\n[audit]\nfiles = 3\n[libvirt]\nsocket = '/run/libvirt/libvirt-sock'",
         );
@@ -460,6 +460,7 @@ mod tests {
             ("[wallets]\nsite = 'localhost'".into(), "wallets.site"),
             ("[tls]\ncertificate = 'a'\nkey = '/b'".into(), "tls.certificate"),
             ("[[oidc]]\nname = 'a'\nissuer = 'http://a.example'\naudience = 'inn'".into(), "oidc"),
+            ("[[oidc]]\nname = 'a'\nissuer = 'https://a.example'\naudience = 'inn'\nmax_age = '1s'".into(), "oidc"),
             ("[proxies]\ntrusted = ['proxy']".into(), "proxies.trusted"),
             (format!("socket = '/s'\nruntime_dir = '/{}'", "x".repeat(100)), "runtime_dir"),
         ] {

@@ -7,6 +7,7 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD as BASE64};
 use http::{Request, StatusCode};
 use innkeeper_auth::{
     Doorkeeper, Role,
+    limits::{Quota, Quotas},
     oidc::{ClaimGrant, IssuerRules, Issuers},
 };
 use innkeeper_model::Timestamp;
@@ -30,6 +31,10 @@ struct Bench {
 
 impl Bench {
     async fn new() -> Self {
+        Self::with_limits(Quotas::default()).await
+    }
+
+    async fn with_limits(quotas: Quotas) -> Self {
         let (random, algorithm) = (SystemRandom::new(), &ECDSA_P256_SHA256_FIXED_SIGNING);
         let pkcs8 = EcdsaKeyPair::generate_pkcs8(algorithm, &random).unwrap();
         let key = EcdsaKeyPair::from_pkcs8(algorithm, pkcs8.as_ref(), &random).unwrap();
@@ -53,11 +58,13 @@ impl Bench {
             issuer: issuer.clone(),
             audience: "innkeeper".into(),
             user: "sub".into(),
+            max_age: "24h".parse().unwrap(),
             grants: vec![grant],
             allow_http: false,
         };
         let doorkeeper =
             Doorkeeper::default().with_issuers(Arc::new(Issuers::new(vec![rules]).unwrap()));
+        let doorkeeper = doorkeeper.with_limits(quotas);
         let keeper = doorkeeper.clone();
         tokio::spawn(async move { keeper.keep_keys().await });
         let (api, _) = Api::guarded_by(doorkeeper).having(&["web"]).await;
@@ -66,10 +73,14 @@ impl Bench {
 
     /// What is shown for somebody who is in this group.
     fn bearer(&self, group: &str) -> String {
+        self.bearer_of("anna", group)
+    }
+
+    fn bearer_of(&self, subject: &str, group: &str) -> String {
         let header = json!({ "alg": "ES256", "kid": "k" });
         let expires = Timestamp::now().as_second() + 300;
         let claims = json!({
-            "iss": self.issuer, "aud": "innkeeper", "sub": "anna", "exp": expires, "groups": [group],
+            "iss": self.issuer, "aud": "innkeeper", "sub": subject, "exp": expires, "groups": [group],
         });
         let [header, claims] = [header, claims].map(|part| BASE64.encode(part.to_string()));
         let text = format!("{header}.{claims}");
@@ -116,4 +127,26 @@ async fn the_first_token_of_an_issuer_waits_for_its_keys_and_is_let_in() {
     let cookie = begun.header("set-cookie").split(';').next().unwrap().to_owned();
     let read = bench.send("GET", "/v1/vms/web", &[("cookie", &cookie)]).await;
     assert_eq!(read.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn wrong_signatures_use_up_what_their_place_has_for_tokens_that_were_not_seen_before() {
+    let unauthenticated = Quota::per_minute(3);
+    let bench = Bench::with_limits(Quotas { unauthenticated, ..Quotas::default() }).await;
+    let ask =
+        async |shown: &str| bench.send("GET", "/v1/vms/web", &[("authorization", shown)]).await;
+    let known = bench.bearer("staff");
+    assert_eq!(ask(&known).await.status, StatusCode::OK);
+    let text = known.rsplit_once('.').unwrap().0;
+    for byte in [1; 2] {
+        let wrong = format!("{text}.{}", BASE64.encode([byte; 64]));
+        ask(&wrong).await.problem("unauthenticated");
+    }
+    // It is right, and nobody can know so without looking.
+    let unseen = bench.bearer_of("ben", "staff");
+    let refused = ask(&unseen).await;
+    assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS);
+    assert!(refused.headers.contains_key("retry-after"));
+    refused.problem("too-many-requests");
+    assert_eq!(ask(&known).await.status, StatusCode::OK);
 }

@@ -7,9 +7,10 @@ use super::{
 };
 use crate::{
     issued::{
-        CredentialState, IssuedList, NotIssued, ShownCredential, Stored, StoredCertificate, check,
+        CredentialState, IssuedList, Kind, NotIssued, ShownCredential, Stored, StoredCertificate,
+        check,
     },
-    list_file::{Listed, TokensError},
+    list_file::TokensError,
     principal::Principal,
     role::Role,
     standing::Standing,
@@ -88,7 +89,7 @@ impl Certificates {
     /// # Errors
     /// The file cannot be read, was damaged, or others could have written to it.
     pub fn open(path: &Path, authority: Arc<Authority>) -> Result<Self, TokensError> {
-        Ok(Self { authority, list: IssuedList::open(Listed::Certificates, path)? })
+        Ok(Self { authority, list: IssuedList::open(Kind::Certificates, path)? })
     }
 
     /// Who signs them.

@@ -186,6 +186,24 @@ fn a_certificate_is_who_it_was_issued_for_until_it_is_revoked() {
 }
 
 #[test]
+fn a_list_of_before_it_had_a_name_of_its_own_is_read_and_written_by_its_own() {
+    let fixture = Fixture::new();
+    let owner = Fingerprint::of(&fixture.issue("a", Role::Owner));
+    let file = fixture.folder.path().join("certificates.json");
+    let before = fs::read_to_string(&file).unwrap().replace("\"certificates\"", "\"tokens\"");
+    fs::write(&file, &before).unwrap();
+    let list = open(&fixture.folder, now());
+    assert!(list.find(owner, now()).is_ok());
+    list.save_uses().unwrap();
+    let after = fs::read_to_string(&file).unwrap();
+    assert!(after.contains("\"certificates\": [") && !after.contains("tokens"), "{after}");
+    // That they had the same name makes no tokens of them.
+    fs::write(&file, &before).unwrap();
+    let problem = crate::IssuedTokens::open(&file).unwrap_err().to_string();
+    assert!(problem.contains("a is no token"), "{problem}");
+}
+
+#[test]
 fn a_certificate_expires_for_tls_and_on_the_list() {
     let fixture = Fixture::new();
     let certificate = fixture.issue("ci", Role::Viewer);

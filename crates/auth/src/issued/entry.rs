@@ -14,7 +14,29 @@ use std::sync::{
     atomic::{AtomicBool, AtomicI64, Ordering},
 };
 
-impl Listed {
+/// What is issued.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Tokens.
+    Tokens,
+    /// Client certificates.
+    Certificates,
+}
+
+impl Kind {
+    /// What their list is one of.
+    pub(super) const fn listed(self) -> Listed {
+        match self {
+            Self::Tokens => Listed::Tokens,
+            Self::Certificates => Listed::Certificates,
+        }
+    }
+
+    /// Whether what was stored is one of them.
+    pub(super) const fn has(self, stored: &Stored) -> bool {
+        stored.certificate.is_some() == matches!(self, Self::Certificates)
+    }
+
     /// One of them, in words.
     pub(crate) const fn one(self) -> &'static str {
         match self {
@@ -49,7 +71,7 @@ pub(super) struct Issued {
 const NEVER: i64 = i64::MIN;
 
 impl Issued {
-    pub(super) fn new(kind: Listed, stored: Stored) -> Self {
+    pub(super) fn new(kind: Kind, stored: Stored) -> Self {
         let principal = Principal {
             identity: kind.identity(&stored.name),
             role: stored.role,
@@ -68,7 +90,7 @@ impl Issued {
     }
 
     /// The same one, renewed: revoking either revokes both.
-    pub(super) fn renewed(&self, kind: Listed, stored: Stored) -> Self {
+    pub(super) fn renewed(&self, kind: Kind, stored: Stored) -> Self {
         Self { revoked: Arc::clone(&self.revoked), ..Self::new(kind, stored) }
     }
 

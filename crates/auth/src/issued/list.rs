@@ -7,12 +7,12 @@
 //! Finding one waits for no disk. Everything that changes the list does: call it from a thread that may block.
 
 use super::{
-    entry::Issued,
+    entry::{Issued, Kind},
     record::{CredentialState, Former, Stored},
 };
 use crate::{
     digest::Digest,
-    list_file::{self, Listed, TokensError},
+    list_file::{self, TokensError},
     principal::Principal,
     standing::Standing,
 };
@@ -33,7 +33,7 @@ pub const MAX_TOKENS: usize = 1024;
 /// The credentials of one kind that were issued.
 #[derive(Debug)]
 pub(crate) struct IssuedList {
-    kind: Listed,
+    kind: Kind,
     path: PathBuf,
     list: RwLock<List>,
     /// Held while the file is written, so that a later list never comes before an earlier one.
@@ -62,9 +62,13 @@ impl IssuedList {
     ///
     /// # Errors
     /// The file cannot be read, was damaged, or others could have written to it.
-    pub(crate) fn open(kind: Listed, path: &Path) -> Result<Self, TokensError> {
+    pub(crate) fn open(kind: Kind, path: &Path) -> Result<Self, TokensError> {
         let mut list = List::default();
-        for stored in list_file::read::<Stored>(path, kind)? {
+        for stored in list_file::read::<Stored>(path, kind.listed())? {
+            if !kind.has(&stored) {
+                let problem = format!("{} is no {}", stored.name, kind.one());
+                return Err(TokensError::Damaged { path: path.into(), problem });
+            }
             if list.by_name.contains_key(&stored.name) {
                 let problem = format!("{} is there twice", stored.name);
                 return Err(TokensError::Damaged { path: path.into(), problem });
@@ -198,7 +202,7 @@ impl IssuedList {
     /// Writes the list; who holds `_writing` is the only one who does.
     fn write(&self, _writing: &MutexGuard<'_, ()>, all: &[Stored]) -> Result<(), WriteFailed> {
         let used = self.used.swap(false, Ordering::AcqRel);
-        list_file::write(&self.path, self.kind, all).inspect_err(|_| {
+        list_file::write(&self.path, self.kind.listed(), all).inspect_err(|_| {
             self.used.fetch_or(used, Ordering::AcqRel);
         })
     }

@@ -12,15 +12,11 @@ mod tests;
 pub use list::MAX_TOKENS;
 pub use record::{CredentialState, NewToken, ShownCredential};
 
+pub(crate) use entry::Kind;
 pub(crate) use list::{IssuedList, NotIssued};
 pub(crate) use record::{Stored, StoredCertificate, check};
 
-use crate::{
-    digest::Digest,
-    list_file::{Listed, TokensError},
-    principal::Principal,
-    token,
-};
+use crate::{digest::Digest, list_file::TokensError, principal::Principal, token};
 use innkeeper_model::{Code, Refusal, Secret, Timestamp, TokenName};
 use innkeeper_store::WriteFailed;
 use std::{io, path::Path};
@@ -38,7 +34,7 @@ impl IssuedTokens {
     /// # Errors
     /// The file cannot be read, was damaged, or others could have written to it.
     pub fn open(path: &Path) -> Result<Self, TokensError> {
-        Ok(Self(IssuedList::open(Listed::Tokens, path)?))
+        Ok(Self(IssuedList::open(Kind::Tokens, path)?))
     }
 
     /// Whether a text is to be looked for here rather than elsewhere.

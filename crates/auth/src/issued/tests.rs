@@ -236,7 +236,9 @@ fn a_list_of_something_else_is_refused() {
     fs::write(fixture.file(), whole.replace("\"tokens\"", "\"certificates\"")).unwrap();
     let problem = IssuedTokens::open(&fixture.file()).unwrap_err().to_string();
     assert!(problem.contains("no list of tokens"), "{problem}");
-    IssuedList::open(Listed::Certificates, &fixture.file()).unwrap();
+    let opened = IssuedList::open(Kind::Certificates, &fixture.file());
+    let problem = opened.unwrap_err().to_string();
+    assert!(problem.contains("ci is no certificate"), "{problem}");
 }
 
 #[test]

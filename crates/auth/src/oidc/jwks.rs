@@ -95,7 +95,9 @@ impl Eq for Public {}
 /// Why there is no key for a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum NoKey {
-    /// The issuer has none like that now.
+    /// The issuer has none for tokens now.
+    None,
+    /// It has none like that now.
     Unknown,
     /// It has, and that one is for another algorithm.
     Algorithm,
@@ -103,7 +105,7 @@ pub(super) enum NoKey {
     Unnamed,
 }
 
-/// The keys of an issuer: one at least.
+/// The keys of an issuer. There may be none: so it takes all of them back.
 #[derive(Debug)]
 pub(super) struct Keys(Vec<Arc<Key>>);
 
@@ -114,8 +116,6 @@ pub(super) enum BadKeys {
     Json(#[source] serde_json::Error),
     #[error("there are {0} keys, more than {MOST}")]
     TooMany(usize),
-    #[error("none of the {0} keys is one for verifying tokens")]
-    NoneUsable(usize),
 }
 
 #[derive(Deserialize)]
@@ -143,18 +143,14 @@ impl Keys {
     /// Those of them that verify tokens.
     ///
     /// # Errors
-    /// It is no such document, there are too many, or none is for this.
+    /// It is no such document, or there are too many.
     pub(super) fn parse(document: &[u8]) -> Result<Self, BadKeys> {
         let Published { keys } = serde_json::from_slice(document).map_err(BadKeys::Json)?;
         let count = keys.len();
         if count > MOST {
             return Err(BadKeys::TooMany(count));
         }
-        let keys: Vec<_> = keys.into_iter().filter_map(Key::of).map(Arc::new).collect();
-        if keys.is_empty() {
-            return Err(BadKeys::NoneUsable(count));
-        }
-        Ok(Self(keys))
+        Ok(Self(keys.into_iter().filter_map(Key::of).map(Arc::new).collect()))
     }
 
     /// How many there are.
@@ -164,6 +160,9 @@ impl Keys {
 
     /// The key of a token with this header.
     pub(super) fn of_token(&self, id: Option<&str>, algorithm: &str) -> Result<&Arc<Key>, NoKey> {
+        if self.0.is_empty() {
+            return Err(NoKey::None);
+        }
         let is_meant = |key: &&Arc<Key>| id.is_none_or(|id| key.id.as_deref() == Some(id));
         let mut meant = self.0.iter().filter(is_meant).peekable();
         if meant.peek().is_none() {
@@ -184,7 +183,7 @@ impl Keys {
 
     /// Whether there is a key that a token with this header may mean.
     pub(super) fn has(&self, id: Option<&str>) -> bool {
-        id.is_none_or(|id| self.0.iter().any(|key| key.id.as_deref() == Some(id)))
+        self.0.iter().any(|key| id.is_none() || key.id.as_deref() == id)
     }
 }
 
@@ -300,13 +299,16 @@ mod tests {
     }
 
     #[test]
-    fn a_set_is_of_some_keys_and_not_too_many() {
+    fn a_set_is_of_what_verifies_and_not_too_many() {
         let parse = |keys: Vec<Value>| {
             Keys::parse(json!({ "keys": keys, "more": 1 }).to_string().as_bytes())
         };
         assert_eq!(parse(vec![rsa(json!({})), json!({ "kty": "oct" })]).unwrap().count(), 1);
-        assert!(matches!(parse(vec![]), Err(BadKeys::NoneUsable(0))));
-        assert!(matches!(parse(vec![json!({})]), Err(BadKeys::NoneUsable(1))));
+        for none in [vec![], vec![json!({})], vec![json!({ "kty": "oct" }), json!(7)]] {
+            let keys = parse(none).unwrap();
+            assert_eq!((keys.count(), keys.has(None)), (0, false));
+            assert_eq!(keys.of_token(None, "RS256"), Err(NoKey::None));
+        }
         assert!(matches!(parse(vec![rsa(json!({})); 65]), Err(BadKeys::TooMany(65))));
         for wrong in ["", "[]", "{}", "{\"keys\":{}}", "<html>"] {
             assert!(matches!(Keys::parse(wrong.as_bytes()), Err(BadKeys::Json(_))), "{wrong}");

@@ -7,12 +7,13 @@
 //!      └──────────────── wanted ◀───────────────────────┘ waits for the next fetch, at most so long
 //! ```
 //!
-//! Keys that could not be renewed count for a day longer. However many tokens name keys that there are not, the
+//! Keys that could not be had again count for a day longer; but an issuer that answers has the keys that it says, and none
+//! where it says none. However many tokens name keys that there are not, the
 //! issuer is asked once in ten seconds at the most, all who wait then wait for the same answer, and no more than 64 do.
 
 use super::{
     fetch::{Fetched, NotFetched, Source},
-    jwks::Keys,
+    jwks::{Key, Keys},
 };
 use arc_swap::ArcSwapOption;
 use std::{
@@ -109,6 +110,11 @@ impl KeyRing {
         Some(Arc::clone(&known.keys))
     }
 
+    /// Whether this key counts now.
+    pub(super) fn contain(&self, key: &Arc<Key>) -> bool {
+        self.keys().is_some_and(|keys| keys.contains(key))
+    }
+
     /// Waits until the issuer has been asked once more, if that may be soon enough.
     pub(super) async fn wait(&self) {
         let Ok(_place) = self.waiting.try_acquire() else { return };
@@ -175,9 +181,18 @@ impl KeyRing {
         let fresh = max_age.unwrap_or(fresh).clamp(least, most);
         let count = keys.count();
         let known = Known { keys: Arc::new(keys), until: Instant::now() + fresh + kept };
-        match self.known.swap(Some(Arc::new(known))) {
-            None => info!(issuer = self.name, count, "the keys of an issuer of tokens are known"),
-            Some(_) => debug!(issuer = self.name, count, "the keys of an issuer were renewed"),
+        let before = self.known.swap(Some(Arc::new(known)));
+        let had = before.map(|before| before.keys.count());
+        match (had, count) {
+            // What it publishes counts, also that: so it takes all of them back.
+            (None | Some(1..), 0) => warn!(
+                issuer = self.name,
+                "an issuer publishes no key for tokens now: its tokens are refused"
+            ),
+            (None | Some(0), 1..) => {
+                info!(issuer = self.name, count, "the keys of an issuer of tokens are known");
+            }
+            (Some(_), _) => debug!(issuer = self.name, count, "the keys of an issuer were renewed"),
         }
         fresh.mul_f32(0.8)
     }

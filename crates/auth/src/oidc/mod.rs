@@ -8,7 +8,7 @@
 //! else's. Verifying waits for nothing: each issuer's keys are kept by a task of their own ([`Issuers::keep`]), and
 //! who shows a token of a key that is not among them yet is given the time to have it fetched ([`Issuers::ready`]).
 //! Whoever shows one is counted before its signature is looked at, and what was found right is known again until it
-//! expires, or its issuer takes its key back.
+//! expires, or its issuer takes its key back; what it opened goes on for no longer.
 //!
 //! Signatures are checked by `ring`, which is the process's TLS provider anyway. (The usual library for such tokens has
 //! no backend of that: one that it has is a second provider, the other brings an RSA that leaks keys by its timing.)
@@ -29,6 +29,7 @@ use crate::{
     doorkeeper::NotAdmitted,
     principal::Principal,
     seen::Seen,
+    standing::{Revocable, Standing},
     wallet::{expiring, sha256},
 };
 use fetch::Source;
@@ -45,16 +46,7 @@ use tokio::task::JoinSet;
 pub struct Issuers {
     each: Vec<Arc<Issuer>>,
     /// Those that were let in before.
-    seen: Seen<Admitted>,
-}
-
-/// Whom a token let in.
-#[derive(Debug, Clone)]
-struct Admitted {
-    issuer: Arc<Issuer>,
-    /// What made its signature.
-    key: Arc<Key>,
-    principal: Principal,
+    seen: Seen<Principal>,
 }
 
 /// One of them.
@@ -63,6 +55,19 @@ struct Issuer {
     rules: IssuerRules,
     source: Source,
     keys: KeyRing,
+}
+
+/// A key that made a token's signature, for as long as its issuer has it.
+#[derive(Debug)]
+struct ByKey {
+    issuer: Arc<Issuer>,
+    key: Arc<Key>,
+}
+
+impl Revocable for ByKey {
+    fn holds(&self, _now: Timestamp) -> bool {
+        self.issuer.keys.contain(&self.key)
+    }
 }
 
 impl Issuers {
@@ -139,18 +144,16 @@ impl Issuers {
             return Some(Ok(known));
         }
         let issuer = self.of(token)?;
-        let admitted = issuer.admit(token, now, count).map(|(admitted, expires)| {
-            let principal = admitted.principal.clone();
-            self.seen.note(digest, admitted, expires, now);
+        let admitted = issuer.admit(token, now, count);
+        Some(admitted.map(|(principal, expires)| {
+            self.seen.note(digest, principal.clone(), expires, now);
             principal
-        });
-        Some(admitted)
+        }))
     }
 
     /// Who shows a token that was let in before, and would be again: an issuer's key that it took back counts no more.
     fn known(&self, digest: &expiring::Key, now: Timestamp) -> Option<Principal> {
-        let Admitted { issuer, key, principal } = self.seen.get(digest, now)?;
-        issuer.keys.keys().is_some_and(|keys| keys.contains(&key)).then_some(principal)
+        self.seen.get(digest, now).filter(|principal| principal.standing.holds(now))
     }
 
     /// Releases what has expired.
@@ -171,16 +174,18 @@ impl Issuer {
         token: Parts<'_>,
         now: Timestamp,
         count: impl FnOnce() -> Result<(), NotAdmitted>,
-    ) -> Result<(Admitted, Timestamp), NotAdmitted> {
+    ) -> Result<(Principal, Timestamp), NotAdmitted> {
         let Self { rules, keys, .. } = &**self;
-        let expected = Expected { issuer: &rules.issuer, audience: &rules.audience };
+        let IssuerRules { issuer, audience, max_age, .. } = rules;
+        let expected = Expected { issuer, audience, max_age: *max_age };
         let refused = |bad: BadToken| Refusal::from(&bad);
         let unproved = token.read(keys.keys().as_deref(), expected, now).map_err(refused)?;
         count()?;
         let Verified { claims, expires, key } = unproved.prove().map_err(refused)?;
         let identity = rules.subject(&claims).map_err(refused)?;
-        let principal = rules.principal(identity, &claims, expires)?;
-        Ok((Admitted { issuer: Arc::clone(self), key, principal }, expires))
+        let by_key = Arc::new(ByKey { issuer: Arc::clone(self), key });
+        let standing = Standing::of(by_key).until(expires);
+        Ok((rules.principal(identity, &claims, standing)?, expires))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::token::MAX_TOKEN_LENGTH;
 use innkeeper_model::{Code, Refusal, Timestamp};
+use jiff::SignedDuration;
 
 /// Why a token was refused. All of it stands in the token in clear, but for what is wrong with a signature, of
 /// which nothing is said.
@@ -28,6 +29,8 @@ pub(super) enum BadToken {
     Audience,
     #[error("the token has expired at {expires}")]
     Expired { expires: Timestamp },
+    #[error("the token expires at {expires}, more than {max_age:#} after it was made or after now")]
+    TooLongLived { expires: Timestamp, max_age: SignedDuration },
     #[error("the token does not count before {from}")]
     NotYet { from: Timestamp },
     #[error("the token says that it was made in the future, at {issued}")]
@@ -36,6 +39,8 @@ pub(super) enum BadToken {
     Subject { claim: Box<str> },
     #[error("the issuer's keys are not known here at the moment")]
     NoKeys,
+    #[error("the token's issuer has no keys for tokens now")]
+    NoKeysNow,
     #[error("the token's \"kid\" is none of its issuer's keys")]
     UnknownKey,
     #[error("the token names no key, and its issuer has several that it may mean")]
@@ -55,6 +60,12 @@ impl From<&BadToken> for Refusal {
                 refusal.with_hint("the audience is in the daemon's configuration: [[oidc]]")
             }
             BadToken::Expired { .. } => refusal.with_hint("get a new one of its issuer"),
+            BadToken::TooLongLived { max_age, .. } => {
+                refusal.with_limit(format!("{max_age:#}")).with_hint(
+                    "get one of its issuer that lasts less long; or the daemon's operator allows more: max_age of \
+                     [[oidc]]",
+                )
+            }
             BadToken::NotYet { .. } | BadToken::IssuedInFuture { .. } => {
                 refusal.with_hint("see whether the clocks are right")
             }

@@ -2,14 +2,20 @@
 
 use super::{fetch::check_address, refused::BadToken, token::Claims};
 use crate::{Class, Identity, Principal, Role, Scope, standing::Standing};
-use innkeeper_model::{Code, ProjectName, Refusal, Timestamp};
+use innkeeper_model::{Code, ProjectName, Refusal};
+use jiff::SignedDuration;
 use reqwest::Url;
 use serde_json::Value;
+use std::ops::RangeInclusive;
 
 /// The longest name of an issuer.
 const MAX_NAME: usize = 32;
 /// The longest subject, in bytes: what OpenID Connect allows.
 const MAX_SUBJECT: usize = 255;
+
+/// The least and the most that a token's age may be bounded by.
+const MAX_AGES: RangeInclusive<SignedDuration> =
+    SignedDuration::from_mins(1)..=SignedDuration::from_hours(366 * 24);
 
 /// An issuer of tokens, and who is let in by them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +29,8 @@ pub struct IssuerRules {
     pub audience: String,
     /// The claim that says who it is.
     pub user: String,
+    /// How long a token may count in all, from when it was made: 1 minute to 366 days.
+    pub max_age: SignedDuration,
     /// What callers may, by what is claimed of them: the first that fits counts.
     pub grants: Vec<ClaimGrant>,
     /// Whether it may be found without TLS, not being on this host.
@@ -69,6 +77,18 @@ pub enum BadIssuer {
         /// What is.
         what: &'static str,
     },
+    /// Its tokens could last too short or too long.
+    #[error(
+        "the max_age of {issuer:?} is {max_age:#}: it has to be from {:#} to {:#}",
+        MAX_AGES.start(),
+        MAX_AGES.end()
+    )]
+    MaxAge {
+        /// Of which issuer.
+        issuer: String,
+        /// As it was written.
+        max_age: SignedDuration,
+    },
     /// A role is not one of a project, or is.
     #[error("{issuer:?} grants the role {role} {problem}")]
     Grant {
@@ -87,7 +107,7 @@ impl IssuerRules {
     /// # Errors
     /// Something is.
     pub(super) fn check(&self) -> Result<Url, BadIssuer> {
-        let Self { name, issuer, audience, user, grants, allow_http } = self;
+        let Self { name, issuer, audience, user, max_age, grants, allow_http } = self;
         let is_name = (1..=MAX_NAME).contains(&name.len())
             && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
         if !is_name {
@@ -100,6 +120,9 @@ impl IssuerRules {
             if text.is_empty() {
                 return Err(empty(what));
             }
+        }
+        if !MAX_AGES.contains(max_age) {
+            return Err(BadIssuer::MaxAge { issuer: issuer.clone(), max_age: *max_age });
         }
         for ClaimGrant { claim, value, role, project, .. } in grants {
             if claim.is_empty() || value.is_empty() {
@@ -124,7 +147,7 @@ impl IssuerRules {
         Ok(Identity::Oidc { issuer: self.name.as_str().into(), subject: shown(subject).into() })
     }
 
-    /// What somebody may, until then, of whom this is claimed.
+    /// What somebody may of whom this is claimed, for as long as what says so stands.
     ///
     /// # Errors
     /// Nothing is granted to them: [`Code::Forbidden`].
@@ -132,7 +155,7 @@ impl IssuerRules {
         &self,
         identity: Identity,
         claims: &Claims,
-        expires: Timestamp,
+        standing: Standing,
     ) -> Result<Principal, Refusal> {
         let Some(grant) = self.grants.iter().find(|grant| grant.fits(claims)) else {
             return Err(Refusal::new(Code::Forbidden, format!("{identity} is not let in here"))
@@ -143,7 +166,6 @@ impl IssuerRules {
         let ClaimGrant { role, project, privileged, .. } = grant.clone();
         let scope = project.map_or(Scope::Everything, Scope::Project);
         let class = if privileged { Class::Privileged } else { Class::of(role) };
-        let standing = Standing::of_connection().until(expires);
         Ok(Principal { identity, role, scope, class, standing })
     }
 }
@@ -185,6 +207,7 @@ fn shown(subject: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use innkeeper_model::Timestamp;
     use serde_json::json;
 
     fn grant(claim: &str, value: &str, role: Role, project: Option<&str>) -> ClaimGrant {
@@ -198,6 +221,7 @@ mod tests {
             issuer: "https://login.example.org/realms/corp".into(),
             audience: "innkeeper".into(),
             user: "sub".into(),
+            max_age: SignedDuration::from_hours(24),
             grants: vec![
                 grant("groups", "admins", Role::Admin, None),
                 grant("realm_access.roles", "web", Role::Owner, Some("web")),
@@ -211,7 +235,8 @@ mod tests {
         let claims = claims.as_object().unwrap();
         let identity = rules().subject(claims).map_err(|bad| Refusal::from(&bad))?;
         let expires = Timestamp::from_second(9).unwrap();
-        let who = rules().principal(identity, claims, expires)?;
+        let standing = Standing::of_connection().until(expires);
+        let who = rules().principal(identity, claims, standing)?;
         assert_eq!(who.standing.ends(), Some(expires));
         let Principal { identity, role, scope, .. } = who;
         Ok(match scope {
@@ -297,6 +322,12 @@ mod tests {
         changed(&plain).unwrap();
         changed(&|rules| rules.audience = String::new()).unwrap_err();
         changed(&|rules| rules.user = String::new()).unwrap_err();
+        for (minutes, is_taken) in
+            [(0, false), (1, true), (366 * 24 * 60, true), (366 * 24 * 60 + 1, false)]
+        {
+            let checked = changed(&|rules| rules.max_age = SignedDuration::from_mins(minutes));
+            assert_eq!(checked.is_ok(), is_taken, "{checked:?}");
+        }
         changed(&|rules| rules.grants[0].value = String::new()).unwrap_err();
         changed(&|rules| rules.grants[1].project = None).unwrap_err();
         changed(&|rules| rules.grants[0].project = Some("a".parse().unwrap())).unwrap_err();

@@ -11,6 +11,7 @@ use super::{
 use crate::wallet::{LEEWAY, later, strict_json};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use innkeeper_model::Timestamp;
+use jiff::SignedDuration;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::sync::Arc;
@@ -36,6 +37,8 @@ pub(super) struct Parts<'a> {
 pub(super) struct Expected<'a> {
     pub(super) issuer: &'a str,
     pub(super) audience: &'a str,
+    /// How long it may count in all.
+    pub(super) max_age: SignedDuration,
 }
 
 /// A token of which everything was looked at but its signature.
@@ -102,6 +105,7 @@ impl<'a> Parts<'a> {
 
         let keys = keys.ok_or(BadToken::NoKeys)?;
         let key = keys.of_token(text(&header, "kid")?, algorithm).map_err(|none| match none {
+            NoKey::None => BadToken::NoKeysNow,
             NoKey::Unknown => BadToken::UnknownKey,
             NoKey::Unnamed => BadToken::UnnamedKey,
             NoKey::Algorithm => BadToken::Algorithm,
@@ -153,8 +157,15 @@ fn check(claims: &Claims, expected: Expected<'_>, now: Timestamp) -> Result<Time
     if expires <= now {
         return Err(BadToken::Expired { expires });
     }
+    let (not_before, issued) = (time(claims, "nbf")?, time(claims, "iat")?);
+    // By its issuer's clock it may last no longer than that, and by ours it may not either.
+    let max_age = expected.max_age;
+    let from = issued.map_or(now, |issued| issued.min(now));
+    if expires > later(later(from, max_age), LEEWAY) {
+        return Err(BadToken::TooLongLived { expires, max_age });
+    }
     let soon = later(now, LEEWAY);
-    match (time(claims, "nbf")?, time(claims, "iat")?) {
+    match (not_before, issued) {
         (Some(from), _) if from > soon => Err(BadToken::NotYet { from }),
         (_, Some(issued)) if issued > soon => Err(BadToken::IssuedInFuture { issued }),
         _ => Ok(expires),

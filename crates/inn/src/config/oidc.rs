@@ -5,6 +5,7 @@ use innkeeper_auth::{
     oidc::{ClaimGrant, IssuerRules},
 };
 use innkeeper_model::ProjectName;
+use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -24,6 +25,11 @@ pub struct OidcConfig {
     /// The claim that says who somebody is: one that nobody can choose, and that is never another's.
     #[serde(default = "subject")]
     pub user: String,
+    /// How long a token may count in all, from when it was made (`"15min"`, `"12h"`; 1 minute to 366 days): one that
+    /// expires later is refused.
+    #[serde(default = "one_day")]
+    #[schema(value_type = String)]
+    pub max_age: SignedDuration,
     /// Let the issuer be found by plain `http` elsewhere. Whoever is on the way can then say who anybody is.
     #[serde(default)]
     pub allow_http: bool,
@@ -57,14 +63,19 @@ fn subject() -> String {
     "sub".into()
 }
 
+const fn one_day() -> SignedDuration {
+    SignedDuration::from_hours(24)
+}
+
 impl OidcConfig {
     /// What that comes to.
     pub(crate) fn rules(&self) -> IssuerRules {
-        let Self { name, issuer, audience, user, allow_http, grant } = self.clone();
+        let Self { name, issuer, audience, user, max_age, allow_http, grant } = self.clone();
         let grants = grant.into_iter().map(|grant| {
             let OidcGrantConfig { claim, value, role, project, privileged } = grant;
             ClaimGrant { claim, value, role, project, privileged }
         });
-        IssuerRules { name, issuer, audience, user, grants: grants.collect(), allow_http }
+        let grants = grants.collect();
+        IssuerRules { name, issuer, audience, user, max_age, grants, allow_http }
     }
 }

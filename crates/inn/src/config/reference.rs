@@ -96,7 +96,7 @@ Sizes have a unit (`\"512MiB\"`, `\"10GiB\"`). Paths are absolute.
         section::<WalletsConfig>(&mut page, "`[wallets]`", table("wallets"), see);
         section::<TlsConfig>(&mut page, "`[tls]`", table("tls"), see);
         section::<ProxiesConfig>(&mut page, "`[proxies]`", table("proxies"), see);
-        let oidc = "user = 'sub'\nallow_http = false\ngrant = {}".parse().unwrap();
+        let oidc = "user = 'sub'\nmax_age = '24h'\nallow_http = false\ngrant = {}".parse().unwrap();
         section::<OidcConfig>(&mut page, "`[[oidc]]`", &oidc, "none");
         let grant = "privileged = false".parse().unwrap();
         section::<OidcGrantConfig>(&mut page, "`[[oidc.grant]]`", &grant, "none");

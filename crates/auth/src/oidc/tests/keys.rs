@@ -111,9 +111,9 @@ async fn keys_of_before_go_on_where_new_ones_are_not_to_be_had() {
     let unknown = bench.token(&json!({ "kid": "two" }), &json!({}));
     for (times, keys) in [
         Answer { status: 500, head: String::new(), body: Vec::new() },
-        Answer::json(&json!({ "keys": [] })),
-        Answer::json(&json!({ "keys": [{ "kty": "oct", "k": "AAAA", "kid": "two" }] })),
         Answer { status: 200, head: String::new(), body: b"<html>".to_vec() },
+        Answer::json(&json!({ "keys": {} })),
+        Answer::keys(&vec![json!({}); 65]),
     ]
     .into_iter()
     .enumerate()
@@ -123,6 +123,45 @@ async fn keys_of_before_go_on_where_new_ones_are_not_to_be_had() {
         asked(&bench, times + 2).await;
         bench.admit(&text).await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn an_issuer_takes_all_of_its_keys_back_and_what_they_opened_ends() {
+    for none in [
+        json!({ "keys": [] }),
+        json!({ "keys": [{ "kty": "oct", "k": "AAAA", "kid": "one" }, { "kty": "EC" }] }),
+    ] {
+        let bench = Bench::of(SigningKey::es256()).await;
+        let text = bench.token(&json!({}), &json!({}));
+        let standing = bench.admit(&text).await.unwrap().standing;
+        assert!(standing.can_end() && standing.holds(now()));
+        bench.issuer.answer(|answers| answers.keys = Answer::json(&none));
+        let unknown = bench.token(&json!({ "kid": "two" }), &json!({}));
+        // Also of a token that was let in before, and of one that names no key.
+        for text in [&unknown, &text, &bench.token(&json!({ "kid": null }), &json!({}))] {
+            let refused = bench.admit(text).await.unwrap_err();
+            assert!(refused.message.contains("no keys for tokens now"), "{none}: {refused}");
+        }
+        assert!(!standing.holds(now()), "{none}: what was opened goes on");
+        // Until it has some again; the same one is the same.
+        bench.issuer.publishes(&[bench.key.published("one")]);
+        bench.admit(&text).await.unwrap();
+        assert!(standing.holds(now()));
+    }
+}
+
+#[tokio::test]
+async fn what_a_token_opened_ends_with_its_key_alone_or_at_its_time() {
+    let bench = Bench::of(SigningKey::es256()).await;
+    let other = SigningKey::es256();
+    bench.issuer.publishes(&[bench.key.published("one"), other.published("two")]);
+    let header = super::merged(bench.header(), &json!({ "kid": "two" }));
+    let theirs = bench.admit(&other.token(&header, &bench.claims())).await.unwrap().standing;
+    let own = bench.admit(&bench.token(&json!({}), &json!({}))).await.unwrap().standing;
+    bench.issuer.publishes(&[other.published("two")]);
+    bench.admit(&bench.token(&json!({ "kid": "none" }), &json!({}))).await.unwrap_err();
+    assert!(theirs.holds(now()) && !own.holds(now()));
+    assert!(!theirs.holds(innkeeper_model::Timestamp::from_second(super::NOW + 300).unwrap()));
 }
 
 #[tokio::test]
@@ -137,7 +176,7 @@ async fn keys_that_could_not_be_renewed_count_for_so_long_and_no_longer() {
     };
     let bench = Bench::at(SigningKey::es256(), pace).await;
     let text = bench.token(&json!({}), &json!({}));
-    bench.admit(&text).await.unwrap();
+    let standing = bench.admit(&text).await.unwrap().standing;
     bench.issuer.answer(|answers| answers.keys.status = 503);
     let end = Instant::now() + LONG;
     while bench.admit_now(&text).unwrap().is_ok() {
@@ -146,6 +185,7 @@ async fn keys_that_could_not_be_renewed_count_for_so_long_and_no_longer() {
     }
     let refused = bench.admit(&text).await.unwrap_err();
     assert!(refused.message.contains("keys are not known"), "{refused}");
+    assert!(!standing.holds(now()), "what was opened goes on");
     // And they count again when they are there again.
     bench.issuer.answer(|answers| answers.keys.status = 200);
     while bench.admit(&text).await.is_err() {

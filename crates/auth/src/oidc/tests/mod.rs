@@ -8,6 +8,7 @@ use super::{ClaimGrant, IssuerRules, Issuers, keyring::Pace};
 use crate::{NotAdmitted, Principal, Role};
 use innkeeper_model::{Refusal, Timestamp};
 use issuer::{Answers, SigningKey, TestIssuer};
+use jiff::SignedDuration;
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
 use tokio::{
@@ -18,6 +19,7 @@ use tokio::{
 /// How long a test waits for what has to come.
 const LONG: Duration = Duration::from_secs(30);
 const NOW: i64 = 1_800_000_000;
+const DAY: i64 = 24 * 60 * 60;
 
 fn now() -> Timestamp {
     Timestamp::from_second(NOW).unwrap()
@@ -56,6 +58,7 @@ impl Bench {
             issuer: issuer.issuer.clone(),
             audience: "innkeeper".into(),
             user: "sub".into(),
+            max_age: SignedDuration::from_secs(DAY),
             grants: vec![ClaimGrant {
                 claim: "groups".into(),
                 value: "staff".into(),

@@ -1,5 +1,5 @@
 use super::{
-    Bench, NOW,
+    Bench, DAY, NOW,
     issuer::{SigningKey, unsigned},
     now,
 };
@@ -39,6 +39,9 @@ async fn a_token_counts_for_its_time_and_its_audience_alone() {
         json!({ "nbf": NOW + 30 }),
         json!({ "iat": NOW + 30 }),
         json!({ "iat": null }),
+        json!({ "exp": NOW + DAY }),
+        json!({ "exp": NOW + DAY + 30, "iat": null }),
+        json!({ "exp": NOW + 31, "iat": NOW - DAY + 1 }),
         json!({ "aud": ["others", "innkeeper"] }),
     ] {
         let admitted = bench.admit(&bench.token(&json!({}), &claims)).await;
@@ -51,6 +54,10 @@ async fn a_token_counts_for_its_time_and_its_audience_alone() {
         (json!({ "exp": "soon" }), "seconds since 1970"),
         (json!({ "exp": 9_007_199_254_740_991_i64 }), "seconds since 1970"),
         (json!({ "exp": 9_007_199_254_740_992_i64 }), "payload"),
+        (json!({ "exp": NOW + DAY + 31 }), "more than 24h after it was made"),
+        (json!({ "exp": NOW + DAY + 31, "iat": null }), "or after now"),
+        (json!({ "exp": NOW + DAY + 31, "iat": NOW + 30 }), "or after now"),
+        (json!({ "exp": NOW + 31, "iat": NOW - DAY }), "more than 24h after it was made"),
         (json!({ "nbf": NOW + 31 }), "does not count before"),
         (json!({ "iat": NOW + 31 }), "in the future"),
         (json!({ "aud": "others" }), "audience"),
