@@ -87,6 +87,9 @@ pub struct AuditEntry {
     /// How many such there were, where this line stands for more than one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub count: Option<u64>,
+    /// Whether it was only asked what it would come to.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dry_run: bool,
 }
 
 impl AuditEntry {
@@ -106,6 +109,7 @@ impl AuditEntry {
             code: None,
             message: None,
             count: None,
+            dry_run: false,
         }
     }
 }

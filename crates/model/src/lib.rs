@@ -29,6 +29,7 @@ pub mod network;
 pub mod nic;
 pub mod policy;
 pub mod project;
+pub mod reached;
 pub mod refusal;
 pub mod secret;
 pub mod shown;

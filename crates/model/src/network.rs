@@ -221,12 +221,12 @@ pub struct GuestAddress {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AddressSource {
+    /// The guest's agent says so, and may say anything.
+    Agent,
     /// It is kept for the guest, which may not have taken it up.
     Reservation,
     /// The guest took it up by DHCP.
     Lease,
-    /// The guest's agent says so.
-    Agent,
 }
 
 /// A NIC's connection to a network: all that the host has to know of it. It stands in the incarnation of
