@@ -55,7 +55,7 @@ fn guests_reach_each_other_and_the_outside_and_nothing_of_their_host() {
     a_published_port_answers(&network, &mut consoles[0]);
     another_address_is_silenced(&mut consoles[0], &outside);
 
-    // Whoever flushes the host's rules takes nothing away for long, and no guest gets anywhere by it.
+    // Whoever flushes the host's rules takes nothing away for long.
     let mut feed = daemon.feed();
     network.output("nft", &["flush", "ruleset"]);
     until("the rules are there again", BOOT, || {

@@ -21,7 +21,8 @@ pub struct Desired {
     /// The interfaces on them, of running and of stopped VMs alike: an address belongs to its guest
     /// while that is off, and a VM that starts then changes nothing of the host but its own tap.
     pub nics: Vec<Plug>,
-    /// Where on this host's loopback guests' requests to 169.254.169.254, port 80, are answered; the
+    /// Where guests' requests to [`METADATA_ASKED`](crate::METADATA_ASKED) are answered, a port of
+    /// [`METADATA_ANSWERED`](crate::METADATA_ANSWERED): the address is made local with the first bridge. The
     /// peer's address there is the guest's own. Absent: nowhere, and they are refused.
     pub metadata: Option<SocketAddrV4>,
 }
@@ -87,7 +88,7 @@ pub trait HostNetworks: std::fmt::Debug + Send + Sync {
     /// Checks that no program of the host has a port that is to be published.
     ///
     /// # Errors
-    /// `publish`, with the program and its pid.
+    /// `publish`; which program it is, the log says alone.
     async fn check_published(&self, port: &PublishedPort) -> Result<(), Refusal>;
 
     /// Makes the host as desired, from whatever it is; costs next to nothing where it is already. Calls

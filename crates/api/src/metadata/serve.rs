@@ -43,10 +43,11 @@ const HOSTS: [&str; 2] = ["169.254.169.254", "169.254.169.254:80"];
 const FORWARDED: [HeaderName; 3] =
     [header::FORWARDED, header::VIA, HeaderName::from_static("x-forwarded-for")];
 
-/// Answers guests' requests on a loopback address that only the host's firewall leads them to. Returns
-/// when `stopping` is cancelled; connections that are open then are closed.
+/// Answers guests' requests on an address that only the host's firewall leads them to: connections of which `was_led`
+/// says no are closed unheard. Returns when `stopping` is cancelled; connections that are open then are closed.
 pub async fn serve_metadata(
     mut listener: TcpListener,
+    was_led: fn(&TcpStream) -> bool,
     peers: Arc<dyn Peers>,
     seeds: Arc<dyn Seeds>,
     stopping: CancellationToken,
@@ -64,6 +65,9 @@ pub async fn serve_metadata(
             () = stopping.cancelled() => break,
             accepted = accepted => accepted,
         };
+        if !was_led(&socket) {
+            continue;
+        }
         let IpAddr::V4(address) = address.ip() else { continue };
         let Some(seat) = guests.clone().seat(address) else { continue };
         let (service, stopping) = (service.clone(), stopping.clone());

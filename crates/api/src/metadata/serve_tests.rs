@@ -53,6 +53,10 @@ struct Scene {
 
 impl Scene {
     async fn new() -> Self {
+        Self::with(|_| true).await
+    }
+
+    async fn with(was_led: fn(&TcpStream) -> bool) -> Self {
         let peer = |name: &str| Peer { vm: VmId::new(), name: name.parse().unwrap() };
         let (web, bare) = (peer("web"), peer("bare"));
         let seeds = Arc::new(FakeSeeds { vm: web.vm, reads: AtomicUsize::new(0) });
@@ -60,8 +64,8 @@ impl Scene {
         let port = listener.local_addr().unwrap().port();
         let stopping = CancellationToken::new();
         let peers = Arc::new(FakePeers([(2, web), (3, bare)]));
-        let serving =
-            tokio::spawn(serve_metadata(listener, peers, seeds.clone(), stopping.clone()));
+        let service = serve_metadata(listener, was_led, peers, seeds.clone(), stopping.clone());
+        let serving = tokio::spawn(service);
         Self { port, seeds, stopping, serving }
     }
 
@@ -120,6 +124,16 @@ async fn whoever_is_no_guest_or_has_no_seed_learns_nothing() {
     for path in ["/latest/user-data", "/latest/meta-data/local-ipv4", "/latest/"] {
         assert_eq!(scene.get(BARE, path).await, nothing(), "{path}");
     }
+}
+
+#[tokio::test]
+async fn who_was_not_led_here_is_not_heard() {
+    let scene = Scene::with(|_| false).await;
+    assert_eq!(scene.try_get(WEB).await, None);
+    assert_eq!(
+        Scene::new().await.try_get(WEB).await.as_deref().map(|text| &text[..12]),
+        Some("HTTP/1.1 404")
+    );
 }
 
 #[tokio::test]

@@ -314,6 +314,15 @@ fn check_leads_somewhere(
         let refusal = Refusal::invalid(field, port, problem);
         return Err(refusal.with_hint("publish the port of 127.0.0.1, or of no address for all"));
     }
+    let is_of_loopback = matches!(port.address, Some(IpAddr::V4(of)) if of.is_loopback());
+    if is_of_loopback && !network.config.is_made() {
+        let name = &network.config.name;
+        let problem = format!(
+            "leads nowhere: network {name} is on a bridge of the host's, which Linux sends nothing to from 127.0.0.0/8"
+        );
+        let hint = "publish the port of another address of the host, or of none for all others";
+        return Err(Refusal::invalid(field, port, problem).with_hint(hint));
+    }
     let fits = |address: &IpAddr| port.address.is_none_or(|of| of.is_ipv4() == address.is_ipv4());
     if addresses.iter().any(fits) {
         return Ok(());

@@ -12,6 +12,7 @@ use crate::{
 use innkeeper_model::{
     Code, Network, NetworkConfig, NetworkId, NetworkName, Refusal, Revision, Subnet, SubnetConfig,
     SubnetId, Timestamp, VmName,
+    config::MacAddress,
     network::{Holder, MAX_SUBNETS, MIN_MTU_IPV6, Reservation},
 };
 use innkeeper_network::bridge_name;
@@ -372,6 +373,15 @@ fn reserve(
                 "a NIC of a VM has its address already: `addresses` of the NIC says which",
             ));
         }
+        if let Some(mac) = wish.mac
+            && let Some(what) = reserved_for(mac, subnet, &wanted[..index])
+        {
+            let message = format!("hardware address {mac} has {what} of this subnet already");
+            let field = format!("reservations[{index}].mac");
+            return Err(has(Refusal::new(Code::InUse, message), &field, mac).with_hint(
+                "one guest is given one address of a subnet; leave `mac` out to keep another free",
+            ));
+        }
         let Some(address) = wish.address else { continue };
         let field = || format!("reservations[{index}].address");
         if !subnet.config.can_be_given(address) {
@@ -394,6 +404,16 @@ fn reserve(
     });
     let reservations = made.collect();
     Ok(NetworkChange::Reserve { network: network.id, subnet: id, reservations })
+}
+
+/// What a subnet keeps for a hardware address already, or is asked to by an earlier wish.
+fn reserved_for(mac: MacAddress, subnet: &Subnet, wanted: &[ReservationWish]) -> Option<String> {
+    let kept = subnet.reservations.iter().find(|reserved| reserved.mac == Some(mac));
+    let kept = kept.map(|reserved| format!("the reserved address {}", reserved.address));
+    kept.or_else(|| {
+        let earlier = wanted.iter().position(|wish| wish.mac == Some(mac))?;
+        Some(format!("the address of reservations[{earlier}]"))
+    })
 }
 
 fn release(

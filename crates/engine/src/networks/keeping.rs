@@ -376,7 +376,7 @@ impl Engine {
     /// Ports that are to be published are not some program's of this host.
     ///
     /// # Errors
-    /// The field, with the program that has it.
+    /// The field. Whose the port is, the caller is not told.
     pub(crate) async fn check_published(
         &self,
         spec: &Spec,

@@ -12,10 +12,16 @@ use crate::names::{bridge_mac, mark_of_bridge, mark_of_tap};
 use innkeeper_model::{
     Code, NetworkId, Refusal,
     network::{InterfaceName, MIN_MTU_IPV6, Network, Plug},
+    nic::PublishedPort,
 };
 use ipnet::IpNet;
 use sha2::{Digest, Sha256};
-use std::{collections::BTreeSet, io, os::fd::OwnedFd};
+use std::{
+    collections::BTreeSet,
+    io,
+    net::{IpAddr, Ipv4Addr, SocketAddrV4},
+    os::fd::OwnedFd,
+};
 
 /// The MTU of a bridge that nobody said anything of.
 const DEFAULT_MTU: u32 = 1500;
@@ -31,12 +37,36 @@ pub(super) struct Bridge {
     pub(super) done: Vec<String>,
 }
 
-/// Makes a network's bridge as it should be; one that is joined is only looked at. `local` is whether the
-/// host's loopback is to be reached from it by translated addresses.
+/// What of the host is on the way from and to a bridge of Innkeeper's, beside its own addresses.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Ways {
+    /// Whether 127.0.0.0/8 is: for published ports, which the host's own programs reach there. Only the firewall then
+    /// keeps guests from the host's loopback.
+    pub(super) loopback: bool,
+    /// Where guests' requests for metadata are led.
+    pub(super) metadata: Option<Ipv4Addr>,
+}
+
+impl Ways {
+    /// Those of a network with these interfaces.
+    pub(super) fn new(metadata: Option<SocketAddrV4>, plugs: &[&Plug]) -> Self {
+        let is_of_loopback = |port: &PublishedPort| match port.address {
+            Some(IpAddr::V4(address)) => address.is_loopback(),
+            Some(IpAddr::V6(_)) => false,
+            None => true,
+        };
+        let loopback = plugs.iter().any(|plug| {
+            plug.addresses.iter().any(IpAddr::is_ipv4) && plug.publish.iter().any(is_of_loopback)
+        });
+        Self { loopback, metadata: metadata.map(|address| *address.ip()) }
+    }
+}
+
+/// Makes a network's bridge as it should be; one that is joined is only looked at.
 ///
 /// # Errors
 /// There is no bridge to join, or what has the name of Innkeeper's is another's.
-pub(super) fn ensure(instance: u32, network: &Network, local: bool) -> Result<Bridge, Refusal> {
+pub(super) fn ensure(instance: u32, network: &Network, ways: Ways) -> Result<Bridge, Refusal> {
     let mut netlink = Netlink::open()?;
     let name = network.bridge.as_str();
     if !network.config.is_made() {
@@ -57,7 +87,7 @@ pub(super) fn ensure(instance: u32, network: &Network, local: bool) -> Result<Br
         }
     };
     check_mark(instance, network.id, &link)?;
-    set_own(network, &link, local);
+    set_own(network, &link, ways.loopback);
     let mark = mark_of_bridge(instance, network.id);
     let change = LinkChange {
         up: (!link.up).then_some(true),
@@ -76,6 +106,12 @@ pub(super) fn ensure(instance: u32, network: &Network, local: bool) -> Result<Br
         }
     }
     set_addresses(&mut netlink, network, link.index, &mut done)?;
+    if let Some(address) = ways.metadata {
+        let made = netlink.make_local(link.index, address);
+        if made.map_err(|error| refused(&format!("a route to {address}"), &error))? {
+            done.push("the metadata service can be reached from its bridge".into());
+        }
+    }
     Ok(Bridge { mtu, up: true, is_new, done })
 }
 
@@ -93,13 +129,13 @@ pub(super) fn joined(netlink: &mut Netlink, name: &str) -> Result<Link, Refusal>
 }
 
 /// Settings of a bridge of Innkeeper's own. It is a router: it believes nobody who says that they are one.
-fn set_own(network: &Network, link: &Link, local: bool) {
+fn set_own(network: &Network, link: &Link, loopback: bool) {
     let name = &link.name;
     let settings = [
         ("net.ipv6.conf", "accept_ra", "0"),
         ("net.ipv6.conf", "autoconf", "0"),
         ("net.ipv6.conf", "accept_dad", "0"),
-        ("net.ipv4.conf", "route_localnet", if local { "1" } else { "0" }),
+        ("net.ipv4.conf", "route_localnet", if loopback { "1" } else { "0" }),
     ];
     let too_small = network.config.mtu.is_some_and(|mtu| mtu < MIN_MTU_IPV6);
     for (part, key, value) in settings {

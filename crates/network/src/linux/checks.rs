@@ -7,6 +7,7 @@ use innkeeper_model::{
     network::{Network, NetworkConfig, SubnetConfig},
 };
 use ipnet::IpNet;
+use tracing::info;
 
 pub(super) fn network(config: &NetworkConfig) -> Result<(), Refusal> {
     programs::nft()?;
@@ -102,14 +103,33 @@ fn overlap(netlink: &mut Netlink, config: &SubnetConfig, what: &str, link: u32) 
         .with_hint("take a range that the host does not use; `ip route` shows those that it does")
 }
 
+/// Which program has the port is for the log alone: whoever may have a VM may ask for any port, one by one.
 pub(super) fn published(port: &PublishedPort) -> Result<(), Refusal> {
-    match ports::holder(port.protocol, port.address, port.host) {
-        None => Ok(()),
-        Some(holder) => {
-            let message = format!("{holder} has the port {} of this host", port.host);
-            let mut refusal = Refusal::new(Code::InUse, message).at("publish");
-            refusal.value = Some(port.to_string());
-            Err(refusal.with_hint("publish another port, or end that program"))
-        }
+    let Some(holder) = ports::holder(port.protocol, port.address, port.host) else { return Ok(()) };
+    info!(%port, holder, "a port was to be published that a program of this host has");
+    let message = format!("a program of this host has port {}", port.host);
+    let mut refusal = Refusal::new(Code::InUse, message).at("publish");
+    refusal.value = Some(port.to_string());
+    Err(refusal
+        .with_hint("publish another port; on the host, `ss -lntup` says which program it is"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    #[test]
+    fn whoever_publishes_a_port_is_not_told_which_program_has_it() {
+        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = taken.local_addr().unwrap().port();
+        let asked: PublishedPort = format!("127.0.0.1:{port}:80").parse().unwrap();
+        let refusal = published(&asked).unwrap_err();
+        assert_eq!(refusal.message, format!("a program of this host has port {port}"));
+        let told = serde_json::to_string(&refusal).unwrap();
+        let own_name = std::fs::read_to_string("/proc/self/comm").unwrap();
+        assert!(!told.contains(own_name.trim()), "{told}");
+        assert!(!told.contains(&format!("pid {}", std::process::id())), "{told}");
+        assert!(refusal.hint.unwrap().contains("`ss -lntup`"));
     }
 }

@@ -1,7 +1,9 @@
 //! Making the host as desired, one thing after the other, doing only what differs from last time.
 
 use super::{
-    Inner, TAP_FREE_WITHIN, TAP_LOOK_EVERY, blocking, bridges, elements, nft, programs,
+    Inner, TAP_FREE_WITHIN, TAP_LOOK_EVERY, blocking,
+    bridges::{self, Ways},
+    elements, nft, programs,
     server::Server,
     serving::Served,
     sysctls::{self, Sysctls},
@@ -220,10 +222,9 @@ impl Host {
         let mut applied = Applied::default();
         for network in &desired.networks {
             let plugs = plugs.remove(&network.id).unwrap_or_default();
-            let local =
-                desired.metadata.is_some() || plugs.iter().any(|plug| !plug.publish.is_empty());
+            let ways = Ways::new(desired.metadata, &plugs);
             let lists = dnsmasq::lists(network, plugs.into_iter());
-            if let Err(refusal) = self.ensure(inner, network, local, lists).await {
+            if let Err(refusal) = self.ensure(inner, network, ways, lists).await {
                 warn!(network = %network.config.name, %refusal, "a network is not as it should be");
                 inner.know(network.id, |known| known.facts.problem = Some(in_words(&refusal)));
                 applied.failed.push((network.id, refusal));
@@ -237,11 +238,11 @@ impl Host {
         &mut self,
         inner: &Arc<Inner>,
         network: &Arc<Network>,
-        local: bool,
+        ways: Ways,
         lists: Lists,
     ) -> Result<(), Refusal> {
         let served = self.networks.entry(network.id).or_default();
-        let made = Some((network.clone(), local));
+        let made = Some((network.clone(), ways));
         let is_made = served.made == made;
         // A server that died is started by its watch after longer and longer waits, and by an apply at once.
         if is_made && served.lists == lists && !served.is_down() {
@@ -250,7 +251,7 @@ impl Host {
         // What fails, or is cut short, from here on is for the next apply to finish.
         served.made = None;
         if !is_made {
-            self.ensure_bridge(inner, network, local).await?;
+            self.ensure_bridge(inner, network, ways).await?;
         }
         let owners = lists.owners.clone();
         let outcome = self.serve(inner, network, lists).await;
@@ -267,10 +268,10 @@ impl Host {
         &mut self,
         inner: &Inner,
         network: &Arc<Network>,
-        local: bool,
+        ways: Ways,
     ) -> Result<Vec<String>, Refusal> {
         let (instance, shared) = (inner.options.instance, network.clone());
-        let bridge = blocking(move || bridges::ensure(instance, &shared, local)).await;
+        let bridge = blocking(move || bridges::ensure(instance, &shared, ways)).await;
         inner.know(network.id, |known| {
             known.facts.up = bridge.as_ref().is_ok_and(|bridge| bridge.up);
             known.facts.mtu = bridge.as_ref().ok().map(|bridge| bridge.mtu);

@@ -5,7 +5,10 @@
 
 use super::netlink::{Ask, Netlink, Request, attribute, text, u32_at};
 use ipnet::IpNet;
-use std::{io, net::IpAddr};
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr},
+};
 
 const RTM_NEWLINK: u16 = 16;
 const RTM_DELLINK: u16 = 17;
@@ -14,6 +17,7 @@ const RTM_SETLINK: u16 = 19;
 const RTM_NEWADDR: u16 = 20;
 const RTM_DELADDR: u16 = 21;
 const RTM_GETADDR: u16 = 22;
+const RTM_NEWROUTE: u16 = 24;
 const RTM_GETROUTE: u16 = 26;
 const RTM_NEWQDISC: u16 = 36;
 const RTM_DELQDISC: u16 = 37;
@@ -231,6 +235,22 @@ impl Netlink {
         match self.ask(request) {
             Err(error) if error.raw_os_error() == Some(libc::EADDRNOTAVAIL) => Ok(()),
             outcome => outcome.map(drop),
+        }
+    }
+
+    /// Makes an address the host's for as long as a link is there, without its being on that link: what listens on
+    /// all addresses of a link does not listen on it. Whether it was not so.
+    pub(crate) fn make_local(&mut self, link: u32, address: Ipv4Addr) -> io::Result<bool> {
+        const RTA_DST: u16 = 1;
+        const RTA_OIF: u16 = 4;
+        // IPv4, to 32 bits, in the table `local`, by an administrator, of the scope `host`, of the type `local`.
+        let header = [2, 32, 0, 0, 255, 4, 254, 2, 0, 0, 0, 0];
+        let request = Request::new(RTM_NEWROUTE, Ask::Append, &header)
+            .with(RTA_DST, &address.octets())
+            .with_u32(RTA_OIF, link);
+        match self.ask(request) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+            outcome => outcome.map(|_| true),
         }
     }
 

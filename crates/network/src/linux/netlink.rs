@@ -34,6 +34,8 @@ pub(crate) enum Ask {
     Plain,
     /// That something be made, which must not be there.
     Create,
+    /// That something be made, beside others of its kind; not the same twice.
+    Append,
     /// That something be made, in place of what is there.
     Replace,
     /// A list of all.
@@ -49,6 +51,7 @@ impl Ask {
                 Self::Mark => 0,
                 Self::Plain => ACK,
                 Self::Create => ACK | 0x200 | 0x400,
+                Self::Append => ACK | 0x400 | 0x800,
                 Self::Replace => ACK | 0x100 | 0x400,
                 Self::Dump => 0x100 | 0x200,
             }

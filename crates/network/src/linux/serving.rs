@@ -7,6 +7,7 @@
 
 use super::{
     Inner, accounts, blocking,
+    bridges::Ways,
     host::{Host, in_words},
     server::Server,
     service_ports,
@@ -30,7 +31,7 @@ use tokio::task::AbortHandle;
 #[derive(Debug, Default)]
 pub(super) struct Served {
     /// What it was made of; absent while it is not as it should be.
-    pub(super) made: Option<(Arc<Network>, bool)>,
+    pub(super) made: Option<(Arc<Network>, Ways)>,
     pub(super) lists: Lists,
     pub(super) server: Option<Server>,
     watch: Option<AbortHandle>,
@@ -205,9 +206,9 @@ impl Served {
         self.watch.is_some() && self.server.as_ref().is_none_or(Server::has_ended)
     }
 
-    /// Whether the host's loopback is reached from its bridge.
-    pub(super) fn is_local(&self) -> bool {
-        self.made.as_ref().is_some_and(|(_, local)| *local)
+    /// What of the host is on the way from its bridge.
+    pub(super) fn ways(&self) -> Ways {
+        self.made.as_ref().map(|(_, ways)| *ways).unwrap_or_default()
     }
 
     /// Has the next apply look at all of it.

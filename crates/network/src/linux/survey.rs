@@ -6,6 +6,7 @@ use super::{
     links::Link,
     netlink::Netlink,
     nft,
+    serving::Served,
 };
 use crate::{
     host::{Desired, Finding},
@@ -33,8 +34,8 @@ impl Host {
             findings.push(mended(None, "the kernel was not to route any more; it is again"));
         }
         for network in &desired.networks {
-            let local = self.networks.get(&network.id).is_some_and(|served| served.is_local());
-            match self.ensure_bridge(inner, network, local).await {
+            let ways = self.networks.get(&network.id).map(Served::ways).unwrap_or_default();
+            match self.ensure_bridge(inner, network, ways).await {
                 Ok(done) => findings.extend(done.into_iter().map(|d| mended(Some(network.id), d))),
                 Err(refusal) => {
                     findings.push(Finding {
@@ -49,9 +50,7 @@ impl Host {
         findings.extend(taps);
         findings.extend(remove_orphans(inner.options.instance, desired.clone()).await?);
         self.survey_servers(inner, &desired, &mut findings).await?;
-        let unmade = |network: &NetworkId| {
-            !self.networks.get(network).is_some_and(super::serving::Served::is_made)
-        };
+        let unmade = |network: &NetworkId| !self.networks.get(network).is_some_and(Served::is_made);
         let unmade: Vec<NetworkId> =
             desired.networks.iter().map(|network| network.id).filter(unmade).collect();
         if !unmade.is_empty() {

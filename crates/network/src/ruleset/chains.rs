@@ -108,9 +108,9 @@ pub(super) const FROM_THE_HOST_ITSELF: &str = "  chain published_here {
   }
 ";
 
-/// The first rule of each chain lets pass what is no business of these networks. A guest is never told of a
-/// shorter way to another: the one by the host is the one on which addresses are translated and isolated
-/// guests kept apart, and the kernel tells of others before it asks the firewall.
+/// The first rule of each chain lets pass what is no business of these networks, but for others' requests to the
+/// metadata service. A guest is never told of a shorter way to another: the one by the host is the one on which
+/// addresses are translated and isolated guests kept apart, and the kernel tells of others before it asks the firewall.
 pub(super) const FILTER: &str = "  chain forward {
     type filter hook forward priority filter
     iifname != @bridges oifname != @bridges accept
@@ -125,6 +125,7 @@ pub(super) const FILTER: &str = "  chain forward {
   }
   chain input {
     type filter hook input priority filter
+@METADATA@
     iifname != @bridges accept
     ct state established,related accept
     ct status dnat accept

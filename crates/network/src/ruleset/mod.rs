@@ -16,7 +16,7 @@ mod text;
 
 pub(crate) use text::{Addition, Ruleset};
 
-use crate::host::Desired;
+use crate::{host::Desired, metadata::METADATA_ASKED};
 use chains::{
     AS_A_ROUTER_OR_SERVER, FILTER, FROM_A_GUEST, FROM_THE_HOST_ITSELF, OF_A_TAP, PUBLISHED,
     TRANSLATION,
@@ -28,7 +28,7 @@ use innkeeper_model::{
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
-    net::{IpAddr, Ipv6Addr},
+    net::{IpAddr, Ipv6Addr, SocketAddrV4},
 };
 use text::joined;
 
@@ -59,7 +59,6 @@ pub(crate) fn ruleset(instance: u32, desired: &Desired) -> Ruleset {
     }
     if facts.needs_routing() {
         let metadata = desired.metadata.filter(|_| !facts.bridges.is_empty());
-        let metadata = metadata.map(|address| address.to_string());
         text.words(&format!("table inet {table} {{\n"));
         facts.write_inet_table(&mut text, metadata);
         text.words("}\n");
@@ -279,7 +278,7 @@ impl Sorted {
         text.words(&OF_A_TAP.replace("@LIMITED@\n", limited));
     }
 
-    fn write_inet_table(&self, text: &mut Ruleset, metadata: Option<String>) {
+    fn write_inet_table(&self, text: &mut Ruleset, metadata: Option<SocketAddrV4>) {
         for (name, kind, elements) in [
             ("bridges", "type ifname", &self.bridges),
             ("inside", "type ifname", &self.inside),
@@ -304,17 +303,21 @@ impl Sorted {
         self.published.write(text);
         let translates = !self.translated4.is_empty() || !self.translated6.is_empty();
         if translates || metadata.is_some() || self.published.any() {
+            let (asked, port) = (METADATA_ASKED.ip(), METADATA_ASKED.port());
             let redirect = metadata.map_or_else(String::new, |to| {
-                format!(
-                    "    iifname @bridges ip daddr 169.254.169.254 tcp dport 80 dnat ip to {to}\n"
-                )
+                format!("    iifname @bridges ip daddr {asked} tcp dport {port} dnat ip to {to}\n")
             });
             text.words(&TRANSLATION.replace("@METADATA@\n", &redirect));
         }
         if self.published.any() {
             text.words(FROM_THE_HOST_ITSELF);
         }
-        text.words(FILTER);
+        // Another daemon's guests are led to the same address, and another port.
+        let guests_alone = metadata.map_or_else(String::new, |to| {
+            let (address, port) = (to.ip(), to.port());
+            format!("    iifname != @bridges ip daddr {address} tcp dport {port} drop\n")
+        });
+        text.words(&FILTER.replace("@METADATA@\n", &guests_alone));
     }
 }
 

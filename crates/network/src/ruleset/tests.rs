@@ -24,7 +24,7 @@ fn desired() -> Desired {
     Desired {
         networks: vec![lan, office, lab],
         nics: vec![web, clerk, anybody],
-        metadata: Some("127.0.0.1:7101".parse().unwrap()),
+        metadata: Some("169.254.255.87:7101".parse().unwrap()),
     }
 }
 

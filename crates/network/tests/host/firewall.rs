@@ -202,7 +202,7 @@ fn published_ports_answer_from_everywhere() {
 
         let taken = TcpListener::bind("127.0.0.1:8090").unwrap();
         let refusal = daemon.check_published(&"8090:80".parse().unwrap()).await.unwrap_err();
-        assert!(refusal.message.contains(&format!("pid {}", std::process::id())), "{refusal}");
+        assert_eq!(refusal.message, "a program of this host has port 8090");
         drop(taken);
         daemon.check_published(&"8090:80".parse().unwrap()).await.unwrap();
     });
@@ -235,17 +235,47 @@ fn the_metadata_service_sees_who_asks() {
     on_a_host(async |mut yard| {
         let network = yard.add_network(named("lan"), &["10.87.0.0/24"]);
         let plug = yard.add_nic(network, 1, &["10.87.0.2"]);
-        serve("127.0.0.1:5555", "metadata");
-        serve("127.0.0.1:5556", "secret");
-        yard.desired.metadata = Some("127.0.0.1:5555".parse().unwrap());
+        yard.desired.metadata = Some("169.254.255.87:5555".parse().unwrap());
         let daemon = yard.daemon();
         yard.apply(&daemon).await;
+        serve("169.254.255.87:5555", "metadata");
+        serve("169.254.255.87:5556", "another daemon's");
+        serve("127.0.0.1:5557", "secret");
         let guest = yard.guest(&daemon, &plug).await;
         guest.take("10.87.0.2/24", "10.87.0.1");
         let said = guest.connects("169.254.169.254:80");
         assert_eq!(said.as_deref(), Some("metadata to 10.87.0.2"));
-        assert_eq!(guest.connects("169.254.169.254:5556"), None);
-        assert_eq!(guest.connects("10.87.0.1:5556"), None);
+        for address in ["169.254.169.254", "169.254.255.87", "10.87.0.1"] {
+            for port in [5555, 5556, 5557] {
+                let address = format!("{address}:{port}");
+                assert_eq!(guest.connects(&address), None, "{address}");
+            }
+        }
+        // Nobody else is led to it, nor finds it; another daemon's has rules of its own.
+        assert_eq!(connect("169.254.255.87:5555"), None);
+        assert!(connect("169.254.255.87:5556").is_some());
+
+        // A second bridge leads to it as well, and takes nothing away when it goes.
+        let other = yard.add_network(named("dmz"), &["10.88.0.0/24"]);
+        let second = yard.add_nic(other, 2, &["10.88.0.2"]);
+        yard.apply(&daemon).await;
+        let neighbour = yard.guest(&daemon, &second).await;
+        neighbour.take("10.88.0.2/24", "10.88.0.1");
+        let said = neighbour.connects("169.254.169.254:80");
+        assert_eq!(said.as_deref(), Some("metadata to 10.88.0.2"));
+        drop(guest);
+        let first = yard.network(network);
+        yard.desired.networks.retain(|network| network.id == other);
+        yard.desired.nics.retain(|plug| plug.network == other);
+        yard.apply(&daemon).await;
+        daemon.release(&first).await.unwrap();
+        assert!(neighbour.connects("169.254.169.254:80").is_some());
+        // Somebody takes its route away.
+        run("ip route flush table local 169.254.255.87");
+        assert_eq!(neighbour.connects("169.254.169.254:80"), None);
+        let findings = daemon.survey().await.unwrap();
+        assert!(findings.iter().any(|finding| finding.text.contains("metadata")), "{findings:?}");
+        assert!(neighbour.connects("169.254.169.254:80").is_some());
     });
 }
 

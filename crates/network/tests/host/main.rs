@@ -9,6 +9,7 @@
 
 mod deaths;
 mod firewall;
+mod flush;
 mod forged;
 mod guard;
 mod guest;

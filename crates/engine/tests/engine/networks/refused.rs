@@ -2,7 +2,7 @@
 
 use super::{ip, network_create, network_delete, network_edit, on_lan, reserve, subnet_create};
 use crate::support::{Bench, START, as_told, create};
-use innkeeper_engine::{NicChange, Request};
+use innkeeper_engine::{NetworkRequest, NicChange, Request, ReservationWish};
 use innkeeper_model::{Code, NetworkId, SubnetId};
 use innkeeper_network::{Call, PaperNetworks};
 use serde_json::{Value, json};
@@ -185,6 +185,58 @@ async fn a_published_port_needs_an_address_to_lead_to() {
     let user = json!({ "name": "more", "network": "user", "publish": ["8081:80"] });
     bench.must(bench.with_nics(vm, json!([bare, user]))).await;
     bench.is_wired().await;
+}
+
+/// A bridge of the host's is left as it is, and so lets nothing from 127.0.0.0/8 out to its guests.
+#[tokio::test]
+async fn a_port_of_the_loopback_is_not_published_on_a_joined_bridge() {
+    let bench = Bench::new().await;
+    bench.lan().await;
+    let office = network_create(json!({ "name": "office", "bridge": "br0" }), &["10.5.0.0/24"]);
+    bench.must(office).await;
+    let on = |network: &str, port: &str| {
+        let nics = json!([{ "name": "net", "network": network, "publish": [port] }]);
+        create(json!({ "name": network, "nics": nics }))
+    };
+    for port in ["127.0.0.1:8080:80/tcp", "127.9.9.9:8080:80/udp"] {
+        let refused = bench.refused(on("office", port)).await;
+        assert_eq!(refused.code, Code::InvalidField, "{refused}");
+        assert_eq!(refused.field.as_deref(), Some("nics[0].publish"));
+        assert_eq!(refused.value.as_deref(), Some(port));
+        assert!(refused.message.contains("leads nowhere"), "{refused}");
+        assert!(refused.hint.is_some_and(|hint| hint.contains("another address")));
+    }
+    bench.must(on("office", "8080:80")).await;
+    bench.must(on("lan", "127.0.0.1:8081:80")).await;
+    bench.is_wired().await;
+}
+
+/// A guest is given one address of a subnet, and its server knows it by its hardware address.
+#[tokio::test]
+async fn a_hardware_address_has_one_reservation_of_a_subnet() {
+    let bench = Bench::new().await;
+    let lan = bench.network("lan", &["10.0.0.0/29", "fd00::/64"]).await;
+    let [v4, v6] = [0, 1].map(|place| bench.network_record(lan).subnets[place].id);
+    let keep = |subnet: SubnetId, macs: &[&str]| {
+        let wish = |mac: &&str| ReservationWish {
+            mac: Some(mac.parse().unwrap()),
+            ..ReservationWish::default()
+        };
+        let wanted = macs.iter().map(wish).collect();
+        Request::Network(NetworkRequest::Reserve { subnet, wanted })
+    };
+    let [one, other] = ["52:54:00:00:00:01", "52:54:00:00:00:02"];
+    let refused_at = async |request: Request, index: usize| {
+        let refused = bench.refused(request).await;
+        assert_eq!(refused.code, Code::InUse, "{refused}");
+        assert_eq!(refused.field, Some(format!("reservations[{index}].mac")), "{refused}");
+        assert_eq!(refused.value.as_deref(), Some(one), "{refused}");
+    };
+    refused_at(keep(v4, &[one, other, one]), 2).await;
+    bench.must(keep(v4, &[one])).await;
+    refused_at(keep(v4, &[other, one]), 1).await;
+    bench.must(keep(v6, &[one])).await;
+    bench.must(keep(v4, &[other])).await;
 }
 
 #[tokio::test]

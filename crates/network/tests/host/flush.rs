@@ -1,0 +1,80 @@
+//! What holds while somebody has flushed the host's rules: what needs none.
+
+use crate::{
+    guest::Guest,
+    namespace::run,
+    yard::{named, on_a_host},
+};
+use innkeeper_network::HostNetworks;
+use std::{net::UdpSocket, time::Duration};
+
+/// Has a guest send what is for 127.0.0.0/8 to its router.
+fn send_loopback_out(guest: &Guest, router: &str) {
+    for range in ["127.0.0.0/8", "127.0.0.1"] {
+        guest.inside.run(&format!("ip route del local {range} dev lo table local"));
+    }
+    guest.inside.run(&format!("ip route add 127.0.0.0/8 via {router}"));
+}
+
+/// Whether a guest's packet comes to a program of the host that listens there.
+fn is_heard(guest: &Guest, address: &str) -> bool {
+    let heard = UdpSocket::bind(address).unwrap();
+    heard.set_read_timeout(Some(Duration::from_millis(700))).unwrap();
+    let address = address.to_owned();
+    guest.inside.call(move || {
+        UdpSocket::bind("10.87.0.2:0").unwrap().send_to(b"let me in", address).unwrap();
+    });
+    heard.recv(&mut [0; 64]).is_ok()
+}
+
+#[test]
+fn no_guest_reaches_the_hosts_loopback_by_a_flush_of_the_rules() {
+    on_a_host(async |mut yard| {
+        let network = yard.add_network(named("lan"), &["10.87.0.0/24"]);
+        let plug = yard.add_nic(network, 1, &["10.87.0.2"]);
+        yard.desired.metadata = Some("169.254.255.87:5555".parse().unwrap());
+        let daemon = yard.daemon();
+        yard.apply(&daemon).await;
+        let guest = yard.guest(&daemon, &plug).await;
+        guest.take("10.87.0.2/24", "10.87.0.1");
+        send_loopback_out(&guest, "10.87.0.1");
+        assert!(!is_heard(&guest, "127.0.0.1:9"), "with the rules");
+        assert!(!is_heard(&guest, "10.87.0.1:9"), "with the rules");
+
+        run("nft flush ruleset");
+        assert!(is_heard(&guest, "10.87.0.1:9"), "there is no rule left");
+        assert!(!is_heard(&guest, "127.0.0.1:9"), "without the rules");
+        // It is this setting that keeps it off, and a survey sees to it.
+        let setting = format!("net.ipv4.conf.{}.route_localnet", yard.network(network).bridge);
+        run(&format!("busybox sysctl -qw {setting}=1"));
+        assert!(is_heard(&guest, "127.0.0.1:9"), "the guest's packets do come here");
+        daemon.survey().await.unwrap();
+        run("nft flush ruleset");
+        assert!(!is_heard(&guest, "127.0.0.1:9"), "after a survey");
+    });
+}
+
+#[test]
+fn the_loopback_is_on_a_bridges_way_only_while_a_port_of_it_is_published() {
+    on_a_host(async |mut yard| {
+        let network = yard.add_network(named("lan"), &["10.87.0.0/24", "fd00:87::/64"]);
+        yard.add_nic(network, 1, &["10.87.0.2", "fd00:87::2"]);
+        yard.desired.metadata = Some("169.254.255.87:5555".parse().unwrap());
+        let daemon = yard.daemon();
+        let setting = format!("net.ipv4.conf.{}.route_localnet", yard.network(network).bridge);
+        for (port, is_let_in) in [
+            (None, "0"),
+            (Some("8080:80"), "1"),
+            (Some("192.0.2.1:8080:80"), "0"),
+            (Some("127.0.0.2:8080:80"), "1"),
+            (Some("[2001:db8::1]:8080:80"), "0"),
+            (Some("127.0.0.1:8080:80/udp"), "1"),
+            (None, "0"),
+        ] {
+            yard.desired.nics[0].publish = port.iter().map(|port| port.parse().unwrap()).collect();
+            yard.apply(&daemon).await;
+            let now = run(&format!("busybox sysctl -n {setting}"));
+            assert_eq!(now.trim(), is_let_in, "{port:?}");
+        }
+    });
+}
