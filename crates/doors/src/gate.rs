@@ -195,7 +195,7 @@ impl<P: Protocol> DoorGate<P> {
     ) -> Result<Option<Principal>, Box<(NotNow, Option<Principal>)>> {
         let protocol = &self.door.protocol;
         let needs = protocol.needs(request.method(), request.uri().path());
-        let kind = kind(needs, request.uri().path());
+        let kind = kind(needs);
         let entry = match protocol.door() {
             Door::Vmm => Entry::Vmm,
             _ => Entry::Other,
@@ -249,9 +249,10 @@ impl<P: Protocol> DoorGate<P> {
 }
 
 /// What a request takes from its caller's limits.
-fn kind(needs: Option<(Action, Resource)>, path: &str) -> Kind {
+fn kind(needs: Option<(Action, Resource)>) -> Kind {
     match needs {
-        _ if path.ends_with("/events") => Kind::Stream,
+        // They are what stays open.
+        Some((Action::Read, Resource::Event)) => Kind::Stream,
         None | Some((Action::Read, _)) => Kind::Read,
         Some(_) => Kind::Write,
     }

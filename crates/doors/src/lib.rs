@@ -16,6 +16,7 @@
 #![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
 mod access;
+mod age;
 mod body;
 pub mod chypervisord;
 mod context;

@@ -2,6 +2,7 @@
 
 mod admission;
 mod bodies;
+mod documented;
 mod limits;
 mod owners;
 mod roles;

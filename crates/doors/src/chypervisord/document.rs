@@ -63,6 +63,9 @@ impl Modify for Gate {
                 responses.insert("403".into(), refused("The caller may not do this"));
                 responses.insert("429".into(), refused(TOO_OFTEN));
                 responses
+                    .entry("413".into())
+                    .or_insert_with(|| refused("The request has a body larger than 1 MiB"));
+                responses
                     .entry("400".into())
                     .or_insert_with(|| refused("The header Host is missing"));
             }

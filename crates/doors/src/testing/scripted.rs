@@ -116,7 +116,7 @@ impl Operations for Scripted {
         Ok(Accepted { task, vm: Some(self.vm), network: None, revision })
     }
 
-    async fn dry_run(&self, _: Request) -> Result<PlannedOperation, Refusal> {
+    async fn dry_run(&self, _: &Caller, _: Request) -> Result<PlannedOperation, Refusal> {
         unreachable!("no door asks for one")
     }
 

@@ -59,6 +59,24 @@ impl Check for TooOften {
     }
 }
 
+#[tokio::test]
+async fn a_stream_counts_as_one_however_its_path_is_written() {
+    let house = House::new().await;
+    let principal = Principal::anonymous(Identity::User { uid: 7 }, Role::Viewer);
+    let doorkeeper = Doorkeeper::default().with_limits(quotas());
+    let door = house.door_at(Vminfod, Entrance { doorkeeper, peer: Peer::LetIn(principal) });
+    for path in ["/events/", "//events", "/events/x"] {
+        assert_eq!(door.send("HEAD", path, "").await.status, 200, "{path}");
+    }
+    for path in ["/x/../events", "/events"] {
+        let answered = door.send("HEAD", path, "").await;
+        assert_eq!(answered.status, 429, "{path}");
+        assert_eq!(answered.headers["ratelimit-policy"], "\"streams\";q=3;w=3600", "{path}");
+    }
+    // And what only ends so is none.
+    assert_eq!(door.get("/vms/events").await.status, 404);
+}
+
 async fn ask<P: Protocol>(door: &TestDoor<P>, route: &Route) -> Answered {
     let (method, path) = request_of(route);
     door.send(method, &path, "{}").await

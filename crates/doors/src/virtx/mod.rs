@@ -149,13 +149,15 @@ impl Protocol for Virtx {
     }
 
     fn needs(&self, method: &Method, path: &str) -> Option<(Action, Resource)> {
-        let is_power = path.ends_with("/runstate/boot") || path.ends_with("/runstate/pause");
-        let action = match method.is_safe() {
-            true => Action::Read,
-            false if is_power => Action::Power,
-            false => Action::Change,
+        // As the routes take it: no segment is left out, and none is decoded.
+        let mut segments = path.split('/').skip(1);
+        let segments: [_; 5] = std::array::from_fn(|_| segments.next());
+        let action = match segments {
+            _ if method.is_safe() => Action::Read,
+            [Some("vms"), Some(_), Some("runstate"), Some("boot" | "pause"), None] => Action::Power,
+            _ => Action::Change,
         };
-        let is_of_host = path == "/hosts" || path.starts_with("/hosts/");
+        let is_of_host = segments[0] == Some("hosts");
         Some((action, if is_of_host { Resource::Host } else { Resource::Vm }))
     }
 

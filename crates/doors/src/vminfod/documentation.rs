@@ -62,7 +62,7 @@ fn status() {}
 
 /// List VMs
 ///
-/// All that fit every filter, oldest first; a snapshot of one moment.
+/// All that fit every filter, oldest first, those of other managers before them; a snapshot of one moment.
 #[utoipa::path(
     get,
     path = "/vms",

@@ -8,12 +8,13 @@ use super::{
     object::{IsoTime, VmObject},
     query::Filter,
 };
+use crate::age::oldest_first;
 use bytes::Bytes;
 use innkeeper_model::{Position, Timestamp, Vm, VmId};
 use innkeeper_surface::{Seen, Sight, Told};
 use innkeeper_view::{Batch, EncodingSlot, Entry, Subject, Transition};
 use serde::Serialize;
-use std::{io::Write, sync::Arc};
+use std::io::Write;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -172,14 +173,12 @@ pub(crate) fn ready(
     head.extend_from_slice(b",\"vms\":\"");
     let tail = Bytes::from_static(b"\"}\n");
     if seen.sight().is_everything() && filter.is_everything() {
-        let rows = Rows::new(Arc::clone(seen.whole())).map(|chunk| escaped(&chunk));
+        let rows = Rows::new(seen.whole()).map(|chunk| escaped(&chunk));
         return Box::new(std::iter::once(head.into()).chain(rows).chain(std::iter::once(tail)));
     }
-    let chosen: Vec<_> = seen
-        .vms()
-        .filter(|vm| filter.matches_encoded(vm.id, || encoded(vm)))
-        .map(|vm| encoded(vm))
-        .collect();
+    let chosen = seen.vms().filter(|vm| filter.matches_encoded(vm.id, || encoded(vm)));
+    let chosen = oldest_first(chosen.map(|vm| (vm.id, vm)));
+    let chosen: Vec<_> = chosen.iter().map(|vm| encoded(vm)).collect();
     let chosen = format!("[{}]", chosen.iter().map(text).collect::<Vec<_>>().join(","));
     head.extend_from_slice(&escaped(chosen.as_bytes()));
     head.extend_from_slice(&tail);

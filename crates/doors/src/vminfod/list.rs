@@ -6,6 +6,7 @@ use super::{
     mapping,
     query::{self, Query},
 };
+use crate::age::oldest_first;
 use axum::{body::Body, response::Response};
 use bytes::Bytes;
 use futures_util::stream;
@@ -16,7 +17,6 @@ use innkeeper_surface::Seen;
 use innkeeper_view::{EncodingSlot, Record, Snapshot};
 use std::{
     convert::Infallible,
-    ops::Bound::{Excluded, Unbounded},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -60,18 +60,18 @@ pub(crate) fn encoded(vm: &Record<Vm>) -> Bytes {
 pub(crate) fn answer(seen: &Seen, query: Query, kept: &Kept) -> Response {
     let is_everything = seen.sight().is_everything() && query.filter.is_everything();
     if query.fields.is_none() && is_everything {
-        return everything(Arc::clone(seen.whole()), kept);
+        return everything(seen.whole(), kept);
     }
     let mut list = vec![b'['];
     let matches = |vm: &&Arc<Record<Vm>>| query.filter.matches_encoded(vm.id, || encoded(vm));
-    for vm in seen.vms().filter(matches) {
+    for vm in oldest_first(seen.vms().filter(matches).map(|vm| (vm.id, vm))) {
         if list.len() > 1 {
             list.push(b',');
         }
         match &query.fields {
-            None => list.extend_from_slice(&encoded(vm)),
+            None => list.extend_from_slice(&encoded(&vm)),
             Some(fields) => {
-                let fields = query::members(&encoded(vm), |key| fields.contains(&key));
+                let fields = query::members(&encoded(&vm), |key| fields.contains(&key));
                 list.extend_from_slice(&encode(&fields));
             }
         }
@@ -80,15 +80,13 @@ pub(crate) fn answer(seen: &Seen, query: Query, kept: &Kept) -> Response {
     answer::whole(StatusCode::OK, list)
 }
 
-fn everything(snapshot: Arc<Snapshot>, kept: &Kept) -> Response {
+fn everything(snapshot: &Snapshot, kept: &Kept) -> Response {
     if let Some(list) = kept.of(&snapshot.vms) {
         return answer::whole(StatusCode::OK, list);
     }
     let vms = snapshot.vms.clone();
-    let bytes: usize = vms.values().map(|vm| encoded(vm).len()).sum();
-    // Each but the first has a comma before it.
-    let length = bytes + "[]".len() + vms.len().saturating_sub(1);
     let mut rows = Rows::new(snapshot);
+    let length = rows.length();
     if length <= MAX_KEPT {
         let mut list = Vec::with_capacity(length);
         rows.fill(&mut list, usize::MAX);
@@ -103,8 +101,7 @@ fn everything(snapshot: Arc<Snapshot>, kept: &Kept) -> Response {
 
 /// All VMs of a snapshot as a JSON array, in chunks.
 pub(crate) struct Rows {
-    snapshot: Arc<Snapshot>,
-    last: Option<VmId>,
+    vms: std::vec::IntoIter<Arc<Record<Vm>>>,
     at: At,
 }
 
@@ -116,28 +113,36 @@ enum At {
 }
 
 impl Rows {
-    pub(crate) fn new(snapshot: Arc<Snapshot>) -> Self {
-        Self { snapshot, last: None, at: At::Start }
+    pub(crate) fn new(snapshot: &Snapshot) -> Self {
+        let vms = oldest_first(snapshot.vms.iter().map(|(id, vm)| (*id, vm)));
+        Self { vms: vms.into_iter(), at: At::Start }
+    }
+
+    /// How long the array is, in bytes. To be asked before the first chunk is taken.
+    fn length(&self) -> usize {
+        let vms = self.vms.as_slice();
+        let bytes: usize = vms.iter().map(|vm| encoded(vm).len()).sum();
+        // Each but the first has a comma before it.
+        bytes + "[]".len() + vms.len().saturating_sub(1)
     }
 
     /// Appends to the chunk until it has this size or the array has ended.
     fn fill(&mut self, chunk: &mut Vec<u8>, size: usize) {
         if self.at == At::Start {
             chunk.push(b'[');
-            self.at = At::Rows;
         }
-        let after = self.last.map_or(Unbounded, Excluded);
-        for (id, vm) in self.snapshot.vms.range((after, Unbounded)) {
-            if chunk.len() >= size {
+        while chunk.len() < size {
+            let Some(vm) = self.vms.next() else {
+                chunk.push(b']');
+                self.at = At::End;
                 return;
-            }
-            if self.last.replace(*id).is_some() {
+            };
+            if self.at == At::Rows {
                 chunk.push(b',');
             }
-            chunk.extend_from_slice(&encoded(vm));
+            self.at = At::Rows;
+            chunk.extend_from_slice(&encoded(&vm));
         }
-        chunk.push(b']');
-        self.at = At::End;
     }
 }
 
@@ -174,10 +179,10 @@ mod tests {
     #[tokio::test]
     async fn in_chunks_or_whole_it_is_the_same() {
         let snapshot = view(400).await.snapshot();
-        let chunks: Vec<Bytes> = Rows::new(snapshot.clone()).collect();
+        let chunks: Vec<Bytes> = Rows::new(&snapshot).collect();
         assert!(chunks.len() > 2);
         let mut whole = Vec::new();
-        Rows::new(snapshot).fill(&mut whole, usize::MAX);
+        Rows::new(&snapshot).fill(&mut whole, usize::MAX);
         assert_eq!(chunks.concat(), whole);
         let list: serde_json::Value = serde_json::from_slice(&whole).unwrap();
         assert_eq!(list.as_array().unwrap().len(), 400);
@@ -188,7 +193,7 @@ mod tests {
         let view = view(2).await;
         let kept = Kept::default();
         let before = view.snapshot();
-        everything(before.clone(), &kept);
+        everything(&before, &kept);
         let first = kept.of(&before.vms).unwrap();
         // Something else changed: the list is the very one.
         view.barrier(vec![Update::Host(innkeeper_model::Host { cpus: 3, ..Default::default() })])

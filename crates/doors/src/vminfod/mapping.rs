@@ -3,7 +3,7 @@
 
 use super::object::{DiskObject, Gibibytes, IsoTime, NicObject, Nothing, VmObject, ZoneState};
 use innkeeper_model::{
-    ByteSize, DeviceName, EndReason, Incarnation, MachineState, Managed, ManagedDisk,
+    ByteSize, EndReason, GuestAddress, Incarnation, MachineState, Managed, ManagedDisk,
     ManagedMachine, ManagedNic, Spec, Vm, VmState, Want,
     config::{Attachment, Autostart, Boot, Disk, DiskBus, DiskKind, Firmware, Nic},
 };
@@ -201,13 +201,13 @@ fn nics(vm: &Vm, spec: &Spec) -> Vec<NicObject> {
     .collect()
 }
 
-/// What is known of the interface, IPv4 first.
+/// What is known of the interface, and believed, IPv4 first.
 fn addresses(vm: &Vm, nic: &Nic) -> Vec<String> {
-    let on_it = |name: &Option<DeviceName>| name.as_ref() == Some(&nic.name);
-    let mut known: Vec<_> =
-        vm.addresses.iter().filter(|known| on_it(&known.nic)).map(|known| known.address).collect();
+    let is_its =
+        |known: &&GuestAddress| known.nic.as_ref() == Some(&nic.name) && vm.believes(known);
+    let known = vm.reached_at().into_iter().filter(is_its);
+    let mut known: Vec<_> = known.map(|known| known.address).collect();
     known.sort_by_key(|address| address.is_ipv6());
-    known.dedup();
     match (&nic.network, known.is_empty()) {
         (Attachment::None, true) => Vec::new(),
         (_, true) => vec!["dhcp".into()],

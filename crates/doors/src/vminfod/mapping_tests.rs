@@ -156,6 +156,14 @@ fn nics_have_their_hardware_address_and_what_is_known_of_the_other() {
             source: AddressSource::Lease,
         })
         .into();
+    // What only the guest says, where it has an address of the network's or none that leads to it.
+    vm.addresses.extend([("net0", "10.0.0.1"), ("net1", "10.0.2.15"), ("net2", "10.0.0.6")].map(
+        |(nic, address)| GuestAddress {
+            nic: Some(nic.parse().unwrap()),
+            address: address.parse().unwrap(),
+            source: AddressSource::Agent,
+        },
+    ));
     assert_eq!(
         as_json(&vm)["nics"],
         json!([

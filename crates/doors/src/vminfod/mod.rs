@@ -26,6 +26,7 @@ mod matching;
 mod object;
 mod payload;
 mod query;
+mod route;
 mod status;
 #[cfg(test)]
 mod tests;
@@ -50,6 +51,7 @@ use innkeeper_model::{Refusal, Vm};
 use list::Kept;
 use listeners::Listeners;
 use query::{Honours, Query};
+use route::Route;
 use serde_json::{Value, json};
 use status::Status;
 use std::sync::Arc;
@@ -81,13 +83,7 @@ impl Protocol for Vminfod {
     }
 
     fn needs(&self, _method: &Method, path: &str) -> Option<(Action, Resource)> {
-        let resource = match path {
-            "/ping" => Resource::Service,
-            "/status" => Resource::Diagnostics,
-            "/events" => Resource::Event,
-            _ => Resource::Vm,
-        };
-        Some((Action::Read, resource))
+        Some((Action::Read, Route::of(path).resource()))
     }
 
     fn refuse(&self, refusal: &Refusal) -> Response {
@@ -138,30 +134,14 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
 }
 
 fn route(asked: &Asked<'_>) -> Result<Response, BadQuery> {
-    let segments = normalised(asked.uri.path());
-    match segments[..] {
-        ["ping", ..] => Ok(ping()),
-        ["status", ..] => Ok(status(asked)),
-        ["vms"] => list(asked),
-        ["vms", name, ..] => vm(asked, name),
-        ["events", ..] => events(asked),
-        _ => Ok(text(StatusCode::NOT_FOUND, "Unsupported URL Path")),
+    match Route::of(asked.uri.path()) {
+        Route::Ping => Ok(ping()),
+        Route::Status => Ok(status(asked)),
+        Route::Vms => list(asked),
+        Route::Vm(name) => vm(asked, name),
+        Route::Events => events(asked),
+        Route::Nowhere => Ok(text(StatusCode::NOT_FOUND, "Unsupported URL Path")),
     }
-}
-
-/// The segments of a path, without those that lead nowhere or back.
-fn normalised(path: &str) -> Vec<&str> {
-    let mut segments = Vec::new();
-    for segment in path.split('/') {
-        match segment {
-            "" | "." => {}
-            ".." => {
-                segments.pop();
-            }
-            segment => segments.push(segment),
-        }
-    }
-    segments
 }
 
 fn ping() -> Response {

@@ -75,6 +75,21 @@ pub(super) enum Failures {
     OutOfSpace(Failure),
 }
 
+/// What the probe may answer, which needs no caller.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "it stands for answers in the document")]
+pub(super) enum ProbeFailures {
+    /// The request is not one of HTTP
+    #[response(status = 400)]
+    BadRequest(Failure),
+    /// The request came from another site's page, or for another host
+    #[response(status = 403)]
+    Forbidden(Failure),
+    /// There were too many requests; Retry-After says when to come again
+    #[response(status = 429)]
+    TooManyRequests(Failure),
+}
+
 /// A refusal as this door says it.
 pub(super) fn refused(refusal: &Refusal) -> Response {
     let message = match &refusal.hint {

@@ -1,7 +1,7 @@
 //! Whether the door is open, and whether it answers.
 
 use super::{
-    answer::{Answer, Body, Failures},
+    answer::{Answer, Body, Failures, ProbeFailures},
     wire::{Ping, Pong},
 };
 use axum::Json;
@@ -14,7 +14,10 @@ pub(super) const HEALTH: &str = "/health";
     get,
     path = "/health",
     operation_id = "health",
-    responses((status = 200, description = "It is", body = String, content_type = "application/json")),
+    responses(
+        (status = 200, description = "It is", body = String, content_type = "application/json"),
+        ProbeFailures,
+    ),
 )]
 pub(super) async fn health() -> Json<&'static str> {
     Json("healthy")

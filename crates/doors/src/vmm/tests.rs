@@ -8,11 +8,12 @@ mod signatures;
 mod wallet;
 
 use super::*;
-use crate::testing::{Answered, House, TestDoor, is_documented, kernel};
+use crate::testing::{Answered, House, TestDoor, is_documented, kernel, spec};
 use axum::body::Body;
 use http::{Request as HttpRequest, StatusCode};
 use innkeeper_auth::Role;
-use innkeeper_model::{ImageKind, ImageName, VmState, config::Boot};
+use innkeeper_model::{EndReason, Facts, ImageKind, ImageName, VmConfig, VmState, config::Boot};
+use innkeeper_view::Update;
 use serde_json::{Value, json};
 
 /// A VM's owner, as the service's own document has it.
@@ -151,6 +152,33 @@ async fn boot_is_the_first_start_and_start_is_any() {
     assert!(message.contains("/vm/start"), "{message}");
     ok(&post(&door, "/vm/start", target.clone()).await);
     refused(&post(&door, "/vm/boot", target).await, 409);
+}
+
+/// Nobody saw its machine end, which is no reason to take it for new.
+#[tokio::test]
+async fn boot_is_no_first_start_after_the_host_went_down() {
+    let (house, door) = service(none()).await;
+    let target = made(&door).await;
+    let id = target["build_id"].as_str().unwrap().parse().unwrap();
+    // As the engine tells it then.
+    let last_end = Some(EndReason::HypervisorDied { status: None });
+    let facts = Facts { last_end, ..Facts::default() };
+    house.context.view().barrier(vec![Update::VmFacts { id, facts }]).await.unwrap();
+    refused(&post(&door, "/vm/boot", target.clone()).await, 409);
+    ok(&post(&door, "/vm/start", target).await);
+}
+
+#[tokio::test]
+async fn vms_are_listed_oldest_first_whatever_their_ids_are() {
+    let (house, door) = service(none()).await;
+    let own = made(&door).await;
+    let given = "f0000000-0000-4000-8000-000000000000";
+    // Made in 1970.
+    let spec = spec(given.parse().unwrap(), VmConfig::new("given".parse().unwrap()));
+    house.context.view().barrier(vec![Update::VmSpec(Arc::new(spec))]).await.unwrap();
+    let listed = ok(&post(&door, "/vm/list", json!({})).await);
+    let ids: Vec<_> = listed.as_array().unwrap().iter().map(|vm| &vm["build_id"]).collect();
+    assert_eq!(ids, [&json!(given), &own["build_id"]]);
 }
 
 #[tokio::test]

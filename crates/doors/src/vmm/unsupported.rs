@@ -55,6 +55,10 @@ fn operation(missing: &str) -> Operation {
         .response("401", answer("The token is missing, or another"))
         .response("403", answer("The request came from another site's page, or for another host"))
         .response("413", answer("The body is too large"))
+        .response(
+            "429",
+            answer("There were too many requests; Retry-After says when to come again"),
+        )
         .response("501", answer("It is not possible yet"))
         .build()
 }

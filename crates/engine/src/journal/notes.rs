@@ -15,8 +15,8 @@ use crate::{
     turn::live::LiveTask,
 };
 use innkeeper_model::{
-    DiskFacts, Facts, GuestAddress, GuestSystem, IncarnationId, MachineState, Refusal, Revision,
-    Timestamp, Vm, VmId, network::AddressSource,
+    DiskFacts, EndReason, Facts, GuestAddress, GuestSystem, IncarnationId, MachineState, Refusal,
+    Revision, Timestamp, Vm, VmId, network::AddressSource,
 };
 use innkeeper_store::journal::{Durability, Held};
 use innkeeper_view::{Snapshot, Update};
@@ -55,7 +55,7 @@ pub(crate) struct Note {
 
 impl Note {
     /// What a VM begins as, before it is known what runs. What ran in this boot has not answered yet;
-    /// what ran in another has ended with it.
+    /// what ran in another has ended with it, and if nobody knows how, then as its hypervisor did.
     pub(crate) fn updates(&self, boot_id: &str) -> Vec<Update> {
         let id = self.vm;
         let was_on = self.facts.machine != MachineState::Absent;
@@ -63,7 +63,7 @@ impl Note {
         let facts = match (was_on, is_of_this_boot) {
             (false, _) => self.facts.clone(),
             (true, true) => Facts { machine: MachineState::Unresponsive, ..self.facts.clone() },
-            (true, false) => Facts { last_end: self.facts.last_end.clone(), ..Facts::default() },
+            (true, false) => ended_with_the_host(&self.facts),
         };
         let mut updates = vec![Update::VmFacts { id, facts }];
         if self.dumped.is_some() {
@@ -81,6 +81,15 @@ impl Note {
         }
         updates
     }
+}
+
+/// What is known of a machine that was there when its host went down. That is seen only now.
+fn ended_with_the_host(before: &Facts) -> Facts {
+    // One that never ran has not ended.
+    let ran = before.machine != MachineState::Created;
+    let died = || ran.then_some(EndReason::HypervisorDied { status: None });
+    let last_end = before.last_end.clone().or_else(died);
+    Facts { last_end, since: Some(Timestamp::now()), ..Facts::default() }
 }
 
 /// The notes of all VMs, and what goes into the next ones.

@@ -6,7 +6,7 @@ use crate::{
     support::{Bench, Ended, LONG, REBOOT, START, STOP, Setup, furnished},
 };
 use innkeeper_engine::{AtEnd, PowerVerb, Request};
-use innkeeper_model::{Task, TaskState, Vm, VmId, VmState, Want, network::NetworkFacts};
+use innkeeper_model::{EndReason, Task, TaskState, Vm, VmId, VmState, Want, network::NetworkFacts};
 use innkeeper_sim::Happening;
 use serde_json::json;
 use std::cell::Cell;
@@ -165,6 +165,31 @@ async fn what_was_left_off_is_left_off_until_the_host_is_booted() {
     let bench = bench.restart_with(Ended::reboot_host).await;
     assert_eq!((bench.state(vm), bench.vm(vm).problem), (VmState::Running, None));
     bench.is_sound().await;
+}
+
+/// Nobody saw its end, and it is not taken for one that never ran.
+#[tokio::test]
+async fn what_ran_when_the_host_went_down_has_ended_with_it() {
+    let bench = Bench::new().await;
+    let never = bench.create("never").await;
+    let ran = json!({ "name": "ran", "autostart": "never", "on": { "crash": "restart" } });
+    let ran = bench.create_of(ran).await;
+    bench.powers(ran, &[START]).await;
+    let killed = bench.create("killed").await;
+    bench.powers(killed, &[START, PowerVerb::Kill]).await;
+    bench.is_sound().await;
+    let mut bench = bench.restart_with(Ended::reboot_host).await;
+    for round in 0..2 {
+        bench.is_sound().await;
+        let facts = [never, ran, killed].map(|vm| bench.vm(vm).facts);
+        let ends = facts.each_ref().map(|facts| facts.last_end.clone());
+        let died = EndReason::HypervisorDied { status: None };
+        assert_eq!(ends, [None, Some(died), Some(EndReason::Killed)], "round {round}");
+        assert!(facts[1].since.is_some(), "it was seen to be off");
+        // How it ended is no crash of its guest's.
+        assert_eq!((bench.state(ran), bench.tasks("start").len()), (VmState::Stopped, 2));
+        bench = bench.restart().await;
+    }
 }
 
 /// One that should be started with the host, and whose daemon died before it was.

@@ -71,6 +71,9 @@ async fn point_3_what_is_made_can_be_read_at_once_everywhere() {
     assert_eq!(door.get(&path).await.status, 200);
 }
 
+/// virtx asks this of the host that has the VM, to which another host hands the request on, once and no further
+/// (508). One host has all of its VMs and hands nothing on, so there is no hop to bound: what the door asks, it
+/// asks where the machine is.
 #[tokio::test]
 async fn point_4_powered_off_is_also_crashed() {
     use crate::virtx::{numbers::Vmrunstate, runstate::is_off};

@@ -1,6 +1,7 @@
 //! Each row of the table of requests, byte for byte where the protocol fixes it.
 
 use super::*;
+use crate::testing::spec;
 use http::StatusCode;
 use innkeeper_model::{Task, TaskId, Timestamp};
 use innkeeper_view::Update;
@@ -81,6 +82,38 @@ async fn vms_are_listed_whole_in_the_order_in_which_they_came() {
     }
     // A further segment is not looked at.
     assert_eq!(door.get(&format!("/vms/{}/x", ids[0])).await.json()["alias"], "b");
+}
+
+/// Ids that were made elsewhere say nothing of when.
+#[tokio::test]
+async fn a_vm_whose_id_was_given_to_it_is_listed_where_its_age_puts_it() {
+    let house = House::new().await;
+    let own = house.create(config("own")).await;
+    let given = [
+        ("f0000000-0000-4000-8000-000000000000", 1),
+        ("00000000-0000-4000-8000-000000000000", i64::from(u32::MAX)),
+    ];
+    let update = |(id, second): (&str, i64)| {
+        let mut given =
+            spec(id.parse().unwrap(), serde_json::from_value(config(&id[..8])).unwrap());
+        given.created = Timestamp::from_second(second).unwrap();
+        Update::VmSpec(Arc::new(given))
+    };
+    house.context.view().barrier(given.into_iter().map(update).collect()).await.unwrap();
+    let ordered = [json!(given[0].0), json!(own), json!(given[1].0)];
+    let uuids = |list: &Value| -> Vec<Value> {
+        list.as_array().unwrap().iter().map(|vm| vm["uuid"].clone()).collect()
+    };
+    let door = house.door(Vminfod, Role::Viewer);
+    for path in ["/vms", "/vms?fields=uuid", "/vms?brand=kvm"] {
+        assert_eq!(uuids(&door.get(path).await.json()), ordered, "{path}");
+    }
+    for path in ["/events", "/events?brand=kvm"] {
+        let ready = at_once(&house.context, path).await;
+        let ready: Value = serde_json::from_str(ready.lines().next().unwrap()).unwrap();
+        let vms = serde_json::from_str(ready["vms"].as_str().unwrap()).unwrap();
+        assert_eq!(uuids(&vms), ordered, "{path}");
+    }
 }
 
 #[tokio::test]
