@@ -165,7 +165,7 @@ pub(crate) fn diagnostics_router(state: ApiState) -> Router {
         .route("/v1/diagnostics", routing::get(diagnostics::read))
         .route("/v1/diagnostics/configuration", routing::get(diagnostics::configuration))
         .route("/v1/diagnostics/log", routing::get(diagnostics::read_log))
-        .route("/v1/audit", routing::get(audit::read))
+        .route("/v1/audit", routing::get(audit::read_apart))
         .route(health::PATH, routing::get(health::read))
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)

@@ -14,8 +14,7 @@ use innkeeper_auth::{Doorkeeper, Identity, Principal};
 use innkeeper_driver::ByteStream;
 use innkeeper_engine::{
     Accepted, AtEnd, Caller, ImageFile, ImageFrom, NetworkRequest, OpenedArrival, OpenedConsole,
-    OpenedImage, OpenedUpload, Projects, Request, Resolution, SessionSubject,
-    Sessions as OpenSessions,
+    OpenedImage, OpenedUpload, Projects, Request, Resolution, Sessions as OpenSessions,
 };
 use innkeeper_model::{
     Assigned, Code, Diagnosis, Facts, ImageName, MachineState, Network, NetworkConfig, NetworkId,
@@ -224,7 +223,7 @@ impl Sessions for FakeEngine {
         length: Option<u64>,
         project: Option<ProjectName>,
     ) -> Result<OpenedArrival, Refusal> {
-        let session = self.sessions.list(SessionSubject::NewVm, "import", caller);
+        let session = self.sessions.list_import(project.clone(), caller)?;
         let admit = move |manifest: &Manifest| match &project {
             // A project that has room for nothing.
             Some(full) if full.as_str() == "full" => {
@@ -321,7 +320,7 @@ impl Operations for FakeEngine {
         Ok(Accepted { task: task.id, vm, network, revision })
     }
 
-    async fn dry_run(&self, request: Request) -> Result<PlannedOperation, Refusal> {
+    async fn dry_run(&self, _: &Caller, request: Request) -> Result<PlannedOperation, Refusal> {
         if let Some(Err(refusal)) = self.ends.lock().unwrap().pop() {
             return Err(refusal);
         }

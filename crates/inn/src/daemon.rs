@@ -139,7 +139,7 @@ async fn serve<Stop: Future<Output = ()>>(
     if let Some(lost) = history.lost {
         warn!(reason = lost, "the tasks of before are not known any more");
     }
-    let metadata = metadata::Service::bind(networks::are_real(&options, uids)).await?;
+    let metadata = metadata::Service::bind(networks::are_real(&options, uids))?;
     let seeds = storage.clone();
     let engine = Engine::open(EngineOptions {
         view: view.clone(),
@@ -333,12 +333,12 @@ fn claim_uids(options: &DaemonOptions) -> Result<uids::Claim, Refusal> {
     })
 }
 
-/// The user ids of VMs. The last of the range is left to the tool that reads hostile images.
 /// Who runs what only looks at images, or tries what this host can do.
 const fn sandbox_uid(uids: &config::UidRange) -> u32 {
     *uids.0.end()
 }
 
+/// The user ids of VMs. The last of the range is left to the tool that reads hostile images.
 fn for_vms(uids: &config::UidRange) -> Result<UidRange, Refusal> {
     UidRange::new(*uids.0.start(), uids.0.end().saturating_sub(1))
 }

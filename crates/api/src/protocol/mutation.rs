@@ -94,8 +94,8 @@ pub(crate) enum DoneOrPlanned {
 }
 
 /// Answers what a request would come to, and does nothing.
-pub(crate) async fn plan(state: &Visit, request: Request) -> Answer {
-    let plan = state.operations().dry_run(request).await?;
+pub(crate) async fn plan(state: &Visit, asked: &Asked, request: Request) -> Answer {
+    let plan = state.operations().dry_run(&asked.caller, request).await?;
     let revision = state.revision();
     Ok(answer::json(revision, answer::encode(&plan)))
 }
@@ -109,7 +109,7 @@ pub(crate) async fn perform_or_plan(
     dry_run: bool,
 ) -> Answer {
     match dry_run {
-        true => plan(state, request).await,
+        true => plan(state, asked, request).await,
         false => perform(state, asked, request, subject).await,
     }
 }

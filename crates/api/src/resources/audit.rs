@@ -25,6 +25,9 @@ const LIMIT: usize = 1000;
 const LOOK_AFTER: Duration = Duration::from_millis(250);
 /// How many read files at a time: each may look at some megabytes, and none is in a hurry.
 static READERS: Semaphore = Semaphore::const_new(2);
+/// The same for the diagnosis' own socket, which waits for no other thread of the daemon's: not for one that has a
+/// place among the others while a disk hangs.
+static DIAGNOSTIC_READERS: Semaphore = Semaphore::const_new(2);
 
 /// Lines of the audit, in the order in which they were written.
 #[derive(Serialize, ToSchema)]
@@ -64,8 +67,22 @@ pub(crate) struct AuditList {
     ),
     responses((status = 200, description = "Lines", body = AuditList), ReadProblems),
 )]
-pub(crate) async fn read(
+pub(crate) async fn read(State(state): State<ApiState>, params: Params, asked: Asked) -> Answer {
+    read_among(&READERS, &state, params, asked).await
+}
+
+/// The same, beside the readers of all other sockets.
+pub(crate) async fn read_apart(
     State(state): State<ApiState>,
+    params: Params,
+    asked: Asked,
+) -> Answer {
+    read_among(&DIAGNOSTIC_READERS, &state, params, asked).await
+}
+
+async fn read_among(
+    readers: &'static Semaphore,
+    state: &ApiState,
     mut params: Params,
     asked: Asked,
 ) -> Answer {
@@ -94,14 +111,15 @@ pub(crate) async fn read(
             .with_hint("the daemon's configuration says whether an audit is kept: [audit]")
     })?;
     let deadline = Instant::now() + asked.wait.unwrap_or_default();
-    let mut page = page(&folder, &query, from, limit).await?;
+    let mut page = page(readers, (&folder, &query), from, limit).await?;
     while page.lines.is_empty() && page.at_end && Instant::now() < deadline {
         // Files do not say when they grow.
         tokio::select! {
             () = state.stopping().cancelled() => break,
             () = sleep(LOOK_AFTER) => {}
         }
-        page = self::page(&folder, &query, Beginning::After(Some(page.place)), limit).await?;
+        let from = Beginning::After(Some(page.place));
+        page = self::page(readers, (&folder, &query), from, limit).await?;
     }
     Ok(answer::json(state.view().snapshot().revision, answer::encode(&shown(page))))
 }
@@ -128,15 +146,17 @@ fn number(params: &mut Params, name: &'static str) -> Result<Option<usize>, Refu
 }
 
 async fn page(
-    folder: &Path,
-    query: &AuditQuery,
+    readers: &'static Semaphore,
+    (folder, query): (&Path, &AuditQuery),
     from: Beginning,
     limit: usize,
 ) -> Result<AuditPage, Refusal> {
     // It is never closed.
-    let _turn = READERS.acquire().await;
+    let turn = readers.acquire().await;
     let (folder, query) = (folder.to_owned(), query.clone());
     let read = spawn_blocking(move || {
+        // Given back when the thread is free again, and not when nobody waits for it any more.
+        let _turn = turn;
         let after = match from {
             Beginning::After(after) => after,
             Beginning::Last(lines) => Some(before_last(&folder, lines)?),

@@ -1,6 +1,7 @@
+use super::READERS;
 use crate::{
     gate::{Entrance, Gate},
-    router::router,
+    router::{diagnostics_router, router},
     state::ApiState,
     test_support::{Api, Read},
 };
@@ -27,6 +28,10 @@ struct Bench {
 }
 
 fn bench() -> Bench {
+    bench_of(router)
+}
+
+fn bench_of(router: fn(ApiState) -> axum::Router) -> Bench {
     let folder = tempfile::tempdir().unwrap();
     let options =
         AuditOptions { folder: folder.path().join("audit"), file_size: 1 << 20, files: 2 };
@@ -81,6 +86,16 @@ async fn lines_come_in_order_a_page_at_a_time_as_they_are_asked_for() {
     ] {
         assert_eq!(actions(&bench.get(&format!("?{query}")).await.json()), expected, "{query}");
     }
+}
+
+#[tokio::test]
+async fn the_diagnosis_socket_does_not_wait_for_readers_on_others() {
+    let bench = bench_of(diagnostics_router);
+    bench.record(1, "token", "create");
+    bench.audit.end(LONG);
+    let _others = READERS.acquire_many(2).await.unwrap();
+    let read = tokio::time::timeout(LONG, bench.get("")).await;
+    assert_eq!(actions(&read.expect("it waits for the others").json()), ["create"]);
 }
 
 #[tokio::test]

@@ -19,11 +19,16 @@ use bytes::Bytes;
 use futures_util::{StreamExt, stream::try_unfold};
 use http::{HeaderMap, HeaderValue, Method, header};
 use innkeeper_engine::{ImportVm, OpenedArrival, OpenedExport, Request, StagedVm};
-use innkeeper_model::{ProjectName, Refusal, VmName, task::PlannedOperation};
-use std::sync::Arc;
+use innkeeper_model::{Code, ProjectName, Refusal, VmName, task::PlannedOperation};
+use std::{sync::Arc, time::Duration};
+use tokio::time::{Instant, timeout_at};
 
 /// What such a file is.
 const TAR: &str = "application/x-tar";
+
+/// How long it may take until a file has said which VM it is of. Until then it is in memory, and nobody's quota has
+/// been asked.
+const KNOWN_WITHIN: Duration = Duration::from_secs(30);
 
 /// Whether a request has a file as its body, which may be of any length.
 pub(crate) fn takes_a_file(method: &Method, path: &str) -> bool {
@@ -133,7 +138,7 @@ async fn receive(
 ) -> Result<StagedVm, Refusal> {
     let received = match state.operations().receive_vm(&asked.caller, length, project).await {
         Ok(opened) => {
-            let taken = take(opened, &mut pieces).await;
+            let taken = take(opened, &mut pieces, KNOWN_WITHIN).await;
             if taken.is_err() {
                 // That it was begun is on record; and so is what came of it.
                 audit::note(state.state(), asked, ("import-upload", ""), &taken);
@@ -148,13 +153,30 @@ async fn receive(
     received
 }
 
-async fn take(opened: OpenedArrival, pieces: &mut Pieces) -> Result<StagedVm, Refusal> {
+async fn take(
+    opened: OpenedArrival,
+    pieces: &mut Pieces,
+    known_within: Duration,
+) -> Result<StagedVm, Refusal> {
     let OpenedArrival { mut arrival, session } = opened;
-    while let Some(piece) = pieces.next().await? {
+    let known_by = Instant::now() + known_within;
+    loop {
+        let next = pieces.next();
+        let piece = match arrival.knows_its_vm() {
+            true => next.await?,
+            false => timeout_at(known_by, next).await.map_err(|_| unknown(known_within))??,
+        };
+        let Some(piece) = piece else { break };
         session.typed(piece.len() as u64);
         arrival = arrival.write(piece).await?;
     }
     arrival.finish().await
+}
+
+fn unknown(within: Duration) -> Refusal {
+    let message = format!("the file did not say within {} s which VM it is of", within.as_secs());
+    Refusal::new(Code::BadRequest, message)
+        .with_hint("send it again; vm.json, at its beginning, has to arrive in that time")
 }
 
 #[cfg(test)]

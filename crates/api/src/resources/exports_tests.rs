@@ -5,6 +5,7 @@ use crate::{
 };
 use http::StatusCode;
 use innkeeper_auth::{Identity, Principal, Role, Scope};
+use innkeeper_engine::Caller;
 use innkeeper_storage::{Storage, StorageOptions};
 use serde_json::json;
 use std::time::{Duration, Instant};
@@ -116,6 +117,34 @@ async fn what_does_not_arrive_whole_is_not_imported_and_not_kept() {
     }
     assert!(api.engine.asked().is_empty());
     is_cleared(&api).await;
+}
+
+#[tokio::test]
+async fn a_file_has_so_long_to_say_which_vm_it_is_of_and_then_as_long_as_it_goes_on() {
+    const WITHIN: Duration = Duration::from_millis(50);
+    let (api, file, caller) = (Api::new(), file().await, Caller::default());
+    let begin = || api.state.operations().receive_vm(&caller, None, None);
+    // A byte at a time: the block before the manifest alone takes fifty times as long.
+    let bytes: Vec<_> = file[..600].iter().map(|byte| Bytes::from(vec![*byte])).collect();
+    let slowly = futures_util::stream::iter(bytes).then(async |byte| {
+        tokio::time::sleep(WITHIN / 10).await;
+        Ok::<_, std::io::Error>(byte)
+    });
+    let mut pieces = Pieces::of(Body::from_stream(slowly));
+    let refused = take(begin().await.unwrap(), &mut pieces, WITHIN).await.unwrap_err();
+    assert_eq!(refused.code, Code::BadRequest);
+    assert!(refused.message.contains("which VM it is of"), "{refused}");
+    is_cleared(&api).await;
+
+    let (head, rest) = file.split_at(file.len() - 512);
+    let (head, rest) = (Bytes::from(head.to_vec()), Bytes::from(rest.to_vec()));
+    let slowly = futures_util::stream::iter([(head, 0), (rest, 2)]).then(async |(piece, waits)| {
+        tokio::time::sleep(WITHIN * waits).await;
+        Ok::<_, std::io::Error>(piece)
+    });
+    let mut pieces = Pieces::of(Body::from_stream(slowly));
+    let staged = take(begin().await.unwrap(), &mut pieces, WITHIN).await.unwrap();
+    assert_eq!(staged.manifest().config.name.as_str(), "web");
 }
 
 /// Waits until nothing is left of what has arrived.

@@ -66,7 +66,7 @@ pub(crate) async fn adopt(
         text.parse().map_err(|_| Refusal::not_found("foreign machine with process", &text))?;
     let Adoption { name } = json::optional(&headers, body).await?;
     if dry_run {
-        return mutation::plan(&state, Request::Adopt { pid, name }).await;
+        return mutation::plan(&state, &asked, Request::Adopt { pid, name }).await;
     }
     mutation::perform(&state, &asked, Request::Adopt { pid, name }, Subject::NewVm).await
 }

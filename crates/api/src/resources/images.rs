@@ -200,7 +200,7 @@ pub(crate) async fn add(
     let subject = Subject::NewImage(image.name.clone());
     let request = Request::AddImage(Box::new(image));
     if dry_run {
-        return mutation::plan(&state, request).await;
+        return mutation::plan(&state, &asked, request).await;
     }
 
     let creation = Creation {

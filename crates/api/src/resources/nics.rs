@@ -65,7 +65,7 @@ pub(crate) async fn add(
     let vm = target(&state, &vm, params)?.id;
     let request = Request::Nic { vm, change: NicChange::Add(Box::new(nic)) };
     if dry_run {
-        return mutation::plan(&state, request).await;
+        return mutation::plan(&state, &asked, request).await;
     }
     let creation = Creation {
         fingerprint: fingerprint(&[b"nic", vm.to_string().as_bytes(), &body]),

@@ -1,7 +1,7 @@
 //! Whole VMs that go out as files, and files that come in to become VMs. None of it is a task, and none of
 //! it queues; the making of a VM of what has arrived is.
 
-use super::{SessionGuard, SessionSubject};
+use super::{SessionGuard, SessionSubject, Sessions};
 use crate::{
     Engine,
     accept::{request::Caller, work::spec_of},
@@ -9,6 +9,12 @@ use crate::{
 };
 use innkeeper_model::{ByteSize, Code, ProjectName, Refusal, VmId, VmName, VmState};
 use innkeeper_storage::{Arrival, Export, Manifest};
+
+/// How many files at once may come in to become VMs. Each keeps up to a mebibyte in memory until it has said which VM
+/// it is of, and a file or two open.
+const MAX_IMPORTS: usize = 64;
+/// How many of these may be one project's, which is not to keep others from theirs.
+const MAX_IMPORTS_OF_A_PROJECT: usize = 8;
 
 /// A stopped VM as a file, for one session.
 #[derive(Debug)]
@@ -28,6 +34,42 @@ pub struct OpenedArrival {
     pub arrival: Arrival,
     /// Lists the session while it lives.
     pub session: SessionGuard,
+}
+
+impl Sessions {
+    /// Lists a file that comes in to become a VM, of this project where that is not left to the file, for as long
+    /// as the guard lives.
+    ///
+    /// # Errors
+    /// As many come in already as may, of that project or in all.
+    pub fn list_import(
+        &self,
+        project: Option<ProjectName>,
+        caller: &Caller,
+    ) -> Result<SessionGuard, Refusal> {
+        let mut open = self.open();
+        let (mut all, mut of_project) = (0, 0);
+        for session in open.sessions.values() {
+            let SessionSubject::NewVm(of) = &session.of else { continue };
+            all += 1;
+            of_project += usize::from(project.is_some() && *of == project);
+        }
+        match &project {
+            Some(project) if of_project >= MAX_IMPORTS_OF_A_PROJECT => {
+                return Err(too_many(&format!("of project {project}"), MAX_IMPORTS_OF_A_PROJECT));
+            }
+            _ if all >= MAX_IMPORTS => return Err(too_many("of this host", MAX_IMPORTS)),
+            _ => {}
+        }
+        Ok(self.insert(&mut open, SessionSubject::NewVm(project), "import", caller))
+    }
+}
+
+fn too_many(whose: &str, most: usize) -> Refusal {
+    let message = format!("{most} imports {whose} are on their way, as many as may be at once");
+    Refusal::new(Code::OutOfCapacity, message)
+        .with_limit(most)
+        .with_hint("send it again when one of them has arrived, or was broken off")
 }
 
 impl Engine {
@@ -71,8 +113,8 @@ impl Engine {
     /// says what the VM is, what its disks may grow to is taken of that project and of the host, until all has arrived.
     ///
     /// # Errors
-    /// It is too large, or the pool is full; the project, or the host, has no room for another VM. Where it has none
-    /// for this one, that is an error of what is received.
+    /// It is too large; the project, or the host, has no room for another VM, or as many are on their way to it as may
+    /// be at once. Where it has no room for this one, that is an error of what is received.
     pub async fn receive_vm(
         &self,
         caller: &Caller,
@@ -83,7 +125,7 @@ impl Engine {
         if let Some(project) = &project {
             hands.accountant.has_room(project, ByteSize(0))?;
         }
-        let session = self.shared.sessions.list(SessionSubject::NewVm, "import", caller);
+        let session = self.shared.sessions.list_import(project.clone(), caller)?;
         let (accountant, view) = (hands.accountant.clone(), self.view().clone());
         let admit = move |manifest: &Manifest| {
             let project = project.as_ref().unwrap_or(&manifest.config.project);

@@ -20,7 +20,8 @@ pub use transfers::{OpenedDisk, OpenedImage, OpenedUpload};
 use crate::{Engine, accept::request::Caller};
 use innkeeper_driver::ByteStream;
 use innkeeper_model::{
-    Code, ImageName, Refusal, Timestamp, VmId, diagnosis::SessionDiagnosis, keyboard::Stroke,
+    Code, ImageName, ProjectName, Refusal, Timestamp, VmId, diagnosis::SessionDiagnosis,
+    keyboard::Stroke,
 };
 use listed::{Counted, Counts};
 use std::{
@@ -55,8 +56,8 @@ pub enum SessionSubject {
     Vm(VmId),
     /// An image, or what is to become one.
     Image(ImageName),
-    /// What is to become a VM.
-    NewVm,
+    /// What is to become a VM, of this project where that is not left to the file.
+    NewVm(Option<ProjectName>),
 }
 
 impl From<VmId> for SessionSubject {
@@ -84,14 +85,21 @@ impl Sessions {
         kind: &'static str,
         caller: &Caller,
     ) -> SessionGuard {
-        let of = of.into();
+        self.insert(&mut self.open(), of.into(), kind, caller)
+    }
+
+    fn insert(
+        &self,
+        open: &mut Open,
+        of: SessionSubject,
+        kind: &'static str,
+        caller: &Caller,
+    ) -> SessionGuard {
         let counts = Arc::<Counts>::default();
-        let mut open = self.open();
         let number = open.next;
         open.next += 1;
         let (caller, since) = (caller.name.clone(), Timestamp::now());
         open.sessions.insert(number, Session { of, kind, caller, since, counts: counts.clone() });
-        drop(open);
         SessionGuard::new(self.clone(), number, counts)
     }
 
@@ -114,7 +122,7 @@ impl Sessions {
                 SessionSubject::Vm(vm) => (Some(*vm), None, viewers[&(of, kind)]),
                 SessionSubject::Image(image) => (None, Some(image.clone()), viewers[&(of, kind)]),
                 // Each is another's.
-                SessionSubject::NewVm => (None, None, 1),
+                SessionSubject::NewVm(_) => (None, None, 1),
             };
             let (kind, caller) = (kind.into(), caller.clone());
             SessionDiagnosis { vm, image, kind, caller, since, viewers, shown, typed }

@@ -49,9 +49,16 @@ impl Engine {
         let found = spec.config.disks.iter().find(|known| known.name.as_str() == disk);
         let found = found.ok_or_else(|| Refusal::not_found("disk", disk))?;
         if record.state != VmState::Stopped {
-            let message = format!("VM {} is not stopped, and writes to its disk", record.name);
-            return Err(Refusal::new(Code::WrongState, message)
-                .with_hint(format!("inn stop {}", record.name)));
+            let name = &record.name;
+            let (why, hint) = match record.state {
+                VmState::Suspended => (
+                    "is suspended, and its disk goes on with its memory",
+                    format!("inn resume {name}, then inn stop {name}"),
+                ),
+                _ => ("is not stopped, and writes to its disk", format!("inn stop {name}")),
+            };
+            let message = format!("VM {name} {why}");
+            return Err(Refusal::new(Code::WrongState, message).with_hint(hint));
         }
         let disk = self.shared.performer.hands.storage.open_disk(vm, found).await?;
         Ok(OpenedDisk { disk, session: self.shared.sessions.list(vm, "disk", caller) })

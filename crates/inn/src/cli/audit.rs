@@ -141,6 +141,9 @@ fn describe(entry: &AuditEntry) -> String {
     if let Some(subject) = entry.subject.as_ref().or(vm.as_ref()) {
         text.push_str(&format!(" {subject}"));
     }
+    if entry.dry_run {
+        text.push_str(" (dry run)");
+    }
     text.push_str(&format!(": {}", entry.outcome.as_str()));
     if let Some(code) = entry.code {
         text.push_str(&format!(" ({code})"));
@@ -201,6 +204,14 @@ mod tests {
             line(refused),
             "2026-01-01T12:00:00.000Z somebody by tcp from 127.0.0.1:9: GET /v1/vms: refused \
              (unauthenticated), 7 times: this address needs a token"
+        );
+        let planned = json!({
+            "at": "2026-01-01T12:00:00Z", "caller": "uid:0", "action": "create", "subject": "web",
+            "outcome": "refused", "code": "name-taken", "dry_run": true,
+        });
+        assert_eq!(
+            line(planned),
+            "2026-01-01T12:00:00.000Z uid:0: create web (dry run): refused (name-taken)"
         );
     }
 

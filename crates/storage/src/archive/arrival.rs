@@ -121,7 +121,7 @@ impl Storage {
     /// dropped when all has arrived, or when nothing more will. It must not wait for anything.
     ///
     /// # Errors
-    /// It is too large, or does not fit into the pool; the system's.
+    /// It is too large; the system's. Whether there is room for it is not told before `admit` was asked.
     pub async fn receive_vm<H: Send + 'static>(
         &self,
         length: Option<u64>,
@@ -140,8 +140,6 @@ impl Arrival {
         admit: impl FnOnce(&Manifest) -> Result<H, Refusal> + Send + 'static,
     ) -> Result<Self, Refusal> {
         refuse_too_large(length.unwrap_or_default(), shared.options.max_import_size)?;
-        // So that whoever cannot be let in hears it at once.
-        shared.pool.room.refuse_if_full(length.unwrap_or_default())?;
         let admit = |manifest: &Manifest| admit(manifest).map(|held| Box::new(held) as Held);
         Ok(Self {
             promise: shared.pool.room.promise(0)?,
@@ -157,6 +155,12 @@ impl Arrival {
             has_sums: false,
             shared: Arc::clone(shared),
         })
+    }
+
+    /// Whether what came says which VM it is.
+    #[must_use]
+    pub const fn knows_its_vm(&self) -> bool {
+        self.manifest.is_some()
     }
 
     /// Takes the next piece, and gives itself back for the one after it.

@@ -206,8 +206,19 @@ impl<T: Operations> Operations for Audited<T> {
         Ok(accepted)
     }
 
-    async fn dry_run(&self, request: Request) -> Result<PlannedOperation, Refusal> {
-        self.inner.dry_run(request).await
+    /// One that is answered changed nothing, and has no line.
+    async fn dry_run(
+        &self,
+        caller: &Caller,
+        request: Request,
+    ) -> Result<PlannedOperation, Refusal> {
+        let (subject, vm) = about(&request, &self.view.snapshot());
+        let entry = AuditEntry { subject, vm, dry_run: true, ..line(caller, request.name()) };
+        let planned = self.inner.dry_run(caller, request).await;
+        if let Err(refusal) = &planned {
+            self.audit.record(refused(entry, refusal));
+        }
+        planned
     }
 
     async fn task(&self, task: TaskId) -> Option<Task> {

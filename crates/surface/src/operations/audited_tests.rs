@@ -33,8 +33,10 @@ impl Operations for Fake {
         }
     }
 
-    async fn dry_run(&self, _: Request) -> Result<PlannedOperation, Refusal> {
-        ReadOnly.serial_log(VmId::new()).await.map(|_| unreachable!())
+    async fn dry_run(&self, _: &Caller, request: Request) -> Result<PlannedOperation, Refusal> {
+        let (operation, after_crash) = (request.name().into(), "forward".into());
+        let planned = PlannedOperation { operation, after_crash, steps: Vec::new() };
+        self.refusal.clone().map_or(Ok(planned), Err)
     }
 
     async fn task(&self, _: TaskId) -> Option<Task> {
@@ -201,6 +203,33 @@ async fn what_is_refused_has_a_line_with_the_reason() {
     assert_eq!((line.action.as_str(), line.subject.as_deref()), ("create", Some("web")));
     assert_eq!((line.outcome, line.code), (AuditOutcome::Refused, Some(Code::NameTaken)));
     assert_eq!(line.message.as_deref(), Some("there is a VM \"web\""));
+}
+
+#[tokio::test]
+async fn a_dry_run_that_is_refused_has_a_line_as_one_and_one_that_is_answered_has_none() {
+    let refusal = Refusal::new(Code::InUse, "a program of this host has port 22");
+    let refusing = bench(task(TaskState::Done, None), Some(refusal.clone()));
+    let vm = VmId::new();
+    assert_eq!(refusing.audited.dry_run(&caller(), start(vm)).await.unwrap_err(), refusal);
+    let line = refusing.lines(1).await.remove(0);
+    let expected = AuditEntry {
+        caller: Some("token".into()),
+        door: Some("tcp".into()),
+        address: Some("127.0.0.1:99".into()),
+        request_id: Some("r1".into()),
+        vm: Some(vm),
+        code: Some(Code::InUse),
+        message: Some(refusal.message),
+        dry_run: true,
+        ..AuditEntry::new(line.at, "start", AuditOutcome::Refused)
+    };
+    assert_eq!(line, expected);
+
+    let answering = bench(task(TaskState::Done, Some(vm)), None);
+    answering.audited.dry_run(&caller(), start(vm)).await.unwrap();
+    answering.audited.submit(&caller(), start(vm)).await.unwrap();
+    let line = answering.lines(1).await.remove(0);
+    assert_eq!((line.outcome, line.dry_run), (AuditOutcome::Accepted, false));
 }
 
 #[tokio::test]

@@ -28,11 +28,12 @@ pub trait Operations: Sessions {
     /// The request is refused, and nothing was changed.
     async fn submit(&self, caller: &Caller, request: Request) -> Result<Accepted, Refusal>;
 
-    /// What a request would come to, now. Nothing is done.
+    /// What a request of this caller's would come to, now. Nothing is done.
     ///
     /// # Errors
     /// The request would be refused.
-    async fn dry_run(&self, request: Request) -> Result<PlannedOperation, Refusal>;
+    async fn dry_run(&self, caller: &Caller, request: Request)
+    -> Result<PlannedOperation, Refusal>;
 
     /// A task, of before this daemon's start too; `None` for one that is not known, or not any more.
     async fn task(&self, task: TaskId) -> Option<Task>;
@@ -96,7 +97,7 @@ impl Operations for Engine {
         Engine::submit(self, caller, request).await
     }
 
-    async fn dry_run(&self, request: Request) -> Result<PlannedOperation, Refusal> {
+    async fn dry_run(&self, _: &Caller, request: Request) -> Result<PlannedOperation, Refusal> {
         Engine::dry_run(self, request).await
     }
 

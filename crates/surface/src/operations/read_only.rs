@@ -22,7 +22,7 @@ impl Operations for ReadOnly {
         nothing()
     }
 
-    async fn dry_run(&self, _: Request) -> Result<PlannedOperation, Refusal> {
+    async fn dry_run(&self, _: &Caller, _: Request) -> Result<PlannedOperation, Refusal> {
         nothing()
     }
 

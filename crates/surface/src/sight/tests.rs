@@ -187,7 +187,9 @@ async fn what_everybodys_things_say_of_others_vms_is_not_told() {
         hostname: Some("secret".into()),
         expires: None,
     };
+    let problem = Some("secret (pid 812) has port 53/udp (DNS) of this host".into());
     let facts = |up| NetworkFacts { up, leases: vec![lease.clone()], ..NetworkFacts::default() };
+    let impaired = NetworkFacts { up: true, problem, ..NetworkFacts::default() };
     let id = lan.id;
     bench.entries(vec![Update::Network(Arc::new(lan))]).await;
     let entries = bench
@@ -197,6 +199,7 @@ async fn what_everybodys_things_say_of_others_vms_is_not_told() {
                 facts: NetworkFacts { leases: vec![lease.clone()], ..NetworkFacts::default() },
             },
             Update::NetworkFacts { id, facts: facts(true) },
+            Update::NetworkFacts { id, facts: impaired },
             Update::Image(image("golden", true)),
         ])
         .await;
@@ -213,7 +216,9 @@ async fn what_everybodys_things_say_of_others_vms_is_not_told() {
     assert_eq!((narrowed.lineage, &*narrowed.source), (None, "a disk of a VM"));
     assert_eq!(Sight::of_everything().image(golden), None);
     let lan = snapshot.networks.values().next().unwrap();
-    assert!(sight.network(lan).unwrap().facts.leases.is_empty());
+    let facts = sight.network(lan).unwrap().facts;
+    assert!(facts.leases.is_empty());
+    assert!(facts.problem.unwrap().contains("administrators"));
     assert_eq!(Sight::of_everything().network(lan), None);
 }
 

@@ -1565,7 +1565,7 @@ export interface components {
          * @description How an address is known; the later the stronger.
          * @enum {string}
          */
-        AddressSource: "reservation" | "lease" | "agent";
+        AddressSource: "agent" | "reservation" | "lease";
         /** @description How a machine is taken over. */
         Adoption: {
             name?: components["schemas"]["VmName"] | null;

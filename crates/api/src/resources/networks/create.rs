@@ -104,7 +104,7 @@ pub(crate) async fn create(
     let request = NetworkRequest::Create { config: Box::new(config), id, subnets };
     let request = Request::Network(request);
     if dry_run {
-        return mutation::plan(&state, request).await;
+        return mutation::plan(&state, &asked, request).await;
     }
 
     let own_id = id.map(|id| id.to_string()).unwrap_or_default();

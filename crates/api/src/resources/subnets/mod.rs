@@ -177,7 +177,7 @@ pub(crate) async fn create(
     let request = NetworkRequest::CreateSubnet { network, config: Box::new(config), id: Some(id) };
     let request = Request::Network(request);
     if dry_run {
-        return mutation::plan(&state, request).await;
+        return mutation::plan(&state, &asked, request).await;
     }
     let creation = Creation {
         fingerprint: fingerprint(&[b"subnet", own_id.as_bytes(), &body]),

@@ -191,7 +191,7 @@ pub(crate) async fn reserve(
     let subnet = find(state.seen().whole(), &text)?.subnet().id;
     let request = Request::Network(NetworkRequest::Reserve { subnet, wanted });
     if dry_run {
-        return mutation::plan(&state, request).await;
+        return mutation::plan(&state, &asked, request).await;
     }
 
     let creation = Creation {

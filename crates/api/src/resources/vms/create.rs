@@ -62,7 +62,7 @@ pub(crate) async fn create(
     state.sight().check_host_files(&config, None)?;
     let request = Request::Create { config: Box::new(config), id };
     if dry_run {
-        return mutation::plan(&state, request).await;
+        return mutation::plan(&state, &asked, request).await;
     }
 
     let own_id = id.map(|id| id.to_string()).unwrap_or_default();
@@ -148,7 +148,7 @@ pub(crate) async fn clone(
     let vm = target(&state, &text, params)?.id;
     let request = Request::Clone { vm, name };
     if dry_run {
-        return mutation::plan(&state, request).await;
+        return mutation::plan(&state, &asked, request).await;
     }
 
     let creation = Creation {

@@ -118,6 +118,25 @@ async fn a_vm_that_there_may_not_be_is_refused_before_its_first_disk_and_before_
 }
 
 #[tokio::test]
+async fn whether_there_is_room_is_told_to_nobody_whose_vm_there_may_not_be() {
+    let pool = Pool::with(|options| options.max_import_size = ByteSize(u64::MAX));
+    let most = most_of(pool.storage.free_space().unwrap()) & !0xf_ffff;
+    let (file, known_after) = large(most);
+    let (name, sha256) = ("image".parse().unwrap(), "a".repeat(64));
+    let _other = pool.storage.open_upload(&name, &sha256, 0, Some(most)).await.unwrap();
+    let no = |_: &Manifest| Err::<(), _>(Refusal::new(Code::OutOfCapacity, "no"));
+    let arrival = pool.storage.receive_vm(Some(most), no).await.unwrap();
+    let refusal = arrival.write(file[..known_after].to_vec()).await.unwrap_err();
+    assert_eq!(refusal.code, Code::OutOfCapacity, "{refusal}");
+    // Whose there may is told when that is known.
+    let arrival = pool.storage.receive_vm(Some(most), |_| Ok(())).await.unwrap();
+    let almost = arrival.write(file[..known_after - 1].to_vec()).await.unwrap();
+    assert!(!almost.knows_its_vm());
+    let refusal = almost.write(file[known_after - 1..known_after].to_vec()).await.unwrap_err();
+    assert_eq!(refusal.code, Code::OutOfSpace, "{refusal}");
+}
+
+#[tokio::test]
 async fn what_is_held_for_a_vm_is_held_until_all_of_it_has_come_or_nothing_more_will() {
     let pool = Pool::new();
     let (file, known_after) = large(1 << 20);
@@ -214,10 +233,12 @@ async fn what_comes_by_any_way_leaves_the_room_that_another_is_promised() {
 async fn a_full_disk_leaves_nothing() {
     let Some((_small, pool)) = small_pool() else { return };
     let full = |refusal: Refusal| assert_eq!(refusal.code, Code::OutOfSpace, "{refusal:?}");
-    full(pool.storage.receive_vm(Some(3 << 20), |_| Ok(())).await.unwrap_err());
-    // Full by the length that its header says, and full in its midst, when another took the room.
+    // Full by its own length, by the one that its header says, and in its midst, when another took the room.
     let mut disk = empty_disk(1 << 20);
     disk.resize(3 << 20, 7);
+    let long = Made::new(&manifest(), disk.clone()).bytes();
+    let arrival = pool.storage.receive_vm(Some(long.len() as u64), |_| Ok(())).await.unwrap();
+    full(arrival.write(long[..8192].to_vec()).await.unwrap_err());
     full(pool.send(&Made::new(&manifest(), disk.clone()).bytes(), 70_000).await.unwrap_err());
     pool.is_cleared();
     disk.truncate(1 << 20);
