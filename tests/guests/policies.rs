@@ -41,6 +41,34 @@ fn a_panicked_guest_is_preserved_with_its_memory_in_a_file() {
 }
 
 #[test]
+fn a_guest_that_powers_itself_off_is_preserved_where_that_is_wanted() {
+    let _slot = GuestSlots::one();
+    let daemon = Daemon::start();
+    daemon.import_tiny();
+    let mut config = tiny("archive", "");
+    config["on"] = json!({ "shutdown": "preserve" });
+    let id = daemon.create(&config);
+    daemon.act("archive", "start");
+    let mut console = daemon.console("archive");
+    console.log_in();
+    console.send("poweroff\n");
+    let vm = until("its memory is in a file", BOOT, || {
+        let vm = daemon.vm("archive");
+        let done = vm["dumped"].is_string() && vm["task"].is_null();
+        if done { Ok(vm) } else { Err(vm["facts"].clone()) }
+    });
+    assert_eq!(
+        (&vm["state"], &vm["facts"]["last_end"]["reason"]),
+        (&json!("ended"), &json!("guest_shutdown"))
+    );
+    let dump = daemon.state().join("pool/volumes").join(&id).join("dump.elf");
+    assert!(fs::metadata(&dump).unwrap().len() > 96 << 20, "not all of its memory");
+    daemon.inn_ok(&["kill", "archive"]);
+    daemon.wait_for_state("archive", "stopped");
+    assert_put_away(&daemon, &id);
+}
+
+#[test]
 fn a_guest_that_reboots_is_stopped_where_that_is_wanted() {
     let _slot = GuestSlots::one();
     let daemon = Daemon::start();

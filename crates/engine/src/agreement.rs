@@ -298,7 +298,7 @@ fn is_kept(vm: &Vm) -> bool {
     };
     match policy {
         Policy::Pause => true,
-        Policy::Preserve => vm.dumped.is_some() || policy != on.crash,
+        Policy::Preserve => vm.dumped.is_some(),
         Policy::Restart | Policy::Stop => false,
     }
 }

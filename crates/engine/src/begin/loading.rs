@@ -58,7 +58,7 @@ pub(crate) fn load(
     unreadable.extend(damage.into_iter().map(Unreadable::from));
     write_wishes(stored.specs, &mut on_record.wishes);
     let mut updates = stored_networks(stored.networks)?;
-    updates.extend(stored_vms(stored, &on_record, reservations)?);
+    updates.extend(stored_vms(stored, &on_record, reservations, &unreadable)?);
     // A note of a VM that is there no more says nothing to the view.
     updates.extend(on_record.notes.values().flat_map(|(note, _)| note.updates(boot_id)));
     let unnoted = disks_not_noted(stored.storage, &updates, &on_record);
@@ -144,7 +144,9 @@ fn quarantine(unreadable: &[Unreadable], on_record: &mut OnRecord, updates: &mut
             _ => None,
         });
         let Some(spec) = spec else { continue };
-        let problem = format!("{reason}; look at the VM, then move that file away and restart");
+        let problem = format!(
+            "{reason}; look at the VM, then stop the daemon, move that file away and start it again"
+        );
         let (name, project) = (spec.config.name.clone(), spec.config.project.clone());
         updates.push(Update::VmQuarantined { id, name, project, problem });
     }
@@ -154,6 +156,7 @@ fn stored_vms(
     parts: &Stored<'_>,
     on_record: &OnRecord,
     reservations: &Reservations,
+    unreadable: &[Unreadable],
 ) -> Result<Vec<Update>, Refusal> {
     let mut updates = Vec::new();
     let stored = stored_specs(parts.specs, &on_record.wishes)?;
@@ -161,7 +164,12 @@ fn stored_vms(
     // What is being made is not swept: it is finished or undone by its plan.
     let being_made: HashSet<VmId> =
         on_record.unfinished.values().filter_map(|unfinished| unfinished.begun.task.vm).collect();
-    let swept = parts.storage.sweep(|vm| ids.contains(&vm), |vm| being_made.contains(&vm))?;
+    // Nor what may be: the record of whose making cannot be read.
+    let may_be = |vm| {
+        let of = |one: &Unreadable| one.vm.is_none_or(|of| of == vm);
+        being_made.contains(&vm) || unreadable.iter().any(of)
+    };
+    let swept = parts.storage.sweep(|vm| ids.contains(&vm), may_be)?;
     if swept != Swept::default() {
         info!(?swept, "cleared up what an earlier daemon had not finished");
     }

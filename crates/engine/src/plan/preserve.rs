@@ -1,4 +1,4 @@
-//! Preserving a guest that has crashed: its memory is written to a file, and its machine kept.
+//! Preserving a guest that has ended: its memory is written to a file, and its machine kept.
 
 use super::{AfterCrash, Context, Plan};
 use crate::plan::steps::OwnStep;
@@ -13,6 +13,8 @@ pub(crate) fn preserve(context: &Context) -> Result<Plan, Refusal> {
     plan.driver(context.driver_flow(Operation::Dump { file: context.dump_file.clone() })?);
     plan.own(OwnStep::NoteDump { vm: context.spec.id });
     plan.no_way_back();
-    context.hook(&mut plan, HookEvent::OnCrash, "preserve");
+    if context.has_crashed() {
+        context.hook(&mut plan, HookEvent::OnCrash, "preserve");
+    }
     Ok(plan)
 }

@@ -47,8 +47,8 @@ pub(crate) fn action(vm: &Vm) -> Option<Action> {
         Some(EndReason::GuestShutdown) if on.shutdown == Policy::Restart && !spec.draft => {
             Some(restart(vm, "powered itself off"))
         }
-        Some(EndReason::GuestShutdown) => on_purpose(on.shutdown, ended),
-        Some(EndReason::GuestReset) => on_purpose(on.reboot, ended),
+        Some(EndReason::GuestShutdown) => on_purpose(vm, on.shutdown, ended),
+        Some(EndReason::GuestReset) => on_purpose(vm, on.reboot, ended),
         Some(EndReason::GuestPanic | EndReason::HypervisorDied { .. }) => crashed(on.crash),
         // Ended by Innkeeper, or never begun.
         Some(EndReason::Killed) | None => Some(Action::PutAway),
@@ -60,9 +60,10 @@ pub(crate) fn action(vm: &Vm) -> Option<Action> {
 }
 
 /// A guest that ended as it meant to.
-fn on_purpose(policy: Policy, kept: bool) -> Option<Action> {
+fn on_purpose(vm: &Vm, policy: Policy, kept: bool) -> Option<Action> {
     match policy {
         Policy::Restart => Some(Action::Restart),
+        Policy::Preserve if kept && !is_preserved(vm) => Some(Action::Preserve),
         Policy::Pause | Policy::Preserve if kept => None,
         Policy::Stop | Policy::Pause | Policy::Preserve => Some(Action::PutAwayForGood),
     }

@@ -18,8 +18,8 @@ shutdown         pause     kept     long   nothing
 shutdown         pause     kept     short  nothing
 shutdown         pause     gone     long   put away for good
 shutdown         pause     gone     short  put away for good
-shutdown         preserve  kept     long   nothing
-shutdown         preserve  kept     short  nothing
+shutdown         preserve  kept     long   preserve
+shutdown         preserve  kept     short  preserve
 shutdown         preserve  gone     long   put away for good
 shutdown         preserve  gone     short  put away for good
 reset            restart   kept     long   start
@@ -34,8 +34,8 @@ reset            pause     kept     long   nothing
 reset            pause     kept     short  nothing
 reset            pause     gone     long   put away for good
 reset            pause     gone     short  put away for good
-reset            preserve  kept     long   nothing
-reset            preserve  kept     short  nothing
+reset            preserve  kept     long   preserve
+reset            preserve  kept     short  preserve
 reset            preserve  gone     long   put away for good
 reset            preserve  gone     short  put away for good
 panic            restart   kept     long   start

@@ -286,6 +286,36 @@ async fn a_projects_quota_is_asked_before_the_disks_come_and_held_while_they_do(
     bench.is_sound().await;
 }
 
+#[tokio::test]
+async fn so_many_imports_are_on_their_way_at_once_and_of_a_project_fewer() {
+    let bench = Bench::new().await;
+    let caller = caller();
+    let begin = async |project: Option<&str>| {
+        let project = project.map(|name| name.parse().unwrap());
+        bench.engine.receive_vm(&caller, None, project).await
+    };
+    let is_too_many = |refused: Refusal, limit: &str| {
+        assert_eq!((refused.code, refused.limit.as_deref()), (Code::OutOfCapacity, Some(limit)));
+        assert!(refused.hint.is_some(), "{refused}");
+    };
+    let mut opened = Vec::new();
+    for _ in 0..8 {
+        opened.push(begin(Some("shop")).await.unwrap());
+    }
+    is_too_many(begin(Some("shop")).await.unwrap_err(), "8");
+    for _ in 8..64 {
+        opened.push(begin(None).await.unwrap());
+    }
+    is_too_many(begin(Some("other")).await.unwrap_err(), "64");
+    is_too_many(begin(None).await.unwrap_err(), "64");
+    // The first is the shop's.
+    drop(opened.remove(0));
+    drop(begin(Some("other")).await.unwrap());
+    drop(begin(Some("shop")).await.unwrap());
+    drop(opened);
+    is_cleared(&bench).await;
+}
+
 /// Cancels the first task that passes a point.
 struct Cancels {
     at: String,

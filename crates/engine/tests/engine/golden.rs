@@ -527,6 +527,31 @@ async fn a_damaged_record_is_told_with_its_vm_and_nothing_is_erased() {
     }
 }
 
+/// What nobody stored may be half made: by what cannot be read any more.
+#[tokio::test]
+async fn what_was_being_made_stays_where_its_record_is_damaged() {
+    for folder in versions_of("create") {
+        let left = Left::of(&folder, &[]).await;
+        let (about, ended) = (left.about, left.ended);
+        let volumes = ended.path().join("pool/volumes");
+        let [made] = &names(&volumes)[..] else { panic!("one VM was being made") };
+        let files = || {
+            let mut files = names(&volumes.join(made));
+            files.sort();
+            files
+        };
+        let (made_so_far, vm) = (files(), made.parse().unwrap());
+        damage(&ended.path().join("journal"), vm);
+        let mut bench = ended.begin().await;
+        for _ in 0..2 {
+            assert_eq!(files(), made_so_far);
+            assert!(!bench.engine.diagnose().journal.damage.is_empty());
+            serves_the_other(&bench, &about).await;
+            bench = bench.restart().await;
+        }
+    }
+}
+
 /// Turns a bit in the record of the operation that was begun last on this VM. Returns its file.
 fn damage(journal: &Path, vm: VmId) -> PathBuf {
     let mut last = None;

@@ -169,6 +169,24 @@ async fn a_guest_that_panics_is_stopped_kept_or_preserved_as_its_policy_says() {
 }
 
 #[tokio::test]
+async fn a_guest_that_ends_on_purpose_is_preserved_where_that_is_wanted() {
+    for (on, happening) in [("shutdown", Happening::PowersOff), ("reboot", Happening::Reboots)] {
+        let bench = Bench::new().await;
+        let vm = running(&bench, json!({ on: "preserve" })).await;
+        bench.world.guest(vm, happening);
+        bench.until("dumped", |snapshot| snapshot.vms[&vm].dumped.is_some()).await;
+        until_idle_as(&bench, vm, VmState::Ended).await;
+        for _ in 0..10 {
+            bench.engine.reconcile(&caller(), vm);
+            bench.idle().await;
+        }
+        assert_eq!((bench.state(vm), bench.tasks("preserve").len()), (VmState::Ended, 1), "{on}");
+        assert!(bench.volumes(vm).join("dump.elf").exists(), "{on}");
+        bench.is_sound().await;
+    }
+}
+
+#[tokio::test]
 async fn of_a_hypervisor_that_died_nothing_is_kept() {
     for policy in ["pause", "preserve", "stop", "restart"] {
         let bench = Bench::new().await;
