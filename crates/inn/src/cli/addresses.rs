@@ -1,7 +1,6 @@
 //! Which of a guest's addresses to use.
 
-use innkeeper_model::{GuestAddress, Vm, network::AddressSource};
-use std::{cmp::Reverse, net::IpAddr};
+use innkeeper_model::{GuestAddress, Vm};
 
 /// Which IP version is meant, where one is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -10,25 +9,13 @@ pub(super) enum Version {
     V6,
 }
 
-/// The guest's addresses that others reach, best first: on one of its NICs before those of interfaces
-/// that only the guest knows (a bridge of containers, say), what is known better before what is only
-/// kept for it, and IPv4 before IPv6.
+/// The guest's addresses that mean it to others, best first ([`Vm::reached_at`]).
 pub(super) fn reachable(vm: &Vm, version: Option<Version>) -> Vec<&GuestAddress> {
     let is_meant = |known: &&GuestAddress| match version {
         None => true,
         Some(version) => known.address.is_ipv6() == (version == Version::V6),
     };
-    let all = vm.addresses.iter().filter(|known| is_reachable(known.address));
-    let mut all: Vec<_> = all.filter(is_meant).collect();
-    all.sort_by_key(|known| (known.nic.is_none(), Reverse(known.source), known.address.is_ipv6()));
-    // Two may know of one address.
-    let mut seen = Vec::new();
-    all.retain(|known| {
-        let is_new = !seen.contains(&known.address);
-        seen.push(known.address);
-        is_new
-    });
-    all
+    vm.reached_at().into_iter().filter(is_meant).collect()
 }
 
 /// The best of them.
@@ -36,29 +23,21 @@ pub(super) fn best(vm: &Vm, version: Option<Version>) -> Option<&GuestAddress> {
     reachable(vm, version).into_iter().next()
 }
 
-/// Whether the guest has taken this address up, as far as anybody can tell.
-pub(super) fn is_taken_up(known: &GuestAddress) -> bool {
-    known.source != AddressSource::Reservation
-}
-
-/// Whether it means this guest to others on its network.
-fn is_reachable(address: IpAddr) -> bool {
-    if address.is_loopback() || address.is_unspecified() || address.is_multicast() {
-        return false;
-    }
-    match address {
-        IpAddr::V4(address) => !address.is_link_local(),
-        // One of these means something on one link only, which the address does not name.
-        IpAddr::V6(address) => !address.is_unicast_link_local(),
-    }
+/// Those of them that the guest has taken up, as far as anybody can tell. Its word for one that is not
+/// believed counts where there is nothing else to know.
+pub(super) fn taken_up(vm: &Vm) -> Vec<&GuestAddress> {
+    let mut all = vm.reached_at();
+    let is_known_better = all.first().is_some_and(|best| vm.believes(best));
+    all.retain(|known| vm.has_taken_up(known.address) && (vm.believes(known) || !is_known_better));
+    all
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
-    fn vm(addresses: serde_json::Value) -> Vm {
+    fn vm(addresses: Value) -> Vm {
         let id = innkeeper_model::VmId::new();
         serde_json::from_value(json!({
             "id": id, "name": "web", "project": "default", "state": "running", "revision": 1,
@@ -67,25 +46,34 @@ mod tests {
         .unwrap()
     }
 
-    fn check(version: Option<Version>, expected: &[&str]) {
-        let vm = vm(json!([
-            {"address": "127.0.0.1", "source": "agent"},
-            {"address": "172.17.0.1", "source": "agent"},
-            {"nic": "nic0", "address": "fe80::1", "source": "agent"},
-            {"nic": "nic0", "address": "10.0.0.2", "source": "reservation"},
-            {"nic": "nic0", "address": "fd00::2", "source": "agent"},
-            {"nic": "nic0", "address": "10.0.0.2", "source": "agent"},
-            {"nic": "nic1", "address": "10.1.0.2", "source": "lease"},
-        ]));
-        let found: Vec<_> =
-            reachable(&vm, version).iter().map(|known| known.address.to_string()).collect();
-        assert_eq!(found, expected);
+    fn text(known: Vec<&GuestAddress>) -> Vec<String> {
+        known.iter().map(|known| known.address.to_string()).collect()
     }
 
     #[test]
-    fn the_best_address_comes_first_and_those_of_one_link_only_not_at_all() {
-        check(None, &["10.0.0.2", "fd00::2", "10.1.0.2", "172.17.0.1"]);
-        check(Some(Version::V6), &["fd00::2"]);
-        check(Some(Version::V4), &["10.0.0.2", "10.1.0.2", "172.17.0.1"]);
+    fn the_best_address_of_a_version_comes_first() {
+        let vm = vm(json!([
+            {"address": "172.17.0.1", "source": "agent"},
+            {"nic": "nic0", "address": "10.0.0.9", "source": "agent"},
+            {"nic": "nic0", "address": "10.0.0.2", "source": "reservation"},
+            {"nic": "nic0", "address": "fd00::2", "source": "lease"},
+        ]));
+        for (version, expected) in [
+            (None, &["fd00::2", "10.0.0.2", "10.0.0.9", "172.17.0.1"][..]),
+            (Some(Version::V4), &["10.0.0.2", "10.0.0.9", "172.17.0.1"]),
+            (Some(Version::V6), &["fd00::2"]),
+        ] {
+            assert_eq!(text(reachable(&vm, version)), expected);
+        }
+    }
+
+    #[test]
+    fn the_guests_word_for_where_it_is_counts_only_where_nothing_else_is_known() {
+        let told = json!({"nic": "nic0", "address": "10.0.0.9", "source": "agent"});
+        let kept = json!({"nic": "nic0", "address": "10.0.0.2", "source": "reservation"});
+        let same = json!({"nic": "nic0", "address": "10.0.0.2", "source": "agent"});
+        assert_eq!(text(taken_up(&vm(json!([told])))), ["10.0.0.9"]);
+        assert_eq!(text(taken_up(&vm(json!([told, kept])))), [""; 0]);
+        assert_eq!(text(taken_up(&vm(json!([told, kept, same])))), ["10.0.0.2"]);
     }
 }

@@ -52,14 +52,20 @@ pub(super) async fn run(context: &Context, ip: Ip) -> Result<(), Failure> {
     reachable(&vm, version).into_iter().try_for_each(|known| output.line(known.address))
 }
 
-/// Why there is no address, and what to do.
+/// Why there is no address, or none to go to, and what to do.
 pub(super) fn unknown(vm: &Vm, version: Option<Version>) -> Failure {
     let kind = match version {
         None => "address",
         Some(Version::V4) => "IPv4 address",
         Some(Version::V6) => "IPv6 address",
     };
-    let message = format!("no {kind} of {} is known", vm.name);
+    let message = match best(vm, version) {
+        None => format!("no {kind} of {} is known", vm.name),
+        Some(told) => format!(
+            "no {kind} of {} is known but {}, which only its guest says, and which is not followed",
+            vm.name, told.address
+        ),
+    };
     let nics = vm.spec.iter().flat_map(|spec| &spec.config.nics);
     let on_network = nics.clone().any(|nic| nic.network.network().is_some());
     let hint = if nics.count() == 0 {

@@ -95,7 +95,8 @@ fn note(vm: &Vm, now: Timestamp) -> String {
 
 /// Where the guest is reached best, as far as that is known.
 fn address(vm: &Vm) -> String {
-    addresses::best(vm, None).map(|best| best.address.to_string()).unwrap_or_default()
+    let best = addresses::best(vm, None).filter(|best| vm.believes(best));
+    best.map(|best| best.address.to_string()).unwrap_or_default()
 }
 
 /// A state in its colour.

@@ -10,7 +10,7 @@ use crate::{
     figures::parse_duration,
 };
 use clap::Args;
-use innkeeper_model::{Vm, config::PublishedPort, nic::Protocol};
+use innkeeper_model::{GuestAddress, Vm, config::PublishedPort, nic::Protocol};
 use std::{
     ffi::OsString,
     io,
@@ -32,8 +32,9 @@ const AGAIN_AFTER: Duration = Duration::from_millis(300);
 #[derive(Debug, Args)]
 #[command(
     after_help = "What follows the VM's name is given to ssh as it is: a command, or after -- \
-    options as well.\n\nA VM on no network of this host is reached through the port of the host that \
-    leads to its port 22, if it publishes one."
+    options as well.\n\nIt goes to an address that is kept for the VM on a network of this host; else \
+    to the port of the host that leads to its port 22, if it publishes one. Where the guest says it is \
+    counts only on a network that keeps no addresses."
 )]
 pub(super) struct Ssh {
     #[command(flatten)]
@@ -90,11 +91,17 @@ pub(super) async fn run(context: &Context, ssh: Ssh) -> Result<(), Failure> {
     })
 }
 
-/// Where this port of the guest is reached.
+/// Where this port of the guest is reached, and nobody else: at an address that is kept for it; else at a
+/// port of the host that leads there; else where the guest says, if that is all that there is to know.
 fn destination(vm: &Vm, port: u16) -> Option<SocketAddr> {
-    if let Some(best) = best(vm, None) {
-        return Some(SocketAddr::new(best.address, port));
-    }
+    let believed = best(vm, None).filter(|best| vm.believes(best));
+    let at = |known: &GuestAddress| SocketAddr::new(known.address, port);
+    let kept = believed.filter(|best| best.source.is_kept());
+    kept.map(at).or_else(|| published(vm, port)).or_else(|| believed.map(at))
+}
+
+/// The port of the host that leads to this one of the guest.
+fn published(vm: &Vm, port: u16) -> Option<SocketAddr> {
     let nics = vm.spec.iter().flat_map(|spec| &spec.config.nics);
     let leads =
         |published: &&PublishedPort| published.guest == port && published.protocol == Protocol::Tcp;
@@ -125,7 +132,8 @@ async fn until_reachable(
         let mut vm = vm.clone();
         loop {
             let Some(at) = destination(&vm, port) else {
-                wait::until_it_has_an_address(context, &vm).await?;
+                let is_somewhere = |vm: &Vm| destination(vm, port).is_some();
+                wait::until_its_addresses_are(context, &vm, is_somewhere).await?;
                 vm = decode(context.client.get(Target::vm(vm.id)).await?.body)?;
                 continue;
             };

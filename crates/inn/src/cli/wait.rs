@@ -3,7 +3,7 @@
 
 use super::{
     Context, VmArg,
-    addresses::{is_taken_up, reachable},
+    addresses::{reachable, taken_up},
 };
 use crate::{
     client::{Feed, FeedLine, Target, decode},
@@ -101,8 +101,7 @@ impl Wanted {
                 (vm.state.as_str() == state).then(|| state.to_owned())
             }
             (Self::Address(wanted), Seen::Vm(vm)) => {
-                let mut taken_up =
-                    reachable(vm, None).into_iter().filter(|known| is_taken_up(known));
+                let mut taken_up = taken_up(vm).into_iter();
                 let found =
                     taken_up.find(|known| wanted.is_none_or(|wanted| known.address == wanted));
                 found.map(|known| known.address.to_string())
@@ -171,15 +170,19 @@ pub(super) async fn run(context: &Context, wait: Wait) -> Result<(), Failure> {
     }
 }
 
-/// Returns when there is any address of the VM, taken up or not, that others reach it at; waits for as
-/// long as that takes.
+/// Returns when what is known of the VM's addresses, taken up or not, is enough; waits for as long as that
+/// takes.
 ///
 /// # Errors
 /// The VM was deleted meanwhile, or the daemon went away.
-pub(super) async fn until_it_has_an_address(context: &Context, vm: &Vm) -> Result<(), Failure> {
+pub(super) async fn until_its_addresses_are(
+    context: &Context,
+    vm: &Vm,
+    enough: impl Fn(&Vm) -> bool,
+) -> Result<(), Failure> {
     let mut last = Seen::Vm(Box::new(vm.clone()));
     watch(context, vm.id, Wanted::Address(None), &mut last, |seen| match seen {
-        Seen::Vm(vm) if !reachable(vm, None).is_empty() => Some(()),
+        Seen::Vm(vm) if enough(vm) => Some(()),
         _ => None,
     })
     .await
@@ -305,6 +308,7 @@ mod tests {
             json!([
                 {"nic": "nic0", "address": "10.0.0.2", "source": "reservation"},
                 {"nic": "nic0", "address": "10.0.0.3", "source": "lease"},
+                {"nic": "nic0", "address": "10.0.0.9", "source": "agent"},
             ]),
         )));
         let said = |wanted: &str| wanted.parse::<Wanted>().unwrap().fulfilled_by(&seen);
@@ -313,6 +317,7 @@ mod tests {
         assert_eq!(said("ip").as_deref(), Some("10.0.0.3"));
         assert_eq!(said("ip=10.0.0.3").as_deref(), Some("10.0.0.3"));
         assert_eq!(said("ip=10.0.0.2"), None, "it is only kept for the guest");
+        assert_eq!(said("ip=10.0.0.9"), None, "only the guest says so, and there is more to know");
         assert_eq!(
             "deleted".parse::<Wanted>().unwrap().fulfilled_by(&Seen::Deleted).unwrap(),
             DELETED

@@ -437,6 +437,69 @@ fn the_user_may_be_a_label_of_the_vm_and_the_address_a_published_port() {
     assert!(talk(&output).contains("--user NAME"), "{}", talk(&output));
 }
 
+/// Two NICs, as `inn nic add` leaves them, and an agent that knows the first one's private address.
+fn on_user_and_lan(publish: Value, more: Value) -> FakeDaemon {
+    let told = json!([{"address": "172.17.0.1", "source": "agent"},
+        {"nic": "nic0", "address": "10.0.2.15", "source": "agent"}]);
+    let mut vm = addressed("running", told);
+    vm["addresses"].as_array_mut().unwrap().extend(more.as_array().unwrap().clone());
+    vm["spec"]["config"]["nics"] = json!([{"name": "nic0", "network": "user", "publish": publish},
+        {"name": "nic1", "network": "lan"}]);
+    FakeDaemon::start(move |_| ok(vm.clone()))
+}
+
+#[test]
+fn what_the_agent_says_of_a_private_network_is_not_where_ssh_goes() {
+    let lease = json!([{"nic": "nic1", "address": "10.87.3.2", "source": "lease"}]);
+    let told_of = |daemon: &FakeDaemon| {
+        let told = told(&ssh(daemon, &["web"]));
+        told.split_once(" -p ").unwrap_or_default().1.to_owned()
+    };
+    let added = on_user_and_lan(json!([]), lease.clone());
+    assert_eq!(told_of(&added), "22 10.87.3.2");
+    assert_eq!(data(&inn_in(added.folder(), &["ip", "web"])), "10.87.3.2\n");
+    assert_eq!(told_of(&on_user_and_lan(json!(["2222:22"]), lease)), "22 10.87.3.2");
+
+    let published = on_user_and_lan(json!(["2222:22"]), json!([]));
+    assert_eq!(told_of(&published), "2222 127.0.0.1");
+    let bridged = json!([{"nic": "nic1", "address": "192.168.1.9", "source": "agent"}]);
+    assert_eq!(told_of(&on_user_and_lan(json!([]), bridged.clone())), "22 192.168.1.9");
+    let both = on_user_and_lan(json!(["2222:22"]), bridged);
+    assert_eq!(told_of(&both), "2222 127.0.0.1", "a port leads to the guest, whatever it says");
+
+    let neither = on_user_and_lan(json!([]), json!([]));
+    for words in [&["web"][..], &["web", "--wait=50ms"]] {
+        let output = ssh(&neither, words);
+        check_exit(&output, if words.len() == 1 { 1 } else { 6 });
+        assert_eq!(data(&output), "", "ssh was not run");
+    }
+    let text = talk(&ssh(&neither, &["web"]));
+    assert!(text.contains("known but 10.0.2.15, which only its guest says"), "{text}");
+    let list = FakeDaemon::start(|_| {
+        let told = json!([{"address": "172.17.0.1", "source": "agent"}]);
+        ok(json!({"items": [addressed("running", told)]}))
+    });
+    let text = data(&inn_in(list.folder(), &["list"]));
+    assert!(text.contains("web") && !text.contains("172.17.0.1"), "{text}");
+}
+
+#[test]
+fn an_agent_that_names_anothers_address_beside_a_lease_is_not_believed() {
+    for source in ["lease", "reservation"] {
+        let lie = json!([
+            {"nic": "nic0", "address": "10.87.0.1", "source": "agent"},
+            {"nic": "nic0", "address": "10.87.0.2", "source": source},
+        ]);
+        let daemon = with_addresses("running", lie.clone());
+        assert!(told(&ssh(&daemon, &["web", "true"])).ends_with(" -p 22 10.87.0.2 true"));
+        assert_eq!(data(&inn_in(daemon.folder(), &["ip", "web"])), "10.87.0.2\n");
+        let list =
+            FakeDaemon::start(move |_| ok(json!({"items": [addressed("running", lie.clone())]})));
+        let text = data(&inn_in(list.folder(), &["list"]));
+        assert!(text.contains("10.87.0.2") && !text.contains("10.87.0.1 "), "{text}");
+    }
+}
+
 #[test]
 fn without_ssh_the_package_is_named() {
     let daemon = with_addresses("running", both());
