@@ -1676,6 +1676,8 @@ export interface components {
              * @description How many such there were, where this line stands for more than one.
              */
             count?: number | null;
+            /** @description Whether it was only asked what it would come to. */
+            dry_run?: boolean;
         };
         /** @description Lines of the audit, in the order in which they were written. */
         AuditList: {
