@@ -8,7 +8,7 @@ use super::{QemuDriver, blocking, unless};
 use crate::{
     machine::{ASK_AGAIN_AFTER, Machine},
     nic::{NicParts, backend_id, device_id},
-    qmp::commands::{DeviceAdd, DeviceDel, GetFd, NetdevAdd, NetdevDel, QomList, SetLink},
+    qmp::commands::{CloseFd, DeviceAdd, DeviceDel, GetFd, NetdevAdd, NetdevDel, QomList, SetLink},
 };
 use innkeeper_driver::StepError;
 use innkeeper_model::{
@@ -37,10 +37,9 @@ impl QemuDriver {
         let machine = self.machine_for(vm, of)?;
         // A daemon that died in this may have left all of it, or some. QEMU refuses then, and is not asked before.
         if self.add(&machine, nic).await.is_err() && !is_there(&machine, nic).await? {
-            let remove = NetdevDel { id: backend_id(&nic.name) };
-            let _ = machine.execute(&remove).await;
+            let _ = let_go_of_backend(&machine, nic).await;
             if let Err(refusal) = self.add(&machine, nic).await {
-                let _ = machine.execute(&remove).await;
+                let _ = let_go_of_backend(&machine, nic).await;
                 return Err(refusal);
             }
         }
@@ -110,13 +109,7 @@ impl QemuDriver {
             })??;
         }
         if nic.backend.is_some() {
-            let removed = machine.execute(&NetdevDel { id: backend_id(&nic.name) }).await;
-            let is_gone = |refusal: &Refusal| refusal.to_string().contains("not found");
-            if let Err(refusal) = removed
-                && !is_gone(&refusal)
-            {
-                return Err(refusal);
-            }
+            let_go_of_backend(machine, nic).await?;
         }
         self.change_record(machine, nic.removed_from(&machine.incarnation())?).await
     }
@@ -232,6 +225,24 @@ impl QemuDriver {
         self.observer.incarnation(machine.vm, Some(record));
         Ok(())
     }
+}
+
+/// Removes the host's side of a NIC, or as much as there is of it.
+async fn let_go_of_backend(machine: &Machine, nic: &NicParts) -> Result<(), Refusal> {
+    let name = backend_id(&nic.name);
+    // A tap that QEMU was handed by a daemon that died before it said what for stays open there, and so busy.
+    let close = CloseFd { fdname: Cow::Owned(name.clone()) };
+    let (closed, removed) =
+        (machine.execute(&close).await, machine.execute(&NetdevDel { id: name.clone() }).await);
+    let is_gone = |refusal: &Refusal| refusal.to_string().contains("not found");
+    for done in [closed.map(drop), removed.map(drop)] {
+        if let Err(refusal) = done
+            && !is_gone(&refusal)
+        {
+            return Err(refusal);
+        }
+    }
+    Ok(())
 }
 
 async fn is_there(machine: &Machine, nic: &NicParts) -> Result<bool, Refusal> {

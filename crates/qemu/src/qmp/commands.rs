@@ -87,6 +87,10 @@ command! {
     GetFd = "getfd" -> Nothing { fdname: Cow<'static, str> }
 }
 command! {
+    /// Closes one that nothing has used.
+    CloseFd = "closefd" -> Nothing { fdname: Cow<'static, str> }
+}
+command! {
     /// Makes a connection that was given by name a client of something: `vnc`.
     AddClient = "add_client" -> Nothing { protocol: &'static str, fdname: String, skipauth: bool }
 }
