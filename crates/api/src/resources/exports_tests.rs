@@ -127,6 +127,7 @@ async fn a_file_has_so_long_to_say_which_vm_it_is_of_and_then_as_long_as_it_goes
     // A byte at a time: the block before the manifest alone takes fifty times as long.
     let bytes: Vec<_> = file[..600].iter().map(|byte| Bytes::from(vec![*byte])).collect();
     let slowly = futures_util::stream::iter(bytes).then(async |byte| {
+        // A slow sender: time is what is tried.
         tokio::time::sleep(WITHIN / 10).await;
         Ok::<_, std::io::Error>(byte)
     });
@@ -139,6 +140,7 @@ async fn a_file_has_so_long_to_say_which_vm_it_is_of_and_then_as_long_as_it_goes
     let (head, rest) = file.split_at(file.len() - 512);
     let (head, rest) = (Bytes::from(head.to_vec()), Bytes::from(rest.to_vec()));
     let slowly = futures_util::stream::iter([(head, 0), (rest, 2)]).then(async |(piece, waits)| {
+        // As above, behind the manifest.
         tokio::time::sleep(WITHIN * waits).await;
         Ok::<_, std::io::Error>(piece)
     });
