@@ -34,6 +34,8 @@ pub(crate) const TCG: &str = "[qemu]\naccelerator = \"tcg\"\n";
 const LIMITS: &str = "[limits]\nreads = \"100000/s\"\nwrites = \"100000/s\"\nstreams = \"100000/s\"\n\
     unauthenticated = \"100000/s\"\nvmm_standard = \"100000/s\"\nvmm_privileged = \"100000/s\"\n";
 
+const PROGRAM: &str = env!("CARGO_BIN_EXE_inn");
+
 /// One daemon. When it is dropped its VMs are ended, and nothing of theirs is left on the host; and all that it
 /// has signalled and removed was its own.
 pub(crate) struct Daemon {
@@ -41,6 +43,7 @@ pub(crate) struct Daemon {
     state: PathBuf,
     flags: Vec<String>,
     environment: Vec<(String, OsString)>,
+    program: PathBuf,
     user: Option<u32>,
     network: Option<Arc<PrivateNetwork>>,
     /// Whether what it logs has a place to go to.
@@ -87,6 +90,7 @@ impl Daemon {
             state,
             flags: Vec::new(),
             environment: Vec::new(),
+            program: PROGRAM.into(),
             user: None,
             network: None,
             hidden: Vec::new(),
@@ -109,9 +113,14 @@ impl Daemon {
         self
     }
 
-    /// Has it run as this user, and in the user's group alone; its folder is then this user's.
+    /// Has it run as this user, and in the user's group alone; its folder is then this user's, with the program in it,
+    /// since where it was built may be closed to others.
     #[must_use]
     pub(crate) fn with_user(mut self, user: u32) -> Self {
+        self.program = self.folder.path().join("inn");
+        fs::hard_link(PROGRAM, &self.program)
+            .or_else(|_| fs::copy(PROGRAM, &self.program).map(drop))
+            .unwrap();
         for path in [self.folder.path(), &self.folder.path().join("config.toml")] {
             chown(path, Some(user), Some(user)).unwrap();
         }
@@ -193,7 +202,7 @@ impl Daemon {
         let left = of_daemon_in(&self.state).into_iter().map(|left| left.pid);
         self.own.lock().unwrap().others.extend(left);
         let log = File::options().create(true).append(true).open(self.log_file()).unwrap();
-        let mut command = inn_without(&self.hidden);
+        let mut command = inn_without(&self.program, &self.hidden);
         command.arg("serve").arg("--state-dir").arg(&self.state);
         command.arg("--config").arg(self.folder.path().join("config.toml")).args(&self.flags);
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
@@ -246,7 +255,7 @@ impl Daemon {
 
     /// A command against this daemon, which has not been run yet.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = inn();
+        let mut command = in_no_surroundings(Command::new(PROGRAM));
         // First, since what follows `--` is a program's in a guest.
         command.arg("--state-dir").arg(&self.state).args(arguments);
         command
@@ -417,25 +426,21 @@ impl Drop for Daemon {
     }
 }
 
-/// The binary, in surroundings that say nothing about where daemons are.
-fn inn() -> Command {
-    in_no_surroundings(Command::new(env!("CARGO_BIN_EXE_inn")))
-}
-
-/// The same, which sees no program in these places.
-fn inn_without(places: &[PathBuf]) -> Command {
+/// This program, which sees none in these places.
+fn inn_without(program: &Path, places: &[PathBuf]) -> Command {
     if places.is_empty() {
-        return inn();
+        return in_no_surroundings(Command::new(program));
     }
     let hide = |place: &PathBuf| format!("mount --bind /dev/null {} && ", place.display());
     let hide: String = places.iter().map(hide).collect();
     // In place of itself each time, so that its process is the daemon's.
     let mut command = Command::new("unshare");
     command.args(["--mount", "--propagation", "private", "sh", "-c"]);
-    command.arg(format!("{hide}exec \"$0\" \"$@\"")).arg(env!("CARGO_BIN_EXE_inn"));
+    command.arg(format!("{hide}exec \"$0\" \"$@\"")).arg(program);
     in_no_surroundings(command)
 }
 
+/// In surroundings that say nothing about where daemons are.
 fn in_no_surroundings(mut command: Command) -> Command {
     for variable in ["INN_STATE_DIR", "INN_SOCKET", "NOTIFY_SOCKET"] {
         command.env_remove(variable);
