@@ -5,7 +5,7 @@ use super::showing;
 use crate::{
     bench::Bench,
     figure::{Figure, Measured},
-    measure::process::resident,
+    measure::process::resident_data,
     report,
     rig::{
         crowd::Crowd,
@@ -57,7 +57,7 @@ pub(super) fn measure(bench: &Bench) -> anyhow::Result<Vec<Figure>> {
     let took = begun.elapsed();
     ensure!(called == accounts, "only {called} accounts have called");
     ensure!(took < LIVES, "the first were forgotten before the last came, after {took:?}");
-    let more = resident(daemon.pid())?.saturating_sub(before);
+    let more = resident_data(daemon.pid())?.saturating_sub(before);
     report::progress(format_args!("  {accounts} in {took:.1?}: {} more", mib(more)));
 
     let within = bench.seconds((LIVES + FORGETS).as_secs(), 2);
@@ -78,11 +78,11 @@ pub(super) fn measure(bench: &Bench) -> anyhow::Result<Vec<Figure>> {
 /// What is resident once the daemon has given back what its tokens took to verify, which else would serve the
 /// accounts and hide them.
 fn settled(pid: u32) -> anyhow::Result<u64> {
-    let (mut least, mut unchanged) = (resident(pid)?, 0);
+    let (mut least, mut unchanged) = (resident_data(pid)?, 0);
     while unchanged < SETTLED_AFTER {
         // The allocator gives back by and by, and does not tell.
         thread::sleep(LOOKS_EVERY);
-        let now = resident(pid)?;
+        let now = resident_data(pid)?;
         unchanged = if now < least { 0 } else { unchanged + 1 };
         least = least.min(now);
     }
@@ -113,7 +113,7 @@ fn least(pid: u32, before: u64, enough: u64, within: Duration) -> anyhow::Result
     while Instant::now() < end && least > enough {
         // The daemon forgets by and by, and does not tell.
         thread::sleep(LOOKS_EVERY);
-        least = least.min(resident(pid)?.saturating_sub(before));
+        least = least.min(resident_data(pid)?.saturating_sub(before));
     }
     (least < u64::MAX).then_some(least).context("there was no time to look")
 }

@@ -20,8 +20,17 @@ pub(crate) fn cpu_time(pid: u32) -> anyhow::Result<Duration> {
 
 /// The memory of a process that is resident, in bytes.
 pub(crate) fn resident(pid: u32) -> anyhow::Result<u64> {
+    in_status(pid, "VmRSS:")
+}
+
+/// What of that is no file's, in bytes: it does not grow by code that is run for the first time.
+pub(crate) fn resident_data(pid: u32) -> anyhow::Result<u64> {
+    in_status(pid, "RssAnon:")
+}
+
+fn in_status(pid: u32, name: &str) -> anyhow::Result<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let kib = number(&status, "VmRSS:").context("a living process has a resident size")?;
+    let kib = number(&status, name).with_context(|| format!("a living process has its {name}"))?;
     Ok(kib * 1024)
 }
 
