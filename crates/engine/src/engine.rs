@@ -7,7 +7,12 @@ use crate::{
     accept::{request::Caller, reservations::Reservations},
     begin::taking_up::Interrupted,
     diagnose::diagnosis::Interventions,
-    journal::{Recorder, history::History, notes::Notes, unfinished::Unreadable},
+    journal::{
+        Recorder,
+        history::History,
+        notes::Notes,
+        unreadable::{LeftAlone, Unreadable},
+    },
     perform::Performer,
     projects::Projects,
     reconcile::{
@@ -56,8 +61,10 @@ pub(crate) struct Shared {
     /// VMs that an operator wants looked at.
     pub(crate) to_examine: Marks,
     pub(crate) interrupted: Interrupted,
-    /// Records that cannot be understood; they stay as long as this does.
+    /// Records that cannot be made out; they stay as long as this does.
     pub(crate) unreadable: Vec<Unreadable>,
+    /// What is not gone on with for that.
+    pub(crate) left_alone: LeftAlone,
     pub(crate) sessions: Sessions,
     pub(crate) consoles: Consoles,
     pub(crate) agents: Agents,

@@ -297,6 +297,13 @@ impl Storage {
     }
 }
 
+/// The file of a memory in a VM's folder that never was whole, if there is one: nobody can go on from it.
+pub(crate) fn half_made(folder: &Path) -> Option<PathBuf> {
+    let is_there = |name| folder.join(name).symlink_metadata().is_ok();
+    let is_half_made = is_there(IMAGE) && !is_there(RECORD) && !is_there(SPENT);
+    is_half_made.then(|| folder.join(IMAGE))
+}
+
 const HINT: &str = "`inn start VM --discard-memory` starts the VM without it";
 
 fn incompatible(message: impl Into<String>) -> Refusal {

@@ -16,6 +16,7 @@
 
 use crate::{
     cancel,
+    memory::half_made,
     pool::{self, WorkFolder, failed},
     storage::{Shared, Storage},
     volumes::create,
@@ -44,7 +45,7 @@ pub struct Swept {
     pub removed: Vec<VmId>,
     /// Whose folders are finished now: they have a spec, and only the marker was left to remove.
     pub finished: Vec<VmId>,
-    /// The temporary files that were removed from folders which stay.
+    /// The temporary files that were removed from folders which stay, and memory that never was whole.
     pub temporary: Vec<PathBuf>,
     /// Which finished folders belong to no stored VM. They were left as they are, but for temporary
     /// files.
@@ -97,7 +98,7 @@ impl Storage {
 
     /// Clears up what a crash left in the VMs' folders. `has_spec` says whether a VM is stored, be
     /// its spec damaged or not. Unfinished folders without a spec are removed, those with one are
-    /// finished; temporary files are removed from all. A finished folder without a spec is left
+    /// finished; temporary files are removed from all, and memory that is half made from those with a spec. A finished folder without a spec is left
     /// alone and warned of. What `is_being_made`, by an operation that is on record and will be
     /// finished or undone, is left to that, but for temporary files.
     ///
@@ -152,6 +153,12 @@ impl Swept {
             self.orphaned.push(vm);
         }
         remove_temporary(folder, &mut self.temporary)?;
+        if let Some(memory) = half_made(folder).filter(|_| has_spec) {
+            harm::remove_file(&memory)?;
+            self.temporary.push(memory);
+            // A VM without volumes has no folder. Where there is something in it, it stays.
+            drop(harm::remove_dir(folder));
+        }
         if unfinished {
             finish(folder)?;
             self.finished.push(vm);

@@ -221,6 +221,32 @@ async fn a_sweep_removes_temporary_files_and_no_others() {
 }
 
 #[tokio::test]
+async fn a_sweep_removes_memory_that_never_was_whole_and_no_other() {
+    let fixture = fixture();
+    for (with, left) in [
+        (&[][..], None),
+        (&["root.qcow2"], Some(vec!["root.qcow2"])),
+        (&["memory.json"], Some(vec!["memory.img", "memory.json"])),
+        (&["memory.spent"], Some(vec!["memory.img", "memory.spent"])),
+    ] {
+        for has_spec in [true, false] {
+            let vm = VmId::new();
+            fs::create_dir(fixture.folder(vm)).unwrap();
+            for name in with.iter().chain(&["memory.img"]) {
+                fs::write(fixture.folder(vm).join(name), "").unwrap();
+            }
+            let before = fixture.names(vm);
+            fixture.storage.sweep(|_| has_spec, |of| of == vm).unwrap();
+            assert_eq!(fixture.names(vm), before, "it is being made");
+            fixture.storage.sweep(|_| has_spec, |_| false).unwrap();
+            let left = left.as_ref().map(|left| left.iter().map(|name| (*name).into()).collect());
+            let left: Option<Vec<String>> = if has_spec { left } else { before };
+            assert_eq!(fixture.names(vm), left, "{with:?} {has_spec}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn one_folder_that_cannot_be_cleared_up_does_not_keep_the_others_from_it() {
     let fixture = fixture();
     let vms = sorted(vec![VmId::new(), VmId::new(), VmId::new()]);

@@ -178,7 +178,7 @@ pub(crate) fn refuse(operation: Operation, now: VmState, then: VmState, name: &V
     let refusal = Refusal::new(Code::WrongState, format!("cannot {verb} VM {name}: it is {now}"));
     let hint = match (operation, now) {
         (_, VmState::Quarantined) => {
-            "its stored spec is damaged; `inn get` shows how, and `inn delete --force` gives it up"
+            "what is stored of it is damaged; `inn get` shows how, and `inn delete --force` gives it up"
         }
         (_, VmState::Interrupted) => {
             "an operation stopped halfway: `inn tasks` shows it; `inn task resume` or `inn task undo` it"

@@ -3,7 +3,8 @@
 use crate::{
     accept::reservations::Reservations,
     journal::{
-        unfinished::{self, LastWish, OnRecord, Unreadable},
+        unfinished::{self, LastWish, OnRecord},
+        unreadable::{self, LeftAlone, Unreadable},
         wishes,
     },
     reconcile::by_hand,
@@ -36,8 +37,10 @@ pub(crate) struct Loaded {
     pub(crate) updates: Vec<Update>,
     /// What is to be gone on with.
     pub(crate) on_record: OnRecord,
-    /// What cannot be understood, and must not go.
+    /// What cannot be made out, and must not go.
     pub(crate) unreadable: Vec<Unreadable>,
+    /// What is not to be gone on with for that.
+    pub(crate) left_alone: LeftAlone,
 }
 
 /// Loads all that is stored, after writing to the specs' files what only the journal has. Where they take
@@ -53,27 +56,27 @@ pub(crate) fn load(
     boot_id: &str,
     shown_tasks: usize,
 ) -> Result<Loaded, Refusal> {
-    let mut on_record = unfinished::read(records);
-    let mut unreadable = std::mem::take(&mut on_record.unreadable);
-    unreadable.extend(damage.into_iter().map(Unreadable::from));
+    let mut on_record = unfinished::read(records, damage);
+    leave_newer_files(stored.specs, &mut on_record);
     write_wishes(stored.specs, &mut on_record.wishes);
     let mut updates = stored_networks(stored.networks)?;
-    updates.extend(stored_vms(stored, &on_record, reservations, &unreadable)?);
+    updates.extend(stored_vms(stored, &on_record, reservations)?);
     // A note of a VM that is there no more says nothing to the view.
     updates.extend(on_record.notes.values().flat_map(|(note, _)| note.updates(boot_id)));
     let unnoted = disks_not_noted(stored.storage, &updates, &on_record);
     updates.extend(unnoted);
     updates.extend(kept_memories(stored.storage)?);
-    quarantine(&unreadable, &mut on_record, &mut updates);
+    let shown = stored.history.newest(shown_tasks)?;
+    let left_alone = unreadable::quarantine(&mut on_record, &shown, reservations, &mut updates);
+    let unreadable = std::mem::take(&mut on_record.unreadable);
     let catalogue = stored.storage.images()?;
     for damaged in catalogue.damaged {
         warn!(image = damaged.name, reason = damaged.reason, "an image cannot be read");
     }
     updates.extend(catalogue.images.into_iter().map(Update::Image));
-    let shown = stored.history.newest(shown_tasks)?;
     updates.extend(shown.into_iter().rev().map(of_before));
     updates.extend(on_record.ended.iter().map(|(task, _)| of_before(task.clone())));
-    Ok(Loaded { updates, on_record, unreadable })
+    Ok(Loaded { updates, on_record, unreadable, left_alone })
 }
 
 /// A task that an earlier daemon ended. Where it settled was a place in that one's view.
@@ -81,13 +84,21 @@ fn of_before(task: Task) -> Update {
     Update::Task(Task { settled_at: None, ..task })
 }
 
-impl From<Damage> for Unreadable {
-    fn from(damage: Damage) -> Self {
-        let Damage { about, file, offset, reason, held, .. } = damage;
-        let vm = about.filter(|about| !about.is_nil()).map(VmId::from_uuid);
-        let reason = format!("{} is damaged at byte {offset}: {reason}", file.display());
-        Self::new(vm, reason, held)
-    }
+/// Leaves those files as they are that are newer than what the journal wants of them, where it cannot be read
+/// as a whole: a newer wish may be what is lost. The older spec is kept beside the file.
+fn leave_newer_files(specs: &SpecStore, on_record: &mut OnRecord) {
+    let OnRecord { wishes, unreadable, .. } = on_record;
+    wishes.retain(|vm, wish| {
+        let is_unsure = unreadable.iter().any(|one| one.vm.is_none_or(|of| of == *vm));
+        let Some(spec) = wish.spec.as_ref().filter(|_| is_unsure) else { return true };
+        let in_file = specs.load_one(*vm);
+        let is_newer =
+            matches!(in_file, Some(StoredSpec::Whole(file)) if file.updated > spec.updated);
+        if is_newer && let Err(error) = specs.save_rejected(spec) {
+            warn!(%vm, %error, "an older spec, which the journal has, is not kept");
+        }
+        !is_newer
+    });
 }
 
 /// Writes the files of wishes that a daemon had no time to write. Those that could not be written stay.
@@ -133,30 +144,10 @@ fn is_damaged(stored: &StoredSpec) -> bool {
     matches!(stored, StoredSpec::Damaged { .. })
 }
 
-/// Leaves alone the VMs of which the journal says something that cannot be understood.
-fn quarantine(unreadable: &[Unreadable], on_record: &mut OnRecord, updates: &mut Vec<Update>) {
-    for Unreadable { vm, reason, .. } in unreadable {
-        warn!(?vm, reason, "the journal is damaged");
-        let Some(id) = *vm else { continue };
-        on_record.unfinished.retain(|_, unfinished| unfinished.begun.task.vm != Some(id));
-        let spec = updates.iter().find_map(|update| match update {
-            Update::VmSpec(spec) if spec.id == id => Some(spec.clone()),
-            _ => None,
-        });
-        let Some(spec) = spec else { continue };
-        let problem = format!(
-            "{reason}; look at the VM, then stop the daemon, move that file away and start it again"
-        );
-        let (name, project) = (spec.config.name.clone(), spec.config.project.clone());
-        updates.push(Update::VmQuarantined { id, name, project, problem });
-    }
-}
-
 fn stored_vms(
     parts: &Stored<'_>,
     on_record: &OnRecord,
     reservations: &Reservations,
-    unreadable: &[Unreadable],
 ) -> Result<Vec<Update>, Refusal> {
     let mut updates = Vec::new();
     let stored = stored_specs(parts.specs, &on_record.wishes)?;
@@ -167,7 +158,7 @@ fn stored_vms(
     // Nor what may be: the record of whose making cannot be read.
     let may_be = |vm| {
         let of = |one: &Unreadable| one.vm.is_none_or(|of| of == vm);
-        being_made.contains(&vm) || unreadable.iter().any(of)
+        being_made.contains(&vm) || on_record.unreadable.iter().any(of)
     };
     let swept = parts.storage.sweep(|vm| ids.contains(&vm), may_be)?;
     if swept != Swept::default() {
@@ -244,18 +235,27 @@ fn salvage(id: VmId, file: &Path) -> Result<Salvaged, Refusal> {
     let document: serde_json::Value = serde_json::from_slice(&text).unwrap_or_default();
     let config = &document["spec"]["config"];
     let text = |field: &str| config[field].as_str().unwrap_or_default();
-    // A name of nobody's: whoever is bound to the project that is there by default must not find what may be
-    // another's. That one is not written.
-    let nobodys = format!("damaged-{}", &id.to_string()[..8]);
+    // The project that is there by default is not written.
     let no_name = |error: NotAName| Refusal::new(Code::Internal, error.to_string());
+    let (name, project) = nobodys_name(id).map_err(no_name)?;
     Ok(Salvaged {
-        name: text("name").parse().or_else(|_| nobodys.parse()).map_err(no_name)?,
+        name: text("name").parse().unwrap_or(name),
         project: match config.as_object().map(|config| config.contains_key("project")) {
             Some(false) => ProjectName::default(),
-            _ => text("project").parse().or_else(|_| nobodys.parse()).map_err(no_name)?,
+            _ => text("project").parse().unwrap_or(project),
         },
         uid: document["spec"]["assigned"]["uid"].as_u64().and_then(|uid| uid.try_into().ok()),
     })
+}
+
+/// Names of nobody's: whoever is bound to the project that is there by default must not find what may be
+/// another's.
+///
+/// # Errors
+/// None that could come of an id.
+pub(crate) fn nobodys_name(vm: VmId) -> Result<(VmName, ProjectName), NotAName> {
+    let nobodys = format!("damaged-{}", &vm.to_string()[..8]);
+    Ok((nobodys.parse()?, nobodys.parse()?))
 }
 
 /// The stored networks. One that cannot be read is not there for VMs, and nothing of it is touched.
@@ -314,6 +314,36 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let specs = SpecStore::open(folder.path()).unwrap();
         write_wishes(&specs, &mut wishes);
-        assert!(wishes.is_empty() && specs.file(there).exists());
+        assert!(wishes.is_empty() && specs.file(&there).exists());
+    }
+
+    #[tokio::test]
+    async fn a_newer_spec_in_its_file_stays_where_the_journal_cannot_be_read_as_a_whole() {
+        let unread = async |vm| Unreadable::newer(vm, None, "", held().await);
+        let vm = VmId::new();
+        let at = |revision: u64| Spec {
+            updated: jiff::Timestamp::from_second(revision as i64).unwrap(),
+            ..Spec::clone(&spec(vm, revision))
+        };
+        for (unreadable, of_wish, stays) in [
+            (None, 3, false),
+            (Some(Some(VmId::new())), 3, false),
+            (Some(Some(vm)), 3, true),
+            (Some(None), 3, true),
+            (Some(Some(vm)), 5, false),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            let specs = SpecStore::open(folder.path()).unwrap();
+            specs.save(&at(4)).unwrap();
+            let mut on_record = OnRecord::default();
+            if let Some(of) = unreadable {
+                on_record.unreadable.push(unread(of).await);
+            }
+            let spec = Some(Arc::new(at(of_wish)));
+            on_record.wishes.insert(vm, LastWish { number: 1, spec, held: held().await });
+            leave_newer_files(&specs, &mut on_record);
+            assert_eq!(on_record.wishes.is_empty(), stays);
+            assert_eq!(specs.rejected(vm).exists(), stays, "the other is not lost");
+        }
     }
 }

@@ -40,21 +40,21 @@ use futures_util::StreamExt;
 use innkeeper_driver::{Driver, Found, Neighbour};
 use innkeeper_hooks::Hooks;
 use innkeeper_model::{
-    MachineState, Refusal, TaskState, Vm, VmId, VmState, Want, config::Autostart,
+    MachineState, Refusal, Spec, TaskState, Vm, VmId, VmState, Want, config::Autostart,
 };
 use innkeeper_network::{HostNetworks, LoopbackGuard, UidRange};
 use innkeeper_storage::Storage;
 use innkeeper_store::{NetworkStore, QuotaStore, SpecStore, TaskHistory, journal};
-use innkeeper_view::View;
-use std::{collections::HashSet, net::SocketAddrV4, sync::Arc, time::Duration};
+use innkeeper_view::{Update, View};
+use std::{
+    collections::{HashMap, HashSet},
+    net::SocketAddrV4,
+    sync::Arc,
+    time::Duration,
+};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
-
-/// How often it is looked whether old records should be written anew.
-const RENEW_EVERY: Duration = Duration::from_secs(10);
-/// How many segments of the journal a record may be behind before it is.
-const SEGMENTS_KEPT: u64 = 4;
 
 /// How long the first readers wait for what the host says of its networks.
 const NETWORKS_SEEN_WITHIN: Duration = Duration::from_secs(2);
@@ -77,7 +77,8 @@ pub struct EngineOptions {
     pub networks: Arc<dyn HostNetworks>,
     /// Where the quotas of projects are kept.
     pub quota_store: QuotaStore,
-    /// Where on this host's loopback the metadata service of guests is; `None` where there is none.
+    /// Where guests' requests for metadata are answered, as [`innkeeper_network::Desired`] has it; `None` where they are
+    /// not.
     pub metadata: Option<SocketAddrV4>,
     /// Whether a network `default` is to be made.
     pub make_default_network: bool,
@@ -143,7 +144,8 @@ impl Engine {
             })
             .await?
         };
-        let (Loaded { updates, mut on_record, unreadable }, history) = loaded;
+        let (Loaded { updates, mut on_record, unreadable, left_alone }, history) = loaded;
+        let specs_found = stored_specs(&updates);
         let told = options.view.barrier(updates).await;
         told.map_err(|_| stopping())?;
         let wishes = Wishes::new(specs, recorder.clone(), on_record.last_wish);
@@ -176,6 +178,7 @@ impl Engine {
                 to_examine: Marks::default(),
                 interrupted: Interrupted::default(),
                 unreadable,
+                left_alone,
                 sessions: Sessions::default(),
                 consoles: Consoles::default(),
                 agents: Agents::default(),
@@ -187,7 +190,7 @@ impl Engine {
                 autostart_parallel: options.autostart_parallel.max(1),
             }),
         };
-        engine.begin_from(on_record, options.noticed);
+        engine.begin_from(on_record, specs_found, options.noticed);
         if make_default_network {
             engine.look_after(networks::keeping::make_default(engine.clone()));
         }
@@ -195,11 +198,13 @@ impl Engine {
     }
 
     /// Puts in its place what the journal says of before, and begins to look after things.
-    fn begin_from(&self, on_record: OnRecord, noticed: Noticed) {
+    fn begin_from(&self, on_record: OnRecord, specs: HashMap<VmId, Arc<Spec>>, noticed: Noticed) {
         let snapshot = self.view().snapshot();
         let accountant = &self.shared.performer.hands.accountant;
-        for spec in snapshot.vms.values().filter_map(|vm| vm.spec.as_ref()) {
-            accountant.put_disk(spec.id, &spec.config.project, disk_size(&spec.config, &snapshot));
+        for vm in snapshot.vms.values().filter(|vm| !vm.is_foreign()) {
+            // A quarantined one is its project's, too, though it may not be known how large it is.
+            let size = specs.get(&vm.id).map(|spec| disk_size(&spec.config, &snapshot));
+            accountant.put_disk(vm.id, &vm.project, size.unwrap_or_default());
         }
         for network in snapshot.networks.values() {
             self.shared.performer.hands.networks.claims.put_network(network.id, Some(network));
@@ -214,6 +219,9 @@ impl Engine {
         let owing = self.shared.owing.all();
         for deed in placed.iter().map(|(deed, _)| deed).chain(&owing) {
             self.take_what_was_chosen(&deed.plan);
+        }
+        for plan in self.shared.left_alone.plans() {
+            self.take_what_was_chosen(&plan);
         }
         for (deed, place) in placed {
             let engine = self.clone();
@@ -243,19 +251,6 @@ impl Engine {
                 () = work => {}
             }
         });
-    }
-
-    /// Writes long-lived records anew from time to time, so that old segments of the journal can go.
-    async fn renew_records(self) {
-        loop {
-            tokio::time::sleep(RENEW_EVERY).await;
-            let newest = self.shared.recorder.journal().newest();
-            let oldest = newest.saturating_sub(SEGMENTS_KEPT);
-            for deed in self.shared.owing.all().into_iter().chain(self.shared.interrupted.all()) {
-                deed.refresh(oldest).await;
-            }
-            self.shared.noticed.to_note().mark_all(self.shared.notes.older_than(oldest));
-        }
     }
 
     /// Finds the machines that an earlier daemon left, goes on with what it was doing, then starts what
@@ -385,6 +380,15 @@ impl Engine {
             }
         }
     }
+}
+
+/// The specs that are whole, be their VMs quarantined for another reason.
+fn stored_specs(updates: &[Update]) -> HashMap<VmId, Arc<Spec>> {
+    let specs = updates.iter().filter_map(|update| match update {
+        Update::VmSpec(spec) => Some((spec.id, spec.clone())),
+        _ => None,
+    });
+    specs.collect()
 }
 
 /// What the engine begins with.

@@ -92,7 +92,7 @@ fn records(version: &Path) -> Vec<Found> {
 
 /// What is on record after the first so many.
 fn after(records: &[Found], count: usize) -> OnRecord {
-    let on_record = read(records[..count].to_vec());
+    let on_record = read(records[..count].to_vec(), Vec::new());
     assert!(on_record.unreadable.is_empty(), "{:?}", on_record.unreadable);
     on_record
 }

@@ -8,7 +8,9 @@
 
 pub(crate) mod history;
 pub(crate) mod notes;
+mod renewing;
 pub(crate) mod unfinished;
+pub(crate) mod unreadable;
 pub(crate) mod wishes;
 
 use crate::{

@@ -2,14 +2,18 @@
 //! files, and which tasks had ended. Pure: from records to that.
 
 use crate::{
-    journal::{Begun, Entry, Mark, SCHEMA, Way, notes::Note},
+    journal::{
+        Begun, Entry, Mark, SCHEMA, Way,
+        notes::Note,
+        unreadable::{Unreadable, is_given_up},
+    },
     plan::{AfterCrash, Plan},
 };
 use innkeeper_driver::Crash;
 use innkeeper_model::{Code, Refusal, Spec, Task, TaskId, TaskState, VmId};
-use innkeeper_store::journal::{Found, Held};
+use innkeeper_store::journal::{Damage, Found, Held};
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
 };
 use uuid::Uuid;
@@ -31,21 +35,6 @@ pub(crate) struct LastWish {
     pub(crate) held: Held,
 }
 
-/// A record that cannot be understood.
-#[derive(Debug)]
-pub(crate) struct Unreadable {
-    pub(crate) vm: Option<VmId>,
-    pub(crate) reason: String,
-    /// Keeps it.
-    _held: Held,
-}
-
-impl Unreadable {
-    pub(crate) const fn new(vm: Option<VmId>, reason: String, held: Held) -> Self {
-        Self { vm, reason, _held: held }
-    }
-}
-
 /// What is on record.
 #[derive(Debug, Default)]
 pub(crate) struct OnRecord {
@@ -53,6 +42,8 @@ pub(crate) struct OnRecord {
     pub(crate) unfinished: BTreeMap<TaskId, Unfinished>,
     /// Accepted, and never begun.
     accepted: BTreeMap<TaskId, (Task, Held)>,
+    /// Those of them of which steps are on record: how they began cannot be read.
+    unclear: HashSet<TaskId>,
     pub(crate) wishes: BTreeMap<VmId, LastWish>,
     pub(crate) last_wish: u64,
     pub(crate) ended: Vec<(Task, Held)>,
@@ -61,8 +52,8 @@ pub(crate) struct OnRecord {
     pub(crate) unreadable: Vec<Unreadable>,
 }
 
-/// Reads records in the order in which they were written.
-pub(crate) fn read(records: Vec<Found>) -> OnRecord {
+/// Reads records in the order in which they were written, and what was damaged among them.
+pub(crate) fn read(records: Vec<Found>, damage: Vec<Damage>) -> OnRecord {
     let mut on_record = OnRecord::default();
     for Found { about, bytes, held } in records {
         let vm = (about != Uuid::nil()).then(|| VmId::from_uuid(about));
@@ -70,20 +61,30 @@ pub(crate) fn read(records: Vec<Found>) -> OnRecord {
             Ok(entry) => on_record.add(entry, held),
             Err(error) => {
                 let reason = format!("a record of it is not understood: {error}");
-                on_record.unreadable.push(Unreadable::new(vm, reason, held));
+                on_record.unreadable.push(Unreadable::newer(vm, None, &reason, held));
             }
         }
     }
+    on_record.unreadable.extend(damage.into_iter().map(Unreadable::from));
     on_record.end_what_never_began();
     on_record
 }
 
 impl OnRecord {
-    /// What waited for its turn when the daemon ended has ended with it.
+    /// What waited for its turn when the daemon ended has ended with it. That it began may be what is
+    /// unreadable.
     fn end_what_never_began(&mut self) {
+        let unread: HashSet<VmId> = self.unreadable.iter().filter_map(|one| one.vm).collect();
+        let is_unclear = |task: &Task| task.vm.is_some_and(|vm| unread.contains(&vm));
         for (mut task, held) in std::mem::take(&mut self.accepted).into_values() {
-            let message = "the daemon ended before its turn came, and nothing of it was done";
-            task.error = Some(Refusal::new(Code::ShuttingDown, message).with_hint("ask again"));
+            task.error = Some(if self.unclear.contains(&task.id) || is_unclear(&task) {
+                let message = "the daemon ended, and the record of it cannot be read: what was done of it is \
+                               not known";
+                Refusal::new(Code::OutcomeUnknown, message).with_hint("look at the VM")
+            } else {
+                let message = "the daemon ended before its turn came, and nothing of it was done";
+                Refusal::new(Code::ShuttingDown, message).with_hint("ask again")
+            });
             task.state = TaskState::Failed;
             task.cancellable = false;
             task.ended = Some(task.created);
@@ -97,7 +98,8 @@ impl OnRecord {
             Entry::Begun(begun) if begun.schema > SCHEMA => {
                 self.accepted.remove(&begun.task.id);
                 let reason = format!("task {} was begun by a newer version", begun.task.id);
-                self.unreadable.push(Unreadable::new(begun.task.vm, reason, held));
+                let (vm, task) = (begun.task.vm, Some(begun.task.id));
+                self.unreadable.push(Unreadable::newer(vm, task, &reason, held));
             }
             Entry::Begun(mut begun) => {
                 self.accepted.remove(&begun.task.id);
@@ -105,8 +107,11 @@ impl OnRecord {
                 self.unfinished.insert(begun.task.id, Unfinished { begun: *begun, held });
             }
             Entry::Step { task, step, mark } => {
-                let begun = self.unfinished.get_mut(&task);
-                if let Some(known) = begun.and_then(|task| task.begun.marks.get_mut(step)) {
+                let Some(unfinished) = self.unfinished.get_mut(&task) else {
+                    self.unclear.insert(task);
+                    return;
+                };
+                if let Some(known) = unfinished.begun.marks.get_mut(step) {
                     *known = mark;
                 }
             }
@@ -125,25 +130,42 @@ impl OnRecord {
             Entry::Ended { task } => {
                 self.accepted.remove(&task.id);
                 self.unfinished.remove(&task.id);
+                self.unreadable.retain(|one| one.task != Some(task.id));
+                if let Some(vm) = task.vm.filter(|_| is_given_up(&task)) {
+                    self.give_up(vm);
+                }
                 self.ended.push((*task, held));
             }
             Entry::Wish { number, spec } => {
-                self.last_wish = self.last_wish.max(number);
-                let wish = LastWish { number, spec: Some(spec.clone()), held };
-                self.wishes.insert(spec.id, wish);
+                self.wish(spec.id, LastWish { number, spec: Some(spec), held });
             }
-            Entry::NoWish { number, vm } => {
-                self.last_wish = self.last_wish.max(number);
-                self.wishes.insert(vm, LastWish { number, spec: None, held });
-            }
+            Entry::NoWish { number, vm } => self.wish(vm, LastWish { number, spec: None, held }),
             Entry::Kept { wishes } => {
                 let kept: HashMap<VmId, u64> = wishes.into_iter().collect();
-                self.wishes.retain(|vm, wish| kept.get(vm) != Some(&wish.number));
+                // A newer one in the file makes an older one past, be the newer one's record lost.
+                self.wishes.retain(|vm, wish| kept.get(vm).is_none_or(|kept| *kept < wish.number));
             }
             Entry::Noted { note } => {
                 drop(self.notes.insert(note.vm, (Arc::unwrap_or_clone(note), held)));
             }
         }
+    }
+}
+
+impl OnRecord {
+    /// The newest counts: one that was written down anew may stand behind one that is newer.
+    fn wish(&mut self, vm: VmId, wish: LastWish) {
+        self.last_wish = self.last_wish.max(wish.number);
+        if self.wishes.get(&vm).is_none_or(|known| known.number <= wish.number) {
+            self.wishes.insert(vm, wish);
+        }
+    }
+
+    /// What was said of a VM before it was deleted is past.
+    fn give_up(&mut self, vm: VmId) {
+        self.unreadable.retain(|one| one.vm != Some(vm));
+        self.unfinished.retain(|_, one| one.begun.task.vm != Some(vm));
+        self.wishes.retain(|of, wish| *of != vm || wish.spec.is_none());
     }
 }
 

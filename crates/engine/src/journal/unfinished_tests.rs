@@ -37,7 +37,7 @@ impl Records {
     }
 
     fn read(self) -> OnRecord {
-        read(self.found)
+        read(self.found, Vec::new())
     }
 }
 
@@ -275,6 +275,59 @@ async fn a_newer_versions_operation_is_not_understood_and_its_vm_named() {
     );
     let nothing_done = on_record.ended.iter().any(|(ended, _)| ended.id == task.id);
     assert!(!nothing_done, "it was begun, so nobody can say that nothing of it was done");
+}
+
+#[tokio::test]
+async fn what_a_newer_version_has_ended_is_past() {
+    let task = task(VmId::new());
+    let newer = Begun { schema: SCHEMA + 1, ..begun(&task) };
+    let ended = Entry::Ended { task: Box::new(ended(&task, TaskState::Done)) };
+    let on_record = Records::none().await.with(&Entry::Begun(Box::new(newer))).with(&ended).read();
+    assert!(on_record.unreadable.is_empty() && on_record.ended.len() == 1);
+}
+
+#[tokio::test]
+async fn of_what_began_in_a_record_that_is_lost_nobody_says_that_nothing_was_done() {
+    let lost = task(VmId::new());
+    let on_record = Records::none()
+        .await
+        .with(&Entry::Accepted { task: Box::new(lost.clone()) })
+        .with(&step(&lost, 0, Mark::Done))
+        .read();
+    let [(ended, _)] = &on_record.ended[..] else { panic!("{:?}", on_record.ended) };
+    assert_eq!(ended.error.as_ref().unwrap().code, Code::OutcomeUnknown);
+}
+
+#[tokio::test]
+async fn what_was_said_of_a_vm_before_it_was_deleted_is_past() {
+    let (vm, other) = (VmId::new(), VmId::new());
+    let deleted = Task { operation: "delete".into(), ..ended(&task(vm), TaskState::Done) };
+    let mut records = Records::none().await.with(&wish(1, vm, 1)).with(&wish(2, other, 1));
+    for of in [vm, other] {
+        records.push(of.as_uuid(), b"{".to_vec());
+        records = records.with(&begins(&task(of)));
+    }
+    let on_record = records.with(&Entry::Ended { task: Box::new(deleted) }).read();
+    assert_eq!(on_record.wishes.keys().collect::<Vec<_>>(), [&other]);
+    assert_eq!(on_record.unreadable.iter().map(|one| one.vm).collect::<Vec<_>>(), [Some(other)]);
+    assert!(on_record.unfinished.values().all(|one| one.begun.task.vm == Some(other)));
+    assert_eq!(on_record.unfinished.len(), 1);
+}
+
+#[tokio::test]
+async fn the_newest_wish_counts_wherever_it_stands() {
+    let (vm, written_anew) = (VmId::new(), VmId::new());
+    let kept = |vm, number| Entry::Kept { wishes: vec![(vm, number)] };
+    let on_record = Records::none()
+        .await
+        .with(&wish(4, vm, 4))
+        // The record of the fifth is lost.
+        .with(&kept(vm, 5))
+        .with(&wish(7, written_anew, 7))
+        .with(&wish(6, written_anew, 6))
+        .read();
+    assert_eq!(on_record.wishes.keys().collect::<Vec<_>>(), [&written_anew]);
+    assert_eq!(on_record.wishes[&written_anew].number, 7);
 }
 
 #[tokio::test]

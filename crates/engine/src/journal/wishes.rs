@@ -64,7 +64,17 @@ struct Unwritten {
     /// `None`: the file is to go.
     spec: Option<Arc<Spec>>,
     /// What keeps it in the journal; nothing, where that took nothing either.
-    _held: Option<Held>,
+    held: Option<Held>,
+}
+
+impl Unwritten {
+    fn entry(&self, vm: VmId) -> Entry {
+        let number = self.number;
+        match self.spec.clone() {
+            Some(spec) => Entry::Wish { number, spec },
+            None => Entry::NoWish { number, vm },
+        }
+    }
 }
 
 impl Wishes {
@@ -83,7 +93,7 @@ impl Wishes {
     /// Goes on with wishes of before that could not be written to their files yet.
     pub(crate) fn take_up(&self, wishes: BTreeMap<VmId, LastWish>) {
         for (vm, LastWish { number, spec, held }) in wishes {
-            self.leave(vm, Unwritten { number, spec, _held: Some(held) });
+            self.leave(vm, Unwritten { number, spec, held: Some(held) });
         }
     }
 
@@ -108,12 +118,12 @@ impl Wishes {
     /// # Errors
     /// Neither the journal nor the file can be written, or the spec that is stored is damaged.
     pub(crate) async fn save(&self, spec: Arc<Spec>) -> Result<(), Refusal> {
-        self.0.specs.refuse_if_damaged(spec.id)?;
+        self.0.specs.refuse_if_damaged(&spec.id)?;
         let number = self.next();
         let entry = Entry::Wish { number, spec: spec.clone() };
         match self.0.recorder.write(Some(spec.id), &entry, Durability::Written).await {
             Ok(held) => {
-                self.leave(spec.id, Unwritten { number, spec: Some(spec), _held: Some(held) });
+                self.leave(spec.id, Unwritten { number, spec: Some(spec), held: Some(held) });
                 Ok(())
             }
             Err(error) => {
@@ -128,7 +138,7 @@ impl Wishes {
     /// Keeps a spec that could not be stored in memory, and stores it when that can be done.
     pub(crate) fn keep(&self, spec: Arc<Spec>) {
         let number = self.next();
-        self.leave(spec.id, Unwritten { number, spec: Some(spec), _held: None });
+        self.leave(spec.id, Unwritten { number, spec: Some(spec), held: None });
     }
 
     /// Forgets a VM's spec; one that is damaged only where it is given up by name.
@@ -141,12 +151,12 @@ impl Wishes {
             self.unwritten().remove(&vm);
             return blocking(move || Ok(specs.discard_damaged(vm)?)).await;
         }
-        specs.refuse_if_damaged(vm)?;
+        specs.refuse_if_damaged(&vm)?;
         let number = self.next();
         let entry = Entry::NoWish { number, vm };
         match self.0.recorder.write(Some(vm), &entry, Durability::Written).await {
             Ok(held) => {
-                self.leave(vm, Unwritten { number, spec: None, _held: Some(held) });
+                self.leave(vm, Unwritten { number, spec: None, held: Some(held) });
                 Ok(())
             }
             Err(_) => {
@@ -169,6 +179,29 @@ impl Wishes {
         let mut changed = self.0.specs.changed_by_others(|vm| !is_busy(vm))?;
         changed.retain(|stored| !self.unwritten().contains_key(&stored.id()));
         Ok(changed)
+    }
+
+    /// Writes down anew what is this old and has not reached its file, as where that is damaged or its disk
+    /// full, so that its segments of the journal can go.
+    ///
+    /// # Errors
+    /// The journal takes nothing; what is old stays.
+    pub(crate) async fn renew(&self, oldest: u64) -> Result<(), Refusal> {
+        let is_old =
+            |wish: &Unwritten| wish.held.as_ref().is_some_and(|held| held.segment() < oldest);
+        let mut old = self.unwritten().clone();
+        old.retain(|_, wish| is_old(wish));
+        for (vm, wish) in old {
+            // One that is newer may be on record by now, in front of this: the larger number counts.
+            let held =
+                self.0.recorder.write(Some(vm), &wish.entry(vm), Durability::Written).await?;
+            if let Some(now) = self.unwritten().get_mut(&vm)
+                && now.number == wish.number
+            {
+                now.held = Some(held);
+            }
+        }
+        Ok(())
     }
 
     /// Has one of those be among the next again: nothing has come of it yet.
@@ -308,13 +341,13 @@ mod tests {
         let mut ids = [VmId::new(), VmId::new()];
         ids.sort();
         let [damaged, whole] = ids;
-        std::fs::write(specs.file(damaged), "{").unwrap();
+        std::fs::write(specs.file(&damaged), "{").unwrap();
         assert_eq!(specs.load().unwrap().len(), 1);
         let wishes = ids.map(|vm| (vm, Some(spec(vm, 1))));
         let failed = write(&specs, wishes).unwrap();
         assert_eq!(failed.into_keys().collect::<Vec<_>>(), [damaged]);
         assert!(matches!(specs.load_one(whole), Some(StoredSpec::Whole(_))));
-        assert!(specs.file(whole).exists());
-        assert_eq!(std::fs::read(specs.file(damaged)).unwrap(), b"{");
+        assert!(specs.file(&whole).exists());
+        assert_eq!(std::fs::read(specs.file(&damaged)).unwrap(), b"{");
     }
 }

@@ -29,6 +29,8 @@ use std::{
     sync::Arc,
 };
 
+mod damaged;
+
 /// The largest that all of them together may be, in bytes.
 const ROOM: u64 = 300 << 10;
 
@@ -257,6 +259,9 @@ fn edit(bench: &Bench, vm: VmId, edit: impl FnOnce(&mut innkeeper_model::VmConfi
 
 // How they are opened.
 
+/// Operations, with the steps of the driver that were done of each.
+type Did<'a> = &'a [(&'a str, &'a [&'a str])];
+
 /// A daemon's folder as an earlier one left it, in the world that it left.
 struct Left {
     ended: Ended,
@@ -264,8 +269,8 @@ struct Left {
 }
 
 impl Left {
-    /// A copy. Of the operations of these names, these steps of the driver were done.
-    async fn of(golden: &Path, did: &[(&str, &[&str])]) -> Self {
+    /// A copy, in whose world that was done.
+    async fn of(golden: &Path, did: Did<'_>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         copy(golden, folder.path());
         let about = fs::read(folder.path().join("about.json")).unwrap();
@@ -303,7 +308,7 @@ impl Observer for Nobody {
     fn event(&self, _: VmId, _: HypervisorEvent) {}
 }
 
-async fn do_again(world: &Arc<World>, folder: &Path, did: &[(&str, &[&str])]) {
+async fn do_again(world: &Arc<World>, folder: &Path, did: Did<'_>) {
     let apart = tempfile::tempdir().unwrap();
     copy(&folder.join("journal"), apart.path());
     let opened = Journal::open(JournalOptions {
@@ -490,90 +495,6 @@ async fn what_was_noted_is_known() {
         assert_eq!((bench.state(crashed), bench.vm(crashed).problem), (VmState::Running, None));
         bench.is_sound().await;
     }
-}
-
-/// A bit of a record has turned.
-#[tokio::test]
-async fn a_damaged_record_is_told_with_its_vm_and_nothing_is_erased() {
-    for folder in versions_of("start") {
-        let left = Left::of(&folder, &[("start", MADE)]).await;
-        let (vm, about, ended) = (left.vm("web"), left.about, left.ended);
-        let file = damage(&ended.path().join("journal"), vm);
-        let damaged = fs::read(&file).unwrap();
-        let specs = |ended: &Path| fs::read(ended.join(format!("vms/{vm}.json"))).unwrap();
-        let spec = specs(ended.path());
-        ended.world.watch_calls();
-        let machine = ended.world.machine(vm).unwrap();
-        let mut bench = ended.begin().await;
-        for _ in 0..2 {
-            let seen = bench.vm(vm);
-            assert_eq!((seen.state, seen.name.as_str()), (VmState::Quarantined, "web"));
-            let problem = seen.problem.unwrap();
-            let named = file.file_name().unwrap().to_str().unwrap();
-            assert!(problem.contains(named) && problem.contains("damaged"), "{problem}");
-            assert!(!bench.engine.diagnose().journal.damage.is_empty());
-            let refused = bench.refused(Request::Power { vm, verb: START }).await;
-            assert_eq!(refused.code, Code::WrongState);
-            serves_the_other(&bench, &about).await;
-            bench.engine.survey().await;
-            bench.quiet().await;
-            assert_eq!(bench.state(vm), VmState::Quarantined);
-            assert_eq!(bench.world.machine(vm).unwrap(), machine, "its guest is left alone");
-            assert!(bench.world.calls().iter().all(|call| call.vm != vm));
-            assert_eq!(specs(bench.path()), spec);
-            assert_eq!(fs::read(&file).unwrap(), damaged);
-            bench = bench.restart().await;
-        }
-    }
-}
-
-/// What nobody stored may be half made: by what cannot be read any more.
-#[tokio::test]
-async fn what_was_being_made_stays_where_its_record_is_damaged() {
-    for folder in versions_of("create") {
-        let left = Left::of(&folder, &[]).await;
-        let (about, ended) = (left.about, left.ended);
-        let volumes = ended.path().join("pool/volumes");
-        let [made] = &names(&volumes)[..] else { panic!("one VM was being made") };
-        let files = || {
-            let mut files = names(&volumes.join(made));
-            files.sort();
-            files
-        };
-        let (made_so_far, vm) = (files(), made.parse().unwrap());
-        damage(&ended.path().join("journal"), vm);
-        let mut bench = ended.begin().await;
-        for _ in 0..2 {
-            assert_eq!(files(), made_so_far);
-            assert!(!bench.engine.diagnose().journal.damage.is_empty());
-            serves_the_other(&bench, &about).await;
-            bench = bench.restart().await;
-        }
-    }
-}
-
-/// Turns a bit in the record of the operation that was begun last on this VM. Returns its file.
-fn damage(journal: &Path, vm: VmId) -> PathBuf {
-    let mut last = None;
-    let mut segments = names(journal);
-    segments.sort();
-    for name in segments {
-        let bytes = fs::read(journal.join(&name)).unwrap();
-        for (at, frame) in bytes.windows(24).enumerate() {
-            let about =
-                frame.starts_with(b"\xf5IN\xff") && frame[8..24] == *vm.as_uuid().as_bytes();
-            let payload = at + 56;
-            let is_begun = |from: &[u8]| from.starts_with(br#"{"entry":"begun""#);
-            if about && bytes.get(payload..).is_some_and(is_begun) {
-                last = Some((journal.join(&name), payload + 100));
-            }
-        }
-    }
-    let (file, at) = last.expect("an operation was begun on it");
-    let mut bytes = fs::read(&file).unwrap();
-    bytes[at] ^= 1;
-    fs::write(&file, bytes).unwrap();
-    file
 }
 
 #[test]

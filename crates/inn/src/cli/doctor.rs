@@ -77,9 +77,10 @@ pub(super) async fn run(context: &Context, surroundings: &Surroundings) -> Resul
     findings.extend(config);
     findings.extend(state::folders(options));
     findings.extend(state::hooks(options));
-    let (daemon, quarantined) = state::daemon(context, surroundings).await;
+    findings.extend(state::journal(options));
+    let (daemon, told) = state::daemon(context, surroundings).await;
     findings.push(daemon);
-    findings.extend(quarantined.unwrap_or_else(|| state::specs(options, surroundings)));
+    findings.extend(told.unwrap_or_else(|| state::specs(options, surroundings)));
     show(context, &findings)?;
     match worst(&findings) {
         Verdict::Missing => Err(Failure::silent(Exit::Failed)),

@@ -256,3 +256,24 @@ fn the_doctor_names_a_damaged_network_and_leaves_it_alone() {
     assert!(text.contains("stored network 0192a4b0"), "{text}");
     assert_eq!(fs::read_to_string(&file).unwrap(), "{");
 }
+
+#[test]
+fn the_doctor_names_what_the_journal_has_lost_and_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = folder.path().join("journal");
+    fs::create_dir_all(folder.path().join("vms")).unwrap();
+    fs::create_dir_all(&journal).unwrap();
+    // The report is damaged itself, which is damage, too.
+    let segment = journal.join("journal-00000000000000000005.inn");
+    let [aside, report] =
+        ["damaged", "report"].map(|kind| segment.with_extension(format!("inn.{kind}")));
+    fs::write(&aside, "").unwrap();
+    fs::write(&report, "?").unwrap();
+    let text = data(&inn_in(folder.path(), &["doctor"]));
+    let mend = format!("mv {} ~/", aside.display());
+    assert!(text.contains("damaged at byte 0") && text.contains(&mend), "{text}");
+    fs::remove_file(&aside).unwrap();
+    let text = data(&inn_in(folder.path(), &["doctor"]));
+    assert!(!text.contains("damaged at byte"), "{text}");
+    assert!(report.exists(), "it changes nothing");
+}

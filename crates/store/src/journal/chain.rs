@@ -35,9 +35,7 @@ pub(super) struct Counted {
 /// Something that was written and cannot be read.
 #[derive(Debug)]
 pub(super) struct Lost {
-    /// Which of the segments it was in or, if that one is gone, the next there is.
-    pub(super) segment: usize,
-    /// The number of the segment.
+    /// The number of the segment, be it gone.
     pub(super) number: u64,
     pub(super) at: Range<u64>,
     pub(super) about: Option<Uuid>,
@@ -106,7 +104,7 @@ impl Lost {
         reason: DamageReason,
         synced: bool,
     ) -> Self {
-        Self { segment, number: segments[segment].number, at, about: None, reason, synced }
+        Self { number: segments[segment].number, at, about: None, reason, synced }
     }
 }
 
@@ -183,11 +181,12 @@ fn start_of_oldest(segments: &[Segment]) -> Option<u64> {
 }
 
 fn start_is_damaged(segment: &Segment) -> bool {
-    let Scan { start, records, holes, .. } = &segment.scan;
+    let Scan { start, records, holes, length } = &segment.scan;
     match start {
         SegmentStart::Whole(header) => header.number != segment.number,
-        // The start is on disk before anything is behind it. With nothing there it was never begun.
-        _ => !records.is_empty() || !holes.is_empty(),
+        // The start is on disk before anything is behind it. With nothing there it was never begun; but its
+        // room is taken before it has a name.
+        _ => !records.is_empty() || !holes.is_empty() || *length < SEGMENT_HEADER as u64,
     }
 }
 

@@ -22,9 +22,6 @@ pub(super) trait Disk: fmt::Debug + Send + Sync {
 
     /// Removes a file.
     fn remove(&self, path: &Path) -> io::Result<()>;
-
-    /// Gives a file another name, which no other has.
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
 }
 
 /// A segment that is written.
@@ -56,10 +53,6 @@ impl Disk for FileSystem {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             other => other,
         }
-    }
-
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        std::fs::rename(from, to)
     }
 }
 

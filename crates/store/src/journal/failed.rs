@@ -1,6 +1,7 @@
 //! Why the journal did not do something, and what it found damaged.
 
 use innkeeper_model::{Code, Refusal};
+use serde::{Deserialize, Serialize};
 use std::{io, path::PathBuf, sync::Arc};
 
 /// Why the journal was not opened, or a record not written.
@@ -93,7 +94,8 @@ impl From<JournalFailed> for Refusal {
 }
 
 /// What is wrong with a part of a journal.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum DamageReason {
     /// A record is not what was written; what it was about is known.
     #[error("a record's checksum does not match")]
@@ -107,9 +109,12 @@ pub enum DamageReason {
     /// A segment is not there, though newer and older ones are.
     #[error("a segment is missing")]
     Missing,
-    /// The host cannot read the file, or parts of it.
-    #[error("the host cannot read the file")]
-    Io(#[source] io::Error),
+    /// The host cannot read the file, or parts of it; what it said.
+    #[error("the host cannot read the file: {0}")]
+    Io(String),
+    /// What an earlier opening told of the segment cannot be read any more; why not.
+    #[error("what was told of it cannot be read: {0}")]
+    Report(String),
 }
 
 #[cfg(test)]

@@ -206,7 +206,8 @@ fn is_sealed(bytes: &[u8], length: usize) -> bool {
     crc32c(&bytes[..length]) == u32_at(bytes, length)
 }
 
-fn crc32c(bytes: &[u8]) -> u32 {
+/// The checksum of whatever is in a journal's folder.
+pub(super) fn crc32c(bytes: &[u8]) -> u32 {
     // "iSCSI" is the polynomial's name there, for where it was used first.
     let crc = crc_fast::checksum(crc_fast::CrcAlgorithm::Crc32Iscsi, bytes);
     u32::try_from(crc).expect("a CRC of 32 bits")

@@ -34,7 +34,8 @@ pub(super) struct Fresh {
 pub(super) struct Kept {
     pub(super) path: PathBuf,
     pub(super) size: u64,
-    pub(super) damaged: bool,
+    /// It is damaged and could not be set aside, so it does not go.
+    pub(super) stuck: bool,
     pub(super) hold: Weak<Hold>,
 }
 
@@ -125,16 +126,13 @@ impl Keeper {
         done.is_ok()
     }
 
-    /// Oldest first, and never one that is newer than a held one.
+    /// Oldest first, and never one that is newer than one that stays.
     fn retire(&mut self) -> io::Result<()> {
         while let Some(oldest) = self.kept.front()
             && oldest.hold.strong_count() == 0
+            && !oldest.stuck
         {
-            if oldest.damaged {
-                self.disk.rename(&oldest.path, &segment::damaged_path(&oldest.path))?;
-            } else {
-                self.disk.remove(&oldest.path)?;
-            }
+            self.disk.remove(&oldest.path)?;
             self.kept.pop_front();
         }
         Ok(())
@@ -170,7 +168,7 @@ impl Keeper {
         let Fresh { path, size, .. } = fresh;
         if let Err(error) = self.disk.remove(&path) {
             tracing::warn!(file = %path.display(), %error, "cannot remove a journal segment");
-            self.kept.push_back(Kept { path, size, damaged: false, hold: Weak::new() });
+            self.kept.push_back(Kept { path, size, stuck: false, hold: Weak::new() });
         }
     }
 }

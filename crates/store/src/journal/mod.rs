@@ -20,13 +20,15 @@
 //! - **A failing disk ends nothing.** Appends are refused, and accepted again when the disk is well
 //!   (the page on the `writer` module says how a failed sync is survived).
 //! - **What is damaged is said, and stays.** Of a record that cannot be read at least its place is
-//!   told, most often also whom it was about ([`Damage`]); all others are served. The file is never
-//!   overwritten or removed: once nobody holds it, it is renamed to `….inn.damaged` and left alone.
+//!   told, most often also whom it was about ([`Damage`]); all others are served. The bytes are set
+//!   aside as `….inn.damaged`, and the damage is told by each opening until a person moves that file
+//!   away (the page on the `aside` module). The segments go on to be removed in their turn.
 //!   Two things cannot be told: that the *newest* segments are missing, and that the very last record
 //!   is damaged rather than torn by a crash.
 //! - **Removal is in order.** Segments go oldest first. A loss of power can bring back some that had
 //!   just gone, always the newest of them.
 
+mod aside;
 mod chain;
 mod disk;
 mod failed;
@@ -38,6 +40,7 @@ mod segment;
 mod shared;
 mod writer;
 
+pub use aside::set_aside;
 pub use failed::{DamageReason, JournalFailed};
 pub use segment::Held;
 pub use shared::Figures;
@@ -47,6 +50,7 @@ use disk::{Disk, FileSystem};
 use keeper::Keeper;
 use shared::Shared;
 use std::{
+    fmt,
     path::PathBuf,
     sync::{
         Arc, Mutex, PoisonError,
@@ -100,13 +104,16 @@ pub struct Found {
     pub held: Held,
 }
 
-/// Something that was written and cannot be read any more.
-#[derive(Debug)]
+/// Something that was written and cannot be read any more. Each opening tells it until a person has moved
+/// the file away.
+#[derive(Debug, Clone)]
 pub struct Damage {
     /// What the record was about, where its header is whole: then it is one record. `None` if it is
     /// an unknown number of records about anything.
     pub about: Option<Uuid>,
-    /// The segment.
+    /// The number of the segment.
+    pub segment: u64,
+    /// What was set aside of it; empty if it is missing. Where it could not be set aside, the segment.
     pub file: PathBuf,
     /// Where in it, in bytes.
     pub offset: u64,
@@ -117,8 +124,21 @@ pub struct Damage {
     /// Whether it is certain that it was on disk once. Where it is not, a loss of power while it was
     /// being written explains it as well as a bad disk does.
     pub synced: bool,
-    /// Keeps the segment, so that the next opening says it again.
-    pub held: Held,
+}
+
+impl Damage {
+    /// Whether it is told no more once a person has moved its file away. Where it is not, the disk takes
+    /// nothing, or somebody has a file of that name; the next opening tries again.
+    pub fn is_set_aside(&self) -> bool {
+        self.file.extension().is_some_and(|extension| extension == "damaged")
+    }
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { file, offset, reason, .. } = self;
+        write!(f, "{} is damaged at byte {offset}: {reason}", file.display())
+    }
 }
 
 /// A journal. Clones are the same journal; all methods but [`close`](Self::close) return at once, and

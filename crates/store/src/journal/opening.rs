@@ -1,11 +1,10 @@
 //! Opening: everything that is on disk is read, and what is missing or damaged is said.
 //!
 //! Nothing is written to a segment that an earlier run wrote. A segment without a record that counts
-//! is removed; one that is damaged stays for as long as anybody holds it or an older one, and is then
-//! renamed, never removed.
+//! is removed; one that is damaged is set aside (`aside`), and goes in its turn.
 
 use super::{
-    Damage, Found, JournalOptions,
+    Damage, Found, JournalOptions, aside,
     chain::{self, Chain, Lost, Segment},
     failed::{DamageReason, JournalFailed},
     framing::{self, SegmentStart},
@@ -40,6 +39,7 @@ pub(super) struct Contents {
 #[derive(Debug, Default)]
 struct Listing {
     segments: Vec<(u64, PathBuf)>,
+    reports: BTreeSet<u64>,
     temporary: Vec<PathBuf>,
     newest: u64,
 }
@@ -62,12 +62,15 @@ pub(super) fn open(
     let mut chain = chain::walk(&mut segments);
     chain.lost.extend(unread.into_iter().map(|(segment, error)| {
         let Segment { number, ref scan } = segments[segment];
-        let (at, reason) = (0..scan.length, DamageReason::Io(error));
-        Lost { segment, number, at, about: None, reason, synced: true }
+        let (at, reason) = (0..scan.length, DamageReason::Io(error.to_string()));
+        Lost { number, at, about: None, reason, synced: true }
     }));
     let synced = sync(folder, &segments, &chain);
     let position = Position { next: chain.highest + 1, last: chain.last, synced };
-    let (records, damage, kept) = hold(folder, segments, chain, keeper);
+    let lost = std::mem::take(&mut chain.lost);
+    let damaged = lost.iter().map(|lost| lost.number).collect();
+    let (damage, stuck) = aside::keep(folder, &listing.reports, lost);
+    let (records, kept) = hold(folder, segments, chain, &Damaged { damaged, stuck }, keeper);
     Ok(Contents { records, damage, kept, position, newest })
 }
 
@@ -91,6 +94,10 @@ fn list(folder: &Path) -> io::Result<Listing> {
                 number
             }
             Some(Named::Damaged(number)) => number,
+            Some(Named::Report(number)) => {
+                listing.reports.insert(number);
+                number
+            }
             None if is_temporary(name) => {
                 listing.temporary.push(entry.path());
                 0
@@ -135,13 +142,21 @@ fn sync(folder: &Path, segments: &[Segment], chain: &Chain) -> u64 {
     }
 }
 
-/// Lets what was found and what was lost hold the segments they are in; the others are removed.
+/// The numbers of segments of which something was lost.
+struct Damaged {
+    damaged: BTreeSet<u64>,
+    /// Those that could not be set aside.
+    stuck: BTreeSet<u64>,
+}
+
+/// Lets what was found hold the segments it is in; the others are removed.
 fn hold(
     folder: &Path,
     segments: Vec<Segment>,
     chain: Chain,
+    Damaged { damaged, stuck }: &Damaged,
     keeper: &Sender<Order>,
-) -> (Vec<Found>, Vec<Damage>, VecDeque<Kept>) {
+) -> (Vec<Found>, VecDeque<Kept>) {
     let mut holds: Vec<Option<Held>> = vec![None; segments.len()];
     let mut hold = |segment: usize| {
         let make = || Held(Hold::new(segments[segment].number, keeper.clone()));
@@ -152,26 +167,18 @@ fn hold(
         Some(Found { about, bytes, held: hold(each.segment) })
     });
     let records = records.collect();
-    let mut damaged = BTreeSet::new();
-    let damage = chain.lost.into_iter().map(|lost| {
-        let Lost { segment, number, at, about, reason, synced } = lost;
-        damaged.insert(number);
-        let file = segment::path(folder, number);
-        let (offset, length, held) = (at.start, at.end.saturating_sub(at.start), hold(segment));
-        Damage { about, file, offset, length, reason, synced, held }
-    });
-    let damage = damage.collect();
     let mut kept = VecDeque::new();
     for (Segment { number, scan }, held) in segments.into_iter().zip(holds) {
         let path = segment::path(folder, number);
-        if held.is_none() && remove(&path) {
+        // What was lost is missed for as long as an older segment is there: in its turn it goes unmissed.
+        if held.is_none() && !damaged.contains(&number) && remove(&path) {
             continue;
         }
         // One that has nothing, and cannot be removed now, is removed in its turn.
         let hold = held.map_or_else(Weak::new, |held| Arc::downgrade(&held.0));
-        kept.push_back(Kept { path, size: scan.length, damaged: damaged.contains(&number), hold });
+        kept.push_back(Kept { path, size: scan.length, stuck: stuck.contains(&number), hold });
     }
-    (records, damage, kept)
+    (records, kept)
 }
 
 /// Removes what has nothing that counts; whether it is gone.

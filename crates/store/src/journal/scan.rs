@@ -56,6 +56,10 @@ pub(super) fn scan(bytes: &[u8]) -> Scan {
 
 /// Reads a file, with zeros for those of its sectors that cannot be read, and the reason.
 pub(super) fn read(path: &Path) -> (Vec<u8>, Option<io::Error>) {
+    // To open a pipe would wait for whoever writes to it.
+    if std::fs::metadata(path).is_ok_and(|found| !found.is_file()) {
+        return (Vec::new(), Some(io::Error::other("it is no file")));
+    }
     match std::fs::read(path) {
         Ok(bytes) => (bytes, None),
         Err(error) => {

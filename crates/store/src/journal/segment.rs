@@ -9,8 +9,10 @@ use std::{
 
 const PREFIX: &str = "journal-";
 const EXTENSION: &str = ".inn";
-/// What is appended to the name of a damaged segment once nobody needs it any more.
+/// What is appended to the name of a segment for what is set aside of it (see `aside`).
 const DAMAGED: &str = ".damaged";
+/// What is appended to it for what was told of that.
+const REPORT: &str = ".report";
 /// How many digits the number in a name has, so that names sort as their numbers do.
 const DIGITS: usize = 20;
 
@@ -62,8 +64,17 @@ pub(super) fn path(folder: &Path, number: u64) -> PathBuf {
 
 /// Where a damaged segment is left for good.
 pub(super) fn damaged_path(path: &Path) -> PathBuf {
+    beside(path, DAMAGED)
+}
+
+/// Where it stands what was told of a damaged segment.
+pub(super) fn report_path(path: &Path) -> PathBuf {
+    beside(path, REPORT)
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
-    name.push(DAMAGED);
+    name.push(suffix);
     name.into()
 }
 
@@ -72,22 +83,24 @@ pub(super) fn damaged_path(path: &Path) -> PathBuf {
 pub(super) enum Named {
     /// The segment of this number.
     Segment(u64),
-    /// One that was damaged, and that nobody needs any more.
+    /// What was set aside of a damaged one.
     Damaged(u64),
+    /// What was told of it.
+    Report(u64),
 }
 
 /// Which file of the journal has this name; `None` if it is not the journal's.
 pub(super) fn named(name: &str) -> Option<Named> {
-    let (name, damaged) = match name.strip_suffix(DAMAGED) {
-        Some(name) => (name, true),
-        None => (name, false),
-    };
+    let kinds = [(DAMAGED, Named::Damaged as fn(u64) -> Named), (REPORT, Named::Report)];
+    let of_kind = kinds.iter().find_map(|(suffix, kind)| Some((name.strip_suffix(suffix)?, *kind)));
+    let (name, kind) = of_kind.unwrap_or((name, Named::Segment));
     let digits = name.strip_prefix(PREFIX)?.strip_suffix(EXTENSION)?;
     if digits.len() != DIGITS || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
-    let number = digits.parse().ok()?;
-    Some(if damaged { Named::Damaged(number) } else { Named::Segment(number) })
+    // None is written that large, and the next one has a number, too.
+    let number = digits.parse().ok().filter(|number| *number < u64::MAX / 2)?;
+    Some(kind(number))
 }
 
 #[cfg(test)]
@@ -101,11 +114,13 @@ mod tests {
         let name = |path: &Path| named(path.file_name().unwrap().to_str().unwrap());
         assert_eq!(name(&path), Some(Named::Segment(42)));
         assert_eq!(name(&damaged_path(&path)), Some(Named::Damaged(42)));
+        assert_eq!(name(&report_path(&path)), Some(Named::Report(42)));
         for foreign in [
             "journal-42.inn",
             "journal-+0000000000000000042.inn",
             "journal-00000000000000000042.inn.bak",
             "journal-99999999999999999999.inn",
+            "journal-18446744073709551615.inn",
             ".tmp-1-2-3",
         ] {
             assert_eq!(named(foreign), None, "{foreign}");

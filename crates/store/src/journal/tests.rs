@@ -1,3 +1,4 @@
+mod aside;
 mod crashes;
 mod damage;
 mod disks;

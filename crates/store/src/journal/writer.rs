@@ -301,7 +301,7 @@ impl Writer {
     fn activate(&mut self, fresh: Fresh, position: u64) {
         let Fresh { number, path, file, size } = fresh;
         let held = Held(Hold::new(number, self.keeper.clone()));
-        let kept = Kept { path, size, damaged: false, hold: Arc::downgrade(&held.0) };
+        let kept = Kept { path, size, stuck: false, hold: Arc::downgrade(&held.0) };
         // If the keeper has ended, the next opening finds the segment.
         drop(self.keeper.send(Order::Begun(kept)));
         self.shared.set_newest(number);

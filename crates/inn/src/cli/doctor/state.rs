@@ -11,10 +11,10 @@ use crate::{
     options::{self, DaemonOptions, Flags},
 };
 use innkeeper_hooks::{Hooks, OwnerRule};
-use innkeeper_model::{Host, Refusal, StoredQuota, Vm, VmId, VmState};
+use innkeeper_model::{Host, Refusal, StoredQuota, Vm, VmId, VmState, host::Manager};
 use innkeeper_store::{
     Damage, LockFailed, NetworkStore, QuotaStore, SpecStore, StateLock, Stored, StoredNetwork,
-    StoredSpec,
+    StoredSpec, journal,
 };
 use std::{
     error::Error,
@@ -40,17 +40,17 @@ pub(super) fn configuration(
     (finding, options.ok())
 }
 
-/// Whether the daemon can be used, and the VMs that it has quarantined; `None` if it could not be
-/// asked.
+/// Whether the daemon can be used, and the managers and the quarantined VMs that it has; `None` if it could
+/// not be asked.
 pub(super) async fn daemon(
     context: &Context,
     surroundings: &Surroundings,
 ) -> (Finding, Option<Vec<Finding>>) {
     let what = "daemon";
     match ask(context, surroundings).await {
-        Ok((host, quarantined)) => {
+        Ok((host, findings)) => {
             let detail = format!("version {}, process {}", host.version, host.pid);
-            (Finding::good(what, detail), Some(quarantined))
+            (Finding::good(what, detail), Some(findings))
         }
         Err(failure) => {
             let detail = failure.message.clone();
@@ -66,7 +66,7 @@ async fn ask(
 ) -> Result<(Host, Vec<Finding>), Failure> {
     let host: Host = decode(context.client.get(Target::new("/v1/host")).await?.body)?;
     let target = Target::new("/v1/vms").with("state", VmState::Quarantined);
-    let mut findings = Vec::new();
+    let mut findings: Vec<_> = host.managers.iter().map(manager).collect();
     for item in context.client.list(target).await? {
         let vm: Vm = decode(item)?;
         if vm.state == VmState::Quarantined {
@@ -74,6 +74,14 @@ async fn ask(
         }
     }
     Ok((host, findings))
+}
+
+/// Whether another manager of machines on this host can be asked.
+fn manager(manager: &Manager) -> Finding {
+    match &manager.lost {
+        None => Finding::good(&manager.name, "its machines are shown"),
+        Some(loss) => Finding::lacking(&manager.name, loss.reason.clone(), loss.hint.clone()),
+    }
 }
 
 fn damaged(vm: VmId, problem: String, surroundings: &Surroundings) -> Finding {
@@ -115,6 +123,19 @@ pub(super) fn hooks(options: Option<&DaemonOptions>) -> Vec<Finding> {
     }
     let tell = |problem: Refusal| Finding::lacking("hooks", problem.message, problem.hint);
     problems.into_iter().map(tell).collect()
+}
+
+/// What the journal has lost and nobody has seen to. Where only the daemon's user may look, it tells.
+pub(super) fn journal(options: Option<&DaemonOptions>) -> Vec<Finding> {
+    let set_aside = options.map(|options| journal::set_aside(&options.journal_dir()));
+    let tell = |damage: journal::Damage| {
+        let of = damage.about.filter(|about| !about.is_nil());
+        let of = of.map_or_else(|| "each VM".into(), |vm| format!("VM {vm}"));
+        let file = damage.file.display();
+        let mend = format!("mv {file} ~/   # once {of} was looked at, and while no daemon runs");
+        Finding::lacking("journal", damage.to_string(), mend)
+    };
+    set_aside.and_then(Result::ok).unwrap_or_default().into_iter().map(tell).collect()
 }
 
 /// What is stored, where no daemon has it in hand.

@@ -21,13 +21,18 @@ fn start(number: usize, length: usize) -> usize {
     SEGMENT_HEADER + number * frame_length(length) as usize
 }
 
-fn flip(file: &Path, at: usize) {
+pub(super) fn flip(file: &Path, at: usize) {
     let mut bytes = std::fs::read(file).unwrap();
     bytes[at] ^= 0x10;
     std::fs::write(file, bytes).unwrap();
 }
 
-fn only(damage: &[Damage]) -> &Damage {
+/// What is set aside of a segment.
+pub(super) fn aside(file: &Path) -> PathBuf {
+    segment::damaged_path(file)
+}
+
+pub(super) fn only(damage: &[Damage]) -> &Damage {
     assert_eq!(damage.len(), 1, "{damage:?}");
     &damage[0]
 }
@@ -77,7 +82,7 @@ async fn a_damaged_record_is_named_and_all_others_are_served() {
         let opened = open(folder.path());
         let damage = only(&opened.damage);
         assert_eq!(damage.about, Some(about(damaged as u128)));
-        assert_eq!((&damage.file, damage.offset), (&file, at as u64));
+        assert_eq!((&damage.file, damage.offset), (&aside(&file), at as u64));
         assert_eq!(damage.length, frame_length(3));
         assert!(matches!(damage.reason, DamageReason::Record));
         // The third was synced only when the fourth had its header already: that one cannot know.
@@ -101,7 +106,7 @@ async fn what_a_lost_header_hides_is_damage_of_somebody_unknown() {
         std::fs::write(&file, bytes).unwrap();
         let opened = open(folder.path());
         let damage = only(&opened.damage);
-        assert_eq!((damage.about, &damage.file), (None, &file));
+        assert_eq!((damage.about, &damage.file), (None, &aside(&file)));
         assert!(matches!(damage.reason, DamageReason::Unreadable), "{damage:?}");
         assert!(damage.offset as usize <= from && (damage.offset + damage.length) as usize >= to);
         assert_eq!(texts(&opened.records), left);
@@ -135,7 +140,7 @@ async fn a_lost_start_of_a_segment_is_damage_and_its_records_count() {
 }
 
 /// A closed journal of three segments, with a record in each.
-async fn three_segments() -> (tempfile::TempDir, [PathBuf; 3]) {
+pub(super) async fn three_segments() -> (tempfile::TempDir, [PathBuf; 3]) {
     let folder = tempfile::tempdir().unwrap();
     let journal = open(folder.path()).journal;
     let mut held = Vec::new();
@@ -148,7 +153,7 @@ async fn three_segments() -> (tempfile::TempDir, [PathBuf; 3]) {
     (folder, files)
 }
 
-fn firsts(records: &[Found]) -> String {
+pub(super) fn firsts(records: &[Found]) -> String {
     records.iter().map(|found| char::from(found.bytes[0])).collect()
 }
 
@@ -158,12 +163,14 @@ async fn a_missing_segment_is_damage() {
     std::fs::remove_file(&files[1]).unwrap();
     let opened = open(folder.path());
     let damage = only(&opened.damage);
-    assert_eq!((damage.about, &damage.file, damage.length), (None, &files[1], 0));
+    assert_eq!((damage.about, &damage.file, damage.length), (None, &aside(&files[1]), 0));
     assert!(matches!(damage.reason, DamageReason::Missing) && damage.synced);
     assert_eq!(firsts(&opened.records), "ac");
-    // It is said again until it is let go.
+    // It is said again until somebody has seen to it.
     opened.journal.close();
     only(&open(folder.path()).damage);
+    std::fs::remove_file(aside(&files[1])).unwrap();
+    assert!(open(folder.path()).damage.is_empty());
 }
 
 #[tokio::test]
@@ -174,7 +181,7 @@ async fn a_segment_of_which_nothing_can_be_read_is_damage() {
         std::fs::write(&files[number], vec![0xaa; length]).unwrap();
         let opened = open(folder.path());
         assert!(!opened.damage.is_empty());
-        assert!(opened.damage.iter().all(|damage| damage.file == files[number]));
+        assert!(opened.damage.iter().all(|damage| damage.file == aside(&files[number])));
         assert_eq!(opened.records.len(), 2);
     }
 }
@@ -191,32 +198,19 @@ async fn a_segment_that_lost_its_end_is_damage_unless_it_is_the_last() {
     keep(&files[2], 1000);
     let opened = open(folder.path());
     let [first, second] = opened.damage.as_slice() else { panic!("{:?}", opened.damage) };
-    assert_eq!((&first.file, first.about), (&files[0], Some(about(0))));
-    assert_eq!((&second.file, second.about), (&files[1], None));
+    assert_eq!((&first.file, first.about), (&aside(&files[0]), Some(about(0))));
+    assert_eq!((&second.file, second.about), (&aside(&files[1]), None));
     assert!(opened.records.is_empty());
 }
 
 #[tokio::test]
-async fn a_damaged_segment_is_never_removed() {
+async fn a_segment_that_was_cut_to_nothing_is_damage_be_it_the_last() {
     let (folder, files) = three_segments().await;
-    flip(&files[0], SEGMENT_HEADER + RECORD_HEADER);
-    let damaged = std::fs::read(&files[0]).unwrap();
-    let Opened { journal, records, damage } = open(folder.path());
-    assert_eq!(damage.len(), 1);
-    drop(records);
-    eventually(|| journal.figures().segments, 3);
-    assert_eq!(segments(folder.path(), &journal), [1, 2, 3]);
-    drop(damage);
-    eventually(|| segments(folder.path(), &journal), vec![]);
-    let left = segment::damaged_path(&files[0]);
-    assert_eq!(std::fs::read(&left).unwrap(), damaged);
-    journal.close();
-    // It is no part of the journal any more, and its number is not used again.
+    std::fs::write(&files[2], "").unwrap();
     let opened = open(folder.path());
-    assert!(opened.damage.is_empty() && opened.records.is_empty());
-    let held = opened.journal.append(about(0), vec![1], Durability::Written).await.unwrap();
-    assert_ne!(held.segment(), 1);
-    assert_eq!(std::fs::read(&left).unwrap(), damaged);
+    let damage = only(&opened.damage);
+    assert_eq!((&damage.file, damage.about), (&aside(&files[2]), None));
+    assert_eq!(firsts(&opened.records), "ab");
 }
 
 #[tokio::test]
@@ -245,9 +239,21 @@ async fn a_file_that_the_host_cannot_read_is_damage() {
     std::fs::create_dir(&files[1]).unwrap();
     let opened = open(folder.path());
     assert_eq!(firsts(&opened.records), "ac");
+    // A folder cannot have a second name.
     assert!(opened.damage.iter().all(|damage| damage.file == files[1]));
     assert!(opened.damage.iter().any(|damage| matches!(damage.reason, DamageReason::Io(_))));
     drop(opened.records);
-    drop(opened.damage);
-    eventually(|| segment::damaged_path(&files[1]).is_dir(), true);
+    eventually(|| segments(folder.path(), &opened.journal), vec![2, 3]);
+    assert!(files[1].is_dir());
+}
+
+#[tokio::test]
+async fn what_is_no_file_is_damage_and_nobody_waits_for_it() {
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+    let (folder, files) = three_segments().await;
+    std::fs::remove_file(&files[1]).unwrap();
+    mknodat(CWD, &files[1], FileType::Fifo, Mode::RUSR, 0).unwrap();
+    let opened = open(folder.path());
+    assert_eq!(firsts(&opened.records), "ac");
+    assert!(opened.damage.iter().any(|damage| matches!(damage.reason, DamageReason::Io(_))));
 }

@@ -58,11 +58,6 @@ impl Disk for FaultyDisk {
         self.refuse(|faults| faults.remove)?;
         FileSystem.remove(path)
     }
-
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.refuse(|faults| faults.remove)?;
-        FileSystem.rename(from, to)
-    }
 }
 
 impl SegmentFile for FaultyFile {

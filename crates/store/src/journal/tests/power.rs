@@ -83,10 +83,6 @@ impl Disk for Simulated {
     fn remove(&self, path: &Path) -> io::Result<()> {
         self.0.lock().unwrap().act(|world| drop(world.files.remove(path)))
     }
-
-    fn rename(&self, _: &Path, _: &Path) -> io::Result<()> {
-        unreachable!("nothing is damaged while it is written")
-    }
 }
 
 #[derive(Debug)]
