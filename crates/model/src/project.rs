@@ -145,7 +145,7 @@ impl QuotaSource {
 pub struct StoredQuota {
     /// The project.
     pub project: ProjectName,
-    /// Which state of it this is; it grows with each change.
+    /// Which state of it this is: it grows with each change, and is never given to another.
     pub revision: Revision,
     /// When it was changed last.
     pub updated: Timestamp,

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 #[derive(Debug, Default)]
 pub(crate) struct Bounds {
     own: BTreeMap<ProjectName, Own>,
-    /// The newest revision that any of those has had.
+    /// The newest revision that any of those has had, or can have had before.
     newest: Revision,
     configured: BTreeMap<ProjectName, Quota>,
     default: Quota,
@@ -33,9 +33,14 @@ impl Bounds {
         Self { configured, default, ..Self::default() }
     }
 
+    /// Has all revisions be newer than this one.
+    pub(crate) fn go_on_from(&mut self, revision: Revision) {
+        self.newest = self.newest.max(revision);
+    }
+
     /// Notes what is stored of a project.
     pub(crate) fn keep(&mut self, quota: StoredQuota) {
-        self.newest = self.newest.max(quota.revision);
+        self.go_on_from(quota.revision);
         self.own.insert(quota.project.clone(), Own::Whole(quota));
     }
 
@@ -157,6 +162,9 @@ mod tests {
         bounds.forget(&web);
         assert_eq!(of(&bounds, &web), (2, QuotaSource::Configuration, 0));
         assert_eq!(bounds.next_revision().0, 2, "an entity tag means one thing only");
+        bounds.go_on_from(Revision(7));
+        bounds.go_on_from(Revision(3));
+        assert_eq!(bounds.next_revision().0, 8);
     }
 
     #[test]

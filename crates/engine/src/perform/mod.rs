@@ -30,9 +30,16 @@ use crate::{
 use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
 use innkeeper_driver::{Crash, Driver, Flow, Probed, Step, StepContext, StepError};
 use innkeeper_model::{Code, Refusal, VmId, task::StepState};
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, debug, debug_span, warn};
+
+/// How long hypervisors have in all to take back their steps of one plan: what has been cancelled ends in
+/// half a minute, whether they answer or not. What they have not done by then is owed.
+const DRIVERS_TAKE_BACK_WITHIN: Duration = Duration::from_secs(25);
 
 /// Performs plans.
 pub(crate) struct Performer {
@@ -272,6 +279,7 @@ impl Performer {
     /// Takes back what was begun, the last first. Returns what could not be taken back.
     async fn back(&self, deed: &Deed) -> Vec<String> {
         let mut stuck = Vec::new();
+        let drivers_until = tokio::time::Instant::now() + DRIVERS_TAKE_BACK_WITHIN;
         for (index, placed) in deed.steps().rev() {
             if !matches!(deed.mark(index), Mark::Begun | Mark::Done) {
                 continue;
@@ -280,6 +288,9 @@ impl Performer {
                 biased;
                 undone = caught(self.undo(deed, index, placed.step)) => undone,
                 () = is_put_off(deed) => Err(a_kill_goes_first().into()),
+                () = tokio::time::sleep_until(drivers_until), if is_driver(placed.step) => {
+                    Err(no_answer().into())
+                }
             };
             match undone {
                 // It stays on record as begun: whoever takes this up does not know more.
@@ -322,6 +333,10 @@ impl Performer {
                 // There is no such VM any more, and nobody to delete what the driver kept of it.
                 Ok(self.drivers.of_spec(spec)?.forget(spec.id).await?)
             }
+            PlanStep::Own(OwnStep::ReserveDisk { .. }) if keeps_spec(deed) => {
+                let why = "the spec that it is of is to be taken back first";
+                Err(Refusal::new(Code::Leftovers, why).into())
+            }
             PlanStep::Own(step) => self.hands.undo(step).await,
             PlanStep::Driver(step) => self.drivers.of_step(step).undo(vm_of(deed)?, step).await,
             PlanStep::Unknown(step) => {
@@ -349,6 +364,25 @@ async fn is_put_off(deed: &Deed) {
         false => deed.task.put_off.cancelled().await,
         true => std::future::pending().await,
     }
+}
+
+/// Whether the spec that a deed stored in another's place could not be taken back yet: its VM is what that says, and
+/// its project's.
+fn keeps_spec(deed: &Deed) -> bool {
+    deed.steps().any(|(index, placed)| {
+        matches!(placed.step, PlanStep::Own(OwnStep::SaveSpec { before: Some(_), .. }))
+            && matches!(deed.mark(index), Mark::Begun | Mark::Done)
+    })
+}
+
+fn is_driver(step: &PlanStep) -> bool {
+    matches!(step, PlanStep::Driver(_))
+}
+
+fn no_answer() -> Refusal {
+    let seconds = DRIVERS_TAKE_BACK_WITHIN.as_secs();
+    Refusal::new(Code::Timeout, format!("the hypervisor has not done it within {seconds} s"))
+        .with_hint("if the VM does not answer, `inn kill VM` ends it")
 }
 
 fn a_kill_goes_first() -> Refusal {

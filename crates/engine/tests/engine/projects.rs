@@ -1,13 +1,14 @@
 //! Projects: each takes what its quota lets it, whoever asks first, and whatever becomes of daemons.
 
 use crate::{
-    networks::on_lan,
-    support::{Bench, LONG, REBOOT, START, STOP, SUSPEND, Setup, create, furnished},
+    lost,
+    networks::{Gate, on_lan},
+    support::{Bench, LONG, REBOOT, START, STOP, SUSPEND, Setup, create, disk, furnished},
 };
 use innkeeper_engine::{NicChange, PowerVerb, Request};
 use innkeeper_model::{
     ByteSize, Code, Mebibytes, Project, ProjectName, Quota, QuotaSource, Refusal, Revision,
-    TaskState, Usage, VmState,
+    TaskState, Usage, VmConfig, VmState,
 };
 use serde_json::{Value, json};
 
@@ -61,13 +62,13 @@ async fn a_quota_is_set_kept_and_taken_away() {
     let projects = bench.engine.projects().clone();
     assert_eq!((projects.all(), projects.get(&named("web"))), (vec![], None));
     let first = bench.bound("web", json!({ "vms": 2, "memory": "1GiB" })).await;
-    assert_eq!((first.quota_from, first.revision), (QuotaSource::Own, Revision(1)));
+    assert_eq!(first.quota_from, QuotaSource::Own);
     assert_eq!((first.quota.vms, first.quota.cpus), (Some(2), None));
     let stale = projects.set(named("web"), Quota::default(), Some(Revision(9))).await;
     assert_eq!(stale.unwrap_err().code, Code::RevisionConflict);
     let other = projects.set(named("a"), Quota::default(), Some(Revision(0))).await.unwrap();
-    let second =
-        projects.set(named("web"), quota(json!({ "vms": 3 })), Some(Revision(1))).await.unwrap();
+    let wanted = quota(json!({ "vms": 3 }));
+    let second = projects.set(named("web"), wanted, Some(first.revision)).await.unwrap();
     assert!(second.revision > first.revision && second.updated >= first.updated);
     assert_eq!(second.quota.memory, None, "all five at once");
 
@@ -85,6 +86,18 @@ async fn a_quota_is_set_kept_and_taken_away() {
     let bench = bench.restart().await;
     assert_eq!(bench.engine.projects().get(&named("web")), None);
     bench.is_sound().await;
+}
+
+#[tokio::test]
+async fn a_revision_is_of_one_quota_whatever_daemon_gave_it() {
+    let bench = Bench::new().await;
+    let first = bench.bound("web", json!({ "vms": 1 })).await.revision;
+    bench.engine.projects().remove(named("web"), false, Some(first)).await.unwrap();
+    let bench = bench.restart().await;
+    let second = bench.bound("web", json!({ "vms": 2 })).await.revision;
+    assert!(second > first, "{first}, {second}");
+    let stale = bench.engine.projects().set(named("web"), Quota::default(), Some(first)).await;
+    assert_eq!(stale.unwrap_err().code, Code::RevisionConflict);
 }
 
 #[tokio::test]
@@ -233,13 +246,74 @@ async fn a_vm_that_runs_goes_to_another_project_with_all_it_has() {
 
 #[tokio::test]
 async fn an_edit_that_fails_leaves_a_vm_with_its_project() {
-    let gate = crate::networks::Gate::failing("edit/save-spec/before-journal", &[]);
+    let gate = Gate::failing("edit/save-spec/before-journal", &[]);
     let bench = Bench::witnessed(Setup::default(), Some(gate)).await;
     let vm = bench.create_of(with_disk("old", "web", "1MiB")).await;
     let before = bench.used("old");
     let moved = bench.run(bench.edited(vm, |config| config.project = named("new"))).await;
     assert_eq!(moved.state, TaskState::Failed);
     assert_eq!((bench.used("old"), bench.used("new")), (before, Usage::default()));
+    bench.is_sound().await;
+}
+
+#[tokio::test]
+async fn an_edit_that_is_undone_late_leaves_a_vm_with_its_project() {
+    for by_the_next_daemon in [false, true] {
+        let gate = Gate::failing("edit/save-spec/after-act", &["save-spec"]);
+        let bench = Bench::witnessed(Setup::default(), Some(gate.clone())).await;
+        let vm = bench.create_of(with_disk("old", "web", "1MiB")).await;
+        let before = bench.used("old");
+        let change = |config: &mut VmConfig| {
+            config.project = named("new");
+            config.disks.push(disk("more"));
+        };
+        let moved = bench.run(bench.edited(vm, change)).await;
+        assert_eq!((moved.state, moved.leftovers.len()), (TaskState::Failed, 2), "{moved:?}");
+        // It is the new project's for as long as its spec says so, with all that is in that.
+        let now = Usage { disk: ByteSize(2 << 20), ..before };
+        assert_eq!((bench.used("old"), bench.used("new")), (Usage::default(), now));
+        let bench = if by_the_next_daemon { bench.restart().await } else { bench };
+        gate.mended();
+        bench.is_sound().await;
+        assert_eq!((bench.used("old"), bench.used("new")), (before, Usage::default()));
+    }
+}
+
+#[tokio::test]
+async fn a_quarantined_vm_is_counted_by_the_next_daemon() {
+    let bench = Bench::new().await;
+    bench.bound("web", json!({ "vms": 1 })).await;
+    let vm = bench.create_of(with_disk("web", "one", "3MiB")).await;
+    let before = bench.used("web");
+    let is_counted = async |bench: &Bench, used: Usage| {
+        assert_eq!((bench.state(vm), bench.used("web")), (VmState::Quarantined, used));
+        is_for_lack_of(&bench.refused(create(of("web", "two"))).await, "web", "vms");
+        let removed = bench.engine.projects().remove(named("web"), false, None).await;
+        assert_eq!(removed.unwrap_err().code, Code::InUse);
+    };
+    // What the journal says of it cannot be read, and its spec can.
+    bench.idle().await;
+    let ended = bench.killed().await;
+    let damaged = lost::damage(&ended.path().join("journal"), vm, "begun");
+    let bench = ended.begin().await;
+    is_counted(&bench, before).await;
+    let bench = bench.restart_with(|_| lost::see_to(&damaged)).await;
+    assert_eq!((bench.state(vm), bench.used("web")), (VmState::Stopped, before));
+    // Its spec says whose it is, and no more can be believed.
+    let (file, whole) =
+        (bench.spec_file(vm), std::fs::read_to_string(bench.spec_file(vm)).unwrap());
+    let damaged = whole.replace("64MiB", "65MiB");
+    let bench = bench.restart_with(|_| std::fs::write(&file, damaged).unwrap()).await;
+    is_counted(&bench, Usage { disk: ByteSize(0), ..before }).await;
+    std::fs::write(&file, whole).unwrap();
+    bench.engine.survey().await;
+    bench.until_state(vm, VmState::Stopped).await;
+    bench.is_sound().await;
+    assert_eq!(bench.used("web"), before);
+    let bench = bench.restart_with(|_| std::fs::write(&file, "{").unwrap()).await;
+    bench.must(Request::Delete { vm, force: true }).await;
+    assert_eq!(bench.used("web"), Usage::default());
+    bench.create_of(of("web", "two")).await;
     bench.is_sound().await;
 }
 
