@@ -180,7 +180,7 @@ impl Client {
         let response = timeout(patience, self.exchange(request)).await.map_err(|_| {
             let seconds = patience.as_secs();
             let message = format!("the daemon did not answer within {seconds} s");
-            Failure::new(Exit::Timeout, message).with_hint("inn doctor")
+            Failure::new(Exit::Timeout, message).with_hint("inn doctor").in_doubt()
         })??;
         let status = response.status();
         // That there is no more is an answer to who asked for the rest.
@@ -313,6 +313,7 @@ pub(crate) fn incomprehensible(error: &serde_json::Error) -> Failure {
     Failure::new(Exit::Failed, "cannot read the daemon's answer")
         .because(error)
         .with_hint("are this program and the daemon of the same version? See inn version")
+        .in_doubt()
 }
 
 /// The connection broke: the daemon has ended, or what listens there speaks no HTTP.
@@ -320,4 +321,5 @@ pub(crate) fn broken(error: &hyper::Error) -> Failure {
     Failure::new(Exit::Unreachable, "the connection to the daemon broke off")
         .because(error)
         .with_hint("if a change was asked for, it may have been made: see inn tasks --all")
+        .in_doubt()
 }

@@ -97,16 +97,24 @@ pub(crate) struct Failure {
     pub(crate) hint: Option<String>,
     /// The daemon's code for it, where it was the daemon that refused.
     pub(crate) code: Option<Code>,
+    /// Whether it may have been done all the same: it was asked for, and no answer came that says otherwise.
+    pub(crate) in_doubt: bool,
 }
 
 impl Failure {
     pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
         let message = message.into();
-        Self { exit, message, causes: Vec::new(), limit: None, hint: None, code: None }
+        let (limit, hint, code) = (None, None, None);
+        Self { exit, message, causes: Vec::new(), limit, hint, code, in_doubt: false }
     }
 
     pub(crate) fn usage(message: impl Into<String>) -> Self {
         Self::new(Exit::Usage, message)
+    }
+
+    /// Says that it may have been done all the same.
+    pub(crate) fn in_doubt(self) -> Self {
+        Self { in_doubt: true, ..self }
     }
 
     /// Ends the process with this code and says no more.
@@ -168,6 +176,7 @@ impl From<Refusal> for Failure {
             limit: refusal.limit,
             hint: refusal.hint,
             code: Some(refusal.code),
+            in_doubt: false,
         }
     }
 }

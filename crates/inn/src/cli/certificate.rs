@@ -160,17 +160,34 @@ async fn create(context: &Context, create: Create) -> Result<(), Failure> {
     // Before anything is signed: a certificate without its key is of no use to anybody.
     write_key(&key_file, &made.key)?;
     let call = Call::post(Target::new("/v1/certificates")).with_body(body);
-    let answer = match context.client.call(call).await {
-        Ok(answer) => answer.body,
+    let answer = context.client.call(call).await.map(|answer| answer.body);
+    let signed = answer.and_then(|answer| Ok((decode::<Signed>(answer.clone())?, answer)));
+    let (signed, answer) = match signed {
+        Ok(signed) => signed,
+        Err(failure) if failure.in_doubt => {
+            let key = key_file.display();
+            return Err(failure.with_hint(format!(
+                "{name} may have been issued, and its key is {key}: see inn certificate list. One without its \
+                 certificate is of no use: inn certificate revoke {name}, remove {key}, and create it again"
+            )));
+        }
         Err(failure) => {
             let _it_was_just_made = fs::remove_file(&key_file);
             return Err(failure);
         }
     };
-    let signed: Signed = decode(answer.clone())?;
-    write(&certificate, &signed.pem)?;
-    write(&ca, &signed.authority)?;
+    let written = write(&certificate, &signed.pem).and_then(|()| write(&ca, &signed.authority));
     let output = &context.output;
+    if let Err(failure) = written {
+        // The daemon does not say it twice.
+        match output.format {
+            Format::Json | Format::Yaml => output.document(&answer)?,
+            Format::Table | Format::Name => output.line(signed.pem.trim_end())?,
+        }
+        let (certificate, key) = (certificate.display(), key_file.display());
+        let hint = format!("save what is printed as {certificate}; its key is {key}");
+        return Err(failure.with_hint(hint));
+    }
     match output.format {
         Format::Json | Format::Yaml => return output.document(&answer),
         Format::Name => return output.line(&name),

@@ -21,7 +21,9 @@ struct Problem {
 pub(super) fn failure(status: StatusCode, body: &[u8]) -> Failure {
     let Ok(problem) = serde_json::from_slice::<Problem>(body) else {
         let text: String = String::from_utf8_lossy(body).chars().take(200).collect();
-        return Failure::new(by_status(status), format!("the daemon answered {status} {text:?}"));
+        let message = format!("the daemon answered {status} {text:?}");
+        let in_doubt = status.is_server_error();
+        return Failure { in_doubt, ..Failure::new(by_status(status), message) };
     };
     let code: Option<Code> =
         problem.code.and_then(|code| serde_json::from_value(serde_json::Value::String(code)).ok());
@@ -33,6 +35,7 @@ pub(super) fn failure(status: StatusCode, body: &[u8]) -> Failure {
         limit: problem.limit,
         hint: problem.hint,
         code,
+        in_doubt: code.is_none() && status.is_server_error(),
     }
 }
 
