@@ -258,13 +258,16 @@ pub struct UsageDiagnosis {
 /// The room in a pool.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PoolDiagnosis {
+    /// When it was looked at: a diagnosis waits for no disk.
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Timestamp,
     /// Its folder.
     pub folder: String,
     /// The size of its file system.
     pub size: ByteSize,
-    /// What is left of that.
+    /// What was left of that then.
     pub free: ByteSize,
-    /// What of that is promised to what is on its way.
+    /// What of that is promised to what is on its way, by now.
     pub promised: ByteSize,
 }
 

@@ -12,7 +12,7 @@
 //! them alone, and is told neither. It is among the figures of the host ([`Room::seen`]).
 
 use crate::pool::failed;
-use innkeeper_model::{ByteSize, Code, Refusal};
+use innkeeper_model::{ByteSize, Code, Refusal, Timestamp};
 use std::{
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -34,13 +34,15 @@ struct Shared {
 /// What a pool had when it was last looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RoomFigures {
+    /// When that was.
+    pub at: Timestamp,
     /// The folder.
     pub folder: PathBuf,
     /// The size of its file system.
     pub size: ByteSize,
     /// What was left of it.
     pub free: ByteSize,
-    /// What of that was promised to what was on its way.
+    /// What of that is promised to what is on its way, by now.
     pub promised: ByteSize,
 }
 
@@ -104,7 +106,7 @@ impl Room {
             .map_err(|errno| failed("cannot look at the pool", &folder, errno.into()))?;
         let size = ByteSize(stat.f_blocks.saturating_mul(stat.f_frsize));
         let free = ByteSize(stat.f_bavail.saturating_mul(stat.f_frsize));
-        Ok(RoomFigures { folder, size, free, promised: ByteSize(0) })
+        Ok(RoomFigures { at: Timestamp::now(), folder, size, free, promised: ByteSize(0) })
     }
 
     fn promised(&self) -> MutexGuard<'_, u64> {
@@ -211,10 +213,12 @@ pub(crate) mod tests {
         let room = enough();
         assert_eq!(room.seen(), None);
         let others = room.promise(12_345_677).unwrap();
+        let promised_at = room.seen().unwrap().at;
         let refused = room.promise(u64::MAX).unwrap_err();
         let seen = room.seen().unwrap();
         assert_eq!((seen.promised, &seen.folder), (ByteSize(12_345_677), &std::env::temp_dir()));
         assert!(seen.free <= seen.size && seen.size > ByteSize(0));
+        assert!(seen.at > promised_at, "it was looked at again");
         let told = format!("{refused:?}");
         let folder = seen.folder.display().to_string();
         for of_the_host in [seen.free.to_string(), "12345677".into(), seen.size.to_string(), folder]
@@ -223,6 +227,6 @@ pub(crate) mod tests {
         }
         assert!(refused.limit.is_none() && refused.hint.unwrap().contains("inn diagnose"));
         drop(others);
-        assert_eq!(room.seen().unwrap().promised, ByteSize(0));
+        assert_eq!(room.seen().unwrap(), RoomFigures { promised: ByteSize(0), ..seen });
     }
 }

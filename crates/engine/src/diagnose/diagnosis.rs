@@ -52,6 +52,7 @@ impl Engine {
         let hands = &self.shared.performer.hands;
         let Usage { vms, cpus, memory, disk, addresses: _ } = hands.accountant.usage();
         let pool = hands.storage.room_seen().map(|seen| PoolDiagnosis {
+            at: seen.at,
             folder: seen.folder.display().to_string(),
             size: seen.size,
             free: seen.free,

@@ -2,7 +2,7 @@
 
 use crate::{
     failure::Failure,
-    figures::about,
+    figures::{about, age},
     output::{Cell, Output, Table, Tint},
 };
 use innkeeper_model::{
@@ -51,9 +51,11 @@ fn figures(diagnosis: &Diagnosis) -> Table {
     );
     table.field("known", going_on);
     table.field("given", given(usage));
-    if let Some(PoolDiagnosis { folder, size, free, promised }) = &usage.pool {
+    if let Some(PoolDiagnosis { at, folder, size, free, promised }) = &usage.pool {
         let [size, free, promised] = [*size, *free, *promised].map(about);
-        let room = format!("{free} of {size} left, {promised} of that promised; {folder}");
+        let ago = age(*at, diagnosis.at);
+        let room =
+            format!("{free} of {size} left {ago} ago, {promised} of that promised; {folder}");
         table.field("pool", room);
     }
     let (segments, size) = (journal.segments, about(journal.size));
