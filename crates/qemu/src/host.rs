@@ -48,8 +48,7 @@ pub(crate) async fn detect(options: &QemuOptions) -> Result<Hypervisor, Refusal>
     if let Some(hypervisor) = recall(&remembered_in, &key) {
         return Ok(hypervisor);
     }
-    let version = parse_version(&say(&program, &["--version"]).await?);
-    check_version(&program, &version)?;
+    let version = check_version(&program, &say(&program, &["--version"]).await?)?;
     let machines = parse_machines(&say(&program, &["-machine", "help"]).await?);
     let default_machine = machines.first().cloned().ok_or_else(|| {
         Refusal::new(Code::Unsupported, "this QEMU has no versioned q35 machine type")
@@ -112,11 +111,19 @@ fn parse_version(text: &str) -> String {
     after.split_whitespace().next().unwrap_or("unknown").into()
 }
 
-/// Refuses a QEMU that lacks what every VM is started with. One whose version is no number is taken at its word.
-fn check_version(program: &Path, version: &str) -> Result<(), Refusal> {
+/// Whether a QEMU that says this of its version (`--version`) lacks what every VM is started with. One whose version is
+/// no number is taken at its word.
+pub fn is_too_old(said: &str) -> bool {
+    let version = parse_version(said);
     let major = version.split('.').next().and_then(|number| number.parse::<u32>().ok());
-    if major.is_none_or(|major| major >= OLDEST_QEMU) {
-        return Ok(());
+    major.is_some_and(|major| major < OLDEST_QEMU)
+}
+
+/// The version of a QEMU that says this of it, unless it is too old.
+fn check_version(program: &Path, said: &str) -> Result<String, Refusal> {
+    let version = parse_version(said);
+    if !is_too_old(said) {
+        return Ok(version);
     }
     let message = format!("{} is QEMU {version}, which is too old", program.display());
     let mut refusal = Refusal::new(Code::Unsupported, message)
@@ -124,7 +131,7 @@ fn check_version(program: &Path, version: &str) -> Result<(), Refusal> {
         .with_hint(
             "`inn doctor` says where this system has a newer one; or name another as qemu.program",
         );
-    refusal.value = Some(version.into());
+    refusal.value = Some(version);
     Err(refusal)
 }
 

@@ -46,4 +46,4 @@ mod write_back;
 
 pub use accelerator::AcceleratorChoice;
 pub use driver::{QemuDriver, QemuOptions};
-pub use host::OLDEST_QEMU;
+pub use host::{OLDEST_QEMU, is_too_old};

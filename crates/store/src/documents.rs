@@ -195,9 +195,9 @@ impl<D: Document> Store<D> {
     /// [`StoreFailed::Write`], with the old one still stored.
     pub fn save(&self, document: &D) -> Result<(), StoreFailed> {
         let id = document.id();
-        self.check_not_damaged(&id)?;
+        self.refuse_if_damaged(&id)?;
         self.unsynced.forget(&id);
-        let file = self.path(&id);
+        let file = self.file(&id);
         write_atomically(&file, &envelope::write(document), 0o600)?;
         self.stamps.note(&id, &file);
         Ok(())
@@ -210,7 +210,7 @@ impl<D: Document> Store<D> {
     /// # Errors
     /// [`StoreFailed::Damaged`], as for `save`. That the disk is full shows in `sync_all`.
     pub fn save_unsynced(&self, document: &D) -> Result<(), StoreFailed> {
-        self.check_not_damaged(&document.id())?;
+        self.refuse_if_damaged(&document.id())?;
         self.unsynced.put(document.id(), Change::new(Some(envelope::write(document))));
         Ok(())
     }
@@ -221,7 +221,7 @@ impl<D: Document> Store<D> {
     /// # Errors
     /// [`StoreFailed::Damaged`] if it was found damaged.
     pub fn remove_unsynced(&self, id: D::Id) -> Result<(), StoreFailed> {
-        self.check_not_damaged(&id)?;
+        self.refuse_if_damaged(&id)?;
         self.unsynced.put(id, Change::new(None));
         Ok(())
     }
@@ -235,7 +235,7 @@ impl<D: Document> Store<D> {
     /// # Errors
     /// The first failure. Everything else was done, and what failed waits for the next call.
     pub fn sync_all(&self) -> Result<(), StoreFailed> {
-        self.unsynced.sync(&self.folder, &self.stamps, |id| self.path(id))
+        self.unsynced.sync(&self.folder, &self.stamps, |id| self.file(id))
     }
 
     /// The documents whose files somebody else has changed since they were last read or written here,
@@ -251,7 +251,7 @@ impl<D: Document> Store<D> {
         let ids = self
             .ids()
             .map_err(|source| StoreFailed::Folder { folder: self.folder.clone(), source })?;
-        let changed = |id: &D::Id| meant(id.clone()) && self.stamps.is_other(id, &self.path(id));
+        let changed = |id: &D::Id| meant(id.clone()) && self.stamps.is_other(id, &self.file(id));
         Ok(ids.into_iter().filter(changed).map(|id| self.read(id)).collect())
     }
 
@@ -273,7 +273,7 @@ impl<D: Document> Store<D> {
 
     /// The file that such a document is kept in.
     pub fn rejected(&self, id: D::Id) -> PathBuf {
-        rejected::beside(&self.path(&id))
+        rejected::beside(&self.file(&id))
     }
 
     /// Forgets what was kept so. That there is nothing is no failure.
@@ -281,7 +281,7 @@ impl<D: Document> Store<D> {
     /// # Errors
     /// [`StoreFailed::Remove`].
     pub fn remove_rejected(&self, id: D::Id) -> Result<(), StoreFailed> {
-        let file = self.path(&id);
+        let file = self.file(&id);
         rejected::remove(&file).map_err(|source| StoreFailed::Remove { file, source })
     }
 
@@ -290,7 +290,7 @@ impl<D: Document> Store<D> {
     /// # Errors
     /// [`StoreFailed::Damaged`] if it was found damaged; [`StoreFailed::Remove`].
     pub fn remove(&self, id: D::Id) -> Result<(), StoreFailed> {
-        self.check_not_damaged(&id)?;
+        self.refuse_if_damaged(&id)?;
         self.remove_file(&id)
     }
 
@@ -306,16 +306,12 @@ impl<D: Document> Store<D> {
     }
 
     /// The file that a document is stored in.
-    pub fn file(&self, id: D::Id) -> PathBuf {
-        self.path(&id)
-    }
-
-    fn path(&self, id: &D::Id) -> PathBuf {
+    pub fn file(&self, id: &D::Id) -> PathBuf {
         self.folder.join(format!("{id}{EXTENSION}"))
     }
 
     fn read(&self, id: D::Id) -> Stored<D> {
-        let file = self.path(&id);
+        let file = self.file(&id);
         self.stamps.note(&id, &file);
         let document = fs::read(&file)
             .map_err(Damage::Unreadable)
@@ -333,7 +329,7 @@ impl<D: Document> Store<D> {
     }
 
     fn remove_file(&self, id: &D::Id) -> Result<(), StoreFailed> {
-        let file = self.path(id);
+        let file = self.file(id);
         self.unsynced.forget(id);
         self.stamps.forget(id);
         let removed = rejected::remove(&file).and_then(|()| match harm::remove_file(&file) {
@@ -347,13 +343,9 @@ impl<D: Document> Store<D> {
     ///
     /// # Errors
     /// [`StoreFailed::Damaged`].
-    pub fn refuse_if_damaged(&self, id: D::Id) -> Result<(), StoreFailed> {
-        self.check_not_damaged(&id)
-    }
-
-    fn check_not_damaged(&self, id: &D::Id) -> Result<(), StoreFailed> {
+    pub fn refuse_if_damaged(&self, id: &D::Id) -> Result<(), StoreFailed> {
         if self.damaged().contains(id) {
-            let (id, file) = (id.to_string(), self.path(id));
+            let (id, file) = (id.to_string(), self.file(id));
             return Err(StoreFailed::Damaged { kind: D::KIND, id, file });
         }
         Ok(())

@@ -50,7 +50,7 @@ fn damaged_by(change: impl FnOnce(String) -> String) -> (Fixture, Spec, Damage) 
     let fixture = fixture();
     let spec = spec("web");
     fixture.store.save(&spec).unwrap();
-    let file = fixture.store.file(spec.id);
+    let file = fixture.store.file(&spec.id);
     let text = change(fs::read_to_string(&file).unwrap());
     fs::write(&file, text).unwrap();
     let reason = reason(only(&fixture.store));
@@ -76,7 +76,7 @@ fn what_is_saved_is_loaded_and_private() {
         })
         .collect();
     assert_eq!(loaded, [one.clone(), two]);
-    let mode = store.file(one.id).metadata().unwrap().permissions().mode();
+    let mode = store.file(&one.id).metadata().unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
 }
 
@@ -90,7 +90,7 @@ fn the_file_reads_well_and_hides_secrets() {
         ..Default::default()
     });
     store.save(&spec).unwrap();
-    let text = fs::read_to_string(store.file(spec.id)).unwrap();
+    let text = fs::read_to_string(store.file(&spec.id)).unwrap();
     assert!(text.starts_with("{\n  \"schema\": 1,\n  \"checksum\": \"sha256:"), "{text}");
     assert!(text.contains("\n    \"id\": "), "{text}");
     assert!(!text.contains("hunter2"), "{text}");
@@ -102,7 +102,7 @@ fn a_changed_text_is_damage_and_the_report_tells_how_to_mend_it() {
     let Damage::Checksum { written, actual } = damage else {
         panic!("{damage}");
     };
-    let file = fixture.store.file(spec.id);
+    let file = fixture.store.file(&spec.id);
     let text = fs::read_to_string(&file).unwrap();
     fs::write(&file, text.replace(&written, &actual)).unwrap();
     match fixture.store.load_one(spec.id) {
@@ -127,7 +127,7 @@ fn every_kind_of_damage_is_told_apart() {
     let store = &fixture.store;
     let (one, other) = (spec("one"), VmId::new());
     store.save(&one).unwrap();
-    fs::rename(store.file(one.id), store.file(other)).unwrap();
+    fs::rename(store.file(&one.id), store.file(&other)).unwrap();
     let swapped = reason(only(store));
     assert!(
         matches!(&swapped, Damage::Other { found, .. } if *found == one.id.to_string()),
@@ -154,7 +154,7 @@ fn what_is_damaged_is_kept_until_somebody_says_otherwise() {
         let refusal = Refusal::from(refused.unwrap_err());
         assert_eq!(refusal.code, Code::Quarantined);
     }
-    assert_eq!(fs::read(store.file(spec.id)).unwrap(), b"not JSON");
+    assert_eq!(fs::read(store.file(&spec.id)).unwrap(), b"not JSON");
     store.discard_damaged(spec.id).unwrap();
     assert!(store.load().unwrap().is_empty());
     store.save(&spec).unwrap();
@@ -183,11 +183,11 @@ fn what_is_rejected_is_kept_beside_and_goes_with_it() {
         store.save_rejected(&other).unwrap();
         let file = store.rejected(spec.id);
         assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
-        assert_eq!(file.parent(), store.file(spec.id).parent());
+        assert_eq!(file.parent(), store.file(&spec.id).parent());
         assert!(matches!(only(store), StoredSpec::Whole(found) if *found == spec));
         store.remove_rejected(spec.id).unwrap();
         store.remove_rejected(spec.id).unwrap();
-        assert!(!file.exists() && store.file(spec.id).exists());
+        assert!(!file.exists() && store.file(&spec.id).exists());
         store.save_rejected(&other).unwrap();
         if unsynced {
             store.remove_unsynced(spec.id).unwrap();
@@ -195,7 +195,7 @@ fn what_is_rejected_is_kept_beside_and_goes_with_it() {
         } else {
             store.remove(spec.id).unwrap();
         }
-        assert!(!file.exists() && !store.file(spec.id).exists(), "unsynced: {unsynced}");
+        assert!(!file.exists() && !store.file(&spec.id).exists(), "unsynced: {unsynced}");
     }
 }
 
@@ -247,7 +247,7 @@ fn what_waits_is_as_good_as_stored_and_is_stored_by_the_next_sync() {
     assert_eq!(stored.len(), specs.len());
     let changed = stored.into_iter().find(|stored| stored.id() == specs[7].id).unwrap();
     assert!(matches!(changed, StoredSpec::Whole(found) if *found == specs[7]));
-    let mode = store.file(specs[0].id).metadata().unwrap().permissions().mode();
+    let mode = store.file(&specs[0].id).metadata().unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
 
     store.remove_unsynced(specs[0].id).unwrap();
@@ -279,12 +279,12 @@ fn what_cannot_be_stored_waits_and_the_others_are_stored() {
     store.save_unsynced(&one).unwrap();
     store.save_unsynced(&two).unwrap();
     // A file cannot be renamed over a folder that is not empty.
-    fs::create_dir_all(store.file(one.id).join("inside")).unwrap();
+    fs::create_dir_all(store.file(&one.id).join("inside")).unwrap();
     let failed = store.sync_all().unwrap_err();
     assert!(failed.to_string().contains(&one.id.to_string()), "{failed}");
     assert!(matches!(store.load_one(two.id), Some(StoredSpec::Whole(_))));
     assert_eq!(fs::read_dir(folder.path().join("specs")).unwrap().count(), 2);
-    fs::remove_dir_all(store.file(one.id)).unwrap();
+    fs::remove_dir_all(store.file(&one.id)).unwrap();
     store.sync_all().unwrap();
     assert_eq!(store.load().unwrap().len(), 2);
 }
@@ -297,7 +297,7 @@ fn what_is_damaged_is_not_overwritten_later_either() {
         assert!(matches!(refused, Err(StoreFailed::Damaged { .. })));
     }
     store.sync_all().unwrap();
-    assert_eq!(fs::read(store.file(spec.id)).unwrap(), b"not JSON");
+    assert_eq!(fs::read(store.file(&spec.id)).unwrap(), b"not JSON");
 }
 
 fn network(reserved: u8) -> Network {
@@ -330,7 +330,7 @@ fn networks_are_stored_in_the_same_way_and_their_facts_are_not() {
     let mut shown = stored.clone();
     shown.facts = NetworkFacts { up: true, mtu: Some(1500), ..NetworkFacts::default() };
     store.save(&shown).unwrap();
-    let text = fs::read_to_string(store.file(stored.id)).unwrap();
+    let text = fs::read_to_string(store.file(&stored.id)).unwrap();
     assert!(text.starts_with("{\n  \"schema\": 1,\n"), "{text}");
     assert!(!text.contains("1500"), "{text}");
     let mut found = store.load().unwrap();
@@ -349,7 +349,7 @@ fn a_damaged_network_is_reported_with_its_reason_and_left_alone() {
     let (damaged, whole) = (network(1), network(0));
     store.save(&damaged).unwrap();
     store.save(&whole).unwrap();
-    let file = store.file(damaged.id);
+    let file = store.file(&damaged.id);
     let text = fs::read_to_string(&file).unwrap().replace("printer", "scanner");
     fs::write(&file, &text).unwrap();
     let mut stored = store.load().unwrap();

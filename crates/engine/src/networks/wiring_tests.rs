@@ -223,7 +223,7 @@ async fn the_host_is_asked_for_all_networks_without_what_was_found_of_them() {
     let mut updates = scene.updates();
     let facts = NetworkFacts { up: true, mtu: Some(1500), ..NetworkFacts::default() };
     updates.push(Update::NetworkFacts { id: scene.lan.id, facts });
-    let metadata = Some("127.0.0.1:7101".parse().unwrap());
+    let metadata = Some("169.254.255.87:7101".parse().unwrap());
     let desired = desired(&*told(updates).await, metadata);
     assert_eq!(desired.metadata, metadata);
     assert_eq!(desired.networks.len(), 2);

@@ -2,7 +2,7 @@
 
 use super::Finding;
 use crate::{folders::Surroundings, options::DaemonOptions};
-use innkeeper_qemu::OLDEST_QEMU;
+use innkeeper_qemu::{OLDEST_QEMU, is_too_old};
 use std::{
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
@@ -126,15 +126,11 @@ fn filter(root: bool) -> Finding {
 /// An emulator, by what it says of its version.
 fn qemu(path: &Path, said: &str, mend: impl Fn(Package) -> Option<String>) -> Finding {
     let said_so = format!("{}: {said}", path.display());
-    let version = said.split_once("version ").map_or("", |(_, version)| version);
-    match version.split('.').next().and_then(|major| major.parse::<u32>().ok()) {
-        Some(major) if major < OLDEST_QEMU => Finding::missing(
-            "qemu",
-            format!("{said_so}, and {OLDEST_QEMU}.0 or newer is needed: no VM starts"),
-            mend(Package::Emulator),
-        ),
-        _ => Finding::good("qemu", said_so),
+    if is_too_old(said) {
+        let detail = format!("{said_so}, and {OLDEST_QEMU}.0 or newer is needed: no VM starts");
+        return Finding::missing("qemu", detail, mend(Package::Emulator));
     }
+    Finding::good("qemu", said_so)
 }
 
 /// What answers DHCP and DNS on networks of the host, which only root's daemon has.
