@@ -9,6 +9,7 @@ use crate::{
     copy,
     pool::{WorkFolder, failed},
     progress::{OnProgress, Phase, Reporter},
+    settle::settle,
     storage::{Shared, Storage},
     volumes::{NVRAM, create},
 };
@@ -67,7 +68,7 @@ impl Shared {
                 .map_err(|error| failed("cannot make", &target, error))?;
             let report = report.after(before);
             copy::copy(&part.file, &copied, &self.pool.room, &report, cancel)?;
-            copied.sync_all().map_err(|error| failed("cannot write", &target, error))?;
+            settle(&copied, cancel)?;
             before += part.length;
         }
         self.publish_unfinished(work, to)

@@ -46,6 +46,7 @@ mod progress;
 mod qemu_img;
 mod room;
 mod seed;
+mod settle;
 mod storage;
 #[cfg(test)]
 mod testing;
@@ -66,6 +67,7 @@ pub use kernel::{BadKernel, KernelFormat};
 pub use progress::{OnProgress, Phase, Progress};
 pub use room::RoomFigures;
 pub use seed::{SeedFile, SeedRequest};
+pub use settle::{settle, write_out};
 pub use storage::{HttpRules, Storage, StorageOptions};
 pub use unfinished::Swept;
 pub use uploads::Upload;

@@ -32,6 +32,9 @@ use tempfile::TempDir;
 /// How long anything may take; a bound for what is broken, not a measure.
 pub(crate) const LONG: Duration = Duration::from_secs(30);
 
+/// What a cancel may take where the hypervisor answers.
+pub(crate) const AT_ONCE: Duration = Duration::from_secs(2);
+
 pub(crate) const START: PowerVerb = PowerVerb::Start { discard_memory: false };
 pub(crate) const START_AFRESH: PowerVerb = PowerVerb::Start { discard_memory: true };
 pub(crate) const SUSPEND: PowerVerb = PowerVerb::Suspend;
@@ -57,6 +60,8 @@ pub(crate) struct Setup {
     pub(crate) networks: Arc<PaperNetworks>,
     /// Another manager on this host, which outlives the daemon.
     pub(crate) neighbour: Option<Arc<PaperManager>>,
+    /// What the pool's options are beside the ordinary ones, of a daemon in this folder.
+    pub(crate) storage: fn(&Path, &mut StorageOptions),
     /// What is changed in records before the engine reads them.
     pub(crate) reread: Option<Reread>,
 }
@@ -77,6 +82,7 @@ impl Default for Setup {
             uids: None,
             networks: Arc::new(PaperNetworks::new()),
             neighbour: None,
+            storage: |_, _| (),
             reread: None,
         }
     }
@@ -127,7 +133,7 @@ impl Bench {
         let driver = Arc::new(SimDriver::new(world.clone(), Arc::new(noticed.clone())));
         let host = Host { cpus: 8, memory: Mebibytes(4096), ..Host::default() };
         view.barrier(vec![Update::Host(host)]).await.unwrap();
-        let storage = Arc::new(open_storage(path));
+        let storage = Arc::new(open_storage(path, setup.storage));
         let mut journal = Journal::open(JournalOptions {
             segment_size: setup.segment_size,
             ..JournalOptions::new(path.join("journal"))
@@ -396,10 +402,11 @@ impl Ended {
     }
 }
 
-pub(crate) fn open_storage(path: &Path) -> Storage {
-    let allowed_paths = vec![path.join("allowed")];
-    Storage::open(StorageOptions { allowed_paths, ..StorageOptions::new(path.join("pool")) })
-        .unwrap()
+fn open_storage(path: &Path, change: fn(&Path, &mut StorageOptions)) -> Storage {
+    let mut options = StorageOptions::new(path.join("pool"));
+    options.allowed_paths = vec![path.join("allowed")];
+    change(path, &mut options);
+    Storage::open(options).unwrap()
 }
 
 pub(crate) fn caller() -> Caller {

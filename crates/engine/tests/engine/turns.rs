@@ -2,16 +2,13 @@
 
 use crate::{
     networks::Gate,
-    support::{Bench, START, STOP, caller, create, furnished},
+    support::{AT_ONCE, Bench, START, STOP, caller, create, furnished},
 };
 use innkeeper_engine::{Accepted, NicChange, PowerVerb, Request};
 use innkeeper_model::{Code, MachineState, TaskState, VmId, VmState, Want, task::StepState};
 use innkeeper_sim::{FaultId, Guest, PowerButton};
 use serde_json::json;
 use std::time::{Duration, Instant};
-
-/// What a cancel may take where the hypervisor answers.
-const AT_ONCE: Duration = Duration::from_secs(2);
 
 /// A VM whose start does not get on until the fault is taken away.
 async fn hanging_start(bench: &Bench) -> (VmId, Accepted, FaultId) {

@@ -10,7 +10,7 @@ use crate::{
 };
 use innkeeper_driver::StepError;
 use innkeeper_model::{Code, IncarnationId, Refusal, VmId};
-use innkeeper_storage::{Access, write_sparse};
+use innkeeper_storage::{Access, settle, write_sparse};
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     fd::{AsFd, OwnedFd},
@@ -72,7 +72,11 @@ impl QemuDriver {
         let (copied, dumped) = tokio::join!(copied, dumped);
         // What ended the reading is what made QEMU's writing fail.
         copied?;
-        dumped
+        match dumped {
+            // What is not wanted any more is not waited for either, and may not be on the disk.
+            Ok(()) if cancelled.is_cancelled() => Err(StepError::Cancelled),
+            dumped => dumped,
+        }
     }
 }
 
@@ -119,7 +123,10 @@ fn copy(from: OwnedFd, to: &File, over: &CancellationToken) -> io::Result<()> {
         if count == 0 {
             to.set_len(at)?;
             debug!(bytes = at, "the guest's memory was dumped");
-            return to.sync_all();
+            return match settle(to, over) {
+                Err(refusal) if refusal.code == Code::Cancelled => Ok(()),
+                settled => settled.map_err(io::Error::other),
+            };
         }
         write_sparse(to, &buffer[..count], at)?;
         at += count as u64;

@@ -13,6 +13,7 @@ use crate::{
     pool::{WorkFolder, failed, remove_folder},
     progress::{OnProgress, Phase, Reporter},
     room::Promise,
+    settle::settle,
     storage::{Shared, Storage},
     unfinished::NEW_PREFIX,
     volumes::create,
@@ -85,7 +86,7 @@ impl Shared {
             cancel::check(cancel)?;
             let (source, target) = (from.join(&name), work.path().join(&name));
             if name == NVRAM {
-                move_file(&source, &target)?;
+                move_file(&source, &target, cancel)?;
             } else {
                 self.bring_disk(&source, &target, &report.after(before), cancel)?;
             }
@@ -109,7 +110,7 @@ impl Shared {
         let (occupied, _) = disk.occupied(cancel)?;
         let packed = Packed::new(occupied);
         if is_laid_out_so(&compared, &packed).map_err(|error| unreadable(source, error))? {
-            return move_file(source, target);
+            return move_file(source, target, cancel);
         }
         let mut promise = self.pool.room.promise(packed.length())?;
         // Under another name until it is whole: who looks for an image's users reads headers.
@@ -145,9 +146,9 @@ fn members(folder: &Path) -> Result<Vec<(String, u64)>, Refusal> {
 }
 
 /// Gives a file that has arrived its place, whole on the disk.
-fn move_file(source: &Path, target: &Path) -> Result<(), Refusal> {
-    let synced = File::open(source).and_then(|file| file.sync_all());
-    synced.map_err(|error| failed("cannot write", source, error))?;
+fn move_file(source: &Path, target: &Path, cancel: &CancellationToken) -> Result<(), Refusal> {
+    let file = File::open(source).map_err(|error| unreadable(source, error))?;
+    settle(&file, cancel)?;
     fs::rename(source, target).map_err(|error| failed("cannot move", source, error))
 }
 
@@ -197,5 +198,5 @@ fn write(
         }
     }
     to.set_len(packed.length())?;
-    Ok(to.sync_all()?)
+    settle(to, cancel)
 }

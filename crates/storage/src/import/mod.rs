@@ -24,6 +24,7 @@ use crate::{
     layers::{length, read_head, unreadable},
     pool::{WorkFolder, failed},
     progress::{OnProgress, Phase, Reporter},
+    settle::settle,
     storage::{Shared, Storage},
     volumes::create,
 };
@@ -234,9 +235,9 @@ impl Import<'_> {
                 Some(digest) => digest,
                 None => copy::digest(&file, &report, cancel)?,
             };
-            let mut size = seal(&file, request.kind)?;
+            let mut size = seal(&file, request.kind, cancel)?;
             if request.initrd.is_some() {
-                size += seal(&File::open(folder.join(INITRD))?, request.kind)?;
+                size += seal(&File::open(folder.join(INITRD))?, request.kind, cancel)?;
             }
             let image = Image {
                 kind: request.kind,
@@ -334,12 +335,12 @@ fn name_is_source(path: &Path) -> bool {
 }
 
 /// Makes a finished file read-only and waits until it is on the disk; says how many bytes it takes.
-fn seal(file: &File, kind: ImageKind) -> io::Result<u64> {
+fn seal(file: &File, kind: ImageKind, cancel: &CancellationToken) -> Result<u64, Refusal> {
     // QEMU opens a kernel anew through the descriptor it is given, as a user of its own; that the
     // file lies in a closed folder is what keeps others out.
     let others = if kind == ImageKind::Kernel { Mode::RGRP | Mode::ROTH } else { Mode::empty() };
-    rustix::fs::fchmod(file, Mode::RUSR | others)?;
-    file.sync_all()?;
+    rustix::fs::fchmod(file, Mode::RUSR | others).map_err(io::Error::from)?;
+    settle(file, cancel)?;
     Ok(file.metadata()?.blocks() * 512)
 }
 
