@@ -5,7 +5,7 @@ use super::{
     tiny,
 };
 use crate::harness::{BOOT, Daemon, GuestSlots, until};
-use std::{thread, time::Duration};
+use std::{io::Read, os::unix::net::UnixStream, thread, time::Duration};
 
 /// How often the guest ticks, in milliseconds.
 const PERIOD: u64 = 50;
@@ -39,6 +39,33 @@ fn a_ticking_guest_does_not_notice_that_its_daemon_is_killed_or_stopped() {
     daemon.act("clock", "stop");
     feed.expect_vm("clock", "facts.last_end.reason", "guest_shutdown");
     assert!(!qemu.lives());
+}
+
+/// Nobody listened to it but the ring that QEMU keeps.
+#[test]
+fn what_a_guest_says_last_while_its_daemon_is_away_is_in_its_log() {
+    const LAST: &str = "reboot: Power down";
+    let _slot = GuestSlots::one();
+    let mut daemon = Daemon::start();
+    daemon.import_tiny();
+    let id = daemon.create(&tiny("brief", "inn.poweroff"));
+    daemon.act("brief", "start");
+    daemon.kill9();
+    // That it has said it is heard on its line.
+    let mut line = UnixStream::connect(daemon.run_folder(&id).join("serial.sock")).unwrap();
+    line.set_read_timeout(Some(BOOT)).unwrap();
+    let (mut said, mut piece) = (Vec::new(), [0; 4096]);
+    while !String::from_utf8_lossy(&said).contains(LAST) {
+        let count = line.read(&mut piece).unwrap();
+        assert_ne!(count, 0, "its line was closed");
+        said.extend(&piece[..count]);
+    }
+    drop(line);
+    daemon.launch();
+    let vm = daemon.wait_for_state("brief", "stopped");
+    assert_eq!(vm["facts"]["last_end"]["reason"], "guest_shutdown", "{vm}");
+    let log = daemon.inn_ok(&["logs", "brief"]);
+    assert!(log.contains("INNKEEPER-GUEST-UP") && log.contains(LAST), "{log}");
 }
 
 /// That the guest goes on while there is no daemon as it did before, `alive`, and that the next daemon

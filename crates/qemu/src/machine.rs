@@ -3,9 +3,9 @@
 //! A keeper task of its own keeps the facts; see `keeper`.
 
 mod looks;
+mod ring;
 
 use crate::{
-    command_line::{SERIAL_RING, SERIAL_RING_ID},
     console::Seated,
     facts::FactKeeper,
     guest_end,
@@ -14,12 +14,10 @@ use crate::{
     process::Process,
     qmp::{
         Qmp, QmpError,
-        commands::{Command, RingbufRead, SetAction},
+        commands::{Command, SetAction},
     },
     run_folder::{AGENT_SOCKET, RunFolder, SERIAL_SOCKET},
-    serial,
 };
-use base64::{Engine as _, prelude::BASE64_STANDARD as BASE64};
 use innkeeper_driver::Observer;
 use innkeeper_model::{
     Code, Facts, Incarnation, MachineState, Refusal, Timestamp, VmId, diagnosis::DriverError,
@@ -41,6 +39,9 @@ use tracing::{debug, warn};
 
 /// How often something that QEMU does in the background is asked after, beside its events.
 pub(crate) const ASK_AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// How long somebody who has something to tell QEMU waits for a connection to it.
+const REACHED_WITHIN: Duration = Duration::from_secs(2);
 
 /// How long a firmware that is reset may take until it has reset the machine once more, as SeaBIOS does
 /// to get at its own beginning. It takes 30 ms, and more on a loaded host.
@@ -74,7 +75,7 @@ pub(crate) struct Machine {
     pub(crate) screen: tokio::sync::Mutex<()>,
     /// What was taken from the serial ring and is not in its file yet. One reader at a time, since
     /// reading empties the ring.
-    taken: tokio::sync::Mutex<Vec<u8>>,
+    taken: Arc<tokio::sync::Mutex<Vec<u8>>>,
 }
 
 impl Machine {
@@ -108,7 +109,7 @@ impl Machine {
             console_seat: Arc::default(),
             agent_seat: Arc::default(),
             screen: tokio::sync::Mutex::default(),
-            taken: tokio::sync::Mutex::default(),
+            taken: Arc::default(),
         });
         let keeper = Keeper {
             machine: machine.clone(),
@@ -186,12 +187,12 @@ impl Machine {
         refusal
     }
 
-    /// Sends a command over the current connection.
+    /// Sends a command over the current connection, or over the next one if that comes soon.
     ///
     /// # Errors
     /// QEMU refused, did not answer, or is not connected.
     pub(crate) async fn execute<C: Command>(&self, command: &C) -> Result<C::Answer, Refusal> {
-        let answer = async { self.connection()?.execute(command).await };
+        let answer = async { self.reached().await?.execute(command).await };
         answer.await.map_err(|error| refusal(&error))
     }
 
@@ -204,11 +205,16 @@ impl Machine {
         command: &C,
         descriptor: OwnedFd,
     ) -> Result<C::Answer, Refusal> {
-        let answer = async { self.connection()?.execute_with(command, descriptor).await };
+        let answer = async { self.reached().await?.execute_with(command, descriptor).await };
         answer.await.map_err(|error| refusal(&error))
     }
 
-    fn connection(&self) -> Result<Arc<Qmp>, QmpError> {
+    /// The connection to QEMU. A daemon that has just begun is told how a machine is a moment before it
+    /// can tell it anything, and who acts upon the one must not fail for want of the other.
+    async fn reached(&self) -> Result<Arc<Qmp>, QmpError> {
+        if !self.is_connected() {
+            let _ = tokio::time::timeout(REACHED_WITHIN, self.connected()).await;
+        }
         self.connection.borrow().clone().ok_or(QmpError::Closed)
     }
 
@@ -343,28 +349,6 @@ impl Machine {
     pub(crate) fn kill(&self, why: &str) {
         self.end_is_ours();
         self.process.signal(Signal::KILL, why);
-    }
-
-    /// Takes what the serial ring holds and keeps it in the run folder.
-    ///
-    /// # Errors
-    /// The host refused to keep it.
-    pub(crate) async fn keep_serial(&self) -> Result<(), Refusal> {
-        let mut taken = self.taken.lock().await;
-        let read = RingbufRead { device: SERIAL_RING_ID, size: SERIAL_RING, format: "base64" };
-        // A QEMU that does not answer has its ring still.
-        if let Ok(read) = self.execute(&read).await {
-            taken.extend(BASE64.decode(read).unwrap_or_default());
-        }
-        // Where the disk is full, what was taken waits here, as much of it as is ever shown.
-        let too_many = taken.len().saturating_sub(SERIAL_RING as usize);
-        taken.drain(..too_many);
-        let (path, bytes) = (self.folder.serial_log(), taken.clone());
-        tokio::task::spawn_blocking(move || serial::keep(&path, &bytes))
-            .await
-            .map_err(|error| Refusal::new(Code::Internal, error.to_string()))??;
-        taken.clear();
-        Ok(())
     }
 }
 

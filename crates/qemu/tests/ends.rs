@@ -4,7 +4,9 @@ mod support;
 
 use innkeeper_driver::Operation;
 use innkeeper_model::{EndReason, MachineState, Policy, VmConfig};
+use std::time::Duration;
 use support::{Vm, World, guests};
+use tokio_util::sync::CancellationToken;
 
 fn reboots_end_it(config: &mut VmConfig) {
     config.on.reboot = Policy::Stop;
@@ -86,4 +88,53 @@ async fn what_innkeeper_ends_has_not_died() {
         vm.run(end).await;
         assert_eq!(vm.told.facts(vm.id()).last_end, Some(EndReason::Killed));
     }
+}
+
+/// What this guest has written when it has powered itself off, and where nobody has looked at it yet.
+async fn unheard(world: &World) -> Vm<'_> {
+    let vm = Vm::new(world, &guests::ticks_then_powers_off(3), |_| ()).await;
+    vm.run(Operation::Start).await;
+    vm.until(MachineState::Ended).await;
+    vm
+}
+
+/// All that it wrote.
+const LAST_WORDS: &str = "!ABC";
+
+/// A daemon that has just begun, on a busy host, may have to end a machine before it has reached it.
+#[tokio::test(flavor = "multi_thread")]
+async fn its_last_words_are_kept_by_a_daemon_that_has_hardly_met_its_machine() {
+    let world = World::new();
+    let vm = unheard(&world).await;
+    vm.hold(true);
+    let vm = vm.next_daemon().await;
+    let plan = vm.plan(Operation::PutAway).await.unwrap();
+    let never = CancellationToken::new();
+    let goes_on = async { vm.hold(false) };
+    let (quit, ()) = tokio::join!(vm.perform(&plan[0], &never), goes_on);
+    quit.unwrap();
+    assert_eq!(vm.written(4).await, LAST_WORDS);
+    vm.perform(&plan[1], &never).await.unwrap();
+    assert_eq!(vm.written(4).await, LAST_WORDS);
+}
+
+/// QEMU has handed them over when it goes on, whether anybody still waits for that or not.
+#[tokio::test(flavor = "multi_thread")]
+async fn its_last_words_are_not_taken_along_by_who_asked_for_them_and_left() {
+    let world = World::new();
+    let vm = unheard(&world).await;
+    vm.hold(true);
+    let asked = tokio::time::timeout(Duration::from_millis(50), vm.driver.serial_log(vm.id()));
+    assert!(asked.await.is_err(), "it is held");
+    vm.hold(false);
+    assert_eq!(vm.written(4).await, LAST_WORDS);
+    vm.run(Operation::Kill).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn its_last_words_are_kept_when_it_is_killed() {
+    let world = World::new();
+    let vm = unheard(&world).await;
+    vm.run(Operation::Kill).await;
+    assert_eq!(vm.written(4).await, LAST_WORDS);
 }

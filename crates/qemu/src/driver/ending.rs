@@ -3,34 +3,47 @@
 
 use super::{QemuDriver, blocking, unreadable};
 use crate::{
-    qmp::commands::Quit,
+    qmp::{ANSWER_WITHIN, commands::Quit},
     records::{Record, read_record},
 };
 use innkeeper_model::{Code, IncarnationId, MachineState, Refusal, VmId};
-use std::{io, time::Duration};
+use std::{io, pin::pin, time::Duration};
 use tracing::{debug, warn};
 
 /// How long a QEMU that was asked to quit may take before it is killed.
 const QUITS_WITHIN: Duration = Duration::from_secs(5);
+/// How long a QEMU that is to be killed is given to hand over what its guest wrote last, which it does in
+/// a millisecond if it does it at all.
+const LAST_WORDS_WITHIN: Duration = Duration::from_millis(200);
 /// How long the kernel may take to end a process that was killed.
 const DIES_WITHIN: Duration = Duration::from_secs(30);
 
 impl QemuDriver {
-    /// Ends QEMU, taking the last of its guest's serial output first.
+    /// Ends QEMU, taking the last of its guest's serial output first. One that does not answer is told to
+    /// quit behind that: it answers both when it goes on, in their order.
     pub(super) async fn quit(&self, vm: VmId, of: Option<IncarnationId>) -> Result<(), Refusal> {
         let Some(machine) = self.machine_of(vm, of) else { return Ok(()) };
-        if machine.facts().machine != MachineState::Absent {
-            if let Err(error) = machine.keep_serial().await {
-                warn!(%vm, %error, "the last of the serial output is not kept");
-            }
-            machine.end_is_ours();
-            // QEMU may close the connection before it has answered.
-            let _ = machine.execute(&Quit {}).await;
-        }
-        if tokio::time::timeout(QUITS_WITHIN, machine.gone()).await.is_ok() {
+        if machine.facts().machine == MachineState::Absent {
             return Ok(());
         }
-        self.kill(vm, of, "it did not quit").await
+        let mut keeping = pin!(machine.keep_serial());
+        let kept = tokio::time::timeout(ANSWER_WITHIN, &mut keeping).await;
+        machine.end_is_ours();
+        // QEMU may close the connection before it has answered.
+        let _ = tokio::time::timeout(QUITS_WITHIN, machine.execute(&Quit {})).await;
+        if tokio::time::timeout(QUITS_WITHIN, machine.gone()).await.is_err() {
+            self.kill(vm, of, "it did not quit").await?;
+        }
+        let kept = match kept {
+            // QEMU has ended, and with it this.
+            Err(_) => tokio::time::timeout(QUITS_WITHIN, keeping).await,
+            kept => kept,
+        };
+        let late = || Err(Refusal::new(Code::Timeout, "it could not be had in time"));
+        if let Err(error) = kept.unwrap_or_else(|_| late()) {
+            warn!(%vm, %error, "the last of the serial output is lost");
+        }
+        Ok(())
     }
 
     pub(super) async fn kill(
@@ -43,6 +56,9 @@ impl QemuDriver {
             self.adopt_unknown(vm).await?;
         }
         let Some(machine) = self.machine_of(vm, of) else { return Ok(()) };
+        if machine.is_connected() && machine.facts().machine != MachineState::Unresponsive {
+            let _ = tokio::time::timeout(LAST_WORDS_WITHIN, machine.keep_serial()).await;
+        }
         machine.kill(why);
         tokio::time::timeout(DIES_WITHIN, machine.gone()).await.map_err(|_| {
             let message =
