@@ -1,5 +1,6 @@
 //! The verbs, through the command line.
 
+use super::assert_put_away;
 use crate::harness::{BOOT, Daemon, GuestSlots, Request, SHORT, until};
 use serde_json::{Value, json};
 use std::{
@@ -113,10 +114,16 @@ fn a_guest_that_does_not_hear_is_left_alone_or_ended_as_asked() {
     daemon.wait_for_state("deaf", "stopped");
 }
 
-/// Has something done to a VM that takes its time, waits until it is in such a step, and cancels it. How long
-/// its task went on after the cancel was accepted; `None` if it was done sooner.
+/// Has something done to a VM that takes its time, waits until it is in such a step, and cancels it after
+/// something has happened `then`. How its task ended, and how long it went on after the cancel was accepted;
+/// `None` if it was done sooner.
 #[track_caller]
-fn cancelled_in(daemon: &Daemon, request: &Request, step: &str) -> Option<Duration> {
+fn cancelled_in(
+    daemon: &Daemon,
+    request: &Request,
+    step: &str,
+    then: impl FnOnce(),
+) -> Option<(Value, Duration)> {
     let accepted = daemon.send(request);
     assert_eq!(accepted.status, 202, "{}", accepted.text());
     let task = accepted.header("location").unwrap().to_owned();
@@ -127,13 +134,14 @@ fn cancelled_in(daemon: &Daemon, request: &Request, step: &str) -> Option<Durati
         let is_there = task["steps"].as_array().unwrap().iter().any(is_in);
         if is_there || task["state"] == "done" { Ok(()) } else { Err(task) }
     });
+    then();
     let cancel = daemon.send(&Request::new("POST", &format!("{task}/cancel")));
     let begun = Instant::now();
     let ended = daemon.get(&format!("{task}?wait=60"));
     let took = begun.elapsed();
     let is_accepted = cancel.status < 300;
     assert_eq!(ended["state"], if is_accepted { "cancelled" } else { "done" }, "{ended}");
-    is_accepted.then_some(took)
+    is_accepted.then_some((ended, took))
 }
 
 /// Of what takes as long as the guest likes, and of what takes as long as its memory is large.
@@ -147,20 +155,20 @@ fn what_is_cancelled_has_ended_within_two_seconds() {
     let stop = Request::new("POST", "/v1/vms/deaf/stop").json(&json!({ "timeout_s": 600 }));
     let suspend = Request::new("POST", "/v1/vms/deaf/suspend");
     let cancelled_suspend = || {
-        let took = cancelled_in(&daemon, &suspend, "qemu/save-memory");
+        let took = cancelled_in(&daemon, &suspend, "qemu/save-memory", || ());
         // It took a fifth of a second in all, and this test did not look in that time.
         if took.is_none() {
             daemon.act("deaf", "resume");
         }
         took
     };
-    let is_as_promised = |verb: &str, took: Option<Duration>| {
-        let took = took.unwrap_or_else(|| panic!("{verb} was done"));
+    let is_as_promised = |verb: &str, took: Option<(Value, Duration)>| {
+        let (_, took) = took.unwrap_or_else(|| panic!("{verb} was done"));
         assert!(took < Duration::from_secs(2), "{verb}: {took:?}");
         let vm = daemon.wait_for_state("deaf", "running");
         assert_eq!((&vm["want"], &vm["memory"]), (&json!("running"), &Value::Null), "{vm}");
     };
-    is_as_promised("stop", cancelled_in(&daemon, &stop, "qemu/power-down"));
+    is_as_promised("stop", cancelled_in(&daemon, &stop, "qemu/power-down", || ()));
     assert_eq!(daemon.qemu("deaf"), qemu);
     is_as_promised("suspend", (0..20).find_map(|_| cancelled_suspend()));
     daemon.act("deaf", "kill");
@@ -179,16 +187,74 @@ fn what_a_qemu_that_is_held_does_not_answer_to_is_cancelled_in_bounds() {
     for verb in ["stop", "pause"] {
         qemu.hold(true);
         let request = Request::new("POST", &format!("/v1/vms/held/{verb}"));
-        let took = cancelled_in(&daemon, &request, "qemu/");
-        assert!(took.unwrap() < CANCELLED_WITHIN, "{verb}: {took:?}");
+        let (_, took) = cancelled_in(&daemon, &request, "qemu/", || ()).unwrap();
+        assert!(took < CANCELLED_WITHIN, "{verb}: {took:?}");
         qemu.hold(false);
-        // What could not be taken back of it meanwhile is taken back now.
-        until("as it was", SHORT, || {
-            let (vm, owed) = (daemon.vm("held"), daemon.diagnosis()["owed"].clone());
-            let is_back = vm["state"] == "running" && owed == json!([]);
-            if is_back { Ok(()) } else { Err(format!("{} {owed}", vm["state"])) }
-        });
+        is_taken_back(&daemon, "running");
     }
     assert_eq!((daemon.qemu("held"), &daemon.vm("held")["want"]), (qemu, &json!("running")));
+    daemon.act("held", "kill");
+}
+
+/// Waits until what could not be taken back of a VM meanwhile is taken back.
+#[track_caller]
+fn is_taken_back(daemon: &Daemon, state: &str) {
+    until("as it was", SHORT, || {
+        let (vm, owed) = (daemon.vm("held"), daemon.diagnosis()["owed"].clone());
+        let is_back = vm["state"] == state && owed == json!([]);
+        if is_back { Ok(()) } else { Err(format!("{} {owed}", vm["state"])) }
+    });
+}
+
+/// It is held in the midst of writing its memory, which takes it a fifth of a second.
+#[test]
+fn a_suspend_of_a_qemu_that_is_held_is_cancelled_in_bounds_and_its_machine_goes_on_or_is_killed() {
+    let _slot = GuestSlots::one();
+    let daemon = Daemon::start();
+    let id = daemon.create(&json!({ "name": "held", "memory": "2GiB", "display": "none" }));
+    daemon.act("held", "start");
+    let memory = daemon.state().join("pool/volumes").join(&id).join("memory.img");
+    let suspend = Request::new("POST", "/v1/vms/held/suspend");
+    let held_while_it_saves = || {
+        let qemu = daemon.qemu("held");
+        let hold = || qemu.hold(true);
+        let Some((task, took)) = cancelled_in(&daemon, &suspend, "qemu/save-memory", hold) else {
+            daemon.act("held", "resume");
+            return None;
+        };
+        assert!(took < CANCELLED_WITHIN, "{took:?}");
+        let steps = task["steps"].as_array().unwrap();
+        let save = steps.iter().find(|step| step["name"] == "qemu/save-memory").unwrap();
+        // Otherwise it had saved all of it, and was held after that.
+        let in_the_midst = save["state"] == "stuck";
+        if !in_the_midst {
+            qemu.hold(false);
+            is_taken_back(&daemon, "running");
+        }
+        in_the_midst.then_some((qemu, task))
+    };
+    let held_while_it_saves = || (0..20).find_map(|_| held_while_it_saves()).expect("it was held");
+
+    let (qemu, task) = held_while_it_saves();
+    let left = task["leftovers"].to_string();
+    assert!(left.contains("qemu/save-memory could not be undone"), "{left}");
+    let vm = daemon.wait_for_state("held", "unresponsive");
+    assert_eq!((&vm["want"], &vm["memory"]), (&json!("running"), &Value::Null), "{vm}");
+    assert!(vm["problem"].as_str().unwrap().contains("qemu/save-memory"), "{vm}");
+    qemu.hold(false);
+    is_taken_back(&daemon, "running");
+    assert_eq!(daemon.qemu("held"), qemu);
+    assert!(!memory.exists());
+    daemon.act("held", "suspend");
+    daemon.act("held", "resume");
+
+    let (qemu, _) = held_while_it_saves();
+    let begun = Instant::now();
+    daemon.act("held", "kill");
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    is_taken_back(&daemon, "stopped");
+    assert!(!qemu.lives() && !memory.exists());
+    assert_put_away(&daemon, &id);
+    daemon.act("held", "start");
     daemon.act("held", "kill");
 }

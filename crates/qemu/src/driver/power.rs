@@ -4,7 +4,10 @@ use super::{ANSWERS_WITHIN, QemuDriver, blocking, unless};
 use crate::{
     launch::{Opened, start},
     machine::Machine,
-    qmp::commands::{Cont, Nothing, QueryStatus, Stop, SystemPowerdown, SystemReset},
+    qmp::{
+        ANSWER_WITHIN,
+        commands::{Cont, Nothing, QueryStatus, Stop, SystemPowerdown, SystemReset},
+    },
     run_folder::Logs,
 };
 use innkeeper_driver::StepError;
@@ -120,18 +123,15 @@ impl QemuDriver {
     }
 
     /// Takes a pause back. One that was cancelled may still be on its way to QEMU, which does what it is
-    /// asked in order, so that it is asked to go on although it seems to run.
+    /// asked in order, so that it is asked to go on although it seems to run. One that does not answer may
+    /// be held.
     pub(super) async fn unpause(&self, vm: VmId, of: Option<IncarnationId>) -> Result<(), Refusal> {
-        match self.machine_of(vm, of) {
-            Some(machine)
-                if matches!(
-                    machine.facts().machine,
-                    MachineState::Running | MachineState::Paused
-                ) =>
-            {
+        let Some(machine) = self.machine_of(vm, of) else { return Ok(()) };
+        match machine.facts().machine {
+            MachineState::Running | MachineState::Paused | MachineState::Unresponsive => {
                 self.resume(vm, of).await
             }
-            _ => Ok(()),
+            MachineState::Absent | MachineState::Created | MachineState::Ended => Ok(()),
         }
     }
 
@@ -172,6 +172,8 @@ impl QemuDriver {
         let ended =
             |facts: &Facts| matches!(facts.machine, MachineState::Ended | MachineState::Absent);
         let press_until_ended = async {
+            // A daemon that has just begun may not have reached it yet.
+            let _ = tokio::time::timeout(ANSWER_WITHIN, machine.connected()).await;
             while !ended(&machine.facts()) {
                 let pressed = machine.execute(&SystemPowerdown {}).await;
                 let soon = if pressed.is_ok() { PRESS_AGAIN_AFTER } else { END_SHOWS_WITHIN };

@@ -31,8 +31,8 @@ use tracing::{debug, warn};
 const PURPOSE: &str = "innkeeper-memory";
 /// How long a cancelled step waits for QEMU to hear of it; its undo waits for QEMU to obey.
 const HEARS_WITHIN: Duration = Duration::from_millis(1500);
-/// How long QEMU may take to stop a migration, while it waits for a disk.
-const STOPS_WITHIN: Duration = Duration::from_secs(30);
+/// How long QEMU may take to stop a migration, while it waits for a disk; then it is tried again, by and by.
+const STOPS_WITHIN: Duration = Duration::from_secs(20);
 
 /// How QEMU writes and reads memory images: the two must be told the same.
 ///
