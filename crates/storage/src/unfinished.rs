@@ -98,8 +98,8 @@ impl Storage {
 
     /// Clears up what a crash left in the VMs' folders. `has_spec` says whether a VM is stored, be
     /// its spec damaged or not. Unfinished folders without a spec are removed, those with one are
-    /// finished; temporary files are removed from all, and memory that is half made from those with a spec. A finished folder without a spec is left
-    /// alone and warned of. What `is_being_made`, by an operation that is on record and will be
+    /// finished; temporary files are removed from all, and memory that is half made from those with a
+    /// spec. A finished folder without a spec is left alone and warned of. What `is_being_made`, by an operation that is on record and will be
     /// finished or undone, is left to that, but for temporary files.
     ///
     /// Blocks; to be called once, before anything else is done with the pool. What cannot be cleared
