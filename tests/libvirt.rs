@@ -167,10 +167,15 @@ fn while_libvirt_is_away_its_domains_are_shown_with_their_age_and_nothing_else_w
     libvirt.virsh(&["start", "web"]);
     let daemon = beside(&libvirt);
     let qemu = process_of(&soon(&daemon, "web", SHORT, |said| said["state"] == "running"));
+    assert!(daemon.inn_ok(&["host"]).contains("its machines are shown"));
     libvirt.kill();
     let said = soon(&daemon, "web", SEEN_WITHIN, |said| !said["managed"]["as_of"].is_null());
     assert_eq!(said["state"], "running", "as far as is known");
     assert!(daemon.inn_ok(&["get", "web"]).contains("as of"));
+    for verb in ["host", "doctor", "diagnose"] {
+        let said = daemon.inn(&[verb]).stdout;
+        assert!(said.contains("start libvirt's daemon"), "{verb}: {said}");
+    }
     daemon.create(&json!({ "name": "own", "memory": "32MiB", "display": "none" }));
     assert!(!strangers(&daemon).contains(&json!(qemu.pid)), "it is known whose that is");
     libvirt.run();

@@ -5,7 +5,7 @@
 
 use crate::Driver;
 use async_trait::async_trait;
-use innkeeper_model::{NeighbourMachine, Refusal, Timestamp, VmId};
+use innkeeper_model::{NeighbourMachine, Refusal, VmId, host::ManagerLost};
 use std::sync::Arc;
 
 /// Another manager of machines on this host.
@@ -56,5 +56,5 @@ pub trait NeighbourObserver: Send + Sync + 'static {
     /// The manager cannot be asked, for this reason: what was told before is true until then and perhaps
     /// not since, until [`Self::all`] is called again. Told once a loss, and once where there never was a
     /// connection; again where the reason is another.
-    fn lost(&self, at: Timestamp, reason: String);
+    fn lost(&self, loss: ManagerLost);
 }

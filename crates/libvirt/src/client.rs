@@ -88,27 +88,28 @@ impl Client {
         Ok((client, events))
     }
 
+    /// Passes what libvirt asks of its callers: nothing, or that polkit knows them by their process, as it knows
+    /// root's without being asked.
     async fn authenticate(&self) -> Result<(), Error> {
         let List(ways) = self.connection.call::<remote::AuthList>(()).await?;
         if ways.is_empty() || ways.contains(&AUTH_NONE) {
             return Ok(());
         }
         if ways.contains(&AUTH_POLKIT) {
-            let denied = |why: &str| Error::Authentication { how: format!("polkit: {why}") };
             return match self.connection.call::<remote::AuthPolkit>(()).await {
                 Ok((complete,)) if complete != 0 => Ok(()),
-                Ok(_) => Err(denied("it was not granted")),
-                Err(Error::Refused { message, code, .. }) if is_about_authentication(code) => {
-                    Err(denied(&message))
+                Ok(_) => Err(Error::Polkit { why: "it wants more than a yes or a no".into() }),
+                Err(Error::Refused { message: why, code, .. }) if is_about_authentication(code) => {
+                    Err(Error::Polkit { why })
                 }
                 Err(other) => Err(other),
             };
         }
         let names = ways.iter().map(|way| match *way {
-            AUTH_SASL => "sasl".to_owned(),
-            other => format!("method {other}"),
+            AUTH_SASL => "SASL".to_owned(),
+            other => format!("unknown ({other})"),
         });
-        Err(Error::Authentication { how: names.collect::<Vec<_>>().join(", ") })
+        Err(Error::Authentication { ways: names.collect::<Vec<_>>().join(" or ") })
     }
 
     async fn open(&self, uri: Option<&str>) -> Result<(), Error> {

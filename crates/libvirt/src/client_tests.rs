@@ -98,26 +98,55 @@ async fn a_host_without_machines_for_all_is_asked_for_its_users() {
 async fn authentication_is_said_to_be_asked_for() {
     let polkit = remote::AuthPolkit::NUMBER;
     let denied = (polkit, Err(RemoteError::AUTH_FAILED));
-    for (answers, expected) in [
-        (vec![ways(&[AUTH_SASL])], "libvirt asks for authentication (sasl)"),
-        (vec![ways(&[AUTH_SASL, 9])], "libvirt asks for authentication (sasl, method 9)"),
+    let by_polkit = "run Innkeeper's daemon as root";
+    for (answers, expected, helps) in [
+        (
+            vec![ways(&[AUTH_SASL])],
+            "libvirt asks for SASL authentication, which Innkeeper does not have",
+            "auth_unix_rw",
+        ),
+        (
+            vec![ways(&[AUTH_SASL, 9])],
+            "libvirt asks for SASL or unknown (9) authentication",
+            "auth_unix_rw",
+        ),
         (
             vec![ways(&[AUTH_POLKIT]), denied],
-            "libvirt asks for authentication (polkit: refused with 45)",
+            "libvirt asks for polkit authentication, which was not granted: refused with 45",
+            by_polkit,
         ),
-        (vec![ways(&[AUTH_POLKIT]), (polkit, Ok(bytes(&0_i32)))], "polkit: it was not granted"),
+        (
+            vec![ways(&[AUTH_SASL, AUTH_POLKIT]), (polkit, Ok(bytes(&0_i32)))],
+            "polkit authentication, which was not granted: it wants more",
+            by_polkit,
+        ),
     ] {
         let (outcome, asked) = connect(answers).await;
         let error = outcome.unwrap_err();
         assert!(error.to_string().contains(expected), "{error}");
         assert!(!asked.contains(&OPEN), "nothing is opened before");
         let refusal = innkeeper_model::Refusal::from(error);
-        assert!(refusal.hint.is_some_and(|hint| hint.contains("polkit")), "it says what to do");
+        assert!(refusal.hint.is_some_and(|hint| hint.contains(helps)), "it says what to do");
     }
     // Where polkit has nothing against it, it goes on.
     let granted = (polkit, Ok(bytes(&1_i32)));
     let (outcome, asked) = connect(vec![ways(&[AUTH_POLKIT]), granted, (OPEN, Err(1))]).await;
     assert!(outcome.is_err() && asked.contains(&OPEN));
+}
+
+/// What `libvirt-sock-ro` answers to whoever wants to act, and a policy that knows its callers by name.
+#[test]
+fn who_may_only_look_is_told_why() {
+    for (code, helps) in [
+        (RemoteError::OPERATION_DENIED, "the one without -ro"),
+        (RemoteError::ACCESS_DENIED, "org.libvirt.unix.manage"),
+    ] {
+        let message = "operation forbidden".into();
+        let refused = Error::Refused { procedure: "DOMAIN_SUSPEND", code, message };
+        let refusal = innkeeper_model::Refusal::from(refused);
+        assert_eq!(refusal.code, innkeeper_model::Code::HypervisorFailed);
+        assert!(refusal.hint.unwrap().contains(helps), "{code}");
+    }
 }
 
 #[tokio::test]

@@ -14,7 +14,8 @@ use innkeeper_driver::{
 };
 use innkeeper_model::{
     Assigned, Code, Refusal, VmConfig, VmId,
-    host::{Hypervisor, Safeguard},
+    diagnosis::{DriverDiagnosis, DriverError},
+    host::{Hypervisor, ManagerLost, Safeguard},
 };
 use std::sync::Arc;
 use tokio::sync::OnceCell;
@@ -67,6 +68,18 @@ impl Driver for LibvirtDriver {
         let asked =
             self.hypervisor.get_or_try_init(|| async { self.ask_what_it_is().await.map(Arc::new) });
         asked.await.cloned()
+    }
+
+    fn diagnosis(&self) -> DriverDiagnosis {
+        let as_error =
+            |loss: ManagerLost| DriverError { at: loss.at, vm: None, error: loss.in_words() };
+        DriverDiagnosis {
+            name: NAME.into(),
+            version: self.hypervisor.get().map(|hypervisor| hypervisor.version.clone()),
+            machines: self.link.count(),
+            connections: usize::from(self.link.client_now().is_some()),
+            last_error: self.link.lost().map(as_error),
+        }
     }
 
     fn safeguards(&self) -> Vec<Safeguard> {

@@ -17,9 +17,12 @@ pub(crate) enum Error {
         #[source]
         cause: Arc<io::Error>,
     },
-    /// libvirt wants to know who calls, in a way that a daemon cannot answer.
-    #[error("libvirt asks for authentication ({how}), which Innkeeper does not have")]
-    Authentication { how: String },
+    /// libvirt has polkit say who may call, and that did not let this daemon in.
+    #[error("libvirt asks for polkit authentication, which was not granted: {why}")]
+    Polkit { why: String },
+    /// libvirt wants to know who calls, in no way that a daemon without a password can answer.
+    #[error("libvirt asks for {ways} authentication, which Innkeeper does not have")]
+    Authentication { ways: String },
     /// The connection has ended.
     #[error("the connection to libvirt was lost")]
     Lost(#[source] Arc<Loss>),
@@ -89,7 +92,27 @@ impl Error {
 
     /// Whether nothing can be asked over this connection any more.
     pub(crate) fn is_loss(&self) -> bool {
-        matches!(self, Self::Lost(_) | Self::Connect { .. } | Self::Authentication { .. })
+        matches!(
+            self,
+            Self::Lost(_)
+                | Self::Connect { .. }
+                | Self::Polkit { .. }
+                | Self::Authentication { .. }
+        )
+    }
+
+    /// What helps, as far as an operator can do anything.
+    pub(crate) fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Connect { .. } | Self::Lost(_) => {
+                Some("start libvirt's daemon; Innkeeper finds it by itself")
+            }
+            Self::Polkit { .. } => Some(LET_IN),
+            Self::Authentication { .. } => Some(ASK_NO_PASSWORD),
+            Self::Refused { code: RemoteError::OPERATION_DENIED, .. } => Some(NOT_READ_ONLY),
+            Self::Refused { code: RemoteError::ACCESS_DENIED, .. } => Some(LET_IN),
+            Self::Refused { .. } | Self::Late { .. } | Self::NotUnderstood { .. } => None,
+        }
     }
 
     fn has_code(&self, wanted: i32) -> bool {
@@ -110,28 +133,17 @@ impl Error {
 
 impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
-        let (code, hint) = match &error {
-            Error::Connect { .. } | Error::Lost(_) => (
-                Code::HypervisorFailed,
-                Some("start libvirt's daemon; Innkeeper finds it by itself"),
-            ),
-            Error::Authentication { .. } => (Code::HypervisorFailed, Some(LET_IN)),
-            Error::Late { .. } => (Code::Timeout, None),
-            Error::Refused { code, .. } => match *code {
-                RemoteError::NO_DOMAIN => (Code::NotFound, None),
-                RemoteError::OPERATION_INVALID => (Code::WrongState, None),
-                RemoteError::OPERATION_DENIED | RemoteError::ACCESS_DENIED => {
-                    (Code::HypervisorFailed, Some(LET_IN))
-                }
-                _ => (Code::HypervisorFailed, None),
-            },
-            Error::NotUnderstood { .. } => (Code::HypervisorFailed, None),
+        let code = match &error {
+            Error::Late { .. } => Code::Timeout,
+            Error::Refused { code: RemoteError::NO_DOMAIN, .. } => Code::NotFound,
+            Error::Refused { code: RemoteError::OPERATION_INVALID, .. } => Code::WrongState,
+            _ => Code::HypervisorFailed,
         };
         let mut refusal = Self::new(code, error.to_string());
         if let Some(cause) = std::error::Error::source(&error) {
             refusal = refusal.caused_by(cause);
         }
-        match hint {
+        match error.hint() {
             Some(hint) => refusal.with_hint(hint),
             None => refusal,
         }
@@ -141,3 +153,10 @@ impl From<Error> for Refusal {
 /// What lets Innkeeper's daemon act.
 const LET_IN: &str = "run Innkeeper's daemon as root, or let its user in: by a polkit rule for \
                       org.libvirt.unix.manage, or by membership of the group libvirt";
+/// What lets it ask at all where libvirt wants a name and a password of everybody.
+const ASK_NO_PASSWORD: &str = "name a socket of libvirt's that asks local callers for no password: \
+                               auth_unix_rw = \"polkit\" in libvirtd.conf (virtqemud.conf), and the \
+                               daemon as root or let in by polkit";
+/// What lets it act where it may only look.
+const NOT_READ_ONLY: &str = "the configured socket only reads, as libvirt-sock-ro does: name the one \
+                             without -ro";

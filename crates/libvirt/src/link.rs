@@ -9,7 +9,7 @@ use crate::{
     survey::{self, AllHeard, Domain, Domains, Heard},
 };
 use innkeeper_driver::NeighbourObserver;
-use innkeeper_model::{Code, Refusal, Timestamp, VmId};
+use innkeeper_model::{Code, Refusal, VmId, host::ManagerLost};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::{collections::HashMap, fmt};
 use tokio::sync::watch;
@@ -23,7 +23,7 @@ pub(crate) struct Link {
     turn: tokio::sync::Mutex<()>,
     known: Mutex<Domains>,
     /// Why there is no connection, as last told.
-    lost: Mutex<Option<String>>,
+    lost: Mutex<Option<ManagerLost>>,
     /// Changes with everything that is told.
     told: watch::Sender<()>,
     /// The domains that libvirt is about to start, and what is cancelled when it has answered.
@@ -125,16 +125,36 @@ impl Link {
 
     /// What is said to whoever needs a connection.
     pub(crate) fn not_connected(&self) -> Refusal {
-        let why = locked(&self.lost).clone().unwrap_or_else(|| "it is not connected yet".into());
-        Refusal::new(Code::HypervisorFailed, format!("libvirt cannot be asked: {why}"))
-            .with_hint("start libvirt's daemon; Innkeeper finds it by itself")
+        let (why, hint) = match self.lost() {
+            Some(ManagerLost { reason, hint, .. }) => (reason, hint),
+            None => ("it is not connected yet".into(), None),
+        };
+        let refusal =
+            Refusal::new(Code::HypervisorFailed, format!("libvirt cannot be asked: {why}"));
+        Refusal { hint, ..refusal }
     }
 
-    /// Tells that there is no connection, unless that was told.
-    pub(crate) fn lose(&self, at: Timestamp, reason: String) {
-        if locked(&self.lost).replace(reason.clone()).as_ref() != Some(&reason) {
-            self.tell(|observer| observer.lost(at, reason));
+    /// Why there is no connection, as last told.
+    pub(crate) fn lost(&self) -> Option<ManagerLost> {
+        locked(&self.lost).clone()
+    }
+
+    /// Tells that there is no connection, unless that was told: of a loss for one and the same reason the first
+    /// counts.
+    pub(crate) fn lose(&self, loss: ManagerLost) {
+        {
+            let mut lost = locked(&self.lost);
+            if lost.as_ref().is_some_and(|told| told.reason == loss.reason) {
+                return;
+            }
+            *lost = Some(loss.clone());
         }
+        self.tell(|observer| observer.lost(loss));
+    }
+
+    /// How many domains were last told of.
+    pub(crate) fn count(&self) -> usize {
+        locked(&self.known).len()
     }
 
     /// What was last told of a domain.
@@ -230,5 +250,41 @@ impl Link {
         if let Some(answered) = answered {
             answered.cancelled().await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use innkeeper_model::{NeighbourMachine, Timestamp};
+
+    #[derive(Default)]
+    struct Ear(Mutex<Vec<ManagerLost>>);
+
+    impl NeighbourObserver for Ear {
+        fn all(&self, _: Vec<NeighbourMachine>) {}
+        fn changed(&self, _: NeighbourMachine) {}
+        fn gone(&self, _: VmId) {}
+        fn lost(&self, loss: ManagerLost) {
+            locked(&self.0).push(loss);
+        }
+    }
+
+    /// It is tried every few seconds, for as long as it takes.
+    #[test]
+    fn a_loss_is_told_once_however_often_it_is_tried_and_anew_for_another_reason() {
+        let (link, ear) = (Link::default(), Arc::new(Ear::default()));
+        link.tell_to(ear.clone());
+        let loss = |second, reason: &str| {
+            let hint = Some(format!("mend that {reason}"));
+            ManagerLost { at: Timestamp::from_second(second).unwrap(), reason: reason.into(), hint }
+        };
+        (0..100).for_each(|second| link.lose(loss(second, "it wants a password")));
+        link.lose(loss(100, "nobody listens"));
+        let told = [loss(0, "it wants a password"), loss(100, "nobody listens")];
+        assert_eq!(*locked(&ear.0), told);
+        let refusal = link.not_connected();
+        assert_eq!(refusal.message, "libvirt cannot be asked: nobody listens");
+        assert_eq!(refusal.hint.as_deref(), Some("mend that nobody listens"));
     }
 }

@@ -10,7 +10,7 @@ use crate::{
 };
 use async_trait::async_trait;
 use innkeeper_driver::{Driver, Neighbour, NeighbourObserver};
-use innkeeper_model::{Code, Refusal, Timestamp};
+use innkeeper_model::{Code, Refusal, Timestamp, host::ManagerLost};
 use std::{path::PathBuf, sync::Arc, time::Duration};
 use tokio::{
     sync::mpsc,
@@ -148,9 +148,9 @@ impl Neighbour for Libvirt {
                 Error::Lost(loss) => loss.silence(),
                 _ => Duration::ZERO,
             };
-            let heard_last =
-                Timestamp::now().checked_sub(silent).unwrap_or_else(|_| Timestamp::now());
-            self.link.lose(heard_last, error.line());
+            let at = Timestamp::now().checked_sub(silent).unwrap_or_else(|_| Timestamp::now());
+            let hint = error.hint().map(str::to_owned);
+            self.link.lose(ManagerLost { at, reason: error.line(), hint });
             // libvirt may be restarting, or not be installed: it is not to be asked all the time.
             sleep(AGAIN_AFTER).await;
         }

@@ -32,7 +32,7 @@ async fn who_is_no_libvirt_is_told_and_a_libvirt_that_comes_is_found() {
         let watched = Watched::at(socket.clone(), None);
         let told = watched.ear.until("it is no libvirt", |told| told.lost.is_some()).await;
         answering.join().unwrap();
-        let (_, reason) = told.lost.unwrap();
+        let reason = told.lost.unwrap().reason;
         assert!(reason.contains(expected), "{says:?}: {reason}");
         assert!(told.machines.is_empty() && told.surveys == 0);
         std::fs::remove_file(&socket).unwrap();

@@ -41,6 +41,9 @@ pub struct Host {
     /// Machines on this host that are not Innkeeper's.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub foreign: Vec<Foreign>,
+    /// Other managers of machines on this host that the daemon was told of, once it has asked them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub managers: Vec<Manager>,
     /// The view's revision at its last change.
     #[serde(default)]
     pub revision: Revision,
@@ -79,6 +82,37 @@ pub struct UefiFirmware {
     /// What each machine's own variables begin as.
     #[schema(value_type = String)]
     pub variables: PathBuf,
+}
+
+/// Another manager of machines on this host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Manager {
+    /// Its name, such as `libvirt`, which is the project of its machines too.
+    pub name: String,
+    /// That it cannot be asked; absent while it can.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lost: Option<ManagerLost>,
+}
+
+/// That another manager cannot be asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ManagerLost {
+    /// When it was last heard of; of one that never was, when it was found that it cannot be asked.
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Timestamp,
+    /// Why.
+    pub reason: String,
+    /// What helps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+}
+
+impl ManagerLost {
+    /// Why, and what helps, in one line.
+    pub fn in_words(&self) -> String {
+        let Self { reason, hint, .. } = self;
+        hint.as_ref().map_or_else(|| reason.clone(), |hint| format!("{reason}; {hint}"))
+    }
 }
 
 /// One thing that stands between a guest and its host.

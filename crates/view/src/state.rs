@@ -12,7 +12,8 @@ use crate::{
 use innkeeper_model::{
     Facts, GuestAddress, GuestSystem, Host, HypervisorEvent, Image, ImageName, MachineState,
     Network, NetworkId, ProjectName, Revision, ShownNetwork, Spec, Task, TaskId, Timestamp, Vm,
-    VmId, VmName, VmState, config::CloudInit, network::AddressSource, network::NetworkFacts,
+    VmId, VmName, VmState, config::CloudInit, host::Manager, network::AddressSource,
+    network::NetworkFacts,
 };
 use std::{collections::BTreeSet, sync::Arc};
 use uuid::Uuid;
@@ -85,7 +86,8 @@ impl State {
             Update::Network(network) => changes.wish_network(network),
             Update::NetworkFacts { id, facts } => changes.find_network(id, facts),
             Update::NetworkRemoved(id) => changes.remove_network(id),
-            Update::Host(host) => changes.put_host(host),
+            Update::Host(host) => changes.describe_host(host),
+            Update::Manager(manager) => changes.put_manager(manager),
         }
     }
 }
@@ -319,6 +321,21 @@ impl Applying<'_> {
         if let Some(record) = self.state.snapshot.images.remove(name) {
             self.change(Subject::Image(Transition::Deleted(Arc::clone(record.value()))));
         }
+    }
+
+    /// Whoever describes the host does it from an earlier description; managers are told by themselves.
+    fn describe_host(&mut self, mut host: Host) {
+        host.managers.clone_from(&self.state.snapshot.host.managers);
+        self.put_host(host);
+    }
+
+    fn put_manager(&mut self, manager: Manager) {
+        let mut host = Host::clone(self.state.snapshot.host.value());
+        match host.managers.iter_mut().find(|known| known.name == manager.name) {
+            Some(known) => *known = manager,
+            None => host.managers.push(manager),
+        }
+        self.put_host(host);
     }
 
     fn put_host(&mut self, host: Host) {

@@ -3,7 +3,7 @@
 use innkeeper_model::{
     DiskFacts, Facts, GuestAddress, GuestSystem, Host, HypervisorEvent, Image, ImageName,
     Incarnation, MemoryImage, NeighbourMachine, Network, NetworkId, ProjectName, Spec, Task,
-    TaskId, Timestamp, VmId, VmName, network::NetworkFacts,
+    TaskId, Timestamp, VmId, VmName, host::Manager, network::NetworkFacts,
 };
 use std::sync::Arc;
 
@@ -153,6 +153,8 @@ pub enum Update {
     },
     /// A network is gone.
     NetworkRemoved(NetworkId),
-    /// The host as it is now.
+    /// The host as it is now. The managers in it are not looked at: the view keeps those that it was told of.
     Host(Host),
+    /// Another manager of machines on the host, as it is now.
+    Manager(Manager),
 }

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use driver::PaperDriver;
 use innkeeper_model::{
     Code, EndReason, MachineState, ManagedMachine, Mebibytes, NeighbourMachine, Refusal, Timestamp,
-    VmId,
+    VmId, host::ManagerLost,
 };
 use std::{
     collections::BTreeMap,
@@ -157,7 +157,7 @@ impl PaperManager {
     /// It cannot be asked any more, for this reason.
     pub fn cut(&self, reason: &str) {
         self.change(|paper| {
-            paper.tell(|observer| observer.lost(Timestamp::now(), reason.into()));
+            paper.tell(|observer| observer.lost(loss(reason)));
             paper.away = Some(reason.into());
         });
     }
@@ -193,6 +193,11 @@ impl PaperManager {
     }
 }
 
+fn loss(reason: &str) -> ManagerLost {
+    let hint = Some("mend it".into());
+    ManagerLost { at: Timestamp::now(), reason: reason.into(), hint }
+}
+
 /// A neighbour of such a manager.
 #[derive(Debug, Clone)]
 pub struct PaperNeighbour {
@@ -223,7 +228,7 @@ impl Neighbour for PaperNeighbour {
         self.manager.change(|paper| {
             match &paper.away {
                 None => observer.all(paper.machines.values().cloned().collect()),
-                Some(reason) => observer.lost(Timestamp::now(), reason.clone()),
+                Some(reason) => observer.lost(loss(reason)),
             }
             paper.observer = Some(observer);
         });

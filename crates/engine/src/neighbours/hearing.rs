@@ -2,7 +2,10 @@
 
 use crate::engine::Engine;
 use innkeeper_driver::{Neighbour, NeighbourObserver};
-use innkeeper_model::{Code, NeighbourMachine, ProjectName, Refusal, Timestamp, VmId};
+use innkeeper_model::{
+    Code, NeighbourMachine, ProjectName, Refusal, VmId,
+    host::{Manager, ManagerLost},
+};
 use innkeeper_view::Update;
 use std::{
     collections::BTreeSet,
@@ -42,6 +45,11 @@ impl Heard {
         self.tell(id, Update::VmUnmanaged { id, problem });
     }
 
+    fn tell_of_manager(&self, lost: Option<ManagerLost>) {
+        let name = self.by.as_str().into();
+        self.engine.view().post(Update::Manager(Manager { name, lost }));
+    }
+
     fn tell(&self, id: VmId, update: Update) {
         self.engine.view().post(update);
         // What it takes of the host is looked at.
@@ -55,6 +63,7 @@ impl NeighbourObserver for Heard {
         let there: BTreeSet<VmId> = machines.iter().map(|machine| machine.id).collect();
         debug!(by = %self.by, count = there.len(), "machines of another manager");
         let pids: BTreeSet<u32> = machines.iter().filter_map(|machine| machine.is.pid).collect();
+        self.tell_of_manager(None);
         machines.into_iter().for_each(|machine| self.see(machine));
         known.difference(&there).for_each(|id| self.miss(*id));
         *known = there;
@@ -76,9 +85,12 @@ impl NeighbourObserver for Heard {
         }
     }
 
-    fn lost(&self, at: Timestamp, reason: String) {
+    fn lost(&self, loss: ManagerLost) {
         let known = self.known();
-        info!(by = %self.by, reason, "another manager cannot be asked");
+        let ManagerLost { at, reason, hint } = &loss;
+        info!(by = %self.by, reason, hint, "another manager cannot be asked");
+        let (at, reason) = (*at, reason.clone());
+        self.tell_of_manager(Some(loss));
         for id in known.iter().copied() {
             self.engine.view().post(Update::VmManagerLost { id, at, reason: reason.clone() });
         }

@@ -129,6 +129,8 @@ async fn nothing_is_done_to_what_was_not_adopted() {
     assert_eq!(refused.code, Code::ManagedElsewhere);
     let refused = bench.engine.agent(&caller(), vm, "exec").unwrap_err();
     assert_eq!(refused.code, Code::ManagedElsewhere);
+    let refused = bench.engine.disk_file(&caller(), vm, "root").await.err().unwrap();
+    assert_eq!(refused.code, Code::ManagedElsewhere);
     // Who only looks is told what there is, or that there is nothing to look at.
     let refused = bench.engine.statistics(vm).await.unwrap_err();
     assert_eq!(refused.code, Code::Unsupported);
@@ -181,6 +183,11 @@ async fn while_the_manager_is_away_its_vms_are_shown_with_their_age() {
     let shown = bench.vm(vm);
     assert_eq!(shown.state, VmState::Running, "as far as is known");
     assert_eq!(shown.managed.unwrap().lost.as_deref(), Some("the socket is gone"));
+    let snapshot = bench.engine.view().snapshot();
+    let [manager_of_it] = &snapshot.host.managers[..] else { panic!("{:?}", snapshot.host) };
+    let loss = manager_of_it.lost.as_ref().unwrap();
+    assert_eq!((&*manager_of_it.name, &*loss.reason), ("paper", "the socket is gone"));
+    assert_eq!(loss.hint.as_deref(), Some("mend it"));
     let refused = bench.refused(adopt(vm)).await;
     assert_eq!(refused.code, Code::WrongState);
     // What happened meanwhile is seen when it is back.
@@ -192,6 +199,7 @@ async fn while_the_manager_is_away_its_vms_are_shown_with_their_age() {
     bench.until("seen", |snapshot| snapshot.vms.contains_key(&other)).await;
     bench.until("gone", |snapshot| !snapshot.vms.contains_key(&vm)).await;
     assert_eq!(bench.vm(other).managed.unwrap().as_of, None);
+    assert_eq!(bench.engine.view().snapshot().host.managers[0].lost, None);
 }
 
 #[tokio::test]
@@ -202,6 +210,12 @@ async fn a_daemon_begins_without_the_manager() {
     let bench = beside(&manager).await;
     let own = bench.started("own").await;
     assert!(bench.find(vm).is_none());
+    // Nothing of it is known yet but this.
+    let is_told = |snapshot: &innkeeper_view::Snapshot| {
+        let lost = snapshot.host.managers.first().and_then(|manager| manager.lost.as_ref());
+        lost.is_some_and(|loss| loss.reason == "nobody listens")
+    };
+    bench.until("told", is_told).await;
     manager.mend();
     bench.until("seen", |snapshot| snapshot.vms.contains_key(&vm)).await;
     bench.powers(own, &[STOP]).await;

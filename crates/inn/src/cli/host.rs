@@ -8,7 +8,7 @@ use crate::{
     figures::age,
     output::{Cell, Format, Table, Tint},
 };
-use innkeeper_model::{Host, Timestamp};
+use innkeeper_model::{Host, Timestamp, host::Manager};
 
 pub(super) async fn run(context: &Context) -> Result<(), Failure> {
     let output = &context.output;
@@ -42,6 +42,9 @@ fn facts(host: &Host) -> Table {
     if let Some(started) = host.started {
         table.field("started", format!("{started:.0} ({} ago)", age(started, Timestamp::now())));
     }
+    for manager in &host.managers {
+        table.field(&manager.name, asked(manager));
+    }
     let Some(hypervisor) = &host.hypervisor else {
         table.field(
             "hypervisor",
@@ -64,6 +67,17 @@ fn facts(host: &Host) -> Table {
         },
     );
     table
+}
+
+/// Whether another manager can be asked.
+fn asked(manager: &Manager) -> Cell {
+    match &manager.lost {
+        None => Cell::tinted("its machines are shown", Tint::Good),
+        Some(loss) => {
+            let words = format!("cannot be asked since {:.0}: {}", loss.at, loss.in_words());
+            Cell::tinted(words, Tint::Bad)
+        }
+    }
 }
 
 fn safeguards(host: &Host) -> Table {

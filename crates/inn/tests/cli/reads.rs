@@ -126,6 +126,38 @@ fn an_answer_of_something_else_is_no_success() {
 }
 
 #[test]
+fn another_manager_is_shown_and_where_it_cannot_be_asked_what_helps() {
+    let host = |manager: Value| {
+        json!({"name": "h", "version": "9.9", "pid": 1, "cpus": 1, "memory": "1GiB", "kernel": "Linux",
+               "confinement": [], "managers": [manager]})
+    };
+    let lost = json!({"at": "2026-01-01T00:00:00Z", "reason": "libvirt asks for SASL authentication",
+                      "hint": "name another socket"});
+    for (manager, shown) in [
+        (json!({"name": "libvirt"}), &["libvirt:", "its machines are shown"][..]),
+        (
+            json!({"name": "libvirt", "lost": lost}),
+            &["cannot be asked since 2026-01-01T00:00:00Z", "SASL", "name another socket"],
+        ),
+    ] {
+        let is_lost = shown.len() > 2;
+        let host = host(manager);
+        let daemon = FakeDaemon::start(move |request| match request.line.as_str() {
+            "GET /v1/host" => ok(host.clone()),
+            _ => ok(json!({"items": []})),
+        });
+        let text = data(&inn_in(daemon.folder(), &["host"]));
+        assert!(shown.iter().all(|part| text.contains(part)), "{text}");
+        let doctor = inn_in(daemon.folder(), &["doctor", "-o", "json"]);
+        let findings: Vec<Value> = serde_json::from_slice(&doctor.stdout).unwrap();
+        let found = findings.iter().find(|finding| finding["what"] == "libvirt").unwrap();
+        let verdict = if is_lost { "lacking" } else { "good" };
+        assert_eq!(found["verdict"], verdict, "{found}");
+        assert_eq!(found.get("mend"), is_lost.then_some(&json!("name another socket")));
+    }
+}
+
+#[test]
 fn names_of_vms_are_completed_by_asking_the_daemon() {
     let daemon = two_pages();
     let folder = daemon.folder().to_str().unwrap();

@@ -15,6 +15,7 @@ use own::{Own, QEMU};
 use std::{
     fs,
     io::Write,
+    os::unix::net::UnixStream,
     path::PathBuf,
     process::Child,
     thread,
@@ -62,10 +63,22 @@ impl Daemon {
 
     /// Starts it, in place of one that was ended.
     pub(crate) fn run(&mut self) {
-        let mut command = self.own.libvirtd().unwrap();
-        self.child = Some(command.spawn().expect("libvirtd is installed (scripts/setup)"));
+        self.launch();
         let answers = || self.try_virsh(QEMU, &["version"]).is_ok();
         assert!(eventually(answers), "{}", fs::read_to_string(self.own.log()).unwrap());
+    }
+
+    /// Starts one that asks its callers who they are in this way, in place of one that was ended.
+    pub(crate) fn run_asking(&mut self, way: &str) {
+        self.own.authenticate_by(way).unwrap();
+        self.launch();
+        let listens = || UnixStream::connect(self.socket()).is_ok();
+        assert!(eventually(listens), "{}", fs::read_to_string(self.own.log()).unwrap());
+    }
+
+    fn launch(&mut self) {
+        let mut command = self.own.libvirtd().unwrap();
+        self.child = Some(command.spawn().expect("libvirtd is installed (scripts/setup)"));
     }
 
     /// Ends it, as `kill -9` does; its machines stay.

@@ -32,10 +32,7 @@ impl Own {
         for part in ["run", "config/libvirt/qemu", "cache", "home", "sock"] {
             fs::create_dir_all(own.path(part))?;
         }
-        let sockets = own.path("sock");
-        let config =
-            format!("listen_tls = 0\nauth_unix_rw = \"none\"\nunix_sock_dir = {sockets:?}\n");
-        fs::write(own.path("libvirtd.conf"), config)?;
+        own.authenticate_by("none")?;
         // Else libvirt starts a daemon for QEMU's log, which outlives it.
         fs::write(own.path("config/libvirt/qemu.conf"), "stdio_handler = \"file\"\n")?;
         for (name, xml) in domains {
@@ -45,6 +42,14 @@ impl Own {
             give_away(folder)?;
         }
         Ok(own)
+    }
+
+    /// Has the next libvirtd ask its callers who they are in this way (`auth_unix_rw`).
+    pub(crate) fn authenticate_by(&self, way: &str) -> io::Result<()> {
+        let sockets = self.path("sock");
+        let config =
+            format!("listen_tls = 0\nauth_unix_rw = {way:?}\nunix_sock_dir = {sockets:?}\n");
+        fs::write(self.path("libvirtd.conf"), config)
     }
 
     /// A place in the folder.

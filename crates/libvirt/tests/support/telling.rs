@@ -3,7 +3,7 @@
 use super::DEADLINE;
 use innkeeper_driver::{Neighbour, NeighbourObserver};
 use innkeeper_libvirt::{Libvirt, LibvirtOptions};
-use innkeeper_model::{MachineState, NeighbourMachine, Timestamp, VmId};
+use innkeeper_model::{MachineState, NeighbourMachine, VmId, host::ManagerLost};
 use std::{
     collections::BTreeMap,
     path::PathBuf,
@@ -19,7 +19,7 @@ pub(crate) struct Told {
     /// The machines that there are.
     pub(crate) machines: BTreeMap<VmId, NeighbourMachine>,
     /// When the manager was lost, and why; none while it is there.
-    pub(crate) lost: Option<(Timestamp, String)>,
+    pub(crate) lost: Option<ManagerLost>,
     /// How often it was told that it was lost.
     pub(crate) losses: usize,
     /// How often all machines were told.
@@ -114,9 +114,9 @@ impl NeighbourObserver for Ear {
         self.hear(|told| drop(told.machines.remove(&machine)));
     }
 
-    fn lost(&self, at: Timestamp, reason: String) {
+    fn lost(&self, loss: ManagerLost) {
         self.hear(|told| {
-            told.lost = Some((at, reason));
+            told.lost = Some(loss);
             told.losses += 1;
         });
     }

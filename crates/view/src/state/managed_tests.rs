@@ -4,7 +4,10 @@ use crate::{
     test_data::{facts, second, spec, vm_id, wish},
     update::Update,
 };
-use innkeeper_model::{EndReason, MachineState, ManagedMachine, NeighbourMachine, Vm, VmState};
+use innkeeper_model::{
+    EndReason, Host, MachineState, ManagedMachine, NeighbourMachine, Vm, VmState,
+    host::{Manager, ManagerLost},
+};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -51,6 +54,29 @@ fn adopted(n: u128, name: &str) -> Update {
 
 fn gone(n: u128) -> Update {
     Update::VmUnmanaged { id: vm_id(n), problem: "it is gone".into() }
+}
+
+#[test]
+fn managers_are_told_by_themselves_and_who_describes_the_host_forgets_none() {
+    let mut seen = Seen::new();
+    let manager = |name: &str, lost| Update::Manager(Manager { name: name.into(), lost });
+    let at = second(1);
+    let loss = ManagerLost { at, reason: "no socket".into(), hint: Some("start it".into()) };
+    let described = Host { name: "h".into(), ..Host::default() };
+    assert_eq!(seen.apply(manager("libvirt", Some(loss.clone()))), 1);
+    assert_eq!(seen.apply(Update::Host(described.clone())), 1);
+    assert_eq!(seen.apply(Update::Host(described)), 0, "it is what it was");
+    assert_eq!(seen.apply(manager("paper", None)), 1);
+    assert_eq!(seen.apply(manager("paper", None)), 0);
+    let is_lost = |seen: &Seen| -> Vec<(String, bool)> {
+        let managers = seen.snapshot().host.managers.iter();
+        managers.map(|known| (known.name.clone(), known.lost.is_some())).collect()
+    };
+    assert_eq!(is_lost(&seen), [("libvirt".into(), true), ("paper".into(), false)]);
+    assert_eq!(seen.snapshot().host.name, "h");
+    assert_eq!(seen.apply(manager("libvirt", None)), 1);
+    assert_eq!(is_lost(&seen)[0], ("libvirt".into(), false));
+    assert_eq!(loss.in_words(), "no socket; start it");
 }
 
 fn lost(n: u128) -> Update {

@@ -7,7 +7,8 @@ use crate::{
 };
 use innkeeper_model::{
     Assigned, Facts, IncarnationId, MachineFiles, MachineState, NeighbourMachine, Refusal,
-    Revision, Spec, Timestamp, VmConfig, VmId, Want, host::Hypervisor,
+    Revision, Spec, Timestamp, VmConfig, VmId, Want,
+    host::{Hypervisor, ManagerLost},
 };
 use std::{
     collections::BTreeMap,
@@ -81,10 +82,10 @@ impl NeighbourObserver for WhatIsTold {
         self.tell(|latest| drop(latest.machines.remove(&machine)));
     }
 
-    fn lost(&self, _: Timestamp, reason: String) {
+    fn lost(&self, loss: ManagerLost) {
         self.tell(|latest| {
             latest.losses += usize::from(latest.lost.is_none());
-            latest.lost = Some(reason);
+            latest.lost = Some(loss.reason);
         });
     }
 }
