@@ -17,14 +17,24 @@ pub(crate) struct Offered {
 /// The operations of a document that may change something: those that are no reads by their method, and that can
 /// succeed.
 pub(crate) fn changes_in(document: &str) -> Vec<Offered> {
+    offered_in(document, &["post", "put", "patch", "delete"])
+}
+
+/// Those that are reads by their method.
+pub(crate) fn reads_in(document: &str) -> Vec<Offered> {
+    offered_in(document, &["get"])
+}
+
+fn offered_in(document: &str, methods: &[&str]) -> Vec<Offered> {
     let text = fs::read_to_string(root().join(document)).unwrap();
     let document: Value = serde_json::from_str(&text).unwrap();
     let mut offered = Vec::new();
     for (path, item) in document["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
-            let is_read = !["post", "put", "patch", "delete"].contains(&method.as_str());
+            let is_wanted = methods.contains(&method.as_str());
             let responses = || operation["responses"].as_object().unwrap().keys();
-            if is_read || !responses().any(|status| status.starts_with('2')) {
+            // 101 is what a connection becomes a session with.
+            if !is_wanted || !responses().any(|status| status.starts_with('2') || status == "101") {
                 continue;
             }
             let id = operation["operationId"].as_str().unwrap().to_owned();
