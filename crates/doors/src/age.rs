@@ -5,7 +5,7 @@ use innkeeper_view::Record;
 use std::sync::Arc;
 
 /// When a VM was made, in milliseconds since 1970, then its id, so that no two are equal.
-type Age = (u64, VmId);
+pub(crate) type Age = (u64, VmId);
 
 /// These VMs, the oldest first.
 ///
@@ -15,18 +15,19 @@ type Age = (u64, VmId);
 pub(crate) fn oldest_first<'a>(
     vms: impl Iterator<Item = (VmId, &'a Arc<Record<Vm>>)>,
 ) -> Vec<Arc<Record<Vm>>> {
-    let mut vms: Vec<(Age, &Arc<Record<Vm>>)> =
-        vms.map(|(id, vm)| ((made(id, vm), id), vm)).collect();
+    let mut vms: Vec<(Age, &Arc<Record<Vm>>)> = vms.map(|(id, vm)| (of(id, vm), vm)).collect();
     // Stable, and so one pass over what is in order.
     vms.sort_by_key(|(age, _)| *age);
     vms.into_iter().map(|(_, vm)| Arc::clone(vm)).collect()
 }
 
-fn made(id: VmId, vm: &Vm) -> u64 {
-    told_by_id(id).unwrap_or_else(|| {
+/// What VMs are in order by.
+pub(crate) fn of(id: VmId, vm: &Vm) -> Age {
+    let made = told_by_id(id).unwrap_or_else(|| {
         let created = vm.spec.as_ref().map_or(0, |spec| spec.created.as_millisecond());
         u64::try_from(created).unwrap_or(0)
-    })
+    });
+    (made, id)
 }
 
 /// When an id was made that says it.

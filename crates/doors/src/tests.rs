@@ -5,6 +5,7 @@ mod bodies;
 mod documented;
 mod limits;
 mod owners;
+mod proof;
 mod roles;
 
 use crate::{

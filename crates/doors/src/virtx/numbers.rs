@@ -97,6 +97,32 @@ numbers! {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde::de::DeserializeOwned;
+    use std::fmt::Debug;
+
+    /// The words of an enumeration in the order of their numbers, which begin with 0.
+    fn words<T: DeserializeOwned + Debug>() -> String {
+        let all = (0..).map_while(|number: u8| serde_json::from_value::<T>(number.into()).ok());
+        all.map(|value| format!("{value:?}")).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn each_word_has_virtxs_number() {
+        let runstates = "None Deleted Poweroff Startup Running Paused Migrating Terminating Pmsuspended Crashed";
+        assert_eq!(words::<Vmrunstate>(), runstates);
+        assert_eq!(words::<Cstate>(), "Invalid Active Left Failed");
+        assert_eq!(words::<MigrationType>(), "Cold Live");
+        let migrations =
+            "None Setup Cancelling Cancelled Active Preswitch Device WaitUnplug Completed Failed";
+        assert_eq!(words::<MigrationState>(), migrations);
+        assert_eq!(words::<DiskDevice>(), "Disk Cdrom Lun");
+        assert_eq!(words::<DiskBus>(), "VirtioBlk VirtioScsi Sata Scsi");
+        assert_eq!(words::<DiskManMode>(), "Unmanaged Managed");
+        assert_eq!(words::<DiskProvMode>(), "None Thin Thick");
+        assert_eq!(words::<NetType>(), "Libvirt Bridge");
+        assert_eq!(words::<NetModel>(), "Virtio E1000e E1000");
+        assert_eq!(words::<FirmwareType>(), "Bios Uefi");
+    }
 
     #[test]
     fn they_are_numbers_and_out_of_range_is_none_of_them() {

@@ -35,7 +35,7 @@ pub use documentation::document;
 pub use matching::{Conditions, NotAFilter, check_key, type_of};
 pub use payload::{BadPayload, Created, change, create};
 
-use crate::{Context, Door, Protocol, visit::Visit};
+use crate::{Context, Door, Protocol, age, visit::Visit};
 use answer::{BadQuery, no_method, refused, text};
 use axum::{
     Router,
@@ -62,6 +62,11 @@ const MAX_USER_AGENT: usize = 256;
 /// The VM as this protocol shows it, as JSON.
 pub fn object(vm: &Vm) -> Value {
     query::as_json(vm)
+}
+
+/// Puts VMs in the order in which this protocol lists them: the oldest first.
+pub fn sort(vms: &mut [Vm]) {
+    vms.sort_by_key(|vm| age::of(vm.id, vm));
 }
 
 /// The door of triton-vminfod.

@@ -320,6 +320,9 @@ async fn what_is_refused_says_so_with_its_status() {
         ("/vm/snapshot", target.clone(), 501),
         ("/vm/migrate/to", target.clone(), 501),
         ("/vm/nonsense", json!({}), 404),
+        // What later versions have, and guests and queues once sent.
+        ("/vm/boot_complete", json!({ "build_id": target["build_id"] }), 404),
+        ("/v1/create", printed(), 404),
     ] {
         refused(&post(&door, path, body.clone()).await, status);
     }

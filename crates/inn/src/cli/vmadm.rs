@@ -145,14 +145,16 @@ fn told(context: &Context, failure: Failure) -> Failure {
     })
 }
 
-/// All VMs, as the protocol shows them.
+/// All VMs, as the protocol shows them and in its order.
 ///
 /// # Errors
 /// The daemon cannot be asked.
 pub(super) async fn all(context: &Context) -> Result<Vec<Value>, Failure> {
     let target = Target::new("/v1/vms").with_any("project", context.project.as_deref());
-    let vms = context.client.list(target).await?;
-    vms.into_iter().map(|vm| Ok(vminfod::object(&decode::<Vm>(vm)?))).collect()
+    let vms = context.client.list(target).await?.into_iter();
+    let mut vms = vms.map(decode::<Vm>).collect::<Result<Vec<_>, _>>()?;
+    vminfod::sort(&mut vms);
+    Ok(vms.iter().map(vminfod::object).collect())
 }
 
 /// The VM with this id.

@@ -47,6 +47,22 @@ fn shown(state: &str) -> Value {
     vm
 }
 
+/// What was made first is first, whatever its id says, as the ancestor's lists have it.
+#[test]
+fn a_lookup_has_the_order_of_the_door_and_a_list_its_own() {
+    let old = "f0000000-0000-4000-8000-000000000000";
+    let mut older = vm("older", "stopped");
+    (older["id"], older["spec"]["id"]) = (json!(old), json!(old));
+    older["spec"]["created"] = json!("2020-01-01T00:00:00Z");
+    let daemon = FakeDaemon::start(move |_| ok(json!({ "items": [shown("running"), older] })));
+    for words in [&["vmadm", "lookup"][..], &["lookup"], &["vmadm", "list", "-pouuid", "-salias"]] {
+        let found = data(&run(&daemon, words, None));
+        assert_eq!(found, format!("{old}\n{VM_ID}\n"), "{words:?}");
+    }
+    let list = data(&run(&daemon, &["vmadm", "list", "-p", "-o", "uuid"], None));
+    assert_eq!(list, format!("{VM_ID}\n{old}\n"), "by ram and uuid");
+}
+
 fn run(daemon: &FakeDaemon, words: &[&str], input: Option<&str>) -> Output {
     let folder = daemon.folder().to_str().unwrap();
     let mut command = inn(&[&["--state-dir", folder], words].concat());

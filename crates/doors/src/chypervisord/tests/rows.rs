@@ -60,6 +60,17 @@ async fn the_list_shows_what_each_hypervisor_shows() {
 }
 
 #[tokio::test]
+async fn maps_are_in_the_order_of_their_keys() {
+    let fixture = fixture().await.with_other().await.with_subnet().await;
+    let changed = fixture.send("PATCH", &(host(OTHER) + "/config"), r#"{"b":"1","a":"2"}"#).await;
+    assert_eq!(changed.text, "{\"a\":\"2\",\"b\":\"1\"}\n");
+    assert_eq!(fixture.get(&(host(OTHER) + "/config")).await.text, changed.text);
+    let metadata = r#"{"metadata":{"z":"1","y":"2"}}"#;
+    let changed = fixture.send("PATCH", &host(OTHER), metadata).await;
+    assert!(changed.text.contains(r#""metadata":{"y":"2","z":"1"}"#), "{}", changed.text);
+}
+
+#[tokio::test]
 async fn post_makes_an_id_where_there_is_none() {
     let fixture = fixture().await;
     for body in ["{}", "null", r#"{"id":""}"#, r#"{"id":null}"#] {

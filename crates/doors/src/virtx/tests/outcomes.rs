@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::testing::scripted::Script;
-use innkeeper_model::TaskState;
+use innkeeper_model::{Code, Refusal, TaskState};
 
 /// A door where this comes of all that is asked for, and where the one VM is.
 async fn scripted(script: Script) -> (TestDoor<Virtx>, String) {
@@ -85,6 +85,18 @@ async fn what_a_task_warns_of_is_in_the_header_after_the_doors_own_words() {
     // What a boot first writes down has its own.
     let booted = door.send("POST", &format!("{path}/runstate/boot"), &seed().to_string()).await;
     warned(&booted, &path, false, &format!("{warning}; {warning}\""));
+}
+
+#[tokio::test]
+async fn what_the_hypervisor_fails_at_is_424_on_every_route_whenever_it_does() {
+    let fails = Refusal::new(Code::HypervisorFailed, "the hypervisor said no");
+    for script in [Script::refused(fails.clone()), Script::failed(fails)] {
+        let (door, path) = scripted(script).await;
+        for (method, at, body) in changes(&path) {
+            let answered = door.send(method, &at, &body.to_string()).await;
+            refused(&answered, 424, "the hypervisor said no");
+        }
+    }
 }
 
 #[tokio::test]

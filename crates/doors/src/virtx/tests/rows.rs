@@ -65,6 +65,59 @@ async fn fields_are_in_virtxs_order() {
     assert!(text.contains(fields), "{text}");
 }
 
+/// That a text has members of all these names, one behind the other.
+#[track_caller]
+fn has_in_order(text: &str, names: &[&str]) {
+    let mut rest = text;
+    for name in names {
+        let member = format!("\"{name}\":");
+        let at =
+            rest.find(&member).unwrap_or_else(|| panic!("no {name} where it should be: {text}"));
+        rest = &rest[at + member.len()..];
+    }
+}
+
+#[tokio::test]
+async fn members_of_vms_and_hosts_are_in_virtxs_order() {
+    let fixture = fixture().await;
+    let vm = fixture.made(vmdef("web")).await;
+    let vm = fixture.door.get(&vm).await.text;
+    has_in_order(&vm, &["uuid", "def", "runinfo", "runstate", "host", "stats", "ts"]);
+    let stats = [
+        "cpu_utilization",
+        "mhz_used",
+        "memory_capacity",
+        "memory_used",
+        "disk_capacity",
+        "disk_allocation",
+        "disk_physical",
+        "net_rx_bw",
+        "net_tx_bw",
+        "oplog",
+        "items",
+        "op",
+        "ts",
+        "te",
+        "status",
+        "msg",
+    ];
+    has_in_order(&vm, &stats);
+    let cpudef = ["cpudef", "model", "nodes", "sockets", "cores", "threads"];
+    let described = [&["name", "cpuarch", "arch", "vendor"][..], &cpudef].concat();
+    let host = fixture.door.get(&format!("/hosts/{THIS}")).await.text;
+    has_in_order(
+        &host,
+        &["uuid", "def", "cstate", "lockid", "resources", "memory", "hp", "cpu", "ts"],
+    );
+    let def = ["tscfreq", "sysinfo", "version", "date", "osid", "osv", "cstate"];
+    has_in_order(&host, &[&described[..], &def].concat());
+    let resource = ["total", "used", "free", "usedos", "reservedvms", "usedvms", "availablevms"];
+    has_in_order(&host, &[&["resources", "memory"][..], &resource, &["hp"], &resource].concat());
+    let listed = fixture.door.send("GET", "/hosts", "{}").await.text;
+    let fields = ["cstate", "memoryavailable", "hpavailable", "osid", "osv", "ts"];
+    has_in_order(&listed, &[&["items", "uuid", "fields"][..], &described, &fields].concat());
+}
+
 #[tokio::test]
 async fn vm_update_changes_it_with_204_and_a_warning_makes_it_200() {
     let fixture = fixture().await;

@@ -1,26 +1,9 @@
 //! What is easily got wrong about this protocol, each named for the point.
 
 use super::{client::EventStream, *};
-use crate::testing::{self, scripted::Script};
-use innkeeper_model::{
-    Code, MachineState, Refusal, Revision, Spec, TaskState, Timestamp, VmConfig,
-};
-use innkeeper_surface::ReadOnly;
-use innkeeper_view::{Update, View, ViewOptions};
-use tokio_util::sync::CancellationToken;
-
-/// A view that nothing but the test writes to, which remembers few changes.
-fn view() -> (View, Context) {
-    let options = ViewOptions { max_changes: 64, ..ViewOptions::new(uuid::Uuid::now_v7()) };
-    let view = View::start(options);
-    let context = Context::new(view.clone(), Arc::new(ReadOnly), CancellationToken::new());
-    (view, context)
-}
-
-fn spec(config: Value) -> Spec {
-    let config: VmConfig = serde_json::from_value(config).unwrap();
-    testing::spec(VmId::new(), config)
-}
+use crate::testing::scripted::Script;
+use innkeeper_model::{Code, MachineState, Refusal, Revision, TaskState, Timestamp, VmConfig};
+use innkeeper_view::Update;
 
 #[tokio::test]
 async fn point_1_the_vms_of_ready_are_a_text_of_json_and_its_uuid_is_the_listeners() {

@@ -9,16 +9,22 @@ mod stream;
 mod waiters;
 
 use super::Vminfod;
-use crate::{Access, Context, Protocol, gate, testing::House};
+use crate::{
+    Access, Context, Protocol, gate,
+    testing::{self, House},
+};
 use axum::body::Body;
 use futures_util::FutureExt;
 use http_body_util::BodyExt;
 use innkeeper_auth::{Doorkeeper, Identity, Principal, Role};
 use innkeeper_engine::{PowerVerb, Request};
-use innkeeper_model::VmId;
+use innkeeper_model::{Spec, VmConfig, VmId};
+use innkeeper_surface::ReadOnly;
+use innkeeper_view::{View, ViewOptions};
 use serde_json::{Value, json};
 use std::{net::SocketAddr, sync::Arc};
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 use tower::Service;
 
 /// A VM with everything that the door shows of one.
@@ -30,6 +36,20 @@ fn config(name: &str) -> Value {
         "disks": [{ "name": "root", "size": "1MiB" }],
         "nics": [{ "name": "net0" }],
     })
+}
+
+/// A view that nothing but the test writes to, which remembers few changes.
+fn view() -> (View, Context) {
+    let options = ViewOptions { max_changes: 64, ..ViewOptions::new(uuid::Uuid::now_v7()) };
+    let view = View::start(options);
+    let context = Context::new(view.clone(), Arc::new(ReadOnly), CancellationToken::new());
+    (view, context)
+}
+
+/// A VM's spec, for such a view.
+fn spec(config: Value) -> Spec {
+    let config: VmConfig = serde_json::from_value(config).unwrap();
+    testing::spec(VmId::new(), config)
 }
 
 /// The door of this house on a real socket, until the house is gone.

@@ -1,7 +1,6 @@
 //! Each row of the table of requests, byte for byte where the protocol fixes it.
 
 use super::*;
-use crate::testing::spec;
 use http::StatusCode;
 use innkeeper_model::{Task, TaskId, Timestamp};
 use innkeeper_view::Update;
@@ -82,6 +81,34 @@ async fn vms_are_listed_whole_in_the_order_in_which_they_came() {
     }
     // A further segment is not looked at.
     assert_eq!(door.get(&format!("/vms/{}/x", ids[0])).await.json()["alias"], "b");
+    // One that changes keeps its place.
+    house.start(ids[0]).await;
+    let list = door.get("/vms").await.json();
+    let found: Vec<_> = list.as_array().unwrap().iter().map(|vm| &vm["alias"]).collect();
+    assert_eq!(found, ["b", "a", "c"]);
+    assert_eq!(list[0]["state"], "running");
+}
+
+#[tokio::test]
+async fn every_answer_says_that_it_is_json_whatever_it_is() {
+    let house = House::new().await;
+    let door = house.door(Vminfod, Role::Viewer);
+    let vm = house.create(config("web")).await;
+    for (method, path, status) in [
+        ("GET", "/ping", 200),
+        ("GET", "/status", 200),
+        ("GET", "/vms", 200),
+        ("GET", &*format!("/vms/{vm}"), 200),
+        ("HEAD", "/events", 200),
+        ("GET", "/vms?stat=running", 400),
+        ("GET", "/pong", 404),
+        ("GET", "/vms/x", 404),
+        ("POST", "/vms", 405),
+    ] {
+        let answered = door.send(method, path, "").await;
+        assert_eq!(answered.status, status, "{method} {path}");
+        assert_eq!(answered.headers["content-type"], "application/json", "{method} {path}");
+    }
 }
 
 /// Ids that were made elsewhere say nothing of when.
@@ -95,7 +122,7 @@ async fn a_vm_whose_id_was_given_to_it_is_listed_where_its_age_puts_it() {
     ];
     let update = |(id, second): (&str, i64)| {
         let mut given =
-            spec(id.parse().unwrap(), serde_json::from_value(config(&id[..8])).unwrap());
+            testing::spec(id.parse().unwrap(), serde_json::from_value(config(&id[..8])).unwrap());
         given.created = Timestamp::from_second(second).unwrap();
         Update::VmSpec(Arc::new(given))
     };
@@ -186,6 +213,55 @@ async fn status_says_how_the_daemon_is() {
     let time = status["curTime"].as_str().unwrap();
     assert!(time.contains("s (") && time.ends_with(')'), "{time}");
     assert_eq!((status.get("refreshLog"), status.get("fswatcher")), (None, None));
+}
+
+#[tokio::test]
+async fn status_has_each_of_its_members_and_full_adds_two() {
+    let house = House::new().await;
+    let door = house.door(Vminfod, Role::Viewer);
+    let keys = |value: &Value| {
+        let mut keys: Vec<String> = value.as_object().unwrap().keys().cloned().collect();
+        keys.sort_unstable();
+        keys
+    };
+    let always = [
+        "curDate",
+        "curTime",
+        "eventsListeners",
+        "lastRefresh",
+        "memory",
+        "numVms",
+        "pid",
+        "queue",
+        "refreshErrors",
+        "state",
+        "status",
+        "uptime",
+    ];
+    let status = door.get("/status").await.json();
+    assert_eq!(keys(&status), always);
+    assert_eq!(keys(&status["memory"]), ["heapTotal", "heapUsed", "rss"]);
+    let queue = &status["queue"];
+    assert_eq!(keys(queue), ["idle", "now", "paused", "vasync_queue"]);
+    let of_tasks = ["concurrency", "npending", "nqueued", "pending", "queued"];
+    assert_eq!(keys(&queue["vasync_queue"]), of_tasks);
+    assert_eq!(status["status"], "working");
+    assert!(status["curDate"].as_str().unwrap().parse::<Timestamp>().is_ok());
+
+    let full = door.get("/status?full=1").await.json();
+    let added: Vec<_> = keys(&full).into_iter().filter(|key| !always.contains(&&**key)).collect();
+    assert_eq!((keys(&full).len(), added.len()), (14, 2));
+    assert_eq!(added, ["fswatcher", "refreshLog"]);
+    let watcher = [
+        "message_delays",
+        "not_yet_watching",
+        "pending_actions",
+        "running",
+        "watcher_pid",
+        "watching",
+    ];
+    assert_eq!(keys(&full["fswatcher"]), watcher);
+    assert_eq!(keys(&full["fswatcher"]["message_delays"]), ["1", "10", "100", "1000"]);
 }
 
 /// Seconds of a length of time, by its exact part.

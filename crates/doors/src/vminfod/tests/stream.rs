@@ -1,6 +1,8 @@
 //! The events, over a real socket.
 
 use super::{client::EventStream, *};
+use innkeeper_model::{Revision, Timestamp};
+use innkeeper_view::Update;
 
 #[tokio::test]
 async fn what_happens_is_told_in_order_and_what_is_not_shown_is_not() {
@@ -45,6 +47,68 @@ async fn what_happens_is_told_in_order_and_what_is_not_shown_is_not() {
         states.contains(&json!("running")) && states.last() == Some(&json!("stopped")),
         "{states:?}"
     );
+}
+
+/// Whoever is told of a change and looks finds it, or what came after it.
+#[tokio::test]
+async fn what_is_told_is_there_to_be_read() {
+    let (view, context) = view();
+    let mut changing = spec(json!({ "name": "web" }));
+    let path = format!("/vms/{}", changing.id);
+    view.barrier(vec![Update::VmSpec(Arc::new(changing.clone()))]).await.unwrap();
+    let address = opened(&context).await;
+    let mut stream = EventStream::open(address, "/events").await;
+    let writing = tokio::spawn(async move {
+        for second in 1..=50 {
+            changing.updated = Timestamp::from_second(second).unwrap();
+            changing.revision = Revision(second.unsigned_abs() + 1);
+            view.barrier(vec![Update::VmSpec(Arc::new(changing.clone()))]).await.unwrap();
+        }
+    });
+    let mut told = 0;
+    while told < 50 {
+        let event = stream.next().await.unwrap();
+        let at = |vm: &Value| vm["last_modified"].as_str().unwrap().parse::<Timestamp>().unwrap();
+        told = at(&event["vm"]).as_second();
+        let read = at(&client::get(address, &path).await.json()).as_second();
+        assert!(read >= told, "told of {told}, and {read} was read");
+    }
+    writing.await.unwrap();
+}
+
+#[tokio::test]
+async fn what_changes_at_once_is_one_event_and_all_listeners_are_told_the_same() {
+    let (view, context) = view();
+    let before = spec(config("web"));
+    view.barrier(vec![Update::VmSpec(Arc::new(before.clone()))]).await.unwrap();
+    let address = opened(&context).await;
+    let mut streams = Vec::new();
+    for _ in 0..3 {
+        streams.push(EventStream::open(address, "/events").await);
+    }
+    let mut after = before.clone();
+    after.revision = Revision(2);
+    after.config.name = "other".parse().unwrap();
+    after.config.memory = innkeeper_model::Mebibytes(32);
+    after.config.labels = [("role", "db".to_owned())].into();
+    let id = after.id;
+    view.post(Update::VmSpec(Arc::new(after)));
+    view.post(Update::VmRemoved(id));
+    let mut told = Vec::new();
+    for stream in &mut streams {
+        let mut events = Vec::new();
+        while events.last().is_none_or(|event: &Value| event["type"] != "delete") {
+            events.push(stream.next().await.unwrap());
+        }
+        told.push(events);
+    }
+    let [modified, _deleted] = &told[0][..] else { panic!("{:?}", told[0]) };
+    let changes = modified["changes"].as_array().unwrap().iter();
+    let changed: Vec<_> = changes.map(|change| change["prettyPath"].as_str().unwrap()).collect();
+    for path in ["alias", "ram", "tags.role"] {
+        assert!(changed.contains(&path), "{path} in {changed:?}");
+    }
+    assert_eq!((&told[0], &told[0]), (&told[1], &told[2]));
 }
 
 #[tokio::test]

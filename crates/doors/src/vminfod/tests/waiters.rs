@@ -1,9 +1,7 @@
 //! Writers that wait until readers can see what they did.
 
 use super::*;
-use crate::testing::spec;
 use innkeeper_engine::Caller;
-use innkeeper_model::VmConfig;
 use innkeeper_view::Update;
 use std::{
     future::Future,
@@ -36,7 +34,7 @@ async fn each_of_64_writers_among_1000_vms_is_woken_once() {
     let house = House::new().await;
     let other = |number: usize| {
         let config = VmConfig::new(format!("other-{number}").parse().unwrap());
-        Update::VmSpec(Arc::new(spec(VmId::new(), config)))
+        Update::VmSpec(Arc::new(testing::spec(VmId::new(), config)))
     };
     house.context.view().barrier((0..OTHERS).map(other).collect()).await.unwrap();
     let mut vms = Vec::new();

@@ -96,6 +96,30 @@ async fn of_a_vm_that_is_not_there_to_be_read_yet_the_id_is_told() {
 }
 
 #[tokio::test]
+async fn each_kind_of_refusal_has_its_status() {
+    for (code, status) in [
+        (Code::BadRequest, 400),
+        (Code::InvalidField, 400),
+        (Code::Forbidden, 403),
+        (Code::NotFound, 404),
+        (Code::WrongState, 409),
+        (Code::InUse, 409),
+        (Code::TooLarge, 413),
+        (Code::TooManyRequests, 429),
+        (Code::HypervisorFailed, 500),
+        (Code::Internal, 500),
+        (Code::Unsupported, 501),
+        (Code::OutOfSpace, 507),
+    ] {
+        let (door, id) = scripted(Script::refused(Refusal::new(code, "it cannot be"))).await;
+        for (path, body, ..) in changes(id) {
+            let message = refused(&post(&door, path, body).await, status);
+            assert!(message.contains("it cannot be"), "{path}: {message}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_full_disk_is_507_whether_it_is_seen_before_or_on_the_way() {
     let full = Refusal::new(Code::OutOfSpace, "the disk is full").with_hint("make room");
     for script in [Script::refused(full.clone()), Script::failed(full)] {
