@@ -139,6 +139,11 @@ pub trait HostNetworks: std::fmt::Debug + Send + Sync {
     /// Changes whenever [`facts`](Self::facts) of any network do; what it holds means nothing.
     fn changes(&self) -> watch::Receiver<u64>;
 
+    /// Changes whenever somebody else has changed, or may have changed, Innkeeper's rules in the firewall, those that
+    /// keep guests of user-mode networks from their host among them: it is time for a survey. Never more often than
+    /// the host should be looked at; never, where nobody tells. What it holds means nothing.
+    fn disturbed(&self) -> watch::Receiver<u64>;
+
     /// Compares the host with what was last applied, and mends it: rules that another tool flushed, a
     /// bridge or an address that went, a tap that was unplugged, a server that died or was doubled,
     /// bridges of nobody. Finds nothing where all is well, nor before anything was applied. A network that

@@ -141,7 +141,7 @@ impl LoopbackGuard {
             return Ok(false);
         }
         let was_unknown = self.stand() == Stand::Unknown;
-        let outcome = apply(&removal(&table_name(&self.uids))).await;
+        let outcome = apply(&removal(&table_name(*self.uids.ids().start()))).await;
         match outcome {
             // Where there is no nft there is no rule.
             Err(_) if was_unknown => {}
@@ -197,8 +197,9 @@ fn resolvers(resolv_conf: &str) -> Vec<IpAddr> {
         .collect()
 }
 
-fn table_name(uids: &UidRange) -> String {
-    format!("innkeeper_guests_{}", uids.ids().start())
+/// What the table of the daemon with this number is called: the first user id of its guests.
+pub(crate) fn table_name(instance: u32) -> String {
+    format!("innkeeper_guests_{instance}")
 }
 
 /// The text that removes a table, whether it is there or not.
@@ -218,7 +219,7 @@ fn has_process(uids: &UidRange) -> bool {
 
 /// The table as one transaction that replaces what an earlier daemon set.
 fn ruleset(uids: &UidRange, resolvers: &[IpAddr]) -> String {
-    let table = table_name(uids);
+    let table = table_name(*uids.ids().start());
     let mut rules = Vec::new();
     for address in resolvers {
         for protocol in ["udp", "tcp"] {

@@ -33,6 +33,7 @@ pub struct PaperNetworks {
     refusing: Option<Refusal>,
     paper: Mutex<Paper>,
     changes: watch::Sender<u64>,
+    disturbed: watch::Sender<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -79,7 +80,8 @@ impl Default for PaperNetworks {
 impl PaperNetworks {
     /// Networks that succeed at everything.
     pub fn new() -> Self {
-        Self { refusing: None, paper: Mutex::default(), changes: watch::Sender::new(0) }
+        let [changes, disturbed] = [(); 2].map(|()| watch::Sender::new(0));
+        Self { refusing: None, paper: Mutex::default(), changes, disturbed }
     }
 
     /// For a daemon without root: every network is refused, and the user is told what needs none.
@@ -106,6 +108,11 @@ impl PaperNetworks {
     /// Has the next survey find this, once; told twice, both.
     pub fn find_next(&self, finding: Finding) {
         self.paper().findings.push(finding);
+    }
+
+    /// Has somebody else change the rules.
+    pub fn disturb(&self) {
+        self.disturbed.send_modify(|count| *count += 1);
     }
 
     /// Has a guest take up an address, or all of them give theirs back.
@@ -252,6 +259,10 @@ impl HostNetworks for PaperNetworks {
 
     fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
+    }
+
+    fn disturbed(&self) -> watch::Receiver<u64> {
+        self.disturbed.subscribe()
     }
 
     async fn survey(&self) -> Result<Vec<Finding>, Refusal> {

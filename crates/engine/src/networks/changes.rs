@@ -36,7 +36,7 @@ pub(crate) enum NetworkChange {
 }
 
 impl Engine {
-    /// What a request about networks comes to now. Asks the host too, and changes nothing.
+    /// What a request about networks comes to now. Asks the host too, once that is as it should be; changes nothing else.
     ///
     /// # Errors
     /// Why it is refused.
@@ -55,6 +55,10 @@ impl Engine {
             let before = before.iter().flat_map(|before| before.subnets.iter());
             before.into_iter().any(|before| before.id == subnet.id)
         };
+        if before.is_some() && !network.subnets.iter().all(|subnet| known(&subnet)) {
+            // A server may still answer on a subnet that was taken back a moment ago, and would be in its own way.
+            let _ = self.shared.performer.hands.wire(&[]).await;
+        }
         for (index, subnet) in network.subnets.iter().enumerate() {
             if known(&subnet) {
                 continue;

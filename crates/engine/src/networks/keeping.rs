@@ -160,10 +160,12 @@ impl Hands {
     }
 }
 
-/// Follows what changes without anybody waiting for it: VMs that come and go, leases, servers that die.
+/// Follows what changes without anybody waiting for it: VMs that come and go, leases, servers that die, rules that
+/// somebody else has changed.
 pub(crate) async fn run(engine: Engine) {
     let hands = &engine.shared.performer.hands;
     let mut changes = hands.networks.host.changes();
+    let mut disturbed = hands.networks.host.disturbed();
     loop {
         if let Err(refusal) = hands.wire(&[]).await {
             warn!(%refusal, "the host's networks are not as they should be");
@@ -172,6 +174,10 @@ pub(crate) async fn run(engine: Engine) {
         tokio::select! {
             () = hands.networks.rewire.notified() => {}
             changed = changes.changed() => if changed.is_err() { return },
+            changed = disturbed.changed() => match changed {
+                Ok(()) => survey(&engine).await,
+                Err(_) => return,
+            },
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Keeps the guard between guests and their host in force while there are guests, and no longer.
 //!
-//! Whoever flushes the host's firewall takes the guard's rule away, and nobody tells. So the rule is set
-//! anew from time to time, which costs one short process, and only while a guest runs that it is for. With
-//! the last of them it goes, so that nothing is left on a host that has done with Innkeeper.
+//! Whoever flushes the host's firewall takes the guard's rule away. So it is set anew as soon as that is told, and
+//! from time to time, since it is not told everywhere. It costs one short process, and only while a guest runs that
+//! it is for. With the last of them it goes, so that nothing is left on a host that has done with Innkeeper.
 
 use crate::engine::Engine;
 use innkeeper_model::{Vm, config::Attachment};
@@ -14,6 +14,7 @@ const EVERY: Duration = Duration::from_secs(10);
 
 /// Guards for as long as the engine lives.
 pub(crate) async fn run(engine: Engine) {
+    let mut disturbed = engine.shared.performer.hands.networks.host.disturbed();
     loop {
         if engine.view().snapshot().vms.values().any(|vm| needs_guard(vm)) {
             let guarded = engine.shared.performer.hands.guard_loopback().await;
@@ -23,7 +24,8 @@ pub(crate) async fn run(engine: Engine) {
         } else {
             lift(&engine).await;
         }
-        tokio::time::sleep(EVERY).await;
+        // The time may pass without a word; then it is time.
+        let _ = tokio::time::timeout(EVERY, disturbed.changed()).await;
     }
 }
 

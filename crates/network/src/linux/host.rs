@@ -6,6 +6,7 @@ use super::{
     elements, nft, programs,
     server::Server,
     serving::Served,
+    survey,
     sysctls::{self, Sysctls},
 };
 use crate::{
@@ -38,6 +39,8 @@ pub(super) struct Host {
     added_to: bool,
     /// The digest of how `nft` lists them, once that was seen.
     pub(super) listing: Option<[u8; 32]>,
+    /// Whether somebody else has changed something of them since they were last looked at.
+    pub(super) touched: bool,
     pub(super) networks: BTreeMap<NetworkId, Served>,
     /// Servers of an earlier daemon, by the name of their folder; absent until they were looked for.
     pub(super) found: Option<BTreeMap<String, Vec<Server>>>,
@@ -62,6 +65,7 @@ impl Host {
             rules: None,
             added_to: false,
             listing: None,
+            touched: false,
             networks: BTreeMap::new(),
             found: None,
         }
@@ -86,10 +90,7 @@ impl Host {
             self.last.generation = generation;
             return Ok(Applied::default());
         }
-        if let Err(refusal) = self.put_rules(inner, &desired).await {
-            self.all_lack(inner, &desired, &refusal);
-            return Err(refusal);
-        }
+        self.put_rules(inner, &desired).await?;
         self.last.desired = desired.clone();
         self.let_through(&desired)?;
         let before = self.last.done.clone();
@@ -98,8 +99,8 @@ impl Host {
         if before.networks != desired.networks {
             self.look_for_foreign(inner, &desired).await;
         }
-        if before.networks != desired.networks {
-            super::survey::mend_taps(inner.options.instance, desired.clone()).await?;
+        if before.networks != desired.networks || survey::has_moved(&before, &desired) {
+            survey::mend_taps(inner.options.instance, desired.clone()).await?;
         }
         self.last = Last { generation, done: desired.clone(), desired, applied: applied.clone() };
         Ok(applied)
@@ -113,7 +114,7 @@ impl Host {
         }
     }
 
-    /// Sets the firewall, if it is to be another than it is.
+    /// Sets the firewall, if it is to be another than it is. Where that fails, each network says so.
     async fn put_rules(&mut self, inner: &Inner, desired: &Arc<Desired>) -> Result<(), Refusal> {
         if desired.networks.is_empty() && self.rules.is_none() && programs::nft().is_err() {
             // No networks, and nothing to set them with: that is as it should be.
@@ -128,8 +129,13 @@ impl Host {
                 Err(refusal) if nothing_to_keep && desired.networks.is_empty() => {
                     debug!(%refusal, "there is no firewall here, and no network that needs one");
                 }
-                outcome => outcome?,
+                Err(refusal) => {
+                    self.all_lack(inner, desired, &refusal);
+                    return Err(refusal);
+                }
+                Ok(()) => {}
             }
+            self.has_changed_rules(inner);
             self.rules = Some(rules);
             self.added_to = false;
         }
@@ -145,6 +151,7 @@ impl Host {
         self.listing = None;
         match add(table, additions).await {
             Ok(()) => {
+                self.has_changed_rules(inner);
                 self.rules = Some(rules.clone());
                 self.added_to = true;
                 true

@@ -15,6 +15,7 @@ mod host;
 mod links;
 mod netlink;
 mod nft;
+mod notices;
 mod ports;
 pub(crate) mod programs;
 mod server;
@@ -38,6 +39,7 @@ use innkeeper_model::{
     config::{MacAddress, PublishedPort},
     network::{InterfaceName, Network, NetworkConfig, NetworkFacts, Plug, SubnetConfig},
 };
+use notices::Notices;
 use std::{
     collections::BTreeMap,
     fs,
@@ -52,6 +54,7 @@ use tokio::{
     task::{AbortHandle, spawn_blocking},
     time::{Instant, sleep},
 };
+use tracing::warn;
 
 /// How long a tap may be open still whose last user has closed it: a child that the daemon has just forked
 /// has a copy of each descriptor until it executes its program.
@@ -76,7 +79,7 @@ pub struct LinuxOptions {
 #[derive(Debug)]
 pub struct LinuxNetworks {
     inner: Arc<Inner>,
-    leases: AbortHandle,
+    watches: Vec<AbortHandle>,
 }
 
 /// What the calls and the tasks behind them share.
@@ -91,6 +94,9 @@ struct Inner {
     in_force: Mutex<Arc<Desired>>,
     known: Mutex<BTreeMap<NetworkId, Known>>,
     changes: channel::Sender<u64>,
+    /// What is said of changes of the firewall; nothing, where that may not be heard.
+    notices: Option<Arc<Notices>>,
+    disturbed: channel::Sender<u64>,
 }
 
 /// What is known of a network.
@@ -112,6 +118,9 @@ impl LinuxNetworks {
             fs::create_dir_all(folder)?;
             fs::set_permissions(folder, fs::Permissions::from_mode(0o711))?;
         }
+        let notices = Notices::open(options.instance).inspect_err(|error| {
+            warn!(%error, "that others changed the rules of networks is seen by surveys alone");
+        });
         let inner = Arc::new(Inner {
             host: tokio::sync::Mutex::new(Host::new(&options.runtime)),
             options,
@@ -119,15 +128,17 @@ impl LinuxNetworks {
             in_force: Mutex::default(),
             known: Mutex::default(),
             changes: channel::Sender::new(0),
+            notices: notices.ok().map(Arc::new),
+            disturbed: channel::Sender::new(0),
         });
-        let leases = watch::leases(&inner)?;
-        Ok(Self { inner, leases })
+        let watches = [Some(watch::leases(&inner)?), watch::rules(&inner)];
+        Ok(Self { inner, watches: watches.into_iter().flatten().collect() })
     }
 }
 
 impl Drop for LinuxNetworks {
     fn drop(&mut self) {
-        self.leases.abort();
+        self.watches.iter().for_each(AbortHandle::abort);
     }
 }
 
@@ -176,6 +187,11 @@ impl Inner {
         if *known != before {
             self.changes.send_modify(|count| *count += 1);
         }
+    }
+
+    /// Tells whoever waits that somebody else has changed the rules.
+    fn is_disturbed(&self) {
+        self.disturbed.send_modify(|count| *count += 1);
     }
 
     fn forget(&self, network: NetworkId) {
@@ -265,6 +281,10 @@ impl HostNetworks for LinuxNetworks {
 
     fn changes(&self) -> channel::Receiver<u64> {
         self.inner.changes.subscribe()
+    }
+
+    fn disturbed(&self) -> channel::Receiver<u64> {
+        self.inner.disturbed.subscribe()
     }
 
     async fn survey(&self) -> Result<Vec<Finding>, Refusal> {

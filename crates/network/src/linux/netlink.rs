@@ -8,8 +8,8 @@
 use rustix::{
     io::Errno,
     net::{
-        AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink, recv, send,
-        socket_with,
+        AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, bind, netlink, recv, send,
+        socket_with, sockopt::set_socket_recv_buffer_size_force,
     },
 };
 use std::{io, os::fd::OwnedFd};
@@ -23,7 +23,7 @@ const NESTED: u16 = 1 << 15;
 /// The bits of an attribute's type that are flags.
 const TYPE_FLAGS: u16 = NESTED | 1 << 14;
 /// The largest answer that the kernel puts into one datagram of a dump is 32 KiB.
-const RECEIVE_BUFFER: usize = 64 << 10;
+pub(super) const RECEIVE_BUFFER: usize = 64 << 10;
 
 /// What is asked for, beside the answer.
 #[derive(Debug, Clone, Copy)]
@@ -145,6 +145,19 @@ impl Netlink {
         Ok(Self { socket, sequence: 0 })
     }
 
+    /// What the kernel says, unasked, of every change of the firewall. Only who may change it hears of it.
+    pub(crate) fn notices_of_firewall() -> io::Result<OwnedFd> {
+        /// nfnetlink's group for nftables, number 7, as a bit.
+        const NFNLGRP_NFTABLES: u32 = 1 << 6;
+        /// A change of 1,000 NICs comes in some thousand messages, of which each takes about half a kilobyte.
+        const ROOM: usize = 4 << 20;
+        let Self { socket, .. } = Self::to_firewall()?;
+        bind(&socket, &netlink::SocketAddrNetlink::new(0, NFNLGRP_NFTABLES))?;
+        // With less room more is lost, which is told then.
+        let _ = set_socket_recv_buffer_size_force(&socket, ROOM);
+        Ok(socket)
+    }
+
     /// Sends requests as one, of which the first and the last are only its marks; the kernel carries out all
     /// of them or none.
     ///
@@ -162,14 +175,11 @@ impl Netlink {
         let mut buffer = vec![0; RECEIVE_BUFFER];
         while left > 0 {
             let received = recv(&self.socket, &mut buffer[..], RecvFlags::DONTWAIT)?.0;
-            let mut bytes = buffer.get(..received).unwrap_or_default();
-            while let Some(header) = bytes.get(..HEADER) {
-                let length = usize::try_from(u32_at(header, 0)).unwrap_or(0);
-                match u32_at(bytes, HEADER).cast_signed() {
+            for message in messages(buffer.get(..received).unwrap_or_default()) {
+                match u32_at(message?.body, 0).cast_signed() {
                     0 => left = left.saturating_sub(1),
                     code => return Err(io::Error::from_raw_os_error(-code)),
                 }
-                bytes = bytes.get(length.max(HEADER).next_multiple_of(4)..).unwrap_or_default();
             }
         }
         Ok(())
@@ -198,30 +208,52 @@ impl Netlink {
     }
 
     /// Reads one datagram; whether it was the last.
-    fn read(&self, mut bytes: &[u8], answers: &mut Vec<Vec<u8>>) -> io::Result<bool> {
+    fn read(&self, bytes: &[u8], answers: &mut Vec<Vec<u8>>) -> io::Result<bool> {
         const ERROR: u16 = 2;
         const DONE: u16 = 3;
-        while let Some(header) = bytes.get(..HEADER) {
-            let length = usize::try_from(u32_at(header, 0)).unwrap_or(0);
-            let message = bytes.get(HEADER..length).ok_or(io::ErrorKind::InvalidData)?;
+        for message in messages(bytes) {
+            let message = message?;
             // What is left of an earlier dump that was given up is not an answer to this.
-            if u32_at(header, 8) == self.sequence {
-                match u16_at(header, 4) {
+            if message.sequence == self.sequence {
+                match message.kind {
                     ERROR | DONE => {
-                        let code = u32_at(message, 0).cast_signed();
+                        let code = u32_at(message.body, 0).cast_signed();
                         return if code == 0 {
                             Ok(true)
                         } else {
                             Err(io::Error::from_raw_os_error(-code))
                         };
                     }
-                    _ => answers.push(message.to_vec()),
+                    _ => answers.push(message.body.to_vec()),
                 }
             }
-            bytes = bytes.get(length.next_multiple_of(4)..).unwrap_or_default();
         }
         Ok(false)
     }
+}
+
+/// A message of the kernel's.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Message<'a> {
+    pub(crate) kind: u16,
+    sequence: u32,
+    /// Begins with the fixed part of its family of messages.
+    pub(crate) body: &'a [u8],
+}
+
+/// The messages of a datagram. One that is cut short is an error, and the last.
+pub(crate) fn messages(mut bytes: &[u8]) -> impl Iterator<Item = io::Result<Message<'_>>> {
+    std::iter::from_fn(move || {
+        let header = bytes.get(..HEADER)?;
+        let length = usize::try_from(u32_at(header, 0)).unwrap_or(0);
+        let body = bytes.get(HEADER..length);
+        bytes = bytes.get(length.max(HEADER).next_multiple_of(4)..).unwrap_or_default();
+        let Some(body) = body else {
+            bytes = &[];
+            return Some(Err(io::ErrorKind::InvalidData.into()));
+        };
+        Some(Ok(Message { kind: u16_at(header, 4), sequence: u32_at(header, 8), body }))
+    })
 }
 
 /// The attributes in some bytes, in their order; what is cut short is left out.

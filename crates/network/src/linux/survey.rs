@@ -103,10 +103,19 @@ impl Host {
         findings
     }
 
-    /// Another tool may have flushed the rules, or changed them.
+    /// Another tool may have flushed the rules, or changed them. Without them nothing else is put right: a network
+    /// that nothing guards is not as it should be.
     async fn survey_rules(&mut self, inner: &Inner) -> Result<Vec<Finding>, Refusal> {
-        if !self.has_rules() || self.last.desired.networks.is_empty() {
+        if self.last.desired.networks.is_empty() {
             return Ok(Vec::new());
+        }
+        // What was done until now is seen.
+        self.hears_of_others(inner, 0);
+        let touched = std::mem::take(&mut self.touched);
+        if !self.has_rules() {
+            self.put_rules_again(inner).await?;
+            let what = "the rules of the networks could not be set before; they are now";
+            return Ok(vec![mended(None, what)]);
         }
         let expected = ruleset::ruleset(inner.options.instance, &self.last.desired).to_string();
         let table = ruleset::table_name(inner.options.instance);
@@ -120,8 +129,9 @@ impl Host {
             }
         }
         let listing: [u8; 32] = digest.finalize().into();
-        // How nft lists what it was given is known once it was seen.
-        let changed = self.listing.is_some_and(|known| known != listing);
+        // How nft lists what it was given is known once it was seen. Until then it may be somebody's work, where one
+        // was at it.
+        let changed = self.listing.map_or(touched, |known| known != listing);
         if !missing && !changed {
             if self.was_added_to() {
                 // What it is like now may be somebody's work; the next look is at what it should be.
@@ -166,6 +176,16 @@ impl Host {
         }
         Ok(())
     }
+}
+
+/// Whether an interface is on another network than before. It was plugged in there before that was asked for; a survey
+/// in between has put it back.
+pub(super) fn has_moved(before: &Desired, after: &Desired) -> bool {
+    if before.nics == after.nics {
+        return false;
+    }
+    let was: HashMap<_, _> = before.nics.iter().map(|plug| (&plug.tap, plug.network)).collect();
+    after.nics.iter().any(|plug| was.get(&plug.tap).is_some_and(|was| *was != plug.network))
 }
 
 /// Plugs taps in again that are not where they should be.

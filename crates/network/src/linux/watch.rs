@@ -1,5 +1,5 @@
-//! What wakes the daemon about networks: a file of leases that changed, and a dnsmasq that died. While
-//! neither happens, nothing runs.
+//! What wakes the daemon about networks: a file of leases that changed, rules that somebody else changed, and a
+//! dnsmasq that died. While nothing of it happens, nothing runs.
 
 use super::Inner;
 use crate::leases;
@@ -23,8 +23,12 @@ use tokio::{
 };
 use tracing::warn;
 
-/// How long to wait after a change, so that a file that is written in pieces is read once.
+/// How long to wait after a change, so that a file that is written in pieces is read once, and rules that are
+/// changed in pieces are looked at once.
 const SETTLE: Duration = Duration::from_millis(10);
+/// The shortest time between two words that somebody else has changed the rules: with a tool that never leaves them
+/// alone the daemon does not contend for more than this.
+const LEAST_BETWEEN: Duration = Duration::from_secs(1);
 /// The first wait before a server that died is started again; each further one is twice as long.
 const FIRST_BACKOFF: Duration = Duration::from_millis(100);
 /// The longest.
@@ -43,6 +47,25 @@ pub(super) fn leases(inner: &Arc<Inner>) -> Result<AbortHandle, Refusal> {
     let inotify = unsafe { AsyncFd::register(inotify) }.map_err(io::Error::from)?;
     let inner = Arc::downgrade(inner);
     Ok(tokio::spawn(follow_leases(inotify, inner)).abort_handle())
+}
+
+/// Tells whenever somebody else has changed the rules, until the networks are dropped.
+pub(super) fn rules(inner: &Arc<Inner>) -> Option<AbortHandle> {
+    let notices = inner.notices.clone()?;
+    let inner = Arc::downgrade(inner);
+    let follow = async move {
+        while notices.come().await.is_ok() {
+            // One change of rules is often followed by the next, and the daemon's own are taken by who makes them.
+            sleep(SETTLE).await;
+            let Some(alive) = inner.upgrade() else { return };
+            if alive.host.lock().await.hears_of_others(&alive, 0) {
+                alive.is_disturbed();
+                drop(alive);
+                sleep(LEAST_BETWEEN).await;
+            }
+        }
+    };
+    Some(tokio::spawn(follow).abort_handle())
 }
 
 async fn follow_leases(inotify: AsyncFd<OwnedFd>, inner: Weak<Inner>) {

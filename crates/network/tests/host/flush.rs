@@ -1,12 +1,16 @@
-//! What holds while somebody has flushed the host's rules: what needs none.
+//! What holds while somebody has flushed the host's rules: what needs none. And that a flush is told at once.
 
 use crate::{
     guest::Guest,
     namespace::run,
-    yard::{named, on_a_host},
+    yard::{INSTANCE, named, on_a_host},
 };
 use innkeeper_network::HostNetworks;
 use std::{net::UdpSocket, time::Duration};
+use tokio::time::{sleep, timeout};
+
+/// More than it takes until something is told, if it is; a surveys' own pace is half a minute.
+const TOLD_WITHIN: Duration = Duration::from_secs(5);
 
 /// Has a guest send what is for 127.0.0.0/8 to its router.
 fn send_loopback_out(guest: &Guest, router: &str) {
@@ -76,5 +80,68 @@ fn the_loopback_is_on_a_bridges_way_only_while_a_port_of_it_is_published() {
             let now = run(&format!("busybox sysctl -n {setting}"));
             assert_eq!(now.trim(), is_let_in, "{port:?}");
         }
+    });
+}
+
+#[test]
+fn what_others_do_to_the_rules_is_told_and_what_the_daemon_does_is_not() {
+    on_a_host(async |mut yard| {
+        let network = yard.add_network(named("lan"), &["10.87.0.0/24"]);
+        yard.add_nic(network, 1, &["10.87.0.2"]);
+        let daemon = yard.daemon();
+        let mut disturbed = daemon.disturbed();
+        yard.apply(&daemon).await;
+        yard.add_nic(network, 2, &["10.87.0.3"]);
+        yard.apply(&daemon).await;
+        yard.desired.nics[0].publish = vec!["8080:80".parse().unwrap()];
+        yard.apply(&daemon).await;
+        yard.desired.nics.pop();
+        yard.apply(&daemon).await;
+        assert_eq!(daemon.survey().await.unwrap(), []);
+        run("nft add table inet others");
+        run("nft delete table inet others");
+        let guard = format!("inet innkeeper_guests_{INSTANCE}");
+        std::fs::write(
+            yard.folder.path().join("again"),
+            format!("table {guard}\ndelete table {guard}\ntable {guard} {{\n}}\n"),
+        )
+        .unwrap();
+        let set_again = format!("nft -f {}", yard.folder.path().join("again").display());
+        run(&set_again);
+        run(&set_again);
+        // What is never told can only be waited for.
+        sleep(Duration::from_millis(300)).await;
+        assert!(!disturbed.has_changed().unwrap(), "nobody else was at them");
+
+        let ours = format!("innkeeper_networks_{INSTANCE}");
+        for (command, words) in [
+            ("nft flush ruleset".to_owned(), "flush"),
+            (format!("nft flush chain bridge {ours} guest"), "changed by somebody"),
+            (format!("nft delete table inet {ours}"), "flush"),
+        ] {
+            run(&command);
+            let told = timeout(TOLD_WITHIN, disturbed.changed()).await;
+            told.unwrap_or_else(|_| panic!("{command}: nothing was told")).unwrap();
+            let found = daemon.survey().await.unwrap();
+            assert!(
+                found.iter().any(|finding| finding.text.contains(words) && finding.mended),
+                "{command}: {found:?}"
+            );
+            assert_eq!(daemon.survey().await.unwrap(), [], "after {command}");
+        }
+        // Before it was looked at how they are listed, too.
+        yard.desired.nics[0].publish.clear();
+        yard.apply(&daemon).await;
+        run(&format!("nft flush chain bridge {ours} guest"));
+        let told = timeout(TOLD_WITHIN, disturbed.changed()).await;
+        told.expect("it is told").unwrap();
+        assert!(daemon.survey().await.unwrap()[0].text.contains("changed by somebody"));
+        assert_eq!(daemon.survey().await.unwrap(), []);
+
+        run(&set_again);
+        run(&format!("nft delete table {guard}"));
+        let told = timeout(TOLD_WITHIN, disturbed.changed()).await;
+        told.expect("that the guard is gone is told").unwrap();
+        assert_eq!(daemon.survey().await.unwrap(), []);
     });
 }

@@ -16,7 +16,7 @@ use std::{
 };
 
 /// All that a network could leave on a host.
-fn traces(yard: &Yard) -> String {
+pub(crate) fn traces(yard: &Yard) -> String {
     let sysctls = ["ipv4.ip_forward", "ipv6.conf.all.forwarding", "ipv6.conf.up0.accept_ra"];
     let sysctls = sysctls.map(|name| run(&format!("busybox sysctl net.{name}")));
     let words = |command: &str, count| -> String {
@@ -445,6 +445,27 @@ fn a_nic_moves_to_another_network_while_its_guest_runs() {
         assert_eq!(daemon.survey().await.unwrap(), []);
         guest.take("10.87.0.2/24", "10.87.0.1");
         assert!(!guest.pings("10.87.0.1"), "it is not on the former one any more");
+    });
+}
+
+#[test]
+fn a_nic_that_a_survey_puts_back_in_the_middle_of_its_move_is_where_it_should_be_then() {
+    on_a_host(async |mut yard| {
+        let lan = yard.add_network(named("lan"), &["10.87.0.0/24"]);
+        let dmz = yard.add_network(named("dmz"), &["10.88.0.0/24"]);
+        let mut plug = yard.add_nic(lan, 1, &["10.87.0.2"]);
+        let daemon = yard.daemon();
+        yard.apply(&daemon).await;
+        let guest = yard.guest(&daemon, &plug).await;
+        plug.network = dmz;
+        plug.addresses = vec!["10.88.0.2".parse().unwrap()];
+        daemon.replug(&plug, &yard.network(dmz)).await.unwrap();
+        let found = daemon.survey().await.unwrap();
+        assert!(found.len() == 1 && found[0].text.contains("plugged in"), "{found:?}");
+        yard.desired.nics = vec![plug];
+        yard.apply(&daemon).await;
+        assert_eq!(guest.dhcp().as_deref(), Some("10.88.0.2 10.88.0.1 10.88.0.1"));
+        assert_eq!(daemon.survey().await.unwrap(), []);
     });
 }
 

@@ -60,6 +60,13 @@ pub(crate) fn enter_new() {
     run("ip link set lo up");
 }
 
+/// Gives the calling thread, and what it starts from now on, mounts of its own.
+pub(crate) fn enter_own_mounts() {
+    // SAFETY: what it shares no more is the thread's alone: its mounts, its folder and its mask for new files.
+    unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNS) }.unwrap();
+    run("mount --make-rprivate /");
+}
+
 /// Runs a program in the namespace of the calling thread; it must succeed.
 pub(crate) fn run(command: &str) -> String {
     let mut words = command.split(' ');

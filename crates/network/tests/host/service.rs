@@ -238,7 +238,7 @@ fn a_guest_speaks_to_dhcpv6_under_nobodys_address_but_its_own() {
 }
 
 /// Waits until a guest has an address of its link, which nobody else said was theirs.
-async fn on_its_link(guest: &Guest) {
+pub(crate) async fn on_its_link(guest: &Guest) {
     until("it has an address of its link", || {
         guest.inside.run("ip -6 addr show dev eth0 -tentative scope link").contains("fe80::")
     })

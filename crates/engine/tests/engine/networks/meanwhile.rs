@@ -1,8 +1,8 @@
 //! What happens to networks and VMs at the same time.
 
-use super::{Gate, ip, network_delete, on_lan, reserve, subnet_create, subnet_delete};
+use super::{Gate, ip, network_delete, on_lan, release, reserve, subnet_create, subnet_delete};
 use crate::support::{Bench, START, create};
-use innkeeper_engine::Request;
+use innkeeper_engine::{NetworkRequest, Request, ReservationWish};
 use innkeeper_model::{Code, TaskState, VmState};
 use serde_json::json;
 use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
@@ -24,6 +24,55 @@ async fn creates_at_once_never_get_the_same_address() {
     let given: BTreeSet<IpAddr> = made.iter().flat_map(|vm| bench.assigned(*vm, "lan")).collect();
     assert_eq!(given.len(), 13);
     bench.is_wired().await;
+}
+
+/// Two ask at the same moment, from two threads; then two of which one wants an address kept for what has that
+/// hardware address.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_who_ask_at_once_for_one_hardware_address_one_gets_it() {
+    let bench = Bench::new().await;
+    let lan = bench.lan().await;
+    let subnet = bench.subnet(lan);
+    for round in 0..20 {
+        let mac = format!("52:54:00:00:00:{round:02x}");
+        let create = |name: &str| {
+            let mut asks = on_lan(name);
+            asks["nics"][0]["mac"] = json!(mac);
+            create(asks)
+        };
+        let keep = || {
+            let wish =
+                ReservationWish { mac: Some(mac.parse().unwrap()), ..ReservationWish::default() };
+            Request::Network(NetworkRequest::Reserve { subnet, wanted: vec![wish] })
+        };
+        let other = if round % 2 == 0 { create("other") } else { keep() };
+        let both = [create("one"), other].map(|request| {
+            let engine = bench.engine.clone();
+            tokio::spawn(async move { engine.submit(&crate::support::caller(), request).await })
+        });
+        let mut had = 0;
+        let mut refused = Vec::new();
+        for asked in both {
+            match asked.await.unwrap() {
+                Err(refusal) => refused.push(refusal),
+                Ok(accepted) => match bench.end_of(&accepted).await.error {
+                    Some(refusal) => refused.push(refusal),
+                    None => had += 1,
+                },
+            }
+        }
+        assert_eq!((had, refused.len()), (1, 1), "round {round}: {refused:?}");
+        assert_eq!(refused[0].code, Code::InUse, "{refused:?}");
+        assert_eq!(refused[0].value.as_deref(), Some(mac.as_str()), "{refused:?}");
+        for vm in bench.vms() {
+            bench.must(Request::Delete { vm: vm.id, force: true }).await;
+        }
+        let kept = bench.network_record(lan).subnets[0].reservations.clone();
+        if let [kept] = &kept[..] {
+            bench.must(release(subnet, vec![kept.address])).await;
+        }
+        bench.is_wired().await;
+    }
 }
 
 /// A create that was accepted while its network was being deleted.

@@ -12,6 +12,7 @@ use innkeeper_model::{
 use innkeeper_network::Finding;
 use innkeeper_view::Snapshot;
 use serde_json::json;
+use std::time::{Duration, Instant};
 
 #[tokio::test]
 async fn networks_come_change_and_go() {
@@ -74,6 +75,25 @@ async fn what_a_survey_put_right_is_told_of_each_network_that_it_concerns() {
     bench.engine.survey().await;
     bench.until("the newer one", |s| told(s, other) == ["the bridge was down"]).await;
     assert_eq!(bench.network_record(lan).facts.mended, before);
+}
+
+#[tokio::test]
+async fn rules_that_somebody_else_has_changed_are_looked_at_at_once() {
+    let bench = Bench::new().await;
+    let lan = bench.lan().await;
+    let begun = Instant::now();
+    for text in ["once", "twice", "thrice"] {
+        let finding = Finding { network: None, text: text.into(), mended: true };
+        bench.setup.networks.find_next(finding);
+        bench.setup.networks.disturb();
+        let is_told = |snapshot: &Snapshot| {
+            let mended = snapshot.networks[&lan].facts.mended.as_ref();
+            mended.is_some_and(|mended| mended.what == [text])
+        };
+        bench.until(text, is_told).await;
+    }
+    // By itself it is looked every 30 s, so once in this time.
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
 }
 
 #[tokio::test]
