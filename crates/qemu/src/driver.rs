@@ -15,8 +15,10 @@ use crate::{
     command_line::SERIAL_RING,
     confine::Confinement,
     foreign, host,
+    keeper::LOOKED_AT_WITHIN,
     machine::Machine,
     process::Process,
+    qmp::ANSWER_WITHIN,
     records::read_records,
     run_folder::{Logs, RunFolder, read_tail},
     statistics,
@@ -249,8 +251,8 @@ impl Driver for QemuDriver {
             QemuStep::Adopt(adopted) => unless(cancelled, self.adopt(*adopted)).await,
             QemuStep::PlugNic { of, nic } => unless(cancelled, self.plug_nic(vm, of, &nic)).await,
             QemuStep::UnplugNic { of, nic } => self.unplug_nic(vm, of, &nic, cancelled).await,
-            QemuStep::ChangePlug { of, nic, plug, .. } => {
-                unless(cancelled, self.change_plug(vm, of, &nic, &plug)).await
+            QemuStep::ChangePlug { of, nic, plug, before } => {
+                unless(cancelled, self.change_plug(vm, of, &nic, &before, &plug)).await
             }
             QemuStep::SetLink { of, nic, up, .. } => {
                 unless(cancelled, self.set_link(vm, of, &nic, up)).await
@@ -275,8 +277,8 @@ impl Driver for QemuDriver {
             QemuStep::Adopt(adopted) => self.unadopt(&adopted).await?,
             QemuStep::PlugNic { of, nic } => self.withdraw_nic(vm, of, &nic).await?,
             QemuStep::UnplugNic { of, nic } => self.give_nic_back(vm, of, &nic).await?,
-            QemuStep::ChangePlug { of, nic, before, .. } => {
-                self.restore_plug(vm, of, &nic, &before).await?;
+            QemuStep::ChangePlug { of, nic, plug, before } => {
+                self.restore_plug(vm, of, &nic, &before, &plug).await?;
             }
             QemuStep::SetLink { of, nic, before, up } if before != up => {
                 self.restore_link(vm, of, &nic, before).await?;
@@ -350,7 +352,12 @@ impl Driver for QemuDriver {
 
     async fn serial_log(&self, vm: VmId) -> Result<Vec<u8>, Refusal> {
         if let Ok(machine) = self.machine(vm) {
-            machine.keep_serial().await?;
+            let within = if machine.is_connected() { ANSWER_WITHIN } else { LOOKED_AT_WITHIN };
+            match tokio::time::timeout(within, machine.keep_serial()).await {
+                Ok(Err(refusal)) if refusal.code != Code::HypervisorFailed => return Err(refusal),
+                // A QEMU that does not answer has its ring still.
+                _ => {}
+            }
         }
         let path = self.folder(vm).serial_log();
         blocking(move || read_tail(&path, SERIAL_RING)).await

@@ -12,7 +12,7 @@ use crate::{
 };
 use innkeeper_driver::{Crash, Operation, PlanContext, Step, StepError};
 use innkeeper_model::{
-    Code, DeviceName, Incarnation, IncarnationId, MachineState, Refusal, network::Plug,
+    Code, DeviceName, Incarnation, IncarnationId, MachineState, Refusal, config::Nic, network::Plug,
 };
 use serde::{Deserialize, Serialize};
 use std::{
@@ -184,7 +184,9 @@ pub(crate) fn plan(
     let of = context.incarnation.map(|incarnation| incarnation.id);
     Ok(match operation {
         Operation::Start => {
-            make(command_line::build(context, place)?, None, disconnected(context)?)
+            // Cables are in from the start.
+            let cut = context.spec.config.nics.iter().filter(|nic| !nic.connected);
+            make(command_line::build(context, place)?, None, parts(cut, context)?)
         }
         Operation::Restore { image, memory } => {
             let incarnation = restore::rebuild(image, context, place)?;
@@ -193,7 +195,10 @@ pub(crate) fn plan(
                 file: memory.clone(),
                 checksum: image.checksum.clone(),
             };
-            make(incarnation, Some(load), disconnected(context)?)
+            // Cables are as they were when it was suspended, and may be wished otherwise since.
+            let nics = context.spec.config.nics.iter();
+            let plugged = parts(nics.filter(|nic| nic::has(&incarnation, &nic.name)), context)?;
+            make(incarnation, Some(load), plugged)
         }
         Operation::Stop { timeout } => {
             let timeout_ms = milliseconds(*timeout);
@@ -238,8 +243,8 @@ pub(crate) fn plan(
 }
 
 /// The steps that make a machine; `load` is what gives it its memory, where it does not begin without.
-/// `cut` are the NICs whose cable is out.
-fn make(incarnation: Incarnation, load: Option<QemuStep>, cut: Vec<NicParts>) -> Vec<QemuStep> {
+/// `cables` are the NICs whose cable is put in or out before it runs.
+fn make(incarnation: Incarnation, load: Option<QemuStep>, cables: Vec<NicParts>) -> Vec<QemuStep> {
     let of = Some(incarnation.id);
     let from_memory = load.is_some();
     let mut steps = vec![
@@ -247,17 +252,19 @@ fn make(incarnation: Incarnation, load: Option<QemuStep>, cut: Vec<NicParts>) ->
         QemuStep::Launch(Box::new(incarnation)),
     ];
     steps.extend(load);
-    steps.extend(cut.into_iter().map(|nic| {
-        let nic = Box::new(nic);
-        QemuStep::SetLink { of, nic, up: false, before: false }
+    steps.extend(cables.into_iter().map(|nic| {
+        let up = nic.connected;
+        // Taken back with its machine.
+        QemuStep::SetLink { of, nic: Box::new(nic), up, before: up }
     }));
     steps.push(QemuStep::Continue { of, from_memory });
     steps
 }
 
-/// The NICs whose cable is out from the start.
-fn disconnected(context: &PlanContext<'_>) -> Result<Vec<NicParts>, Refusal> {
-    let nics = context.spec.config.nics.iter().filter(|nic| !nic.connected);
+fn parts<'a>(
+    nics: impl Iterator<Item = &'a Nic>,
+    context: &PlanContext<'_>,
+) -> Result<Vec<NicParts>, Refusal> {
     nics.map(|nic| NicParts::of(nic, context.spec, context.plugs)).collect()
 }
 
@@ -291,7 +298,9 @@ fn change_nic(
         && before != plug
     {
         let (plug, before) = (Box::new(plug.clone()), Box::new(before.clone()));
-        steps.push(QemuStep::ChangePlug { of, nic: nic.clone(), plug, before });
+        // Its cable stays as it was, also where this is taken back: in or out is the next step's.
+        let nic = Box::new(NicParts { connected: was_connected, ..NicParts::clone(&nic) });
+        steps.push(QemuStep::ChangePlug { of, nic, plug, before });
     }
     if nic.connected != was_connected {
         let up = nic.connected;

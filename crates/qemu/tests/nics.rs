@@ -7,17 +7,23 @@ mod support;
 
 use innkeeper_driver::{Operation, Step, StepError};
 use innkeeper_model::{
-    Code, DeviceName, Incarnation,
+    Code, DeviceName, Incarnation, NetworkId,
     config::{Attachment, Nic},
+    network::Plug,
 };
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use serde_json::{Value, json};
 use std::{
-    io::{BufRead, BufReader, Write},
-    os::unix::net::UnixStream,
+    io::{self, BufRead, BufReader, IoSlice, Write},
+    mem::MaybeUninit,
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::net::UnixStream,
+    },
     sync::Arc,
     time::Duration,
 };
-use support::{DEADLINE, Vm, World, guests, kernel, kernel::Shell};
+use support::{DEADLINE, Vm, World, guests, kernel, kernel::Shell, taps::OwnTaps};
 
 /// Far below what a guest has that is asked to let go of a NIC, and above what one has where the plugging
 /// in is taken back.
@@ -81,6 +87,22 @@ impl Qmp {
     fn ask(&mut self, command: &str, arguments: Value) -> Value {
         let request = json!({ "execute": command, "arguments": arguments });
         writeln!(self.0.get_mut(), "{request}").unwrap();
+        self.answer(command)
+    }
+
+    /// Hands it an open file under a name. The file is closed here.
+    fn hand_over(&mut self, name: &str, file: OwnedFd) {
+        let request = json!({ "execute": "getfd", "arguments": { "fdname": name } }).to_string();
+        let descriptors = [file.as_fd()];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut ancillary = SendAncillaryBuffer::new(&mut space);
+        assert!(ancillary.push(SendAncillaryMessage::ScmRights(&descriptors)));
+        let line = [IoSlice::new(request.as_bytes())];
+        sendmsg(self.0.get_ref(), &line, &mut ancillary, SendFlags::empty()).unwrap();
+        self.answer("getfd");
+    }
+
+    fn answer(&mut self, command: &str) -> Value {
         loop {
             let mut reply = self.line();
             assert_eq!(reply.get("error"), None, "{command}");
@@ -212,6 +234,58 @@ async fn what_a_daemon_left_of_a_plugging_in_is_no_hindrance() {
     vm.run(Operation::Kill).await;
 }
 
+/// And a tap that QEMU was handed, and not told what for, by one that ended a moment sooner: nobody else can open it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tap_that_was_handed_over_and_not_used_is_no_hindrance() {
+    let Some(taps) = OwnTaps::new().map(Arc::new) else { return };
+    let world = World::with(taps.clone());
+    let mut vm = Vm::new(&world, &guests::ticks(), |config| config.spare_ports = 1).await;
+    start(&vm).await;
+    wish(&mut vm, "lan", Attachment::Network("lan".parse().unwrap())).await;
+    let plugged = support::taps::plug(vm.id(), "lan", vm.spec.assigned.macs["lan"]);
+    vm.plugs = vec![plugged.clone()];
+    let before = record(&vm);
+    let vm = vm
+        .next_daemon_after(|| {
+            let tap = taps.make(&plugged).unwrap();
+            Qmp::of(&before).hand_over("net-lan", tap);
+            let busy = taps.make(&plugged).unwrap_err();
+            assert_eq!(busy.kind(), io::ErrorKind::ResourceBusy, "QEMU has it");
+        })
+        .await;
+    vm.run(plug("lan")).await;
+    assert_eq!(record(&vm).plugs, [plugged]);
+    let vm = next_daemon(vm, &["nic-lan"]).await;
+    vm.run(Operation::Kill).await;
+}
+
+/// As by a daemon that ends before it could note what it has done.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_move_that_was_cut_short_is_taken_back_though_nobody_noted_it() {
+    let Some(taps) = OwnTaps::new().map(Arc::new) else { return };
+    let world = World::with(taps.clone());
+    let mut vm = Vm::new(&world, &guests::ticks(), |config| config.spare_ports = 1).await;
+    start(&vm).await;
+    wish(&mut vm, "lan", Attachment::Network("lan".parse().unwrap())).await;
+    let here = support::taps::plug(vm.id(), "lan", vm.spec.assigned.macs["lan"]);
+    vm.plugs = vec![here.clone()];
+    vm.run(plug("lan")).await;
+    let there = Plug { network: NetworkId::new(), ..here.clone() };
+    vm.plugs = vec![there.clone()];
+    let change = Operation::ChangeNic { nic: name("lan"), was_connected: true };
+    let steps = vm.plan(change).await.unwrap();
+    let outcome = vm.perform(&steps[0], &taps.cut_short()).await;
+    assert!(matches!(outcome, Err(StepError::Cancelled)), "{outcome:?}");
+    assert_eq!(record(&vm).plugs, std::slice::from_ref(&here), "it was not noted");
+    assert_eq!(taps.replugged(), [there.network]);
+    for _again in 0..2 {
+        vm.undo(&steps).await;
+    }
+    assert_eq!(taps.replugged(), [there.network, here.network, here.network]);
+    assert_eq!(record(&vm).plugs, [here]);
+    vm.run(Operation::Kill).await;
+}
+
 /// Nobody is in this guest who could let go of anything.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_nic_is_not_taken_from_a_guest_that_is_held() {
@@ -315,6 +389,17 @@ async fn a_guest_sees_nics_come_and_go() {
         vm.undo(&steps).await;
         assert_eq!(record(&vm).argv, with.argv);
         shell.until(INTERFACES, "eth0 lo").await;
+    }
+    // Its cable is as it is wished, whatever it was when the guest was suspended.
+    shell.run("ip link set eth0 up").await;
+    for (connected, carrier) in [(false, "0"), (false, "0"), (true, "1")] {
+        drop(shell);
+        let image = vm.suspend().await;
+        vm.edit(|config| config.nics[0].connected = connected).await;
+        vm.run(vm.restore(image)).await;
+        world.storage.remove_memory(vm.id()).await.unwrap();
+        shell = Shell::open(&vm).await;
+        shell.until("cat /sys/class/net/eth0/carrier", carrier).await;
     }
     drop(shell);
 

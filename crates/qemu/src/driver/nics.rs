@@ -121,11 +121,13 @@ impl QemuDriver {
         vm: VmId,
         of: Option<IncarnationId>,
         nic: &NicParts,
+        before: &Plug,
         plug: &Plug,
     ) -> Result<(), Refusal> {
         let machine = self.machine_for(vm, of)?;
-        let had = machine.incarnation().plugs.iter().find(|had| had.nic == plug.nic).cloned();
-        let moves = had.is_none_or(|had| had.network != plug.network);
+        // The record does not tell: who was cut short may have moved it and not noted that, or noted it and left its
+        // cable out.
+        let moves = before.network != plug.network;
         if moves {
             set_link(&machine, nic, false).await?;
             self.taps.replug(plug).await?;
@@ -190,9 +192,10 @@ impl QemuDriver {
         of: Option<IncarnationId>,
         nic: &NicParts,
         before: &Plug,
+        plug: &Plug,
     ) -> Result<(), Refusal> {
         match self.alive(vm, of) {
-            Some(_) => self.change_plug(vm, of, nic, before).await,
+            Some(_) => self.change_plug(vm, of, nic, plug, before).await,
             None => Ok(()),
         }
     }

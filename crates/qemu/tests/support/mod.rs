@@ -7,16 +7,18 @@
 pub(crate) mod by_hand;
 pub(crate) mod guests;
 pub(crate) mod kernel;
+pub(crate) mod taps;
 
 use innkeeper_driver::{
     Driver, Flow, Launch, NoTaps, Observer, Operation, PlanContext, Step, StepContext, StepError,
-    conformance::Told,
+    Taps, conformance::Told,
 };
 use innkeeper_model::{
     DiskFormat, DiskLayers, Facts, HypervisorEvent, Incarnation, IncarnationId, Layer,
     MachineFiles, MachineState, Mebibytes, MemoryImage, Refusal, Revision, Spec, Timestamp,
     VmConfig, VmId, Want,
     config::{Boot, Disk, Display},
+    network::Plug,
 };
 use innkeeper_qemu::{AcceleratorChoice, QemuDriver, QemuOptions};
 use innkeeper_storage::{Storage, StorageOptions};
@@ -35,17 +37,23 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 pub(crate) struct World {
     pub(crate) folder: TempDir,
     pub(crate) storage: Arc<Storage>,
+    taps: Arc<dyn Taps>,
 }
 
 impl World {
     pub(crate) fn new() -> Self {
+        Self::with(Arc::new(NoTaps))
+    }
+
+    /// One whose machines can be plugged into networks.
+    pub(crate) fn with(taps: Arc<dyn Taps>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let disks = folder.path().join("disks");
         std::fs::create_dir_all(&disks).unwrap();
         std::fs::create_dir_all(folder.path().join("run")).unwrap();
         let mut options = StorageOptions::new(folder.path().join("pool"));
         options.allowed_paths = [disks].into_iter().chain(kernel::folder()).collect();
-        Self { storage: Arc::new(Storage::open(options).unwrap()), folder }
+        Self { storage: Arc::new(Storage::open(options).unwrap()), folder, taps }
     }
 
     pub(crate) fn driver(&self, observer: Arc<dyn Observer>) -> Arc<dyn Driver> {
@@ -56,7 +64,7 @@ impl World {
             boot_id: "the boot of the test".into(),
             sandbox_uid: None,
         };
-        Arc::new(QemuDriver::new(options, self.storage.clone(), Arc::new(NoTaps), observer))
+        Arc::new(QemuDriver::new(options, self.storage.clone(), self.taps.clone(), observer))
     }
 
     /// A disk that boots this sector.
@@ -139,6 +147,8 @@ pub(crate) struct Vm<'a> {
     pub(crate) spec: Spec,
     watcher: Arc<Watcher>,
     pub(crate) files: MachineFiles,
+    /// What its NICs are connected by.
+    pub(crate) plugs: Vec<Plug>,
 }
 
 impl<'a> Vm<'a> {
@@ -177,7 +187,8 @@ impl<'a> Vm<'a> {
         if matches!(spec.config.boot, Boot::Kernel(_)) {
             files.kernel = Some(kernel::files());
         }
-        Self { world, driver, told: watcher.told.clone(), watcher, spec, files }
+        let (told, plugs) = (watcher.told.clone(), Vec::new());
+        Self { world, driver, told, watcher, spec, files, plugs }
     }
 
     /// Changes its configuration, as an edit does.
@@ -199,13 +210,13 @@ impl<'a> Vm<'a> {
 
     /// The same, with something done while there is no daemon.
     pub(crate) async fn next_daemon_after(self, meanwhile: impl FnOnce()) -> Self {
-        let Self { world, driver, spec, files, .. } = self;
+        let Self { world, driver, spec, files, plugs, .. } = self;
         drop(driver);
         meanwhile();
         let watcher = Arc::new(Watcher::default());
         let driver = world.driver(watcher.clone());
         driver.recover().await;
-        Self { world, driver, told: watcher.told.clone(), watcher, spec, files }
+        Self { world, driver, told: watcher.told.clone(), watcher, spec, files, plugs }
     }
 
     pub(crate) async fn plan(&self, operation: Operation) -> Result<Vec<Step>, Refusal> {
@@ -215,7 +226,7 @@ impl<'a> Vm<'a> {
             incarnation: incarnation.as_deref(),
             facts: &self.told.facts(self.id()),
             files: &self.files,
-            plugs: &[],
+            plugs: &self.plugs,
             hypervisor: &self.driver.hypervisor().await.unwrap(),
             launch: &Launch { incarnation: IncarnationId::new(), now: Timestamp::now() },
             managed: None,
