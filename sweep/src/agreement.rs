@@ -1,6 +1,6 @@
 //! What must hold after every trial, beside what always holds when nothing is being done: nothing is owed or
-//! held, no address was ever of two VMs, nothing waits to become an image, and each VM is shown as what its
-//! hypervisor itself says that it is. What each project has taken is among what always holds; in the end it is
+//! held, no address was ever of two VMs, nothing waits to become an image, each VM is shown as what its
+//! hypervisor itself says that it is, and the cables of its NICs are where its spec has them. What each project has taken is among what always holds; in the end it is
 //! nothing.
 
 use crate::{daemon::Daemon, host::Host};
@@ -15,6 +15,7 @@ pub(crate) async fn disagreements(daemon: &Daemon) -> Vec<String> {
     found.extend(uploads.map(|name| format!("upload {name} is left")));
     let twice = daemon.networks.given_twice();
     found.extend(twice.map(|address| format!("{address} was given to two VMs at once")));
+    found.extend(cables(daemon));
     let diagnosis = daemon.engine.diagnose();
     found.extend(diagnosis.owed.iter().map(|owed| format!("owed: {owed:?}")));
     found.extend(diagnosis.queues.iter().map(|queue| format!("held: {queue:?}")));
@@ -40,6 +41,22 @@ pub(crate) fn contradictions(host: &Host, vms: &[Vm]) -> Vec<String> {
         }
     }
     found
+}
+
+/// Whose NICs have cables that are not where the spec has them. Nothing is swept that changes them for the next
+/// machine alone.
+fn cables(daemon: &Daemon) -> Vec<String> {
+    let Host::Sim(world) = &*daemon.host else { return Vec::new() };
+    let of_vm = |vm: Vm| {
+        let machine = world.machine(vm.id)?;
+        let spec = vm.spec.filter(|_| machine.facts.machine != MachineState::Absent)?;
+        let nics = spec.config.nics.iter().filter(|nic| !nic.connected);
+        let mut wanted: Vec<&str> = nics.map(|nic| nic.name.as_str()).collect();
+        wanted.sort_unstable();
+        let out = machine.cables_out;
+        (out != wanted).then(|| format!("cables of {} are out: {out:?}, not {wanted:?}", vm.name))
+    };
+    daemon.vms().into_iter().filter_map(of_vm).collect()
 }
 
 /// What must hold when everything has been deleted.

@@ -4,7 +4,8 @@ use crate::daemon::Daemon;
 use anyhow::Context;
 use innkeeper_engine::{NetworkRequest, NicChange, Request, ReservationWish};
 use innkeeper_model::{
-    Network, NetworkConfig, NetworkId, SubnetConfig, SubnetId, VmId, config::Nic,
+    Network, NetworkConfig, NetworkId, SubnetConfig, SubnetId, VmId,
+    config::{Nic, RateLimit},
 };
 use serde_json::json;
 use std::net::{IpAddr, Ipv4Addr};
@@ -84,10 +85,37 @@ pub(crate) fn nic_removed(vm: VmId) -> Request {
 
 /// The NIC on `net` comes to be on `spare`, and keeps its name.
 pub(crate) fn nic_moved(daemon: &Daemon, vm: VmId) -> Option<Request> {
+    nic_changed(daemon, vm, |nic| nic.network = self::nic("spare").network)
+}
+
+/// The NIC on `net` comes to have limits.
+pub(crate) fn nic_limited(daemon: &Daemon, vm: VmId) -> Option<Request> {
+    nic_changed(daemon, vm, |nic| {
+        nic.rate = RateLimit { in_kbit: Some(1000), out_kbit: Some(2000) };
+    })
+}
+
+/// A port of the host comes to lead to the NIC on `net`.
+pub(crate) fn nic_published(daemon: &Daemon, vm: VmId) -> Option<Request> {
+    nic_changed(daemon, vm, |nic| nic.publish = vec!["8080:80".parse().expect("it is a port")])
+}
+
+fn nic_changed(daemon: &Daemon, vm: VmId, change: impl FnOnce(&mut Nic)) -> Option<Request> {
     let spec = daemon.vm(vm)?.spec?;
-    let mut moved = spec.config.nics.iter().find(|nic| nic.name.as_str() == "net")?.clone();
-    moved.network = nic("spare").network;
-    Some(Request::Nic { vm, change: NicChange::Set(Box::new(moved)) })
+    let mut changed = spec.config.nics.iter().find(|nic| nic.name.as_str() == "net")?.clone();
+    change(&mut changed);
+    Some(set(vm, changed))
+}
+
+/// A NIC on its hypervisor's own network, whose cable is in or out.
+pub(crate) fn with_cable(connected: bool) -> Nic {
+    let nic = json!({ "name": "private", "network": "user", "connected": connected });
+    serde_json::from_value(nic).expect("it is a NIC")
+}
+
+/// A NIC of the VM's is to be so.
+pub(crate) fn set(vm: VmId, nic: Nic) -> Request {
+    Request::Nic { vm, change: NicChange::Set(Box::new(nic)) }
 }
 
 pub(crate) fn find(daemon: &Daemon, name: &str) -> anyhow::Result<NetworkId> {

@@ -65,11 +65,15 @@ pub(crate) enum Scenario {
     NicAdd,
     NicRemove,
     NicChange,
+    NicRate,
+    NicPublish,
+    NicCableOut,
+    NicCableIn,
     DeleteOnNetwork,
 }
 
 impl Scenario {
-    pub(crate) const ALL: [Self; 46] = [
+    pub(crate) const ALL: [Self; 50] = [
         Self::Create,
         Self::Start,
         Self::StartHooked,
@@ -115,6 +119,10 @@ impl Scenario {
         Self::NicAdd,
         Self::NicRemove,
         Self::NicChange,
+        Self::NicRate,
+        Self::NicPublish,
+        Self::NicCableOut,
+        Self::NicCableIn,
         Self::DeleteOnNetwork,
     ];
 
@@ -165,6 +173,10 @@ impl Scenario {
             Self::NicAdd => "nic-add",
             Self::NicRemove => "nic-remove",
             Self::NicChange => "nic-change",
+            Self::NicRate => "nic-rate",
+            Self::NicPublish => "nic-publish",
+            Self::NicCableOut => "nic-cable-out",
+            Self::NicCableIn => "nic-cable-in",
             Self::DeleteOnNetwork => "delete-on-network",
         }
     }
@@ -173,7 +185,7 @@ impl Scenario {
         Self::ALL.into_iter().find(|scenario| scenario.name() == name)
     }
 
-    /// Whether it is swept on a hypervisor: everything on the simulator, eight on QEMU.
+    /// Whether it is swept on a hypervisor: everything on the simulator, ten on QEMU.
     pub(crate) fn is_swept_on(self, kind: Kind) -> bool {
         let on_qemu = [
             Self::Create,
@@ -184,6 +196,8 @@ impl Scenario {
             Self::Restore,
             Self::Clone,
             Self::Delete,
+            Self::NicCableOut,
+            Self::NicCableIn,
         ];
         kind == Kind::Sim || on_qemu.contains(&self)
     }
@@ -257,6 +271,9 @@ impl Scenario {
         if self.is_on_network() {
             config.nics.push(networks::nic("net"));
         }
+        if matches!(self, Self::NicCableOut | Self::NicCableIn) {
+            config.nics.push(networks::with_cable(self == Self::NicCableOut));
+        }
         if matches!(self, Self::StartOnHostFile | Self::RestoreOnHostFile) {
             config.disks.push(requests::host_file(daemon));
         }
@@ -294,6 +311,8 @@ impl Scenario {
                 | Self::NicAdd
                 | Self::NicRemove
                 | Self::NicChange
+                | Self::NicRate
+                | Self::NicPublish
                 | Self::DeleteOnNetwork
         )
     }
@@ -338,6 +357,12 @@ impl Scenario {
             Self::NicAdd => vm.map(networks::nic_added),
             Self::NicRemove => vm.map(networks::nic_removed),
             Self::NicChange => vm.and_then(|vm| networks::nic_moved(daemon, vm)),
+            Self::NicRate => vm.and_then(|vm| networks::nic_limited(daemon, vm)),
+            Self::NicPublish => vm.and_then(|vm| networks::nic_published(daemon, vm)),
+            Self::NicCableOut | Self::NicCableIn => {
+                let connected = self == Self::NicCableIn;
+                vm.map(|vm| networks::set(vm, networks::with_cable(connected)))
+            }
             Self::Delete | Self::DeleteOnNetwork => {
                 vm.map(|vm| Request::Delete { vm, force: false })
             }

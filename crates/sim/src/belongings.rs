@@ -112,7 +112,14 @@ impl Machine {
     fn apply(&mut self, at: Moment, change: Change) -> String {
         match change {
             Change::Plugged(device) => self.devices.push(device),
-            Change::Unplugged(device) => self.devices.retain(|other| *other != device),
+            Change::Unplugged(device) => {
+                self.devices.retain(|other| *other != device);
+                if device.is_nic() {
+                    self.cables_out.remove(device.name());
+                }
+            }
+            Change::Cable { nic, up: true } => drop(self.cables_out.remove(&nic)),
+            Change::Cable { nic, up: false } => drop(self.cables_out.insert(nic)),
             Change::Rewired(incarnation) => self.incarnation = incarnation,
             Change::Loaded(memory) => self.memory = memory,
             Change::Continued => {

@@ -50,6 +50,13 @@ pub(crate) enum Change {
     Plugged(Device),
     /// It was unplugged.
     Unplugged(Device),
+    /// The cable of a NIC was plugged in or out.
+    Cable {
+        /// The NIC's name.
+        nic: Box<str>,
+        /// Whether it is in.
+        up: bool,
+    },
     /// What its record says of its NICs became another.
     Rewired(Arc<Incarnation>),
     /// Its memory was loaded from a file.

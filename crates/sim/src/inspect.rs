@@ -17,6 +17,8 @@ pub struct Seen {
     /// Its devices, in the order in which they were plugged: `disk root`, `read-only-disk iso`,
     /// `nic lan`.
     pub devices: Vec<String>,
+    /// The names of its NICs whose cables are out, in the order of the alphabet.
+    pub cables_out: Vec<String>,
     /// Stands for the contents of its memory: two memories with one digest are one memory.
     pub memory: u64,
     /// How often its guest has booted.
@@ -33,6 +35,7 @@ impl From<&Machine> for Seen {
             incarnation: machine.incarnation.clone(),
             facts: machine.facts(),
             devices: machine.devices.iter().map(ToString::to_string).collect(),
+            cables_out: machine.cables_out.iter().map(ToString::to_string).collect(),
             memory: machine.memory.digest(),
             boots: machine.memory.boots,
             ran: machine.ran,

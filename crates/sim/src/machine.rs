@@ -20,7 +20,7 @@ use crate::{
 };
 use innkeeper_model::{EndReason, Facts, Foreign, Incarnation, IncarnationId, MachineState};
 use serde::{Deserialize, Serialize};
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{collections::BTreeSet, fmt, str::FromStr, sync::Arc};
 
 /// How far a machine's life is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,6 +57,9 @@ pub(crate) struct Machine {
     pub(crate) since: Moment,
     pub(crate) last_end: Option<EndReason>,
     pub(crate) devices: Vec<Device>,
+    /// The NICs whose cables are out.
+    #[serde(default)]
+    pub(crate) cables_out: BTreeSet<Box<str>>,
     pub(crate) memory: Memory,
     /// What is about to happen to it.
     pub(crate) due: Vec<Due>,
@@ -102,6 +105,7 @@ impl Machine {
             since: at,
             last_end: None,
             devices: Vec::new(),
+            cables_out: BTreeSet::new(),
             memory,
             due: Vec::new(),
             adopted: None,

@@ -7,8 +7,8 @@ use crate::{
 };
 use innkeeper_driver::{Flow, Operation, PlanContext};
 use innkeeper_model::{
-    Code, DeviceName, Foreign, Incarnation, MachineState, MemoryImage, Placement, Policy, Refusal,
-    incarnation, memory::MEMORY_IMAGE_SCHEMA, network::Plug,
+    Code, DeviceName, Foreign, Incarnation, IncarnationId, MachineState, MemoryImage, Placement,
+    Policy, Refusal, incarnation, memory::MEMORY_IMAGE_SCHEMA, network::Plug,
 };
 use serde_json::Value;
 use std::{
@@ -68,8 +68,11 @@ pub(crate) fn plan(
         Operation::PlugNic { nic } => {
             let machine = machine_of(context)?;
             check_room(context, machine, nic)?;
-            let (nic, plug) = nic_of(context, nic);
-            one_by_one([SimStep::AddNic { incarnation: machine.id, nic, plug }])
+            let (device, plug) = nic_of(context, nic);
+            let mut plan =
+                one_by_one([SimStep::AddNic { incarnation: machine.id, nic: device, plug }]);
+            plan.extend(set_link(context, machine.id, nic, true));
+            plan
         }
         Operation::UnplugNic { nic } => {
             let machine = machine_of(context)?;
@@ -81,16 +84,17 @@ pub(crate) fn plan(
             let (nic, plug) = nic_of(context, nic);
             one_by_one([SimStep::RemoveNic { incarnation: machine.id, nic, plug }])
         }
-        Operation::ChangeNic { nic, .. } => {
+        Operation::ChangeNic { nic, was_connected } => {
             let machine = machine_of(context)?;
             let before = machine.plugs.iter().find(|plug| plug.nic == *nic).cloned();
-            match (nic_of(context, nic).1, before.map(Box::new)) {
+            let mut plan = match (nic_of(context, nic).1, before.map(Box::new)) {
                 (Some(plug), Some(before)) if plug != before => {
                     one_by_one([SimStep::ChangePlug { incarnation: machine.id, plug, before }])
                 }
-                // The simulated cable is always in.
                 _ => Vec::new(),
-            }
+            };
+            plan.extend(set_link(context, machine.id, nic, *was_connected));
+            plan
         }
         Operation::Dump { file } => one_by_one([SimStep::Dump { incarnation, file: file.clone() }]),
         Operation::Adopt { machine } => adopt(context, place, machine)?,
@@ -169,6 +173,7 @@ fn make(
     }
     let nics = devices.iter().filter(|device| device.is_nic());
     plan.extend(nics.map(|nic| Flow::Step(SimStep::PlugNic { incarnation: id, nic: nic.clone() })));
+    plan.extend(config.nics.iter().filter_map(|nic| set_link(context, id, &nic.name, true)));
     plan.extend(memory.map(|file| Flow::Step(SimStep::LoadMemory { incarnation: id, file })));
     plan.push(Flow::Step(SimStep::Continue { incarnation: Some(id), were_held: false }));
     plan
@@ -243,6 +248,19 @@ fn check_room(
 fn nic_of(context: &PlanContext<'_>, nic: &DeviceName) -> (Device, Option<Box<Plug>>) {
     let plug = context.plugs.iter().find(|plug| plug.nic == *nic);
     (Device::Nic { name: nic.as_str().into() }, plug.cloned().map(Box::new))
+}
+
+/// Has a NIC's cable be as the spec has it, if it is not.
+fn set_link(
+    context: &PlanContext<'_>,
+    incarnation: IncarnationId,
+    name: &DeviceName,
+    before: bool,
+) -> Option<Flow<SimStep>> {
+    let nic = context.spec.config.nics.iter().find(|nic| nic.name == *name)?;
+    let up = nic.connected;
+    let (nic, _) = nic_of(context, name);
+    (up != before).then_some(Flow::Step(SimStep::SetLink { incarnation, nic, up, before }))
 }
 
 /// Whether this hypervisor could take a memory image over, as far as its record says.

@@ -31,6 +31,8 @@ pub(crate) enum SimStep {
     RemoveNic { incarnation: IncarnationId, nic: Device, plug: Option<Box<Plug>> },
     /// Give a NIC another connection; undone, the one that it had.
     ChangePlug { incarnation: IncarnationId, plug: Box<Plug>, before: Box<Plug> },
+    /// Plug a NIC's cable in or out; undone, it is as it was.
+    SetLink { incarnation: IncarnationId, nic: Device, up: bool, before: bool },
     /// Load the machine's memory from a file, before its CPUs run.
     LoadMemory { incarnation: IncarnationId, file: PathBuf },
     /// Let the CPUs run; undone, they are held again where they were.
@@ -75,6 +77,7 @@ impl SimStep {
             Self::AddNic { .. } => "sim/add-nic",
             Self::RemoveNic { .. } => "sim/remove-nic",
             Self::ChangePlug { .. } => "sim/change-plug",
+            Self::SetLink { .. } => "sim/set-link",
             Self::LoadMemory { .. } => "sim/load-memory",
             Self::Continue { .. } => "sim/continue",
             Self::Pause { .. } => "sim/pause",
@@ -105,7 +108,8 @@ impl SimStep {
             Self::PlugDisk { disk: device, .. }
             | Self::PlugNic { nic: device, .. }
             | Self::AddNic { nic: device, .. }
-            | Self::RemoveNic { nic: device, .. } => step.about(device.name()),
+            | Self::RemoveNic { nic: device, .. }
+            | Self::SetLink { nic: device, .. } => step.about(device.name()),
             _ => step,
         }
     }

@@ -109,6 +109,22 @@ impl World {
         if lives { self.rewire(vm, incarnation, added, removed, plug) } else { Ok(()) }
     }
 
+    /// Plugs a NIC's cable in or out.
+    pub(super) fn set_link(
+        &self,
+        vm: VmId,
+        incarnation: IncarnationId,
+        nic: &str,
+        up: bool,
+    ) -> Outcome {
+        let mut state = self.state();
+        let machine = state.alive(vm, Some(incarnation))?;
+        if machine.cables_out.contains(nic) == up {
+            self.change(&mut state, vm, Change::Cable { nic: nic.into(), up });
+        }
+        Ok(())
+    }
+
     pub(super) fn put_away(&self, vm: VmId, incarnation: Option<IncarnationId>) -> Outcome {
         let mut state = self.state();
         if state.meant(vm, incarnation).is_some_and(Machine::is_alive) {

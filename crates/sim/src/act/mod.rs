@@ -48,6 +48,9 @@ impl World {
             SimStep::ChangePlug { incarnation, plug, .. } => {
                 self.rewire(vm, incarnation, None, None, Some(&plug))?;
             }
+            SimStep::SetLink { incarnation, nic, up, .. } => {
+                self.set_link(vm, incarnation, nic.name(), up)?;
+            }
             SimStep::LoadMemory { incarnation, file } => {
                 self.load_memory(vm, incarnation, file).await?;
             }
@@ -92,6 +95,12 @@ impl World {
             }
             SimStep::ChangePlug { incarnation, before, .. } => {
                 self.rewire_unless_gone(vm, incarnation, None, None, Some(&before))
+            }
+            SimStep::SetLink { incarnation, nic, before, .. } => {
+                match self.is_alive(vm, incarnation) {
+                    true => self.set_link(vm, incarnation, nic.name(), before),
+                    false => Ok(()),
+                }
             }
             SimStep::Continue { incarnation, were_held: true } => {
                 self.settle(vm, incarnation, Life::Running, Change::Paused).await
@@ -154,6 +163,7 @@ impl SimStep {
             | Self::AddNic { incarnation, .. }
             | Self::RemoveNic { incarnation, .. }
             | Self::ChangePlug { incarnation, .. }
+            | Self::SetLink { incarnation, .. }
             | Self::LoadMemory { incarnation, .. }
             | Self::SaveMemory { incarnation, .. } => Some(Some(*incarnation)),
             Self::Continue { incarnation, .. }
