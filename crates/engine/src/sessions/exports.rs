@@ -15,6 +15,8 @@ use innkeeper_storage::{Arrival, Export, Manifest};
 const MAX_IMPORTS: usize = 64;
 /// How many of these may be one project's, which is not to keep others from theirs.
 const MAX_IMPORTS_OF_A_PROJECT: usize = 8;
+/// The last places are for projects that have none: a few that send slowly are not to have all.
+const KEPT_FOR_WHO_HAS_NONE: usize = 32;
 
 /// A stopped VM as a file, for one session.
 #[derive(Debug)]
@@ -54,12 +56,15 @@ impl Sessions {
             all += 1;
             of_project += usize::from(project.is_some() && *of == project);
         }
-        match &project {
-            Some(project) if of_project >= MAX_IMPORTS_OF_A_PROJECT => {
-                return Err(too_many(&format!("of project {project}"), MAX_IMPORTS_OF_A_PROJECT));
-            }
-            _ if all >= MAX_IMPORTS => return Err(too_many("of this host", MAX_IMPORTS)),
-            _ => {}
+        let left = MAX_IMPORTS.saturating_sub(all);
+        if left == 0 {
+            return Err(too_many("of this host", MAX_IMPORTS));
+        }
+        let most = if left > KEPT_FOR_WHO_HAS_NONE { MAX_IMPORTS_OF_A_PROJECT } else { 1 };
+        if let Some(project) = &project
+            && of_project >= most
+        {
+            return Err(too_many(&format!("of project {project}"), of_project));
         }
         Ok(self.insert(&mut open, SessionSubject::NewVm(project), "import", caller))
     }

@@ -45,6 +45,7 @@ impl Engine {
         disk: &str,
     ) -> Result<OpenedDisk, Refusal> {
         let record = self.vm(vm)?;
+        record.check_adopted("read a disk of")?;
         let spec = record.spec.as_ref().ok_or_else(|| Refusal::not_found("disk", disk))?;
         let found = spec.config.disks.iter().find(|known| known.name.as_str() == disk);
         let found = found.ok_or_else(|| Refusal::not_found("disk", disk))?;

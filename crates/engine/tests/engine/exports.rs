@@ -303,15 +303,43 @@ async fn so_many_imports_are_on_their_way_at_once_and_of_a_project_fewer() {
         opened.push(begin(Some("shop")).await.unwrap());
     }
     is_too_many(begin(Some("shop")).await.unwrap_err(), "8");
+    // Whoever is bound to no project is an administrator, and can have all that is left.
     for _ in 8..64 {
         opened.push(begin(None).await.unwrap());
     }
     is_too_many(begin(Some("other")).await.unwrap_err(), "64");
     is_too_many(begin(None).await.unwrap_err(), "64");
-    // The first is the shop's.
-    drop(opened.remove(0));
+    opened.truncate(63);
+    is_too_many(begin(Some("shop")).await.unwrap_err(), "8");
     drop(begin(Some("other")).await.unwrap());
+    // The first are the shop's.
+    drop(opened.drain(..8));
     drop(begin(Some("shop")).await.unwrap());
+    drop(opened);
+    is_cleared(&bench).await;
+}
+
+#[tokio::test]
+async fn however_much_a_few_projects_import_others_get_in() {
+    let bench = Bench::new().await;
+    let caller = caller();
+    let begin = async |project: &str| {
+        bench.engine.receive_vm(&caller, None, Some(project.parse().unwrap())).await
+    };
+    let mut opened = Vec::new();
+    for project in ["one", "two", "three", "four", "five", "six", "seven", "eight"] {
+        while let Ok(more) = begin(project).await {
+            opened.push(more);
+        }
+    }
+    // Eight each, until no more than half of all places are left; then one each.
+    assert_eq!(opened.len(), 4 * 8 + 4);
+    let refused = begin("eight").await.unwrap_err();
+    assert_eq!((refused.code, refused.limit.as_deref()), (Code::OutOfCapacity, Some("1")));
+    for number in opened.len()..64 {
+        opened.push(begin(&format!("other-{number}")).await.unwrap());
+    }
+    assert_eq!(begin("another").await.unwrap_err().limit.as_deref(), Some("64"));
     drop(opened);
     is_cleared(&bench).await;
 }
