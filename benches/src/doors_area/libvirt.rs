@@ -9,7 +9,7 @@ use crate::{
 use anyhow::{Context, ensure};
 use innkeeper_driver::{Neighbour, NeighbourObserver};
 use innkeeper_libvirt::{Libvirt, LibvirtOptions};
-use innkeeper_model::{NeighbourMachine, Timestamp, VmId};
+use innkeeper_model::{NeighbourMachine, VmId, host::ManagerLost};
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -103,7 +103,7 @@ impl NeighbourObserver for Count {
 
     fn gone(&self, _: VmId) {}
 
-    fn lost(&self, _: Timestamp, _: String) {
+    fn lost(&self, _: ManagerLost) {
         let _over = self.0.send(0);
     }
 }
