@@ -13,11 +13,11 @@ use crate::{
     wallet::{
         Address, JwtRules, JwtVerifier, Revocation, Revocations, Session, SessionId, Sessions,
         Verified,
-        siwe::{Challenge, SignIns, Site},
+        siwe::{BadSignIn, Challenge, SignIns, Site},
     },
 };
 use innkeeper_model::{Code, Refusal, Timestamp};
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, io, sync::Arc};
 
 /// Which accounts are let in.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -152,7 +152,7 @@ impl Accounts {
     /// Whether a text is to be looked for here rather than elsewhere: a JWT has three parts, and a session's
     /// token says that it is one.
     pub(crate) fn could_be(text: &str) -> bool {
-        is_of_session(text) || text.bytes().filter(|byte| *byte == b'.').count() == 2
+        Sessions::could_be(text) || text.bytes().filter(|byte| *byte == b'.').count() == 2
     }
 
     /// A nonce to be signed.
@@ -160,16 +160,14 @@ impl Accounts {
     /// # Errors
     /// Nobody signs in here, or the host has no random numbers.
     pub fn challenge(&self, now: Timestamp) -> Result<Challenge, Refusal> {
-        self.signing_in()?.sign_ins.challenges().issue(now).map_err(|error| {
-            Refusal::new(Code::Internal, "this host has no random numbers").caused_by(&error)
-        })
+        self.signing_in()?.sign_ins.challenges().issue(now).map_err(no_randomness)
     }
 
     /// Begins a session of the account that signed this message.
     ///
     /// # Errors
-    /// Nobody signs in here; the message or its signature is not right; the account is not let in; or there
-    /// are too many sessions.
+    /// Nobody signs in here; the message or its signature is not right, or may be older than what was taken back of
+    /// its account; the account is not let in; or the host has no random numbers.
     pub fn sign_in(
         &self,
         message: &str,
@@ -179,7 +177,12 @@ impl Accounts {
         let SigningIn { sign_ins, sessions } = self.signing_in()?;
         let signed = sign_ins.verify(message, signature, now).map_err(|bad| Refusal::from(&bad))?;
         let principal = self.principal(signed.address)?;
-        let session = sessions.begin(signed.address, signed.until, now).map_err(Refusal::from)?;
+        let session = sessions.begin(signed.address, signed.until, now).map_err(no_randomness)?;
+        // Last: whoever takes all back has that on the list before they end the sessions that there are.
+        if self.list.covers_sign_in(signed.address, signed.asked, now) {
+            sessions.end(session.token.expose().unwrap_or_default());
+            return Err(Refusal::from(&BadSignIn::Revoked));
+        }
         Ok((principal, session))
     }
 
@@ -189,7 +192,7 @@ impl Accounts {
     /// # Errors
     /// It is neither; too many were taken back; or the disk fails, as [`RevokedTokens`] says.
     pub fn sign_out(&self, text: &str, now: Timestamp) -> Result<(), Refusal> {
-        if is_of_session(text) {
+        if Sessions::could_be(text) {
             let ended = self.signing_in()?.sessions.end(text);
             return ended.map(drop).ok_or_else(unknown);
         }
@@ -214,11 +217,14 @@ impl Accounts {
             Some(jti) => Revocation::of_name(account, jti, now),
             None => Revocation::of_all(account, now),
         };
+        // In memory first, so that no message of before begins a session once they have ended.
+        let taken_back = self.list.revoke(revocation, now);
         if jti.is_none()
             && let Some(signing_in) = &self.signing_in
         {
             signing_in.sessions.end_all(account);
         }
+        taken_back.map_err(Refusal::from)?;
         self.revoked()?.revoke(revocation, now)
     }
 
@@ -257,7 +263,7 @@ impl Accounts {
         now: Timestamp,
         count: impl FnOnce() -> Result<(), NotAdmitted>,
     ) -> Result<Principal, NotAdmitted> {
-        if is_of_session(text) {
+        if Sessions::could_be(text) {
             let signing_in = self.signing_in.as_ref().ok_or_else(unknown)?;
             let (account, session) = signing_in.sessions.account(text, now).ok_or_else(unknown)?;
             let in_session = InSession { signing_in: Arc::clone(signing_in), session };
@@ -280,14 +286,13 @@ impl Accounts {
     }
 }
 
+fn no_randomness(error: io::Error) -> Refusal {
+    Refusal::new(Code::Internal, "this host has no random numbers").caused_by(&error)
+}
+
 fn verifier(audience: &str, revoked: Arc<Revocations>) -> JwtVerifier {
     let rules = JwtRules { audience: audience.into(), ..JwtRules::default() };
     JwtVerifier::new(rules, revoked)
-}
-
-/// Whether this can be the token of a session: one that was issued is shorter.
-fn is_of_session(text: &str) -> bool {
-    text.starts_with("inn_s_") && text.len() == 49
 }
 
 #[cfg(test)]
@@ -313,7 +318,7 @@ mod tests {
         };
         let owns = rules.principal(owner).unwrap();
         assert_eq!((owns.role, owns.class), (Role::Owner, Class::Standard));
-        assert!(owns.sees(&owner.project()) && !owns.sees(&other.project()));
+        assert_eq!(owns.scope, Scope::Project(owner.project()));
         assert_eq!(rules.principal(admin), Some(Principal::admin(Identity::Wallet(admin))));
         assert_eq!(rules.principal(other), None, "who may call often is not let in by that");
         let open = AccountRules { open: true, ..rules };
@@ -469,6 +474,7 @@ mod tests {
         let message = message(&accounts.challenge(now()).unwrap().nonce);
         let (_, session) = accounts.sign_in(&message, &signed(&message), now()).unwrap();
         let (session, token) = (session.token.expose().unwrap(), jwt("innkeeper"));
+        let held_back = self::message(&accounts.challenge(now()).unwrap().nonce);
         let opened = [session, &token].map(|text| admit(&accounts, text, now()).unwrap());
         accounts.take_back(ALICE.parse().unwrap(), Some("two"), now()).unwrap();
         assert!(admit(&accounts, &token, now()).is_ok(), "it is another one");
@@ -477,6 +483,12 @@ mod tests {
             assert!(!principal.standing.holds(now()));
         }
         assert_eq!(admit(&accounts, session, now()), Err(unknown()));
+        // What it had signed to sign in with is no younger.
+        let refused = accounts.sign_in(&held_back, &signed(&held_back), now()).unwrap_err();
+        assert!(refused.message.contains("revoked"), "{refused}");
+        let a_second_later = Timestamp::from_second(now().as_second() + 1).unwrap();
+        let again = self::message(&accounts.challenge(a_second_later).unwrap().nonce);
+        accounts.sign_in(&again, &signed(&again), a_second_later).unwrap();
         for accounts in [&accounts, &begin()] {
             assert!(admit(accounts, &token, now()).is_err(), "it does not say when it was made");
             assert!(admit(accounts, &jwt_of(0), now()).is_err());

@@ -11,10 +11,10 @@
 //! told, and one session's is no use in another.
 
 use crate::{
-    Identity, Principal, Revocable, Standing,
+    Class, Identity, Principal, Revocable, Standing,
     digest::Digest,
     token,
-    wallet::expiring::{Expiring, Full, Key},
+    wallet::expiring::{Expiring, Key},
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use innkeeper_model::{Code, Refusal, Secret, Timestamp};
@@ -62,7 +62,8 @@ pub struct KnownSession {
     pub expires: Timestamp,
 }
 
-/// The sessions of browsers: at most 1,024, and 16 of one caller.
+/// The sessions of browsers: at most 1,024, and 16 of one caller. Whoever has most gives one up for another's, and those
+/// with more room than anybody last: where everybody is let in, a caller costs nothing.
 #[derive(Debug)]
 pub(crate) struct BrowserSessions {
     begun: Mutex<Expiring<Begun>>,
@@ -72,9 +73,17 @@ pub(crate) struct BrowserSessions {
 #[derive(Debug)]
 struct Begun {
     whose: Identity,
+    class: Class,
     sealed: Sealed,
     expires: Timestamp,
     lasts: Arc<Lasts>,
+}
+
+impl Begun {
+    /// Ends it; whether it had not ended.
+    fn end(&self) -> bool {
+        !self.lasts.ended.swap(true, Ordering::AcqRel)
+    }
 }
 
 /// A session that was found by its cookie.
@@ -120,10 +129,10 @@ impl Default for BrowserSessions {
 
 impl BrowserSessions {
     /// Begins a session of who showed this credential. Where the caller has 16, the one of them that would end
-    /// soonest ends.
+    /// soonest ends; where there is no room, one of whoever has most.
     ///
     /// # Errors
-    /// There are as many sessions as may be, or the host has no random numbers.
+    /// The host has no random numbers.
     pub(crate) fn begin(
         &self,
         principal: &Principal,
@@ -138,7 +147,7 @@ impl BrowserSessions {
         })?;
         let latest = now.checked_add(VALID_FOR).unwrap_or(Timestamp::MAX);
         let expires = principal.standing.ends().map_or(latest, |ends| ends.min(latest));
-        let whose = principal.identity.clone();
+        let (whose, class) = (principal.identity.clone(), principal.class);
 
         let mut begun = self.lock();
         begun.forget_expired(now);
@@ -148,10 +157,14 @@ impl BrowserSessions {
             end(&mut begun, &own[0]);
         }
         if begun.is_full() {
-            return Err(Full { what: "sessions of browsers", most: MOST }.into());
+            give_one_up(&mut begun);
         }
         let place = derived(Derived::Place, &cookie);
-        begun.insert(place, Begun { whose, sealed, expires, lasts: Arc::default() }, expires);
+        begun.insert(
+            place,
+            Begun { whose, class, sealed, expires, lasts: Arc::default() },
+            expires,
+        );
         let known = KnownSession { csrf: csrf(&cookie), expires };
         Ok(BrowserSession { cookie: Secret::new(cookie), known })
     }
@@ -197,7 +210,17 @@ pub(crate) fn is_csrf(shown: &str, cookie: &str) -> bool {
 
 fn end(begun: &mut Expiring<Begun>, place: &Key) -> bool {
     let ended = begun.remove(place);
-    ended.is_some_and(|(one, _)| !one.lasts.ended.swap(true, Ordering::AcqRel))
+    ended.is_some_and(|(one, _)| one.end())
+}
+
+/// Ends a session of whoever has most, and of those with more room only where there are no others.
+fn give_one_up(begun: &mut Expiring<Begun>) {
+    let whose = |one: &Begun| Some(one.whose.clone());
+    let of_anybody = |one: &Begun| whose(one).filter(|_| one.class == Class::Standard);
+    let given_up = begun.give_one_up(of_anybody).or_else(|| begun.give_one_up(whose));
+    if let Some(one) = given_up {
+        one.end();
+    }
 }
 
 /// What a session is found by, of a text that can be its cookie at all.
@@ -251,6 +274,7 @@ fn only_nonce() -> Nonce {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Role;
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()
@@ -340,13 +364,37 @@ mod tests {
     }
 
     #[test]
-    fn no_session_is_given_up_for_a_strangers() {
+    fn whoever_has_most_gives_one_up_for_a_strangers_and_administrators_last() {
         let sessions = BrowserSessions::default();
-        for n in 0..MOST / MOST_OF_ONE {
-            (0..MOST_OF_ONE).for_each(|_| drop(begin(&sessions, &format!("t{n}"), 0)));
+        let begin_as = |name: &str, second| {
+            let whose = Identity::Issued { name: name.into() };
+            let stranger = Principal::anonymous(whose, Role::Operator);
+            let session = sessions.begin(&stranger, "x", at(second)).unwrap();
+            session.cookie.expose().unwrap().to_owned()
+        };
+        let lasts = |cookie: &str| sessions.find(cookie, at(9)).is_some();
+        let admins: Vec<_> = (0..16).map(|_| begin(&sessions, "root", 0)).collect();
+        let bob = begin_as("bob", 0);
+        let of_many: Vec<_> = (17..MOST).map(|n| begin_as(&format!("t{}", n / 8), 1)).collect();
+        let follow = |one: &String| sessions.find(one, at(1)).unwrap().stands_for(somebody("x"));
+        let followed: Vec<_> = of_many.iter().map(follow).collect();
+        let late = begin_as("late", 2);
+        assert!(lasts(&late) && lasts(&bob) && admins.iter().all(|admin| lasts(admin)));
+        let goes_on: Vec<_> = followed.iter().map(|who| who.standing.holds(at(9))).collect();
+        assert_eq!(goes_on, of_many.iter().map(|one| lasts(one)).collect::<Vec<_>>());
+        assert_eq!(goes_on.iter().filter(|goes_on| !**goes_on).count(), 1);
+        assert_eq!(sessions.lock().len(), MOST);
+    }
+
+    #[test]
+    fn where_there_are_administrators_alone_the_one_with_most_gives_one_up() {
+        let sessions = BrowserSessions::default();
+        let few = begin(&sessions, "few", 0);
+        for n in 1..MOST {
+            drop(begin(&sessions, &format!("t{}", n / MOST_OF_ONE), 1));
         }
-        let refused = sessions.begin(&somebody("late"), "x", at(1)).unwrap_err();
-        assert_eq!(refused.code, Code::OutOfCapacity);
-        begin(&sessions, "t0", 1);
+        begin(&sessions, "late", 1);
+        assert!(sessions.find(&few, at(1)).is_some());
+        assert_eq!(sessions.lock().len(), MOST);
     }
 }

@@ -195,7 +195,7 @@ impl Doorkeeper {
     /// Begins a session of a browser that showed this text as a bearer token and was let in as this caller.
     ///
     /// # Errors
-    /// There are as many sessions as may be.
+    /// The host has no random numbers.
     pub fn begin_browser_session(
         &self,
         principal: &Principal,
@@ -286,7 +286,7 @@ impl Doorkeeper {
 pub enum NotAdmitted {
     /// It does not hold, or nobody is let in by it.
     Refused(Refusal),
-    /// Too much came from the same source for it to be looked at now.
+    /// It came too soon after others: of the same caller, or from the same source.
     TooSoon(Exceeded),
 }
 

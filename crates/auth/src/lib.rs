@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   what a caller shows ──▶ Doorkeeper ──▶ Principal ──▶ may(action, resource)?   the table of roles
-//!   or the kernel says                     who, role,    sees(project)?
+//!   or the kernel says                     who, role,
 //!                                          scope, class
 //! ```
 //!
@@ -16,13 +16,15 @@
 //! ([`Source::of_tcp`]), and the caller has the [`Role`] that the operator stated. Nothing is
 //! trusted by position: a loopback address alone proves nothing.
 //!
-//! What is not here: any surface. One takes the credential out of its own protocol and asks.
+//! What is not here: any surface. One takes the credential out of its own protocol and asks; which things are there for
+//! a principal's scope, the surfaces' `Sight` says.
 
 #![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
 mod accounts;
 mod browser;
 pub mod certificate;
+mod claims;
 mod digest;
 mod doorkeeper;
 mod identity;
@@ -46,8 +48,8 @@ pub use browser::{BrowserSession, KnownSession};
 pub use certificate::{Authority, Certificates, Fingerprint};
 pub use doorkeeper::{Doorkeeper, NotAdmitted};
 pub use identity::Identity;
-pub use issued::{CredentialState, IssuedTokens, MAX_TOKENS, NewToken, ShownCredential};
-pub use list_file::TokensError;
+pub use issued::{CredentialState, IssuedTokens, MAX_ISSUED, NewToken, ShownCredential};
+pub use list_file::ListError;
 pub use principal::{Class, Principal, Scope};
 pub use revoked::RevokedTokens;
 pub use role::{Action, Grant, Resource, Role, Row, TABLE};

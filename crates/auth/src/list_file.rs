@@ -41,7 +41,7 @@ pub(crate) enum Listed {
 
 /// Why it is not known which credentials there are.
 #[derive(Debug, thiserror::Error)]
-pub enum TokensError {
+pub enum ListError {
     /// The file cannot be read.
     #[error("the list {path} cannot be read")]
     Unreadable {
@@ -117,16 +117,16 @@ impl<'a> Envelope<'a> {
 }
 
 /// What is in the file; nothing where there is none.
-pub(crate) fn read<T: DeserializeOwned>(path: &Path, of: Listed) -> Result<Vec<T>, TokensError> {
+pub(crate) fn read<T: DeserializeOwned>(path: &Path, of: Listed) -> Result<Vec<T>, ListError> {
     let Found { bytes, owner, mode } = match private_file::read(path, MAX_FILE) {
         Ok(found) => found,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(source) => return Err(TokensError::Unreadable { path: path.into(), source }),
+        Err(source) => return Err(ListError::Unreadable { path: path.into(), source }),
     };
     if mode & 0o077 != 0 || owner != rustix::process::geteuid().as_raw() {
-        return Err(TokensError::Exposed { path: path.into(), owner, mode });
+        return Err(ListError::Exposed { path: path.into(), owner, mode });
     }
-    parse(&bytes, of).map_err(|problem| TokensError::Damaged { path: path.into(), problem })
+    parse(&bytes, of).map_err(|problem| ListError::Damaged { path: path.into(), problem })
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8], of: Listed) -> Result<Vec<T>, String> {

@@ -6,6 +6,7 @@ use crate::{
     standing::Standing,
 };
 use innkeeper_model::{Code, ProjectName, Refusal};
+use std::hash::{Hash, Hasher};
 
 /// A caller, proved, and what it may. Two are equal if they are the same caller with the same rights; for how
 /// long, is not compared.
@@ -32,8 +33,15 @@ impl PartialEq for Principal {
 
 impl Eq for Principal {}
 
+impl Hash for Principal {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Self { identity, role, scope, class, standing: _ } = self;
+        (identity, role, scope, class).hash(state);
+    }
+}
+
 /// What a caller is shown and can do anything with.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Scope {
     /// Everything on this host.
     Everything,
@@ -86,7 +94,7 @@ impl Principal {
         Self { standing, ..self }
     }
 
-    /// Whether it may do this to such things; to which of them, [`Self::sees`] says.
+    /// Whether it may do this to such things; to which of them, [`Self::scope`] says.
     ///
     /// Who is bound to a project may nothing that its owner may not, whatever the role.
     pub fn may(&self, action: Action, resource: Resource) -> bool {
@@ -94,14 +102,6 @@ impl Principal {
         match self.scope {
             Scope::Everything => granted == Grant::Everything,
             Scope::Project(_) => granted.min(Role::Owner.grant(action, resource)) != Grant::Nothing,
-        }
-    }
-
-    /// Whether what is of this project is there for it.
-    pub fn sees(&self, project: &ProjectName) -> bool {
-        match &self.scope {
-            Scope::Everything => true,
-            Scope::Project(own) => own == project,
         }
     }
 
@@ -170,14 +170,6 @@ mod tests {
         let nobody = principal(Role::Owner, None);
         assert!(!nobody.may(Action::Read, Resource::Vm));
         assert!(nobody.may(Action::Read, Resource::Image));
-    }
-
-    #[test]
-    fn who_is_bound_to_a_project_sees_that_one() {
-        let (own, other) = ("a".parse().unwrap(), "b".parse().unwrap());
-        let bound = principal(Role::Owner, Some("a"));
-        assert!(bound.sees(&own) && !bound.sees(&other));
-        assert!(principal(Role::Viewer, None).sees(&other));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! Taking one back waits for the disk: call it from a thread that may block.
 
 use crate::{
-    list_file::{self, Listed, TokensError},
+    list_file::{self, ListError, Listed},
     wallet::{Revocation, Revocations},
 };
 use innkeeper_model::{Refusal, Timestamp};
@@ -26,10 +26,10 @@ impl RevokedTokens {
     ///
     /// # Errors
     /// The file cannot be read, was damaged, or others could have written to it.
-    pub fn open(path: &Path, now: Timestamp) -> Result<Self, TokensError> {
+    pub fn open(path: &Path, now: Timestamp) -> Result<Self, ListError> {
         let list = Revocations::default();
         for revocation in list_file::read::<Revocation>(path, Listed::Revoked)? {
-            list.revoke(revocation, now).map_err(|full| TokensError::Damaged {
+            list.revoke(revocation, now).map_err(|full| ListError::Damaged {
                 path: path.into(),
                 problem: full.to_string(),
             })?;

@@ -10,7 +10,9 @@ use innkeeper_model::{Code, Refusal, Secret, VmId};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::{
+    cmp::Reverse,
     collections::HashMap,
+    hash::Hash,
     sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -18,7 +20,8 @@ use utoipa::ToSchema;
 
 /// How long a ticket can be used.
 const VALID_FOR: Duration = Duration::from_secs(30);
-/// The most tickets that are waiting to be used.
+/// The most tickets that are waiting to be used. Whoever has most gives one up for another's: where everybody is let in,
+/// callers cost nothing, and are not to keep others out.
 const MOST: usize = 1024;
 /// The most of them that are one caller's.
 const MOST_OF_ONE: usize = 128;
@@ -82,11 +85,11 @@ impl<C> Default for Tickets<C> {
     }
 }
 
-impl<C: Clone + PartialEq> Tickets<C> {
+impl<C: Clone + Eq + Hash> Tickets<C> {
     /// Issues a ticket for a session of a VM.
     ///
     /// # Errors
-    /// `out-of-capacity`: too many wait to be used; or the host has no random numbers.
+    /// `out-of-capacity`: too many of the caller's wait to be used; or the host has no random numbers.
     pub fn issue(
         &self,
         caller: C,
@@ -114,13 +117,14 @@ impl<C: Clone + PartialEq> Tickets<C> {
         let mut waiting = self.waiting();
         waiting.retain(|_, ticket| ticket.expires > now);
         let of_caller = waiting.values().filter(|ticket| ticket.caller == caller).count();
-        let (found, limit) =
-            if of_caller >= MOST_OF_ONE { (of_caller, MOST_OF_ONE) } else { (waiting.len(), MOST) };
-        if found >= limit {
-            let message = format!("{found} tickets wait to be used already");
+        if of_caller >= MOST_OF_ONE {
+            let message = format!("{of_caller} tickets wait to be used already");
             return Err(Refusal::new(Code::OutOfCapacity, message)
-                .with_limit(limit)
+                .with_limit(MOST_OF_ONE)
                 .with_hint("use them, or wait 30 s until they have expired"));
+        }
+        if waiting.len() >= MOST {
+            give_one_up(&mut waiting);
         }
         let expires = now + VALID_FOR;
         waiting.insert(digest(&ticket), Ticket { opens, caller, expires });
@@ -172,6 +176,21 @@ impl<C: Clone + PartialEq> Tickets<C> {
     fn waiting(&self) -> MutexGuard<'_, HashMap<[u8; 32], Ticket<C>>> {
         // Only map operations happen under the lock.
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Removes the oldest ticket of whoever has most.
+fn give_one_up<C: Eq + Hash>(waiting: &mut HashMap<[u8; 32], Ticket<C>>) {
+    // Of each: how many, and the oldest of them.
+    let mut each = HashMap::new();
+    for (digest, ticket) in &*waiting {
+        let this = Reverse((ticket.expires, *digest));
+        let (count, oldest) = each.entry(&ticket.caller).or_insert((0, this));
+        (*count, *oldest) = (*count + 1, this.max(*oldest));
+    }
+    let most = each.into_values().max();
+    if let Some((_, Reverse((_, oldest)))) = most {
+        waiting.remove(&oldest);
     }
 }
 
@@ -246,8 +265,32 @@ mod tests {
         for number in MOST_OF_ONE..MOST {
             issue(number, now).unwrap();
         }
-        assert_eq!(issue(MOST, now).unwrap_err().code, Code::OutOfCapacity);
+        assert_eq!(tickets.waiting().len(), MOST);
         issue(0, now + VALID_FOR).unwrap();
         assert_eq!(tickets.waiting().len(), 1, "the expired ones are dropped");
+    }
+
+    #[test]
+    fn whoever_has_most_gives_their_oldest_up_for_anothers() {
+        let (tickets, vm, now) = (Tickets::default(), VmId::new(), Instant::now());
+        let issue = |caller: &'static str, second: u64| {
+            let then = now + Duration::from_secs(second);
+            tickets.issue(caller, vm, Purpose::Vnc, then).unwrap().ticket
+        };
+        let redeem = |ticket: &Secret| {
+            let ticket = ticket.expose().unwrap();
+            tickets.redeem(ticket, Purpose::Vnc, now, |_| Some(vm)).map(|(whose, _)| whose)
+        };
+        let anna = issue("anna", 0);
+        let first = issue("eve", 1);
+        let of_eve: Vec<_> = (1..MOST_OF_ONE).map(|_| issue("eve", 2)).collect();
+        let others = ["a", "b", "c", "d", "e", "f", "g", "h"];
+        for number in MOST_OF_ONE + 1..MOST {
+            issue(others[number % others.len()], 0);
+        }
+        let late = issue("late", 3);
+        assert_eq!((redeem(&late), redeem(&anna)), (Ok("late"), Ok("anna")));
+        assert_eq!(redeem(&first), Err(TicketRefused));
+        assert!(of_eve.iter().all(|ticket| redeem(ticket) == Ok("eve")));
     }
 }

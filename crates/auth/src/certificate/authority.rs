@@ -305,13 +305,13 @@ impl InForce {
     }
 
     fn pem(&self, now: Timestamp) -> String {
-        self.roots(now).iter().map(|root| pem("CERTIFICATE", root)).collect()
+        self.roots(now).iter().map(|root| pem(root)).collect()
     }
 
     fn write(&self, folder: &Path, now: Timestamp) -> Result<(), AuthorityError> {
-        let mut text = self.issuer.key().serialize_pem() + &pem("CERTIFICATE", &self.root);
+        let mut text = self.issuer.key().serialize_pem() + &pem(&self.root);
         if let Some(Former { root, bridge, .. }) = self.former(now) {
-            text += &(pem("CERTIFICATE", root) + &pem("CERTIFICATE", bridge));
+            text += &(pem(root) + &pem(bridge));
         }
         write_atomically(&folder.join(KEY), text.as_bytes(), 0o600)?;
         self.write_copy(folder, now)
@@ -379,13 +379,13 @@ fn certifies(certificate: &CertificateDer<'_>, key: &KeyPair) -> Result<bool, No
 }
 
 /// A certificate in PEM, in lines of 64 characters (RFC 7468).
-fn pem(what: &str, der: &[u8]) -> String {
+fn pem(certificate: &[u8]) -> String {
     use base64::{Engine, engine::general_purpose::STANDARD};
-    let text = STANDARD.encode(der);
-    let mut pem = format!("-----BEGIN {what}-----\n");
+    let text = STANDARD.encode(certificate);
+    let mut pem = "-----BEGIN CERTIFICATE-----\n".to_owned();
     for line in text.as_bytes().chunks(64) {
         pem.extend(line.iter().copied().map(char::from));
         pem.push('\n');
     }
-    pem + &format!("-----END {what}-----\n")
+    pem + "-----END CERTIFICATE-----\n"
 }

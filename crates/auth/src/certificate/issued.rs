@@ -10,7 +10,7 @@ use crate::{
         CredentialState, IssuedList, Kind, NotIssued, ShownCredential, Stored, StoredCertificate,
         check,
     },
-    list_file::TokensError,
+    list_file::ListError,
     principal::Principal,
     role::Role,
     standing::Standing,
@@ -88,7 +88,7 @@ impl Certificates {
     ///
     /// # Errors
     /// The file cannot be read, was damaged, or others could have written to it.
-    pub fn open(path: &Path, authority: Arc<Authority>) -> Result<Self, TokensError> {
+    pub fn open(path: &Path, authority: Arc<Authority>) -> Result<Self, ListError> {
         Ok(Self { authority, list: IssuedList::open(Kind::Certificates, path)? })
     }
 

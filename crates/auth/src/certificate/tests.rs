@@ -285,8 +285,9 @@ fn a_renewed_certificate_is_over_at_its_own_end() {
     let request = KeyAndRequest::generate("ci").unwrap().request;
     let asks = fixture.certificates.find(first, in_days(60)).unwrap().standing;
     fixture.certificates.renew(&"ci".parse().unwrap(), &asks, &request, in_days(60)).unwrap();
-    assert!(fixture.certificates.find(first, in_days(89)).is_ok());
+    let opened = fixture.certificates.find(first, in_days(89)).unwrap().standing;
     assert_eq!(fixture.certificates.find(first, in_days(90)), Err(NotIssued::Expired));
+    assert!(opened.holds(in_days(89)) && !opened.holds(in_days(90)), "it has the next one's time");
 }
 
 #[test]
@@ -374,6 +375,12 @@ fn a_certificate_of_another_authority_is_taken_for_what_it_is() {
     let refused =
         fixture.certificates.renew(&"ours".parse().unwrap(), &found.standing, &request, now());
     assert_eq!(refused.unwrap_err().code, Code::WrongState);
-    let both = NewCertificate { certificate: Some(pem), ..wanted("both", Role::Viewer) };
+    let both = NewCertificate { certificate: Some(pem.clone()), ..wanted("both", Role::Viewer) };
     assert!(fixture.certificates.create(both, "uid:0", now()).is_err());
+    // And it is somebody once.
+    let again = wanted("again", Role::Admin);
+    let again = NewCertificate { request: None, certificate: Some(pem), ..again };
+    let refusal = fixture.certificates.create(again, "uid:0", now()).unwrap_err();
+    assert_eq!(refusal.field.as_deref(), Some("certificate"));
+    assert_eq!(fixture.certificates.find(shown, now()).unwrap().role, Role::Viewer);
 }

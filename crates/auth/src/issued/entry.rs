@@ -115,6 +115,14 @@ impl Issued {
         }
     }
 
+    /// Until when what has this digest counts at the longest. What it was before its renewal opens nothing that
+    /// outlasts it.
+    pub(super) fn expires(&self, digest: &Digest) -> Option<Timestamp> {
+        let former = self.stored.certificate.as_ref().and_then(|certificate| certificate.former);
+        let former = former.filter(|former| former.digest == *digest);
+        former.map_or(self.stored.expires, |former| Some(former.expires))
+    }
+
     /// What it was before its renewal, for as long as what it is now was never shown.
     fn former(&self) -> Option<Former> {
         let former = self.stored.certificate.as_ref().and_then(|certificate| certificate.former)?;

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     digest::Digest,
-    list_file::{self, TokensError},
+    list_file::{self, ListError},
     principal::Principal,
     standing::Standing,
 };
@@ -28,7 +28,7 @@ use std::{
 };
 
 /// The most credentials that a list can have, expired ones among them.
-pub const MAX_TOKENS: usize = 1024;
+pub const MAX_ISSUED: usize = 1024;
 
 /// The credentials of one kind that were issued.
 #[derive(Debug)]
@@ -62,16 +62,20 @@ impl IssuedList {
     ///
     /// # Errors
     /// The file cannot be read, was damaged, or others could have written to it.
-    pub(crate) fn open(kind: Kind, path: &Path) -> Result<Self, TokensError> {
+    pub(crate) fn open(kind: Kind, path: &Path) -> Result<Self, ListError> {
         let mut list = List::default();
         for stored in list_file::read::<Stored>(path, kind.listed())? {
             if !kind.has(&stored) {
                 let problem = format!("{} is no {}", stored.name, kind.one());
-                return Err(TokensError::Damaged { path: path.into(), problem });
+                return Err(ListError::Damaged { path: path.into(), problem });
             }
             if list.by_name.contains_key(&stored.name) {
                 let problem = format!("{} is there twice", stored.name);
-                return Err(TokensError::Damaged { path: path.into(), problem });
+                return Err(ListError::Damaged { path: path.into(), problem });
+            }
+            if let Some(other) = list.shown_alike(&stored) {
+                let problem = format!("{} is shown as {other} is", stored.name);
+                return Err(ListError::Damaged { path: path.into(), problem });
             }
             list.add(Issued::new(kind, stored));
         }
@@ -92,7 +96,12 @@ impl IssuedList {
         if issued.last_used.swap(now.as_second(), Ordering::Relaxed) != now.as_second() || is_new {
             self.used.store(true, Ordering::Release);
         }
-        Ok(issued.principal.clone().while_it_holds(Standing::of(issued)))
+        let (principal, expires) = (issued.principal.clone(), issued.expires(digest));
+        let standing = Standing::of(issued);
+        Ok(principal.while_it_holds(match expires {
+            Some(expires) => standing.until(expires),
+            None => standing,
+        }))
     }
 
     /// All of them, by name.
@@ -113,14 +122,13 @@ impl IssuedList {
     /// Puts one on the list.
     ///
     /// # Errors
-    /// There is one of this name, there are [`MAX_TOKENS`], or the disk fails; then it is not on the list.
+    /// There is one of this name, or one that is shown by the same; there are [`MAX_ISSUED`]; or the disk fails. Then
+    /// it is not on the list.
     pub(crate) fn add(&self, stored: Stored) -> Result<(), Refusal> {
         let issued = Issued::new(self.kind, stored);
         let writing = self.writing();
-        self.has_room_for(&issued.stored.name)?;
-        let mut all = self.stored();
-        all.push(issued.stored.clone());
-        self.write(&writing, &all)?;
+        self.has_room_for(&issued.stored)?;
+        self.write(&writing, |all| all.push(issued.stored.clone()))?;
         self.list_mut().add(issued);
         Ok(())
     }
@@ -153,10 +161,10 @@ impl IssuedList {
         if let Some(certificate) = &mut stored.certificate {
             certificate.former = former.or(own);
         }
-        let mut all = self.stored();
-        all.retain(|other| other.name != stored.name);
-        all.push(stored.clone());
-        self.write(&writing, &all)?;
+        self.write(&writing, |all| {
+            all.retain(|other| other.name != stored.name);
+            all.push(stored.clone());
+        })?;
         let mut list = self.list_mut();
         list.remove(&before);
         list.add(before.renewed(self.kind, stored.clone()));
@@ -173,11 +181,32 @@ impl IssuedList {
         name: &TokenName,
         now: Timestamp,
     ) -> Result<(Stored, CredentialState), Refusal> {
+        let refused = self.refuse_from_now(name)?;
+        self.take_off(name, &refused, now)
+    }
+
+    /// Has one refused from now on, and says what tells it from another one that gets its name.
+    pub(super) fn refuse_from_now(&self, name: &TokenName) -> Result<Arc<AtomicBool>, Refusal> {
         let issued = self.list().by_name.get(name).cloned();
         let issued = issued.ok_or_else(|| self.not_found(name))?;
         issued.revoked.store(true, Ordering::Release);
+        Ok(Arc::clone(&issued.revoked))
+    }
+
+    /// Takes one off the list that is refused already, if nobody else did while this waited for the file: its name may
+    /// be another's by then.
+    pub(super) fn take_off(
+        &self,
+        name: &TokenName,
+        refused: &Arc<AtomicBool>,
+        now: Timestamp,
+    ) -> Result<(Stored, CredentialState), Refusal> {
         let writing = self.writing();
-        self.write(&writing, &self.stored()).map_err(|failed| {
+        // One that was renewed meanwhile is the same one, and has other digests.
+        let found = self.list().by_name.get(name).cloned();
+        let same = found.filter(|issued| Arc::ptr_eq(&issued.revoked, refused));
+        let issued = same.ok_or_else(|| self.not_found(name))?;
+        self.write(&writing, |_| {}).map_err(|failed| {
             let one = self.kind.one();
             Refusal::from(failed).with_hint(format!(
                 "the {one} is refused now, but not after the daemon's next start: revoke it again"
@@ -196,13 +225,20 @@ impl IssuedList {
             return Ok(());
         }
         let writing = self.writing();
-        self.write(&writing, &self.stored())
+        self.write(&writing, |_| {})
     }
 
-    /// Writes the list; who holds `_writing` is the only one who does.
-    fn write(&self, _writing: &MutexGuard<'_, ()>, all: &[Stored]) -> Result<(), WriteFailed> {
+    /// Writes the list with a change; who holds `_writing` is the only one who does.
+    pub(super) fn write(
+        &self,
+        _writing: &MutexGuard<'_, ()>,
+        change: impl FnOnce(&mut Vec<Stored>),
+    ) -> Result<(), WriteFailed> {
+        // Before the list is gathered: a use that comes in between is written once more, rather than never.
         let used = self.used.swap(false, Ordering::AcqRel);
-        list_file::write(&self.path, self.kind.listed(), all).inspect_err(|_| {
+        let mut all = self.stored();
+        change(&mut all);
+        list_file::write(&self.path, self.kind.listed(), &all).inspect_err(|_| {
             self.used.fetch_or(used, Ordering::AcqRel);
         })
     }
@@ -214,8 +250,8 @@ impl IssuedList {
         valid.map(|issued| issued.to_store()).collect()
     }
 
-    fn has_room_for(&self, name: &TokenName) -> Result<(), Refusal> {
-        let (list, one) = (self.list(), self.kind.one());
+    fn has_room_for(&self, stored: &Stored) -> Result<(), Refusal> {
+        let (list, one, name) = (self.list(), self.kind.one(), &stored.name);
         if list.by_name.contains_key(name) {
             let message = format!("there is a {one} {name} already");
             let mut refusal = Refusal::new(Code::NameTaken, message)
@@ -224,10 +260,16 @@ impl IssuedList {
             refusal.value = Some(name.to_string());
             return Err(refusal);
         }
-        if list.by_name.len() >= MAX_TOKENS {
+        if let Some(other) = list.shown_alike(stored) {
+            let message = format!("this {one} is on the list already, as {other}");
+            return Err(Refusal::new(Code::NameTaken, message)
+                .at(one)
+                .with_hint(format!("revoke {other} first: what is shown stands for one of them")));
+        }
+        if list.by_name.len() >= MAX_ISSUED {
             let message = format!("there are too many {one}s");
             return Err(Refusal::new(Code::OutOfCapacity, message)
-                .with_limit(MAX_TOKENS)
+                .with_limit(MAX_ISSUED)
                 .with_hint(format!(
                     "revoke those that nobody uses: inn {one} list shows when each was used"
                 )));
@@ -248,7 +290,7 @@ impl IssuedList {
         self.list.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn writing(&self) -> MutexGuard<'_, ()> {
+    pub(super) fn writing(&self) -> MutexGuard<'_, ()> {
         self.writing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -256,7 +298,7 @@ impl IssuedList {
     #[cfg(test)]
     pub(super) fn fill(&self, like: &Stored) {
         let mut list = self.list_mut();
-        for number in 0..MAX_TOKENS {
+        for number in 0..MAX_ISSUED {
             let (name, digest) = (format!("t{number}"), Digest::of(&number.to_string()));
             let stored = Stored { name: name.parse().unwrap(), digest, ..like.clone() };
             list.add(Issued::new(self.kind, stored));
@@ -265,6 +307,12 @@ impl IssuedList {
 }
 
 impl List {
+    /// Who is on the list already by something that this is shown by.
+    fn shown_alike(&self, stored: &Stored) -> Option<&TokenName> {
+        let other = stored.digests().find_map(|digest| self.by_digest.get(&digest));
+        other.map(|issued| &issued.stored.name)
+    }
+
     fn add(&mut self, issued: Issued) {
         let issued = Arc::new(issued);
         for digest in issued.stored.digests() {

@@ -9,14 +9,14 @@ mod record;
 #[cfg(test)]
 mod tests;
 
-pub use list::MAX_TOKENS;
+pub use list::MAX_ISSUED;
 pub use record::{CredentialState, NewToken, ShownCredential};
 
 pub(crate) use entry::Kind;
 pub(crate) use list::{IssuedList, NotIssued};
 pub(crate) use record::{Stored, StoredCertificate, check};
 
-use crate::{digest::Digest, list_file::TokensError, principal::Principal, token};
+use crate::{digest::Digest, list_file::ListError, principal::Principal, token};
 use innkeeper_model::{Code, Refusal, Secret, Timestamp, TokenName};
 use innkeeper_store::WriteFailed;
 use std::{io, path::Path};
@@ -33,7 +33,7 @@ impl IssuedTokens {
     ///
     /// # Errors
     /// The file cannot be read, was damaged, or others could have written to it.
-    pub fn open(path: &Path) -> Result<Self, TokensError> {
+    pub fn open(path: &Path) -> Result<Self, ListError> {
         Ok(Self(IssuedList::open(Kind::Tokens, path)?))
     }
 
@@ -58,7 +58,7 @@ impl IssuedTokens {
     /// Makes a token, and says its text: this is the only time that anybody is told. It waits for the disk.
     ///
     /// # Errors
-    /// A field has a value that is not allowed, there is one of this name, there are [`MAX_TOKENS`], or
+    /// A field has a value that is not allowed, there is one of this name, there are [`MAX_ISSUED`], or
     /// the disk fails; then there is no such token.
     pub fn create(
         &self,

@@ -131,6 +131,74 @@ fn a_revoked_token_is_refused_even_if_the_disk_fails() {
 }
 
 #[test]
+fn whoever_got_the_name_of_a_revoked_token_keeps_it() {
+    let fixture = Fixture::new();
+    let (old, name) = (fixture.create(wanted("ci", Role::Viewer)), "ci".parse().unwrap());
+    // Two revoke it at once, and one of them waits for the file until the name is another's.
+    let late = fixture.tokens.0.refuse_from_now(&name).unwrap();
+    fixture.tokens.revoke(&name, now()).unwrap();
+    let new = fixture.create(wanted("ci", Role::Admin));
+    let refusal = fixture.tokens.0.take_off(&name, &late, now()).unwrap_err();
+    assert_eq!(refusal.code, Code::NotFound);
+    for tokens in [&fixture.tokens, &fixture.again()] {
+        assert_eq!(tokens.find(&old, now()), Err(NotIssued::Unknown));
+        assert_eq!(tokens.find(&new, now()).unwrap().role, Role::Admin);
+        assert_eq!(tokens.all(now()).len(), 1, "it cannot be revoked");
+    }
+}
+
+/// A certificate as it is stored, shown by this.
+fn certificate(name: &str, shown: &str) -> Stored {
+    Stored {
+        name: name.parse().unwrap(),
+        digest: Digest::of(shown),
+        role: Role::Viewer,
+        project: None,
+        privileged: false,
+        created: now(),
+        created_by: "uid:0".into(),
+        expires: Some(later(60)),
+        last_used: None,
+        certificate: Some(StoredCertificate {
+            serial: "01".into(),
+            lifetime_s: Some(60),
+            former: None,
+        }),
+    }
+}
+
+#[test]
+fn what_is_revoked_while_it_is_renewed_is_off_the_list_by_both_that_it_was_shown_by() {
+    let fixture = Fixture::new();
+    let list = IssuedList::open(Kind::Certificates, &fixture.file()).unwrap();
+    list.add(certificate("ci", "first")).unwrap();
+    let (name, mut refused) = ("ci".parse().unwrap(), None);
+    let renewed = |before: &Stored| {
+        refused = list.refuse_from_now(&name).ok();
+        Stored { digest: Digest::of("second"), ..before.clone() }
+    };
+    list.replace(&name, || true, renewed).unwrap();
+    list.take_off(&name, &refused.unwrap(), now()).unwrap();
+    for shown in ["first", "second"] {
+        list.add(certificate(shown, shown)).unwrap();
+        assert!(list.find(&Digest::of(shown), now()).is_ok());
+    }
+}
+
+#[test]
+fn what_is_shown_stands_for_one_of_them() {
+    let fixture = Fixture::new();
+    let list = IssuedList::open(Kind::Certificates, &fixture.file()).unwrap();
+    list.add(certificate("one", "the same")).unwrap();
+    let refusal = list.add(certificate("two", "the same")).unwrap_err();
+    assert_eq!((refusal.code, refusal.field.as_deref()), (Code::NameTaken, Some("certificate")));
+    let twice = |all: &mut Vec<Stored>| all.push(certificate("two", "the same"));
+    list.write(&list.writing(), twice).unwrap();
+    let problem = IssuedList::open(Kind::Certificates, &fixture.file()).unwrap_err().to_string();
+    assert!(problem.contains("two is shown as one is"), "{problem}");
+}
+
+#[test]
 fn a_token_that_could_not_be_written_is_none() {
     let fixture = Fixture::new();
     fixture.create(wanted("one", Role::Viewer));
@@ -173,6 +241,11 @@ fn the_last_use_is_known_at_once_and_written_when_somebody_says_so() {
     fs::remove_dir_all(fixture.file()).unwrap();
     fixture.tokens.save_uses().unwrap();
     assert_eq!(used(&fixture.again()), Some(later(9)));
+    // Nor is one lost that comes while the list is written.
+    let (list, meanwhile) = (&fixture.tokens.0, later(12));
+    list.write(&list.writing(), |_| drop(fixture.tokens.find(&text, meanwhile))).unwrap();
+    fixture.tokens.save_uses().unwrap();
+    assert_eq!(used(&fixture.again()), Some(meanwhile));
 }
 
 #[test]
@@ -247,5 +320,5 @@ fn a_list_that_others_can_write_to_is_refused() {
     fixture.create(wanted("ci", Role::Viewer));
     fs::set_permissions(fixture.file(), fs::Permissions::from_mode(0o620)).unwrap();
     let opened = IssuedTokens::open(&fixture.file());
-    assert!(matches!(opened, Err(TokensError::Exposed { mode: 0o620, .. })), "{opened:?}");
+    assert!(matches!(opened, Err(ListError::Exposed { mode: 0o620, .. })), "{opened:?}");
 }

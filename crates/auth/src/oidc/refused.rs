@@ -1,6 +1,7 @@
 //! Why a token of an issuer was refused.
 
 use super::token::MAX_TOKEN_LENGTH;
+use crate::claims::BadClaim;
 use innkeeper_model::{Code, Refusal, Timestamp};
 use jiff::SignedDuration;
 
@@ -21,7 +22,7 @@ pub(super) enum BadToken {
     WrongType(&'static str),
     #[error("the token's header has {0:?}, of which nothing is understood here")]
     Critical(&'static str),
-    #[error("the token's \"typ\" is neither JWT nor at+jwt")]
+    #[error("the token's \"typ\" is neither JWT nor at+jwt, nor application/at+jwt")]
     Type,
     #[error("the token's \"iss\" is not that of this issuer")]
     Issuer,
@@ -49,6 +50,21 @@ pub(super) enum BadToken {
     Algorithm,
     #[error("the token's signature is not its issuer's")]
     Signature,
+}
+
+impl From<BadClaim> for BadToken {
+    fn from(bad: BadClaim) -> Self {
+        match bad {
+            BadClaim::Missing(name) => Self::Missing(name),
+            BadClaim::WrongType(name) => Self::WrongType(name),
+            BadClaim::Critical(name) => Self::Critical(name),
+            BadClaim::Audience => Self::Audience,
+            BadClaim::Expired { expires } => Self::Expired { expires },
+            BadClaim::TooLongLived { expires, max_age } => Self::TooLongLived { expires, max_age },
+            BadClaim::NotYet { from } => Self::NotYet { from },
+            BadClaim::IssuedInFuture { issued } => Self::IssuedInFuture { issued },
+        }
+    }
 }
 
 impl From<&BadToken> for Refusal {

@@ -8,19 +8,21 @@ use super::{
     jwks::{Key, Keys, NoKey},
     refused::BadToken,
 };
-use crate::wallet::{LEEWAY, later, strict_json};
+use crate::{
+    claims::{Object, Times, check_audience, check_critical, text},
+    wallet::strict_json,
+};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use innkeeper_model::Timestamp;
 use jiff::SignedDuration;
 use serde::Deserialize;
-use serde_json::{Map, Value};
 use std::sync::Arc;
 
 /// The longest token, in bytes: one may carry the groups of somebody who is in many.
 pub(super) const MAX_TOKEN_LENGTH: usize = 16 << 10;
 
 /// The claims of a token.
-pub(super) type Claims = Map<String, Value>;
+pub(super) type Claims = Object;
 
 /// A token's three parts, each still as it was sent.
 #[derive(Debug, Clone, Copy)]
@@ -130,11 +132,7 @@ impl Unproved<'_> {
 
 /// The `alg` of a header that asks for nothing that is not understood.
 fn algorithm(header: &Claims) -> Result<&str, BadToken> {
-    for critical in ["crit", "b64"] {
-        if header.contains_key(critical) {
-            return Err(BadToken::Critical(critical));
-        }
-    }
+    check_critical(header)?;
     // An issuer signs other things with the same keys, such as that somebody has logged out.
     if let Some(kind) = text(header, "typ")? {
         let kind = kind.to_ascii_lowercase();
@@ -150,59 +148,13 @@ fn check(claims: &Claims, expected: Expected<'_>, now: Timestamp) -> Result<Time
     if text(claims, "iss")? != Some(expected.issuer) {
         return Err(BadToken::Issuer);
     }
-    if !is_for(claims, expected.audience)? {
-        return Err(BadToken::Audience);
-    }
-    let expires = time(claims, "exp")?.ok_or(BadToken::Missing("exp"))?;
-    if expires <= now {
-        return Err(BadToken::Expired { expires });
-    }
-    let (not_before, issued) = (time(claims, "nbf")?, time(claims, "iat")?);
-    // By its issuer's clock it may last no longer than that, and by ours it may not either.
-    let max_age = expected.max_age;
-    let from = issued.map_or(now, |issued| issued.min(now));
-    if expires > later(later(from, max_age), LEEWAY) {
-        return Err(BadToken::TooLongLived { expires, max_age });
-    }
-    let soon = later(now, LEEWAY);
-    match (not_before, issued) {
-        (Some(from), _) if from > soon => Err(BadToken::NotYet { from }),
-        (_, Some(issued)) if issued > soon => Err(BadToken::IssuedInFuture { issued }),
-        _ => Ok(expires),
-    }
-}
-
-/// Whether `aud`, a text or several, names this audience.
-fn is_for(claims: &Claims, audience: &str) -> Result<bool, BadToken> {
-    match claims.get("aud").ok_or(BadToken::Missing("aud"))? {
-        Value::String(one) => Ok(one == audience),
-        Value::Array(several) if several.iter().all(Value::is_string) => {
-            Ok(several.iter().any(|one| one == audience))
-        }
-        _ => Err(BadToken::WrongType("aud")),
-    }
+    check_audience(claims, expected.audience)?;
+    let times = Times::read(claims)?;
+    times.check(expected.max_age, now)?;
+    Ok(times.expires)
 }
 
 fn object(part: &'static str, text: &str) -> Result<Claims, BadToken> {
     let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| BadToken::Form(part))?;
     strict_json(&bytes).ok_or(BadToken::Form(part))
-}
-
-fn text<'a>(object: &'a Claims, name: &'static str) -> Result<Option<&'a str>, BadToken> {
-    let text = object.get(name).map(|value| value.as_str().ok_or(BadToken::WrongType(name)));
-    text.transpose()
-}
-
-/// A time in seconds since 1970, which may have a fraction; milliseconds are kept of it.
-fn time(object: &Claims, name: &'static str) -> Result<Option<Timestamp>, BadToken> {
-    let Some(value) = object.get(name) else { return Ok(None) };
-    let time = match (value.as_i64(), value.as_f64()) {
-        (Some(seconds), _) => Timestamp::from_second(seconds).ok(),
-        // Numbers are within 2^53 here, so a thousand times one is still within the range.
-        (None, Some(seconds)) => {
-            Timestamp::from_millisecond((seconds * 1000.0).floor() as i64).ok()
-        }
-        (None, None) => None,
-    };
-    time.map(Some).ok_or(BadToken::WrongType(name))
 }

@@ -1,7 +1,11 @@
 //! A bounded map whose entries leave when they expire.
 
 use innkeeper_model::{Code, Refusal, Timestamp};
-use std::collections::{BTreeSet, HashMap};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeSet, HashMap},
+    hash::Hash,
+};
 
 /// What entries are found by: a digest, or something as random.
 pub(crate) type Key = [u8; 32];
@@ -85,6 +89,21 @@ impl<V> Expiring<V> {
         Some((value, expires))
     }
 
+    /// Removes one entry for another, and says what it was: the soonest to expire of whoever has most; of several who
+    /// have as many, the soonest of all. What `whose` says is nobody's stays.
+    pub(crate) fn give_one_up<W: Eq + Hash>(
+        &mut self,
+        whose: impl Fn(&V) -> Option<W>,
+    ) -> Option<V> {
+        let mut each: HashMap<W, (usize, Reverse<usize>, Key)> = HashMap::new();
+        for (place, (key, value, _)) in self.iter().enumerate() {
+            let Some(owner) = whose(value) else { continue };
+            each.entry(owner).or_insert((0, Reverse(place), *key)).0 += 1;
+        }
+        let (.., soonest) = each.into_values().max()?;
+        self.remove(&soonest).map(|(value, _)| value)
+    }
+
     /// All entries, the soonest to expire first.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&Key, &V, Timestamp)> {
         self.order.iter().filter_map(|(expires, key)| {
@@ -146,6 +165,19 @@ mod tests {
         assert_eq!(map.remove(&[40; 32]), Some((40, at(40))));
         assert_eq!(map.remove(&[40; 32]), None);
         assert_eq!(map.order.len(), map.entries.len());
+    }
+
+    #[test]
+    fn whoever_has_most_gives_up_the_soonest_of_theirs() {
+        let mut map = Expiring::new(9);
+        for (key, expires) in [(10, 4), (21, 9), (22, 1), (31, 2), (32, 3), (40, 0)] {
+            map.insert([key as u8; 32], key, at(expires));
+        }
+        let whose = |value: &i64| (*value < 40).then_some(value / 10);
+        let given_up = [(); 4].map(|()| map.give_one_up(whose));
+        assert_eq!(given_up, [22, 31, 32, 10].map(Some));
+        assert_eq!((map.give_one_up(whose), map.give_one_up(whose)), (Some(21), None));
+        assert_eq!(held(&map), [40]);
     }
 
     #[test]

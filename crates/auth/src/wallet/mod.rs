@@ -34,7 +34,7 @@ pub use jwt::{
     verify,
 };
 pub use revocation::{Revocation, Revocations};
-pub use sessions::{NoSession, Session, SessionId, Sessions};
+pub use sessions::{Session, SessionId, Sessions};
 pub use signature::BadSignature;
 pub(crate) use signature::sha256;
 pub use verifier::JwtVerifier;

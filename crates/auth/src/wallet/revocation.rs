@@ -166,6 +166,12 @@ impl List {
         }
     }
 
+    /// Until when all that this account signed was taken back, if it was.
+    fn all_until(&self, account: Address, now: Timestamp) -> Option<Timestamp> {
+        let RevokedToken(all) = RevokedToken::all_of(account);
+        self.tokens.get(&all, now)?.signed_until
+    }
+
     /// Why there is no room for one more like this; `None` where there is.
     fn is_full_for(&self, Revoked { account, signed_until }: Revoked) -> Option<Full> {
         if signed_until.is_some() {
@@ -211,14 +217,20 @@ impl Revocations {
         }
         let named = verified.jti.as_deref().map(|jti| RevokedToken::named(verified.address, jti));
         let is_revoked = |key: &Key| revoked.tokens.get(key, now).is_some();
-        let RevokedToken(all) = RevokedToken::all_of(verified.address);
         let is_of_all = || {
-            let until = revoked.tokens.get(&all, now).and_then(|all| all.signed_until);
+            let until = revoked.all_until(verified.address, now);
             until.is_some_and(|until| verified.issued.is_none_or(|issued| issued <= until))
         };
         is_revoked(&verified.signed)
             || named.is_some_and(|RevokedToken(key)| is_revoked(&key))
             || is_of_all()
+    }
+
+    /// Whether all that this account had signed was taken back after it was asked to sign something.
+    pub fn covers_sign_in(&self, account: Address, asked: Timestamp, now: Timestamp) -> bool {
+        // Until then, and so much longer, since clocks of others may be ahead. This one is not.
+        let until = self.lock().all_until(account, now);
+        until.is_some_and(|until| later(asked, LEEWAY) <= until)
     }
 
     /// All that still count, the soonest to expire first.

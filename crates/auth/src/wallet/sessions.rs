@@ -6,12 +6,12 @@
 
 use super::{
     Address,
-    expiring::{Expiring, Full, Key},
+    expiring::{Expiring, Key},
     later,
     signature::sha256,
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use innkeeper_model::{Code, Refusal, Secret, Timestamp};
+use innkeeper_model::{Secret, Timestamp};
 use jiff::SignedDuration;
 use std::{
     io,
@@ -45,29 +45,8 @@ pub struct Session {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SessionId(Key);
 
-/// Why no session was begun.
-#[derive(Debug, thiserror::Error)]
-pub enum NoSession {
-    /// There are as many as may be.
-    #[error(transparent)]
-    Full(#[from] Full),
-    /// The host has no random numbers.
-    #[error("there are no random numbers")]
-    Randomness(#[from] io::Error),
-}
-
-impl From<NoSession> for Refusal {
-    fn from(none: NoSession) -> Self {
-        match none {
-            NoSession::Full(full) => full.into(),
-            NoSession::Randomness(ref error) => {
-                Self::new(Code::Internal, none.to_string()).caused_by(error)
-            }
-        }
-    }
-}
-
-/// The sessions that count: at most 16,384, and 16 of one account.
+/// The sessions that count: at most 16,384, and 16 of one account. Whoever has most gives one up for another's: accounts
+/// cost nothing, and where all are let in, one who has many is to keep nobody out.
 #[derive(Debug)]
 pub struct Sessions {
     begun: Mutex<Expiring<Address>>,
@@ -81,16 +60,16 @@ impl Default for Sessions {
 
 impl Sessions {
     /// Begins a session of an hour, or until `until` if that is sooner. Where the account has 16,
-    /// the one of them that would end soonest ends.
+    /// the one of them that would end soonest ends; where there is no room, one of whoever has most.
     ///
     /// # Errors
-    /// There are as many sessions as may be, or the host has no random numbers.
+    /// The host has no random numbers.
     pub fn begin(
         &self,
         address: Address,
         until: Option<Timestamp>,
         now: Timestamp,
-    ) -> Result<Session, NoSession> {
+    ) -> io::Result<Session> {
         let mut random = [0; RANDOM_BYTES];
         getrandom::fill(&mut random).map_err(io::Error::from)?;
         let token = format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(random));
@@ -104,15 +83,16 @@ impl Sessions {
             begun.remove(&own[0]);
         }
         if begun.is_full() {
-            return Err(Full { what: "sessions", most: MOST }.into());
+            begun.give_one_up(|account| Some(*account));
         }
         begun.insert(sha256(token.as_bytes()), address, expires);
         Ok(Session { token: Secret::new(token), expires })
     }
 
-    /// Whether a bearer token is a session's, going by how it begins.
+    /// Whether a text can be a session's token: by how it begins, and by its length, since one that was issued begins
+    /// alike and is shorter.
     pub fn could_be(token: &str) -> bool {
-        token.starts_with(PREFIX)
+        token.len() == LENGTH && token.starts_with(PREFIX)
     }
 
     /// Whose session this token is of, if it is of one that counts.
@@ -157,8 +137,7 @@ impl Sessions {
 
 /// What a session is found by, of a text that can be its token at all.
 fn key(token: &str) -> Option<Key> {
-    let can_be = token.len() == LENGTH && Sessions::could_be(token);
-    can_be.then(|| sha256(token.as_bytes()))
+    Sessions::could_be(token).then(|| sha256(token.as_bytes()))
 }
 
 /// An account's sessions, the soonest to end first.
@@ -247,18 +226,18 @@ mod tests {
     }
 
     #[test]
-    fn no_session_is_given_up_for_a_strangers() {
+    fn whoever_has_most_gives_one_up_for_a_strangers() {
         let sessions = Sessions::default();
-        let bob = begin(&sessions, BOB, 0);
+        // It would end before all others.
+        let bob = sessions.begin(BOB, Some(at(60)), at(0)).unwrap();
+        let bob = bob.token.expose().unwrap().to_owned();
         for n in 1..MOST {
             sessions.lock().insert(sha256(&n.to_le_bytes()), ALICE, at(3600));
         }
-        // Alice ends one of her own for it; a third has none to end.
-        begin(&sessions, ALICE, 0);
-        let refused = sessions.begin(Address::new([3; 20]), None, at(0));
-        assert!(matches!(refused, Err(NoSession::Full(Full { most: MOST, .. }))), "{refused:?}");
-        assert_eq!(whose(&sessions, &bob, 1), Some(BOB));
-        assert!(sessions.begin(Address::new([3; 20]), None, at(3600)).is_ok());
+        let stranger = begin(&sessions, Address::new([3; 20]), 0);
+        assert!(whose(&sessions, &bob, 1).is_some() && whose(&sessions, &stranger, 1).is_some());
+        assert_eq!(sessions.lock().len(), MOST);
+        assert_eq!(sessions.end_all(ALICE), MOST - 2);
     }
 
     #[test]

@@ -1,18 +1,18 @@
 //! What a token's header and payload have to say.
 
 use super::{Algorithm, BadToken};
-use crate::wallet::{Address, LEEWAY, later, signature::Hash};
+use crate::{
+    claims::{Object, Times, check_audience, check_critical, text},
+    wallet::{Address, signature::Hash},
+};
 use innkeeper_model::Timestamp;
 use jiff::SignedDuration;
-use serde_json::{Map, Value};
 use std::sync::Arc;
 
 /// How far ahead `exp` may be, of now and of `iat`.
 pub const MAX_AHEAD: SignedDuration = SignedDuration::from_hours(24);
 /// The longest `jti`, in bytes, so that what is remembered of a token is bounded.
 pub const MAX_JTI_LENGTH: usize = 128;
-
-type Object = Map<String, Value>;
 
 /// What a token proved.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,13 +32,7 @@ pub struct Verified {
 
 /// The algorithm of a token with this header, which is one of those that are allowed.
 pub(super) fn algorithm(header: &Object, allowed: &[Algorithm]) -> Result<Algorithm, BadToken> {
-    // What is critical must be understood, and nothing is (RFC 7515, 4.1.11). An unencoded payload is
-    // signed differently, so it is no use to ignore that it was meant (RFC 7797).
-    for critical in ["crit", "b64"] {
-        if header.contains_key(critical) {
-            return Err(BadToken::Critical(critical));
-        }
-    }
+    check_critical(header)?;
     if let Some(kind) = text(header, "typ")?
         && !kind.eq_ignore_ascii_case("JWT")
     {
@@ -52,9 +46,7 @@ pub(super) fn algorithm(header: &Object, allowed: &[Algorithm]) -> Result<Algori
 /// A payload's claims, with the types that they must have.
 pub(super) struct Claims {
     pub(super) address: Address,
-    expires: Timestamp,
-    not_before: Option<Timestamp>,
-    issued: Option<Timestamp>,
+    times: Times,
     jti: Option<Arc<str>>,
 }
 
@@ -65,13 +57,7 @@ impl Claims {
         if jti.is_some_and(|jti| !is_name(jti)) {
             return Err(BadToken::WrongType("jti"));
         }
-        Ok(Self {
-            address,
-            expires: time(payload, "exp")?.ok_or(BadToken::Missing("exp"))?,
-            not_before: time(payload, "nbf")?,
-            issued: time(payload, "iat")?,
-            jti: jti.map(Arc::from),
-        })
+        Ok(Self { address, times: Times::read(payload)?, jti: jti.map(Arc::from) })
     }
 
     /// Whether these are for this audience and count now.
@@ -81,28 +67,12 @@ impl Claims {
         audience: &str,
         now: Timestamp,
     ) -> Result<(), BadToken> {
-        if !is_for(payload, audience)? {
-            return Err(BadToken::Audience);
-        }
-        let expires = self.expires;
-        if expires <= now {
-            return Err(BadToken::Expired { expires });
-        }
-        // By its own clock a token may live for no more than a day, and by ours it may not either.
-        let from = self.issued.map_or(now, |issued| issued.min(now));
-        if expires > later(later(from, MAX_AHEAD), LEEWAY) {
-            return Err(BadToken::TooLongLived { expires });
-        }
-        let soon = later(now, LEEWAY);
-        match (self.not_before, self.issued) {
-            (Some(from), _) if from > soon => Err(BadToken::NotYet { from }),
-            (_, Some(issued)) if issued > soon => Err(BadToken::IssuedInFuture { issued }),
-            _ => Ok(()),
-        }
+        check_audience(payload, audience)?;
+        Ok(self.times.check(MAX_AHEAD, now)?)
     }
 
     pub(super) fn verified(self, signed: Hash) -> Verified {
-        let Self { address, expires, issued, jti, not_before: _ } = self;
+        let Self { address, times: Times { expires, issued, .. }, jti } = self;
         Verified { address, expires, issued, jti, signed }
     }
 }
@@ -110,34 +80,4 @@ impl Claims {
 /// Whether a text can be a token's name: something that a log line can show.
 fn is_name(text: &str) -> bool {
     (1..=MAX_JTI_LENGTH).contains(&text.len()) && !text.chars().any(char::is_control)
-}
-
-/// Whether `aud`, a text or several, names this audience.
-fn is_for(payload: &Object, audience: &str) -> Result<bool, BadToken> {
-    let wrong = BadToken::WrongType("aud");
-    match payload.get("aud").ok_or(BadToken::Missing("aud"))? {
-        Value::String(one) => Ok(one == audience),
-        Value::Array(several) if several.iter().all(Value::is_string) => {
-            Ok(several.iter().any(|one| one == audience))
-        }
-        _ => Err(wrong),
-    }
-}
-
-fn text<'a>(object: &'a Object, name: &'static str) -> Result<Option<&'a str>, BadToken> {
-    let text = object.get(name).map(|value| value.as_str().ok_or(BadToken::WrongType(name)));
-    text.transpose()
-}
-
-/// A time in seconds since 1970, which may have a fraction; milliseconds are kept of it.
-fn time(object: &Object, name: &'static str) -> Result<Option<Timestamp>, BadToken> {
-    let wrong = BadToken::WrongType(name);
-    let Some(value) = object.get(name) else { return Ok(None) };
-    let time = match (value.as_i64(), value.as_f64()) {
-        (Some(seconds), _) => Timestamp::from_second(seconds),
-        // Numbers are within 2^53 here, so a thousand times one is still within the range.
-        (None, Some(seconds)) => Timestamp::from_millisecond((seconds * 1000.0).floor() as i64),
-        (None, None) => return Err(wrong),
-    };
-    time.map(Some).map_err(|_| wrong)
 }

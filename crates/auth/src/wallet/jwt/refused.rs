@@ -1,7 +1,10 @@
 //! Why a token was refused.
 
 use super::{MAX_JTI_LENGTH, MAX_TOKEN_LENGTH};
-use crate::wallet::{BadSignature, NotAnAddress};
+use crate::{
+    claims::BadClaim,
+    wallet::{BadSignature, NotAnAddress},
+};
 use innkeeper_model::{Code, Refusal, Timestamp};
 use std::fmt;
 
@@ -102,6 +105,21 @@ pub enum BadToken {
     /// It was taken back.
     #[error("the token was revoked")]
     Revoked,
+}
+
+impl From<BadClaim> for BadToken {
+    fn from(bad: BadClaim) -> Self {
+        match bad {
+            BadClaim::Missing(name) => Self::Missing(name),
+            BadClaim::WrongType(name) => Self::WrongType(name),
+            BadClaim::Critical(name) => Self::Critical(name),
+            BadClaim::Audience => Self::Audience,
+            BadClaim::Expired { expires } => Self::Expired { expires },
+            BadClaim::TooLongLived { expires, max_age: _ } => Self::TooLongLived { expires },
+            BadClaim::NotYet { from } => Self::NotYet { from },
+            BadClaim::IssuedInFuture { issued } => Self::IssuedInFuture { issued },
+        }
+    }
 }
 
 /// As the caller sees it: 401, with what they can do. What stands in the token is told, for they have it;

@@ -31,7 +31,8 @@ pub struct Challenge {
 /// The nonces that can be used, each once: at most 16,384.
 #[derive(Debug)]
 pub struct Challenges {
-    waiting: Mutex<Expiring<()>>,
+    /// Each with when it was given.
+    waiting: Mutex<Expiring<Timestamp>>,
 }
 
 impl Default for Challenges {
@@ -50,15 +51,16 @@ impl Challenges {
         let expires = later(now, VALID_FOR);
         let mut waiting = self.lock();
         waiting.forget_expired(now);
-        waiting.insert(nonce, (), expires);
+        waiting.insert(nonce, now, expires);
         let nonce = nonce.map(char::from).iter().collect();
         Ok(Challenge { nonce, expires })
     }
 
-    /// Uses a nonce up, and says whether it could be used.
-    pub(super) fn take(&self, nonce: &str, now: Timestamp) -> bool {
-        let Ok(key) = Key::try_from(nonce.as_bytes()) else { return false };
-        self.lock().remove(&key).is_some_and(|((), expires)| expires > now)
+    /// Uses a nonce up, and says when it was given; nothing where it cannot be used.
+    pub(super) fn take(&self, nonce: &str, now: Timestamp) -> Option<Timestamp> {
+        let key = Key::try_from(nonce.as_bytes()).ok()?;
+        let (given, expires) = self.lock().remove(&key)?;
+        (expires > now).then_some(given)
     }
 
     /// Releases those that have expired.
@@ -66,7 +68,7 @@ impl Challenges {
         self.lock().forget_expired(now);
     }
 
-    fn lock(&self) -> MutexGuard<'_, Expiring<()>> {
+    fn lock(&self) -> MutexGuard<'_, Expiring<Timestamp>> {
         // Nothing that is done under the lock leaves it half done.
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -104,12 +106,12 @@ mod tests {
         let challenges = Challenges::default();
         let [one, two] = [0, 1].map(|second| challenges.issue(at(second)).unwrap());
         assert_eq!(one.expires, at(300));
-        assert!(challenges.take(&one.nonce, at(299)));
-        assert!(!challenges.take(&one.nonce, at(299)), "used");
-        assert!(!challenges.take(&two.nonce, at(301)), "expired");
-        assert!(!challenges.take(&two.nonce, at(2)), "shown when it had expired, so used");
+        assert_eq!(challenges.take(&one.nonce, at(299)), Some(at(0)));
+        assert_eq!(challenges.take(&one.nonce, at(299)), None, "used");
+        assert_eq!(challenges.take(&two.nonce, at(301)), None, "expired");
+        assert_eq!(challenges.take(&two.nonce, at(2)), None, "shown when it had expired, so used");
         for made_up in ["", "0", &"0".repeat(32), &"0".repeat(33), &"é".repeat(16)] {
-            assert!(!challenges.take(made_up, at(2)), "{made_up}");
+            assert_eq!(challenges.take(made_up, at(2)), None, "{made_up}");
         }
     }
 
@@ -130,8 +132,8 @@ mod tests {
         let first = challenges.issue(at(0)).unwrap();
         let later: Vec<_> = (0..MOST).map(|_| challenges.issue(at(1)).unwrap()).collect();
         assert_eq!(challenges.lock().iter().count(), MOST);
-        assert!(!challenges.take(&first.nonce, at(2)));
-        assert!(challenges.take(&later[0].nonce, at(2)));
+        assert_eq!(challenges.take(&first.nonce, at(2)), None);
+        assert_eq!(challenges.take(&later[0].nonce, at(2)), Some(at(1)));
         challenges.forget_expired(at(301));
         assert!(challenges.lock().is_empty());
     }

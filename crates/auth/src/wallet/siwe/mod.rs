@@ -27,6 +27,8 @@ pub struct SignedIn {
     pub address: Address,
     /// The chain that it names. It changes nothing about who the account is.
     pub chain_id: u64,
+    /// When its nonce was given: it was not signed before that, whatever it says itself.
+    pub asked: Timestamp,
     /// Until when its signer wanted it to count, if they said so.
     pub until: Option<Timestamp>,
 }
@@ -53,6 +55,9 @@ pub enum BadSignIn {
     /// It says that it was made later than now.
     #[error("the message says that it was made in the future, at {0}")]
     IssuedInFuture(Timestamp),
+    /// All that its account had signed was taken back after its nonce was given.
+    #[error("what this account had signed was revoked, and the message may be older than that")]
+    Revoked,
     /// It was not signed by the account that it names.
     #[error("the signature is not that of the account in the message")]
     Signature(#[from] BadSignature),
@@ -103,13 +108,11 @@ impl SignIns {
         now: Timestamp,
     ) -> Result<SignedIn, BadSignIn> {
         let parsed = Message::parse(message)?;
-        if !self.challenges.take(parsed.nonce, now) {
-            return Err(BadSignIn::Nonce);
-        }
+        let asked = self.challenges.take(parsed.nonce, now).ok_or(BadSignIn::Nonce)?;
         check(&parsed, &self.site, now)?;
         check_signature(message, signature, parsed.address)?;
         let Message { address, chain_id, expires, .. } = parsed;
-        Ok(SignedIn { address, chain_id, until: expires })
+        Ok(SignedIn { address, chain_id, asked, until: expires })
     }
 }
 

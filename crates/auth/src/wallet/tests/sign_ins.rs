@@ -196,7 +196,8 @@ fn an_account_signs_in_once_with_a_nonce() {
     let (sign_ins, alice) = (sign_ins(), Wallet::alice());
     let text = message(&sign_ins, "");
     let signature = alice.personal_sign(&text);
-    let expected = SignedIn { address: alice.address(), chain_id: 5, until: None };
+    let address = alice.address();
+    let expected = SignedIn { address, chain_id: 5, asked: now(), until: None };
     assert_eq!(sign_ins.verify(&text, &signature, at(SECOND + 299)), Ok(expected));
     assert_eq!(sign_ins.verify(&text, &signature, at(SECOND + 299)), Err(BadSignIn::Nonce));
 
