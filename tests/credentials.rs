@@ -80,6 +80,14 @@ impl House {
         exchange(stream, &shown.with(endpoint.request(vm)))
     }
 
+    /// Its status alone, of somebody who is not refused for how often they ask.
+    fn answers(&self, endpoint: &Endpoint, vm: &str, shown: &Shown) -> u16 {
+        let status = self.status(endpoint, vm, shown);
+        let is_an_answer = status != 429 && (status < 500 || status == 501);
+        assert!(is_an_answer, "{endpoint}, {}: {status}", shown.name);
+        status
+    }
+
     /// Its status alone: some answers have no end.
     fn status(&self, endpoint: &Endpoint, vm: &str, shown: &Shown) -> u16 {
         let mut stream = TcpStream::connect(&self.addresses[endpoint.surface]).unwrap();
@@ -140,7 +148,8 @@ fn each_credential_comes_to_what_the_table_says_on_each_endpoint() {
             };
             let of_browser = Shown::cookie(COOKIE, &cookie, Some(&csrf));
             for shown in roles.iter().chain([&owner, &of_wallet, &of_browser]) {
-                cells.push(let_in(&house, endpoint, shown));
+                // Nothing is there that it could change.
+                cells.push(house.answers(endpoint, &house.nothing, shown).to_string());
             }
             for shown in [&owner, &of_wallet] {
                 tells_nothing_of_others(&house, endpoint, shown);
@@ -163,13 +172,13 @@ fn each_credential_comes_to_what_the_table_says_on_each_endpoint() {
     check(&table(&names, &rows));
 }
 
-/// How an endpoint answers what does not let its caller in; that it says no more of a VM that there is than of one
-/// that there is not, and nothing of what is in it.
+/// How an endpoint answers what is wrong; where that does not let its caller in, it says no more of a VM that there is
+/// than of one that there is not, and nothing of what is in it.
 fn turned_away(house: &House, endpoint: &Endpoint, shown: &Shown) -> String {
-    let status = house.status(endpoint, &house.vm, shown);
+    let status = house.answers(endpoint, &house.vm, shown);
     if !matches!(status, 401 | 403) {
-        // Where anybody may ask, or where reading needs no credential.
-        return "·".into();
+        // Anybody may ask, or reading needs no credential.
+        return status.to_string();
     }
     let there = house.ask(endpoint, &house.vm, shown);
     let not_there = house.ask(endpoint, &house.nothing, shown);
@@ -181,21 +190,6 @@ fn turned_away(house: &House, endpoint: &Endpoint, shown: &Shown) -> String {
     status.to_string()
 }
 
-/// Whether a caller is let in. Nothing is there that it could change.
-fn let_in(house: &House, endpoint: &Endpoint, shown: &Shown) -> String {
-    match house.status(endpoint, &house.nothing, shown) {
-        status @ (401 | 403) => status.to_string(),
-        status => {
-            assert!(
-                status != 429 && status < 500 || status == 501,
-                "{endpoint}, {}: {status}",
-                shown.name
-            );
-            "·".into()
-        }
-    }
-}
-
 /// A VM of another's is to an owner as one that there is not, at each endpoint that takes one.
 fn tells_nothing_of_others(house: &House, endpoint: &Endpoint, shown: &Shown) {
     if !endpoint.is_of_a_vm() {
@@ -204,6 +198,8 @@ fn tells_nothing_of_others(house: &House, endpoint: &Endpoint, shown: &Shown) {
     let there = house.ask(endpoint, &house.vm, shown);
     let not_there = house.ask(endpoint, &house.nothing, shown);
     let what = format!("{endpoint}, {}", shown.name);
+    // Whoever may have it done is not refused for anything else than that; or it is not to be had here at all.
+    assert!(matches!(there.status, 403 | 404 | 424 | 501), "{what}: {}", there.text());
     assert_eq!(said(&there, &house.vm), said(&not_there, &house.nothing), "{what}");
     assert!(!there.text().contains("secret-name"), "{what}: {}", there.text());
 }
@@ -218,8 +214,8 @@ fn line(width: usize, name: &str, cells: &[String]) -> String {
 
 fn table(columns: &[String], rows: &[Row]) -> String {
     let mut text = String::from(
-        "What each endpoint answers to whoever shows this: the status where it turns them away, and a dot where it\n\
-         lets them in, or asks for no credential.\n\n",
+        "The status with which each endpoint answers whoever shows this. 401 and 403 turn them away; all others are\n\
+         what comes of a request with next to nothing in it, of those that are let in about a VM that there is not.\n\n",
     );
     for (number, name) in columns.iter().enumerate() {
         let _ = writeln!(text, "{:>3}  {name}", number + 1);

@@ -78,13 +78,16 @@ impl Endpoint {
     /// Whether it is about one VM.
     pub(super) fn is_of_a_vm(&self) -> bool {
         match self.surface {
-            "vmm" => !matches!(self.path.as_str(), "/vm/create" | "/vm/list" | "/vm/task"),
+            "vmm" => {
+                let others = ["/health", "/ping", "/vm/create", "/vm/list", "/vm/task"];
+                !others.contains(&self.path.as_str())
+            }
             "chypervisord" => false,
             _ => self.path.starts_with("/vms/{") || self.path.starts_with("/v1/vms/{"),
         }
     }
 
-    /// A request that names this VM, and is without anything else that it would need.
+    /// A request that names this VM, and has no more in it than it takes for that VM to be looked for.
     pub(super) fn request(&self, vm: &str) -> Request {
         let mut path = String::new();
         for segment in self.path.split_inclusive('/') {
@@ -98,7 +101,30 @@ impl Endpoint {
             };
             path += slash;
         }
-        let body = if self.surface == "vmm" { json!({ "vm_id": vm }) } else { json!({}) };
-        Request::new(&self.method, &path).json(&body)
+        let of_vm = self.path.strip_prefix("/v1/vms/{vm}/").unwrap_or_default();
+        let body = match (self.surface, self.path.as_str(), of_vm) {
+            ("vmm", "/vm/device/add", _) => json!({ "build_id": vm, "device": { "type": "nic" } }),
+            ("vmm", "/vm/device/remove", _) => json!({ "build_id": vm, "device_id": "net0" }),
+            ("vmm", ..) => json!({ "build_id": vm }),
+            (.., "clone") => json!({ "name": "copy" }),
+            (.., "exec") => json!({ "argv": ["true"] }),
+            (.., "keys") => json!({ "keys": ["a"] }),
+            (.., "nics") => json!({ "name": "extra" }),
+            (.., "tickets") => json!({ "kind": "console" }),
+            _ => json!({}),
+        };
+        if of_vm == "files" {
+            path += "?path=/etc/hostname";
+        }
+        let request = Request::new(&self.method, &path).json(&body);
+        match of_vm {
+            "console" | "vnc" => {
+                request.header("Connection", "upgrade").header("Upgrade", "innkeeper-stream")
+            }
+            _ if self.surface == "native" && self.method == "PATCH" => {
+                request.header("Content-Type", "application/merge-patch+json")
+            }
+            _ => request,
+        }
     }
 }
