@@ -3,7 +3,7 @@
 
 use crate::{
     contracts::address,
-    harness::{Daemon, Offered, Reply, Request, changes_in, exchange},
+    harness::{Daemon, Offered, Reply, Request, changes_in, exchange, reads_in},
 };
 use serde_json::{Value, json};
 use std::{fs, net::TcpStream};
@@ -53,16 +53,19 @@ fn is_left_alone(refused: &Reply, id: &str, what: &str) {
     );
 }
 
-/// Everything but to adopt it, which is how it could be driven, and a ticket, which is of its caller: what that
-/// opens is refused by itself.
+const NATIVE: &str = "crates/api/openapi.json";
+
 fn native(daemon: &Daemon, id: &str) {
+    native_changes(daemon, id);
+    native_reads(daemon, id);
+}
+
+/// Everything but to adopt it, which is how it could be driven.
+fn native_changes(daemon: &Daemon, id: &str) {
     let of_a_vm = |operation: &Offered| {
-        let is_of_another = ["adoptVm", "createVmTicket"].contains(&&*operation.id);
-        operation.path.starts_with("/v1/vms/{vm}") && !is_of_another
+        operation.path.starts_with("/v1/vms/{vm}") && operation.id != "adoptVm"
     };
-    for Offered { id: operation, method, path } in
-        changes_in("crates/api/openapi.json").into_iter().filter(of_a_vm)
-    {
+    for Offered { id: operation, method, path } in changes_in(NATIVE).into_iter().filter(of_a_vm) {
         let path = path.replace("{vm}", id).replace("{nic}", NIC);
         let request = Request::new(&method, &path);
         let patch = |body| request.clone().json(&body).header("Content-Type", MERGE_PATCH);
@@ -75,6 +78,7 @@ fn native(daemon: &Daemon, id: &str) {
             "changeNic" => patch(json!({ "link": "down" })),
             "execInVm" => request.json(&json!({ "argv": ["/bin/true"] })),
             "pressVmKeys" => request.json(&json!({ "keys": ["ctrl-alt-delete"] })),
+            "createVmTicket" => request.json(&json!({ "kind": "console" })),
             "writeVmFile" => {
                 let request = Request::new(&method, &(path + "?path=/tmp/x")).bytes("x");
                 request.header("Content-Type", "application/octet-stream")
@@ -85,6 +89,37 @@ fn native(daemon: &Daemon, id: &str) {
         is_left_alone(&refused, id, &operation);
         assert_eq!(refused.json()["code"], "managed-elsewhere", "{operation}");
     }
+}
+
+/// It is shown. Its driver has no figures, logs and pictures of it, and says that; whatever else goes into it, by
+/// whichever method.
+fn native_reads(daemon: &Daemon, id: &str) {
+    let of_a_vm = |operation: &Offered| operation.path.starts_with("/v1/vms/{vm}");
+    let mut shown = 0;
+    for Offered { id: operation, method, path } in reads_in(NATIVE).into_iter().filter(of_a_vm) {
+        let path = path.replace("{vm}", id).replace("{disk}", "root");
+        let request = match &*operation {
+            "readVmFile" => Request::new(&method, &(path + "?path=/etc/hostname")),
+            "openVmConsole" | "openVmScreen" => Request::new(&method, &path)
+                .header("Connection", "Upgrade")
+                .header("Upgrade", "innkeeper-stream"),
+            _ => Request::new(&method, &path),
+        };
+        let answered = daemon.send(&request);
+        match &*operation {
+            "getVm" => {
+                assert_eq!(answered.ok().json()["state"], "running");
+                shown += 1;
+            }
+            "getVmStatistics" | "getVmLog" | "getVmScreenshot" => {
+                assert_eq!(answered.status, 501, "{operation}: {}", answered.text());
+                assert_eq!(answered.json()["code"], "unsupported", "{operation}");
+            }
+            _ => is_left_alone(&answered, id, &operation),
+        }
+    }
+    let listed = daemon.get("/v1/vms");
+    assert_eq!((shown, &listed["items"][0]["id"]), (1, &json!(id)));
 }
 
 const MERGE_PATCH: &str = "application/merge-patch+json";

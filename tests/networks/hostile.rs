@@ -8,10 +8,7 @@ fn a_guest_that_asks_in_many_names_gets_its_own_lease_and_takes_no_others() {
         return;
     }
     let _turn = GuestSlots::all();
-    let network = Arc::new(PrivateNetwork::new());
-    let mut daemon = Daemon::prepared(TCG).in_network(&network);
-    daemon.launch();
-    daemon.import_tiny();
+    let (_, daemon) = host_with_guests();
     // Two addresses for guests, and the gateway's.
     daemon.inn_ok(&["network", "create", "lan", "--subnet", "10.87.3.0/29"]);
     let nic = || json!({ "name": "net0", "network": "lan" });

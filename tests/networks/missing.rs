@@ -96,10 +96,7 @@ fn without_dnsmasq_it_is_named_and_networks_without_dhcp_work() {
         return;
     }
     let _turn = GuestSlots::all();
-    let network = Arc::new(PrivateNetwork::new());
-    let mut daemon = Daemon::prepared(TCG).in_network(&network);
-    daemon.launch();
-    daemon.import_tiny();
+    let (network, mut daemon) = host_with_guests();
     daemon.inn_ok(&["network", "create", "served", "--subnet", "10.88.3.0/24"]);
     on_networks(&daemon, "late", &[json!({ "name": "net0", "network": "served" })]);
     let servers = servers_in(daemon.state());

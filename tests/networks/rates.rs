@@ -16,10 +16,7 @@ fn a_rate_holds_either_way_and_is_raised_while_data_flows() {
         return;
     }
     let _turn = GuestSlots::all();
-    let network = Arc::new(PrivateNetwork::new());
-    let mut daemon = Daemon::prepared(TCG).in_network(&network);
-    daemon.launch();
-    daemon.import_tiny();
+    let (_, daemon) = host_with_guests();
     daemon.inn_ok(&["network", "create", "lan", "--subnet", "10.87.3.0/24"]);
     let slow = json!({ "out_kbit": SLOW as u32 });
     for (name, address, rate) in [("from", "10.87.3.10", slow), ("to", "10.87.3.20", json!({}))] {

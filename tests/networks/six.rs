@@ -21,9 +21,7 @@ fn guests_of_ipv6_reach_each_other_and_pass_for_nobody_else() {
     let network = Arc::new(PrivateNetwork::new());
     with_ipv6(&network);
     let before = network.state();
-    let mut daemon = Daemon::prepared(TCG).in_network(&network);
-    daemon.launch();
-    daemon.import_tiny();
+    let mut daemon = daemon_with_guests(&network);
     daemon.inn_ok(&["network", "create", "lan", "--subnet", "fd00:87:3::/64"]);
     let [one, other] = [("one", ONE), ("other", OTHER)].map(|(name, address)| {
         let nic = json!({ "name": "net0", "network": "lan", "addresses": [address] });

@@ -9,12 +9,7 @@ mod kind;
 pub(crate) mod rights;
 
 use crate::{
-    protocol::{
-        answer::encode,
-        asked::Admitted,
-        json::{MAX_BODY, too_large},
-        problem::Problem,
-    },
+    protocol::{answer::encode, asked::Admitted, json::MAX_BODY, problem::Problem},
     resources::{
         browser_session, exports, images,
         metrics::Route,
@@ -30,19 +25,18 @@ use axum::{
 };
 use http::{HeaderMap, HeaderValue, Method, Request, header};
 use innkeeper_auth::{
-    Action, Principal, Resource, Scope, Source, Standing,
+    Action, NotAdmitted, Principal, Resource, Scope, Source, Standing,
     limits::{Entry, Kind, Who},
 };
 use innkeeper_engine::Origin;
 use innkeeper_model::{Code, Refusal};
 use innkeeper_surface::{
-    Arrival, NotNow, REQUEST_ID, TurnedAway, Wire, browser, certified, check_host, check_origin,
-    no_credential, principal, ready, request_id, unless_it_ends, while_it_holds,
+    Arrival, REQUEST_ID, TurnedAway, Wire, answer, browser, certified, check_host, check_length,
+    check_origin, no_credential, principal, ready, refusal_of, request_id, routed, say_when,
 };
 use kind::kind;
 use rights::needs;
 use std::{net::SocketAddr, sync::Arc};
-use tower::Service;
 
 /// How a caller came in, and what it is without a credential. One that it shows counts in any case.
 #[derive(Debug, Clone)]
@@ -89,12 +83,11 @@ impl Gate {
 
 impl innkeeper_surface::Gate for Gate {
     async fn answer(&self, request: Request<Body>) -> Response {
-        let Some(address) = self.arrival.forwarded(request.headers()) else {
+        let Some((address, source)) = self.arrival.forwarded(request.headers()) else {
             return self.answer_here(request).await;
         };
-        // Its port is the proxy's secret.
-        let behind = self.clone().with_address(Some((address, 0).into()));
-        behind.with_source(Source::of_address(address)).answer_here(request).await
+        let behind = self.clone().with_address(Some(address)).with_source(source);
+        behind.answer_here(request).await
     }
 }
 
@@ -136,15 +129,16 @@ impl Gate {
                     let request_id = request_id.clone();
                     request.extensions_mut().insert(Admitted { principal, request_id });
                 }
-                self.route(request, standing.as_ref()).await
+                let refuse = |over| Problem::from(over).into_response();
+                routed(answer(self.router.clone(), request), standing.as_ref(), refuse).await
             }
             Err(away) => {
-                let (not_now, caller) = *away;
-                let refusal = not_now.refusal();
+                let (not, caller) = *away;
+                let refusal = refusal_of(&not);
                 let action = (request.method(), request.uri().path());
                 self.note_turned_away(caller.as_ref(), &request_id, action, &refusal);
                 let mut response = Problem::from(refusal).into_response();
-                not_now.add_to(response.headers_mut());
+                say_when(&not, response.headers_mut());
                 response
             }
         };
@@ -166,22 +160,6 @@ impl Gate {
         response
     }
 
-    /// What the routes answer, for as long as the caller's credential holds.
-    async fn route(&self, request: Request<Body>, standing: Option<&Standing>) -> Response {
-        let mut router = self.router.clone();
-        let answer = async {
-            match router.call(request).await {
-                Ok(response) => response,
-                Err(never) => match never {},
-            }
-        };
-        let Some(standing) = standing else { return answer.await };
-        match unless_it_ends(standing, answer).await {
-            Ok(response) => while_it_holds(response, standing),
-            Err(over) => Problem::from(over).into_response(),
-        }
-    }
-
     /// The answer to whoever showed a ticket to its route; where that opened nothing, it counts as any wrong
     /// credential.
     fn count_wrong_ticket(&self, response: Response) -> Response {
@@ -193,9 +171,9 @@ impl Gate {
         match self.state.doorkeeper().count(who, Entry::Other, Kind::Stream) {
             Ok(()) => response,
             Err(exceeded) => {
-                let not_now = NotNow::from(exceeded);
-                let mut response = Problem::from(not_now.refusal()).into_response();
-                not_now.add_to(response.headers_mut());
+                let not = NotAdmitted::from(exceeded);
+                let mut response = Problem::from(refusal_of(&not)).into_response();
+                say_when(&not, response.headers_mut());
                 response
             }
         }
@@ -230,7 +208,7 @@ impl Gate {
     fn admit(
         &self,
         request: &Request<Body>,
-    ) -> Result<Option<Principal>, Box<(NotNow, Option<Principal>)>> {
+    ) -> Result<Option<Principal>, Box<(NotAdmitted, Option<Principal>)>> {
         let kind = kind(request.method(), request.uri());
         let count = |who: Who<'_>| self.state.doorkeeper().count(who, Entry::Other, kind);
         let needs = match self.identify(request) {
@@ -243,20 +221,23 @@ impl Gate {
                     .map_err(|exceeded| Box::new((exceeded.into(), None)));
             }
             Ok(None) => return Ok(None),
-            Err(NotNow::Refused(refusal)) => {
+            Err(NotAdmitted::Refused(refusal)) => {
                 let counted = count(Who::Unknown(self.source));
-                return Err(Box::new((counted.err().map_or(refusal.into(), NotNow::from), None)));
+                return Err(Box::new((
+                    counted.err().map_or(refusal.into(), NotAdmitted::from),
+                    None,
+                )));
             }
             Err(too_soon) => return Err(Box::new((too_soon, None))),
         };
         let (principal, action, resource) = needs;
-        let allowed = count(Who::Known(&principal)).map_err(NotNow::from).and_then(|()| {
+        let allowed = count(Who::Known(&principal)).map_err(NotAdmitted::from).and_then(|()| {
             check_size(request)?;
             Ok(principal.check(action, resource)?)
         });
         match allowed {
             Ok(()) => Ok(Some(principal)),
-            Err(not_now) => Err(Box::new((not_now, Some(principal)))),
+            Err(not) => Err(Box::new((not, Some(principal)))),
         }
     }
 
@@ -264,7 +245,7 @@ impl Gate {
     fn identify(
         &self,
         request: &Request<Body>,
-    ) -> Result<Option<(Principal, Action, Resource)>, NotNow> {
+    ) -> Result<Option<(Principal, Action, Resource)>, NotAdmitted> {
         let headers = request.headers();
         let (method, path) = (request.method(), request.uri().path());
         if matches!(*self.entrance, Entrance::Tcp) {
@@ -289,7 +270,7 @@ impl Gate {
     }
 
     /// Who shows a credential, else whose session's cookie it is, else whoever's the connection is.
-    fn caller(&self, method: &Method, headers: &HeaderMap) -> Result<Principal, NotNow> {
+    fn caller(&self, method: &Method, headers: &HeaderMap) -> Result<Principal, NotAdmitted> {
         let doorkeeper = self.state.doorkeeper();
         if let Some(principal) = principal(headers, doorkeeper, self.source)? {
             return Ok(principal);
@@ -334,17 +315,7 @@ fn check_size(request: &Request<Body>) -> Result<(), Refusal> {
     let is_a_file = takes_a_file(method, path)
         || images::file::takes_a_file(method, path)
         || exports::takes_a_file(method, path);
-    if is_a_file { Ok(()) } else { check_length(request.headers()) }
-}
-
-fn check_length(headers: &HeaderMap) -> Result<(), Refusal> {
-    let Some(length) = headers.get(header::CONTENT_LENGTH) else {
-        return Ok(());
-    };
-    match length.to_str().ok().and_then(|length| length.parse::<u64>().ok()) {
-        Some(length) if length <= MAX_BODY as u64 => Ok(()),
-        _ => Err(too_large()),
-    }
+    if is_a_file { Ok(()) } else { check_length(request.headers(), MAX_BODY) }
 }
 
 /// A route that does not exist.

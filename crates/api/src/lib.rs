@@ -1,4 +1,5 @@
-//! The native API: HTTP/1.1 on a unix socket, and on loopback for whoever shows the token.
+//! The native API: HTTP/1.1 on a unix socket, on loopback, and with TLS on any address, there for whoever shows a
+//! credential: a token, a certificate, a browser session's cookie.
 //!
 //! A read is answered from the view and never waits; a write becomes a task of the engine. So a
 //! handler is short: it reads the request, asks the view or [`Operations`](innkeeper_surface::Operations), and writes what it is

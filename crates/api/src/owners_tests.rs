@@ -14,12 +14,12 @@ use http::{Request, StatusCode};
 use innkeeper_auth::{Identity, Principal, Role, Scope};
 use innkeeper_engine::{PowerVerb, Request as EngineRequest};
 use innkeeper_model::{
-    Spec, Task, TaskId, TaskState, Timestamp, VmId,
+    Revision, Spec, Task, TaskId, TaskState, Timestamp, VmId,
     network::{Lease, NetworkFacts},
 };
 use innkeeper_view::Update;
 use serde_json::{Value, json};
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
 const NOBODY: &str = "00000000-0000-4000-8000-000000000000";
 /// What of another project's is told to nobody who is bound to this one: its name, and those of its VM.
@@ -360,11 +360,32 @@ async fn what_is_changed_stays_ones_own() {
     ] {
         let changed = change(method, body).await;
         assert_eq!(changed.status, StatusCode::ACCEPTED, "{method} {body}: {}", changed.text);
-        let [EngineRequest::Edit { vm, config, .. }] = &house.api.engine.asked()[..] else {
+        let [EngineRequest::Edit { vm, config, expected }] = &house.api.engine.asked()[..] else {
             panic!("{method} {body} is no edit");
         };
         assert_eq!((*vm, config.project.as_str()), (house.own, "us"), "{method} {body}");
+        // What it may keep was compared with this one.
+        assert_eq!(*expected, Some(Revision(1)), "{method} {body}");
     }
+}
+
+#[tokio::test]
+async fn what_goes_on_of_a_vm_ends_when_that_is_given_to_another_project() {
+    let house = house().await;
+    house.api.engine.has_agents.store(true, Ordering::Release);
+    let export = house.call(entrance(Role::Owner), "GET", "/v1/vms/web/export", "").await;
+    assert_eq!(export.status(), StatusCode::OK);
+    let program = r#"{"argv":["sleep","9"]}"#;
+    let (ran, ()) =
+        tokio::join!(house.send(Role::Owner, "POST", "/v1/vms/web/exec", program), async {
+            let mut given = spec_in("rivals", "web");
+            given.id = house.own;
+            house.api.post(vec![Update::VmSpec(Arc::new(given))]).await;
+        });
+    ran.problem("not-found");
+    let mut pieces = export.into_body().into_data_stream();
+    pieces.next().await.unwrap().unwrap_err();
+    assert!(pieces.next().await.is_none());
 }
 
 #[tokio::test]

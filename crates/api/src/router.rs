@@ -195,7 +195,7 @@ pub fn document() -> Bytes {
 )]
 async fn read_document(State(state): State<ApiState>, params: Params) -> Answer {
     params.nothing_else()?;
-    Ok(answer::json(state.view().snapshot().revision, document()))
+    Ok(answer::json(state.revision(), document()))
 }
 
 #[derive(OpenApi)]

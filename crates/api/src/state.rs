@@ -5,7 +5,7 @@ use crate::{
     resources::metrics::Metrics,
 };
 use innkeeper_auth::{Doorkeeper, Principal};
-use innkeeper_model::{Code, Refusal};
+use innkeeper_model::{Code, Refusal, Revision};
 use innkeeper_session::Tickets;
 use innkeeper_surface::{Diagnostics, Handshakes, Operations};
 use innkeeper_view::View;
@@ -55,6 +55,11 @@ impl ApiState {
     /// shows any reads what its [`Visit`](crate::visit::Visit) sees.
     pub(crate) fn view(&self) -> &View {
         &self.0.view
+    }
+
+    /// How far the view has come.
+    pub(crate) fn revision(&self) -> Revision {
+        self.view().snapshot().revision
     }
 
     pub(crate) fn operations(&self) -> &Arc<dyn Operations> {

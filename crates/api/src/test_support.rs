@@ -13,8 +13,9 @@ use http_body_util::BodyExt;
 use innkeeper_auth::{Doorkeeper, Identity, Principal};
 use innkeeper_driver::ByteStream;
 use innkeeper_engine::{
-    Accepted, AtEnd, Caller, ImageFile, ImageFrom, NetworkRequest, OpenedArrival, OpenedConsole,
-    OpenedImage, OpenedUpload, Projects, Request, Resolution, Sessions as OpenSessions,
+    Accepted, AtEnd, Caller, ImageFile, ImageFrom, NetworkRequest, OpenedAgent, OpenedArrival,
+    OpenedConsole, OpenedExport, OpenedImage, OpenedUpload, Projects, Request, Resolution,
+    Sessions as OpenSessions,
 };
 use innkeeper_model::{
     Assigned, Code, Diagnosis, Facts, ImageName, MachineState, Network, NetworkConfig, NetworkId,
@@ -23,7 +24,10 @@ use innkeeper_model::{
     keyboard::Stroke,
     task::{PlannedOperation, PlannedStep},
 };
-use innkeeper_session::Role;
+use innkeeper_session::{
+    Role,
+    agent::{Agent, Channel, Opening},
+};
 use innkeeper_storage::{Manifest, Storage, StorageOptions};
 use innkeeper_surface::{Diagnostics, Gate as _, Operations, Sessions};
 use innkeeper_view::{Update, View, ViewOptions};
@@ -94,6 +98,8 @@ pub(crate) struct FakeEngine {
     /// Whether a wait lasts for ever, and who is told that there is one.
     waits: AtomicBool,
     waiting: Notify,
+    /// Whether there are agents in its guests.
+    pub(crate) has_agents: AtomicBool,
     /// Where uploads go.
     pool: (tempfile::TempDir, Storage),
     sessions: OpenSessions,
@@ -188,6 +194,22 @@ impl Sessions for FakeEngine {
         Ok(echo())
     }
 
+    /// With an agent that says nothing, if it has any.
+    fn agent(&self, caller: &Caller, vm: VmId, kind: &'static str) -> Result<OpenedAgent, Refusal> {
+        if !self.has_agents.load(Ordering::Acquire) {
+            return Err(Refusal::new(Code::Unsupported, "there are no agents"));
+        }
+        let session = self.sessions.list(vm, kind, caller);
+        Ok(OpenedAgent { agent: Agent::new(Silent), session })
+    }
+
+    /// A VM is what its name says: without disks.
+    async fn export_vm(&self, caller: &Caller, vm: VmId) -> Result<OpenedExport, Refusal> {
+        let (name, session) = ("web".parse().unwrap(), self.sessions.list(vm, "export", caller));
+        let file = self.pool.1.export(&Arc::new(spec("web"))).await?;
+        Ok(OpenedExport { file, name, session })
+    }
+
     async fn image_file(&self, caller: &Caller, name: &ImageName) -> Result<OpenedImage, Refusal> {
         if name.as_str() != "base" {
             return Err(Refusal::not_found("image", name));
@@ -249,6 +271,22 @@ impl Sessions for FakeEngine {
 
     async fn screenshot(&self, _vm: VmId) -> Result<Vec<u8>, Refusal> {
         Ok(b"\x89PNG".to_vec())
+    }
+}
+
+/// The channel to an agent that never answers.
+struct Silent;
+
+impl Channel for Silent {
+    fn open(&self) -> Opening<'_> {
+        Box::pin(async {
+            let (here, there) = duplex(64);
+            tokio::spawn(async move {
+                let _held = there;
+                std::future::pending::<()>().await;
+            });
+            Ok(Box::new(here) as _)
+        })
     }
 }
 
@@ -497,6 +535,7 @@ impl Api {
             serial: Mutex::new(b"login: \xff".to_vec()),
             waits: AtomicBool::default(),
             waiting: Notify::new(),
+            has_agents: AtomicBool::default(),
             pool: pool(),
             sessions: OpenSessions::default(),
             projects: OnceLock::new(),

@@ -11,22 +11,17 @@ use crate::{
 use axum::{Router, body::Body, extract::DefaultBodyLimit, response::Response};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use innkeeper_auth::{
-    Action, Identity, Principal, Resource, Source, Standing,
+    Action, Identity, NotAdmitted, Principal, Resource, Source, Standing,
     limits::{Entry, Kind, Who},
 };
 use innkeeper_engine::{Caller, Origin};
-use innkeeper_model::{Code, Refusal};
+use innkeeper_model::Refusal;
 use innkeeper_store::audit::AuditLog;
 use innkeeper_surface::{
-    Arrival, Listening, NotNow, REQUEST_ID, TurnedAway, certified, check_host, check_origin,
-    no_credential, principal, ready, request_id, unless_it_ends, while_it_holds,
+    Arrival, Listening, REQUEST_ID, TurnedAway, answer, certified, check_host, check_length,
+    check_origin, no_credential, principal, ready, refusal_of, request_id, routed, say_when,
 };
-use std::{
-    net::{IpAddr, SocketAddr},
-    sync::Arc,
-    time::Duration,
-};
-use tower::Service;
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 /// Opens a door on a loopback address or with TLS, to whom `access` lets in. Returns when the context's `stopping`
 /// is cancelled and all connections have ended, half a second later at the most.
@@ -88,22 +83,18 @@ impl<P: Protocol> innkeeper_surface::Gate for DoorGate<P> {
     async fn answer(&self, request: Request<Body>) -> Response {
         match self.arrival.forwarded(request.headers()) {
             None => self.answer_here(request).await,
-            Some(address) => self.for_somebody_at(address).answer_here(request).await,
+            Some((address, source)) => {
+                self.for_somebody_at(address, source).answer_here(request).await
+            }
         }
     }
 }
 
 impl<P: Protocol> DoorGate<P> {
     /// The same, of requests that a proxy passes on for somebody: who the proxy is, lets nobody in.
-    fn for_somebody_at(&self, address: IpAddr) -> Self {
+    fn for_somebody_at(&self, address: SocketAddr, source: Source) -> Self {
         let entrance = Entrance { peer: Peer::Nobody, ..(*self.entrance).clone() };
-        Self {
-            entrance: Arc::new(entrance),
-            // Its port is the proxy's secret.
-            address: Some((address, 0).into()),
-            source: Source::of_address(address),
-            ..self.clone()
-        }
+        Self { entrance: Arc::new(entrance), address: Some(address), source, ..self.clone() }
     }
 
     /// Answers a request of whoever is at the gate's address.
@@ -128,17 +119,27 @@ impl<P: Protocol> DoorGate<P> {
                     request.extensions_mut().insert(principal);
                 }
                 let request = request.map(|body| body::in_time(body, self.door.body_timeout));
-                self.route(request, standing.as_ref()).await
+                let refuse = |over| self.door.protocol.refuse(&over);
+                let answer = answer(self.door.router.clone(), request);
+                match within.take_if(|within| within.changes_registry()) {
+                    None => routed(answer, standing.as_ref(), refuse).await,
+                    Some(change) => {
+                        let seen_through = change.see_through(self.door.audit.clone(), answer);
+                        let answer = async { seen_through.await.unwrap_or_else(refuse) };
+                        // Few are such, so that the others have no room for it.
+                        Box::pin(routed(answer, standing.as_ref(), refuse)).await
+                    }
+                }
             }
             Err(away) => {
-                let (not_now, caller) = *away;
-                let refusal = not_now.refusal();
+                let (not, caller) = *away;
+                let refusal = refusal_of(&not);
                 tracing::debug!(%door, path = request.uri().path(), %refusal, "refused");
                 let caller = caller.map(|caller| caller.identity.to_string());
                 let action = (request.method(), request.uri().path());
                 self.note_turned_away(caller.as_deref(), &request_id, action, &refusal);
                 let mut response = self.door.protocol.refuse(&refusal);
-                not_now.add_to(response.headers_mut());
+                say_when(&not, response.headers_mut());
                 response
             }
         };
@@ -151,22 +152,6 @@ impl<P: Protocol> DoorGate<P> {
         }
         response.headers_mut().insert(REQUEST_ID, request_id);
         response
-    }
-
-    /// What the routes answer, for as long as the caller's credential holds.
-    async fn route(&self, request: Request<Body>, standing: Option<&Standing>) -> Response {
-        let mut router = self.door.router.clone();
-        let answer = async {
-            match router.call(request).await {
-                Ok(response) => response,
-                Err(never) => match never {},
-            }
-        };
-        let Some(standing) = standing else { return answer.await };
-        match unless_it_ends(standing, answer).await {
-            Ok(response) => while_it_holds(response, standing),
-            Err(over) => self.door.protocol.refuse(&over),
-        }
     }
 
     /// Puts on record who is turned away, and why.
@@ -192,7 +177,7 @@ impl<P: Protocol> DoorGate<P> {
     fn admit(
         &self,
         request: &Request<Body>,
-    ) -> Result<Option<Principal>, Box<(NotNow, Option<Principal>)>> {
+    ) -> Result<Option<Principal>, Box<(NotAdmitted, Option<Principal>)>> {
         let protocol = &self.door.protocol;
         let needs = protocol.needs(request.method(), request.uri().path());
         let kind = kind(needs);
@@ -204,19 +189,22 @@ impl<P: Protocol> DoorGate<P> {
         let (principal, (action, resource)) = match (self.identify(request, needs), needs) {
             (Ok(Some(principal)), Some(needs)) => (principal, needs),
             (Ok(_), _) => return Ok(None),
-            (Err(NotNow::Refused(refusal)), _) => {
+            (Err(NotAdmitted::Refused(refusal)), _) => {
                 let counted = count(Who::Unknown(self.source));
-                return Err(Box::new((counted.err().map_or(refusal.into(), NotNow::from), None)));
+                return Err(Box::new((
+                    counted.err().map_or(refusal.into(), NotAdmitted::from),
+                    None,
+                )));
             }
             (Err(too_soon), _) => return Err(Box::new((too_soon, None))),
         };
-        let allowed = count(Who::Known(&principal)).map_err(NotNow::from).and_then(|()| {
+        let allowed = count(Who::Known(&principal)).map_err(NotAdmitted::from).and_then(|()| {
             check(protocol.door(), &principal, action, resource)?;
             Ok(check_length(request.headers(), P::MAX_BODY)?)
         });
         match allowed {
             Ok(()) => Ok(Some(principal)),
-            Err(not_now) => Err(Box::new((not_now, Some(principal)))),
+            Err(not) => Err(Box::new((not, Some(principal)))),
         }
     }
 
@@ -225,14 +213,14 @@ impl<P: Protocol> DoorGate<P> {
         &self,
         request: &Request<Body>,
         needs: Option<(Action, Resource)>,
-    ) -> Result<Option<Principal>, NotNow> {
+    ) -> Result<Option<Principal>, NotAdmitted> {
         check_host(request, &self.arrival)?;
         check_origin(request.headers(), &self.arrival)?;
         needs.map(|_| self.caller(request.headers())).transpose()
     }
 
     /// Who shows a credential, else whoever's the connection is.
-    fn caller(&self, headers: &HeaderMap) -> Result<Principal, NotNow> {
+    fn caller(&self, headers: &HeaderMap) -> Result<Principal, NotAdmitted> {
         let Entrance { doorkeeper, peer } = &*self.entrance;
         if let Some(principal) = principal(headers, doorkeeper, self.source)? {
             return Ok(principal);
@@ -261,7 +249,7 @@ fn kind(needs: Option<(Action, Resource)>) -> Kind {
 /// Refuses what this caller of a door may not.
 ///
 /// # Errors
-/// [`Code::Forbidden`].
+/// [`Code::Forbidden`](innkeeper_model::Code::Forbidden).
 pub(crate) fn check(
     door: Door,
     principal: &Principal,
@@ -274,15 +262,4 @@ pub(crate) fn check(
         )),
         _ => refusal,
     })
-}
-
-/// Refuses a body that is too large before any of it is read.
-fn check_length(headers: &HeaderMap, at_most: usize) -> Result<(), Refusal> {
-    let Some(length) = headers.get(header::CONTENT_LENGTH) else {
-        return Ok(());
-    };
-    match length.to_str().ok().and_then(|length| length.parse::<u64>().ok()) {
-        Some(length) if length <= at_most as u64 => Ok(()),
-        _ => Err(Refusal::new(Code::TooLarge, "the body is too large").with_limit(at_most)),
-    }
 }

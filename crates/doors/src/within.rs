@@ -2,13 +2,13 @@
 //! not for a caller who is bound to a project.
 
 use crate::Protocol;
-use axum::body::Body;
+use axum::{body::Body, response::Response};
 use http::{Method, Request, StatusCode};
 use innkeeper_auth::{Action, Principal, Resource, Scope};
 use innkeeper_engine::Caller;
 use innkeeper_model::{Code, Refusal};
 use innkeeper_store::audit::AuditLog;
-use innkeeper_surface::{TurnedAway, note_answer};
+use innkeeper_surface::{TurnedAway, note_answer, to_its_end};
 
 /// A request of which the answer may have to be on record.
 #[derive(Debug)]
@@ -41,6 +41,28 @@ impl Within {
         })
     }
 
+    /// Whether it changes the registry of hosts.
+    pub(crate) const fn changes_registry(&self) -> bool {
+        self.changes_registry
+    }
+
+    /// The answer to what changes something: that is done, and on record, whether or not its caller waits for it.
+    ///
+    /// # Errors
+    /// Nobody knows what was changed.
+    pub(crate) async fn see_through(
+        self,
+        audit: Option<AuditLog>,
+        answer: impl Future<Output = Response> + Send + 'static,
+    ) -> Result<Response, Refusal> {
+        let on_record = async move {
+            let response = answer.await;
+            self.note(audit.as_ref(), response.status());
+            Ok(response)
+        };
+        to_its_end(on_record).await
+    }
+
     /// Puts on record what came of it, if that is the door's own doing.
     pub(crate) fn note(&self, audit: Option<&AuditLog>, status: StatusCode) {
         let Self { caller, method, path, changes_registry, reads } = self;
@@ -69,6 +91,8 @@ mod tests {
         testing::{House, of_project},
         virtx::Virtx,
     };
+    use axum::response::IntoResponse;
+    use futures_util::FutureExt;
     use innkeeper_auth::{Identity, Role};
     use innkeeper_engine::Origin;
     use innkeeper_model::{AuditEntry, AuditOutcome, HostId};
@@ -77,6 +101,7 @@ mod tests {
         registry::{EmbeddedRegistry, Hosts, Resources},
     };
     use std::{sync::Arc, time::Duration};
+    use tokio::{sync::oneshot, time::timeout};
 
     fn caller() -> Caller {
         let origin = Some(Origin { door: "chypervisord", address: None });
@@ -142,12 +167,24 @@ mod tests {
         post.note(Some(&audit), StatusCode::CREATED);
         post.note(Some(&audit), StatusCode::CONFLICT);
         post.note(None, StatusCode::CONFLICT);
+        // Whoever hangs up meanwhile has it changed all the same.
+        let (answered, answer) = oneshot::channel();
+        let answer = async { answer.await.unwrap() };
+        assert!(post.see_through(Some(audit.clone()), answer).now_or_never().is_none());
+        answered.send(StatusCode::NO_CONTENT.into_response()).unwrap();
+        let written = async {
+            while audit.diagnose().written < 3 {
+                // The thread that writes gathers for some milliseconds.
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        timeout(Duration::from_secs(30), written).await.expect("the line does not come");
         audit.end(Duration::from_secs(30));
         let page = read(audit.folder(), &AuditQuery::default(), None, 9).unwrap();
         let lines: Vec<AuditEntry> =
             page.lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
         let outcomes: Vec<_> = lines.iter().map(|line| line.outcome).collect();
-        assert_eq!(outcomes, [AuditOutcome::Done, AuditOutcome::Refused]);
+        assert_eq!(outcomes, [AuditOutcome::Done, AuditOutcome::Refused, AuditOutcome::Done]);
         assert!(lines.iter().all(|line| line.action == "POST /hypervisors"), "{lines:?}");
         assert_eq!(lines[1].message.as_deref(), Some("answered 409 Conflict"));
     }

@@ -2,7 +2,7 @@
 
 use crate::proxies::Proxies;
 use http::HeaderMap;
-use innkeeper_auth::Fingerprint;
+use innkeeper_auth::{Fingerprint, Source};
 use rustls::ServerConnection;
 use std::{
     net::{IpAddr, SocketAddr},
@@ -67,9 +67,11 @@ impl Arrival {
         self.is_tls
     }
 
-    /// For whom a request on it is, where a proxy opened it that is believed.
-    pub fn forwarded(&self, headers: &HeaderMap) -> Option<IpAddr> {
-        self.front.proxies.forwarded(self.peer?.ip(), headers)
+    /// For whom a request on it is, where a proxy opened it that is believed: from where they come.
+    pub fn forwarded(&self, headers: &HeaderMap) -> Option<(SocketAddr, Source)> {
+        let address = self.front.proxies.forwarded(self.peer?.ip(), headers)?;
+        // Its port is the proxy's secret.
+        Some(((address, 0).into(), Source::of_address(address)))
     }
 
     /// Whether this host is known by this name, or has this address where it was called.

@@ -5,9 +5,9 @@
 //! browser says from where a request comes, it comes from here. Who shows a credential itself is not asked for a cookie:
 //! no page makes a browser do that.
 
-use crate::{Arrival, NotNow};
+use crate::Arrival;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
-use innkeeper_auth::{Doorkeeper, Principal, Source};
+use innkeeper_auth::{Doorkeeper, NotAdmitted, Principal, Source};
 use innkeeper_model::{Code, Refusal, Timestamp};
 
 /// What a page shows beside its cookie with whatever changes something.
@@ -119,7 +119,7 @@ pub fn browser(
     headers: &HeaderMap,
     wire: Wire,
     (doorkeeper, source): (&Doorkeeper, Source),
-) -> Result<Option<Principal>, NotNow> {
+) -> Result<Option<Principal>, NotAdmitted> {
     let Some(cookie) = wire.cookie(headers)? else { return Ok(None) };
     check_sent_from(headers)?;
     let principal = doorkeeper.admit_browser(cookie, source, Timestamp::now())?;
@@ -245,7 +245,8 @@ mod tests {
         let of = |site: &'static str| {
             let headers = headers(&[("cookie", "innkeeper-session=x"), ("sec-fetch-site", site)]);
             let caller = (&doorkeeper, Source::ThisHost);
-            browser(&Method::GET, &headers, Wire::Plain, caller).unwrap_err().refusal().code
+            let refused = browser(&Method::GET, &headers, Wire::Plain, caller).unwrap_err();
+            crate::refusal_of(&refused).code
         };
         for foreign in ["cross-site", "same-site", "", "Same-Origin"] {
             assert_eq!(of(foreign), Code::Forbidden, "{foreign}");

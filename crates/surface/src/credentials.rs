@@ -1,8 +1,8 @@
 //! The credential of a request: who shows it.
 
-use crate::{NotNow, arrival::Arrival};
+use crate::arrival::Arrival;
 use http::{HeaderMap, header};
-use innkeeper_auth::{Doorkeeper, Principal, Source};
+use innkeeper_auth::{Doorkeeper, NotAdmitted, Principal, Source};
 use innkeeper_model::{Code, Refusal, Timestamp};
 
 /// Who sent a request from there, by the credential that it shows; nobody where it shows none.
@@ -14,7 +14,7 @@ pub fn principal(
     headers: &HeaderMap,
     doorkeeper: &Doorkeeper,
     source: Source,
-) -> Result<Option<Principal>, NotNow> {
+) -> Result<Option<Principal>, NotAdmitted> {
     if !headers.contains_key(header::AUTHORIZATION) {
         return Ok(None);
     }
@@ -96,7 +96,7 @@ mod tests {
             &["Bearer x"],
             &["Bearer x", "Bearer x"],
         ] {
-            let refusal = principal(wrong).unwrap_err().refusal();
+            let refusal = crate::refusal_of(&principal(wrong).unwrap_err());
             assert_eq!(refusal.code, Code::Unauthenticated, "{wrong:?}");
         }
     }

@@ -50,6 +50,20 @@ impl Performed {
     }
 }
 
+/// Does something to its end, whether or not its caller waits for that. Whoever hangs up has what they asked for dropped
+/// wherever it waits, and its last step would be to put on record what was done: what goes on without them takes that
+/// along.
+///
+/// # Errors
+/// As the work; or it panicked, and nobody knows how far it had come.
+pub async fn to_its_end<T: Send + 'static>(
+    work: impl Future<Output = Result<T, Refusal>> + Send + 'static,
+) -> Result<T, Refusal> {
+    tokio::spawn(work).await.unwrap_or_else(|panic| {
+        Err(Refusal::new(Code::Internal, "nobody knows what was changed").caused_by(&panic))
+    })
+}
+
 /// Has something done, and waits for its end, at most so long or until the daemon stops. When it is
 /// done, all reads and streams of this daemon show it. Dropping the future leaves the task to go on.
 ///

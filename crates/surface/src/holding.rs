@@ -35,7 +35,7 @@ pub async fn until_it_ends(standing: &Standing) {
 ///
 /// # Errors
 /// It ended.
-pub async fn unless_it_ends<T>(
+pub(crate) async fn unless_it_ends<T>(
     standing: &Standing,
     work: impl Future<Output = T>,
 ) -> Result<T, Refusal> {
@@ -50,9 +50,9 @@ pub async fn unless_it_ends<T>(
     }
 }
 
-/// The same answer, which breaks off once the credential that its caller showed was taken back or has expired: at
-/// its next piece, or a second later at the most. One whose length is known is on its way already, and stays as
-/// it is.
+/// The same answer, which breaks off once the credential that its caller showed was taken back or has expired, or
+/// whatever else it is asked for with does not hold any more: at its next piece, or a second later at the most. One
+/// whose length is known is on its way already, and stays as it is.
 pub fn while_it_holds(response: Response, standing: &Standing) -> Response {
     if response.body().size_hint().exact().is_some() || !standing.can_end() {
         return response;
@@ -78,7 +78,7 @@ pub fn while_it_holds(response: Response, standing: &Standing) -> Response {
 fn over() -> Error {
     Error::new(io::Error::new(
         io::ErrorKind::PermissionDenied,
-        "the credential does not hold any more",
+        "what it was asked for with does not hold any more",
     ))
 }
 

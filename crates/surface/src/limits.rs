@@ -14,64 +14,32 @@ use innkeeper_model::{Code, Refusal};
 const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 
-/// Why a request has to wait.
-#[derive(Debug)]
-pub enum NotNow {
-    /// It is refused, whenever it comes.
-    Refused(Refusal),
-    /// It came too soon after others of its caller's.
-    TooSoon(Exceeded),
-}
-
-impl From<Refusal> for NotNow {
-    fn from(refusal: Refusal) -> Self {
-        Self::Refused(refusal)
-    }
-}
-
-impl From<Exceeded> for NotNow {
-    fn from(exceeded: Exceeded) -> Self {
-        Self::TooSoon(exceeded)
-    }
-}
-
-impl From<NotAdmitted> for NotNow {
-    fn from(not: NotAdmitted) -> Self {
-        match not {
-            NotAdmitted::Refused(refusal) => Self::Refused(refusal),
-            NotAdmitted::TooSoon(exceeded) => Self::TooSoon(exceeded),
+/// Why somebody is not let in, as a refusal.
+pub fn refusal_of(not: &NotAdmitted) -> Refusal {
+    match not {
+        NotAdmitted::Refused(refusal) => refusal.clone(),
+        NotAdmitted::TooSoon(exceeded) => {
+            let Exceeded { quota, kind, .. } = exceeded;
+            let wait = seconds(exceeded);
+            let message = format!("too many {}: {quota} are allowed", name(*kind));
+            Refusal::new(Code::TooManyRequests, message)
+                .with_limit(quota)
+                .with_hint(format!("come again in {wait} s"))
         }
     }
 }
 
-impl NotNow {
-    /// As a refusal.
-    pub fn refusal(&self) -> Refusal {
-        match self {
-            Self::Refused(refusal) => refusal.clone(),
-            Self::TooSoon(exceeded) => {
-                let Exceeded { quota, kind, .. } = exceeded;
-                let wait = seconds(exceeded);
-                let message = format!("too many {}: {quota} are allowed", name(*kind));
-                Refusal::new(Code::TooManyRequests, message)
-                    .with_limit(quota)
-                    .with_hint(format!("come again in {wait} s"))
-            }
-        }
-    }
-
-    /// Adds what says when to come again to the head of the answer.
-    pub fn add_to(&self, headers: &mut HeaderMap) {
-        let Self::TooSoon(exceeded) = self else { return };
-        let Exceeded { quota, kind, .. } = exceeded;
-        let (name, wait) = (name(*kind), seconds(exceeded));
-        headers.insert(header::RETRY_AFTER, HeaderValue::from(wait));
-        let policy = format!("\"{name}\";q={};w={}", quota.requests(), quota.window().as_secs());
-        for (field, value) in [(POLICY, policy), (LIMIT, format!("\"{name}\";r=0;t={wait}"))] {
-            // Words of ours and numbers.
-            if let Ok(value) = HeaderValue::try_from(value) {
-                headers.insert(field, value);
-            }
+/// Adds what says when to come again to the head of the answer.
+pub fn say_when(not: &NotAdmitted, headers: &mut HeaderMap) {
+    let NotAdmitted::TooSoon(exceeded) = not else { return };
+    let Exceeded { quota, kind, .. } = exceeded;
+    let (name, wait) = (name(*kind), seconds(exceeded));
+    headers.insert(header::RETRY_AFTER, HeaderValue::from(wait));
+    let policy = format!("\"{name}\";q={};w={}", quota.requests(), quota.window().as_secs());
+    for (field, value) in [(POLICY, policy), (LIMIT, format!("\"{name}\";r=0;t={wait}"))] {
+        // Words of ours and numbers.
+        if let Ok(value) = HeaderValue::try_from(value) {
+            headers.insert(field, value);
         }
     }
 }
@@ -100,12 +68,12 @@ mod tests {
         let wait = Duration::from_millis(1_001);
         let exceeded = Exceeded { quota: Quota::per_minute(100), kind: Kind::Write, wait };
         let mut headers = HeaderMap::new();
-        let not_now = NotNow::from(exceeded);
-        not_now.add_to(&mut headers);
+        let too_soon = NotAdmitted::from(exceeded);
+        say_when(&too_soon, &mut headers);
         assert_eq!(headers["retry-after"], "2");
         assert_eq!(headers["ratelimit-policy"], "\"writes\";q=100;w=60");
         assert_eq!(headers["ratelimit"], "\"writes\";r=0;t=2");
-        let refusal = not_now.refusal();
+        let refusal = refusal_of(&too_soon);
         assert_eq!(refusal.code, Code::TooManyRequests);
         assert_eq!(refusal.message, "too many writes: 100/min are allowed");
     }
@@ -113,7 +81,7 @@ mod tests {
     #[test]
     fn what_is_refused_for_another_reason_says_nothing_of_limits() {
         let mut headers = HeaderMap::new();
-        NotNow::from(Refusal::new(Code::Forbidden, "no")).add_to(&mut headers);
+        say_when(&Refusal::new(Code::Forbidden, "no").into(), &mut headers);
         assert!(headers.is_empty());
     }
 }

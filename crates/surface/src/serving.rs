@@ -42,13 +42,24 @@ pub trait Gate: Clone + Send + Sync + 'static {
 /// fails is dropped, and so is one whose source has as many as it may. Returns when `stopping` is cancelled and all
 /// connections have ended, half a second later at the most.
 pub async fn serve<L: Listener, G: Gate>(
+    listener: L,
+    stopping: CancellationToken,
+    admit: impl Fn(&L::Io, Source) -> io::Result<G>,
+) where
+    L::Io: AsyncRead + AsyncWrite + Connection,
+{
+    serve_within(Places::default(), listener, stopping, admit).await;
+}
+
+/// The same, with so many places.
+async fn serve_within<L: Listener, G: Gate>(
+    places: Places,
     mut listener: L,
     stopping: CancellationToken,
     admit: impl Fn(&L::Io, Source) -> io::Result<G>,
 ) where
     L::Io: AsyncRead + AsyncWrite + Connection,
 {
-    let places = Places::default();
     let connections = TaskTracker::new();
     loop {
         let accepted = async {
@@ -126,3 +137,7 @@ where
         tracing::debug!(%error, "a connection broke off");
     }
 }
+
+#[cfg(test)]
+#[path = "serving_tests.rs"]
+mod tests;

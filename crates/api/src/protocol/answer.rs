@@ -16,6 +16,13 @@ pub(crate) fn json(revision: Revision, body: impl Into<Body>) -> Response {
     of_type("application/json", revision, body)
 }
 
+/// The answer that something was made: this.
+pub(crate) fn created(revision: Revision, made: &impl Serialize) -> Response {
+    let mut response = json(revision, encode(made));
+    *response.status_mut() = StatusCode::CREATED;
+    response
+}
+
 /// An answer of this type.
 pub(crate) fn of_type(
     content_type: &'static str,

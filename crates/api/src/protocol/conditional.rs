@@ -3,8 +3,10 @@
 //! A VM's entity tag is its spec's revision, since that is what callers edit, and a network's is its
 //! record's. It does not change with the facts, so answers are marked `no-store`: no cache may take one for the other.
 
-use axum::extract::FromRequestParts;
-use http::{HeaderMap, HeaderValue, header, request::Parts};
+use crate::protocol::answer;
+use axum::{extract::FromRequestParts, response::Response};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts};
 use innkeeper_model::{Code, Refusal, Revision};
 use std::convert::Infallible;
 
@@ -12,9 +14,21 @@ use std::convert::Infallible;
 pub(crate) struct IfNoneMatch(Option<HeaderValue>);
 
 impl IfNoneMatch {
-    /// Whether it is what has this revision.
-    pub(crate) fn is_known(&self, revision: Revision) -> bool {
-        self.0.as_ref().is_some_and(|tags| is_known(tags, revision))
+    /// The answer with what has this revision; without its document, where the caller has that already. The view
+    /// has come as far as `seen`.
+    pub(crate) fn answer(
+        &self,
+        revision: Revision,
+        seen: Revision,
+        document: impl FnOnce() -> Bytes,
+    ) -> Response {
+        let is_known = self.0.as_ref().is_some_and(|tags| is_known(tags, revision));
+        let mut response = match is_known {
+            true => answer::empty(StatusCode::NOT_MODIFIED, seen),
+            false => answer::json(seen, document()),
+        };
+        response.headers_mut().insert(header::ETAG, etag(revision));
+        response
     }
 }
 

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use http::{HeaderMap, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use innkeeper_model::{Code, Refusal};
+use innkeeper_surface::too_large;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, error::Category};
 use serde_path_to_error::{Path, Segment};
@@ -17,15 +18,34 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// Where the secrets of a configuration are: what was wrong there is said without repeating it.
 const SECRETS: &str = "cloud_init";
 
-/// The whole body.
+/// What a whole change is.
+const JSON: &str = "application/json";
+/// What a change of some members is (RFC 7396).
+const MERGE_PATCH: &str = "application/merge-patch+json";
+
+/// A body that is JSON.
 ///
 /// # Errors
-/// It is larger than [`MAX_BODY`], does not arrive, or breaks off.
-pub(crate) async fn read(body: Body) -> Result<Bytes, Refusal> {
-    let collected = Limited::new(body, MAX_BODY).collect();
+/// It says that it is something else, is larger than [`MAX_BODY`], does not arrive, or breaks off.
+pub(crate) async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, Refusal> {
+    expect_type(headers, JSON)?;
+    whole(MAX_BODY, body).await
+}
+
+/// A body that is a JSON Merge Patch.
+///
+/// # Errors
+/// As [`read`].
+pub(crate) async fn read_patch(headers: &HeaderMap, body: Body) -> Result<Bytes, Refusal> {
+    expect_type(headers, MERGE_PATCH)?;
+    whole(MAX_BODY, body).await
+}
+
+async fn whole(at_most: usize, body: Body) -> Result<Bytes, Refusal> {
+    let collected = Limited::new(body, at_most).collect();
     match tokio::time::timeout(BODY_TIMEOUT, collected).await {
         Ok(Ok(whole)) => Ok(whole.to_bytes()),
-        Ok(Err(error)) if is_too_long(&*error) => Err(too_large()),
+        Ok(Err(error)) if is_too_long(&*error) => Err(too_large(at_most)),
         Ok(Err(error)) => {
             Err(Refusal::new(Code::BadRequest, "the body broke off").caused_by(&*error))
         }
@@ -34,29 +54,47 @@ pub(crate) async fn read(body: Body) -> Result<Bytes, Refusal> {
     }
 }
 
-/// The refusal of a body that is larger than [`MAX_BODY`].
-pub(crate) fn too_large() -> Refusal {
-    Refusal::new(Code::TooLarge, format!("the body is larger than {MAX_BODY} bytes"))
-        .with_limit(format!("{MAX_BODY} bytes"))
-}
-
 fn is_too_long(error: &(dyn Error + 'static)) -> bool {
     error.is::<LengthLimitError>() || error.source().is_some_and(is_too_long)
+}
+
+/// A body that is a value of this type.
+///
+/// # Errors
+/// As [`read`] and [`decode`].
+pub(crate) async fn required<T: DeserializeOwned>(
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<T, Refusal> {
+    required_within(MAX_BODY, headers, body).await
+}
+
+/// The same, of so many bytes at the most.
+///
+/// # Errors
+/// As [`required`].
+pub(crate) async fn required_within<T: DeserializeOwned>(
+    at_most: usize,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<T, Refusal> {
+    expect_type(headers, JSON)?;
+    decode(&whole(at_most, body).await?)
 }
 
 /// A body that may as well be empty, or an object without members.
 ///
 /// # Errors
-/// As [`read`], [`expect_type`] and [`decode`].
+/// As [`required`].
 pub(crate) async fn optional<T: DeserializeOwned + Default>(
     headers: &HeaderMap,
     body: Body,
 ) -> Result<T, Refusal> {
-    let body = read(body).await?;
+    let body = whole(MAX_BODY, body).await?;
     if body.is_empty() {
         return Ok(T::default());
     }
-    expect_type(headers, "application/json")?;
+    expect_type(headers, JSON)?;
     decode(&body)
 }
 
@@ -64,7 +102,7 @@ pub(crate) async fn optional<T: DeserializeOwned + Default>(
 ///
 /// # Errors
 /// The content type is another than `expected`. None at all is taken for it.
-pub(crate) fn expect_type(headers: &HeaderMap, expected: &str) -> Result<(), Refusal> {
+fn expect_type(headers: &HeaderMap, expected: &str) -> Result<(), Refusal> {
     let Some(given) = headers.get(header::CONTENT_TYPE) else {
         return Ok(());
     };
@@ -294,8 +332,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_over_the_limit_is_refused() {
-        assert_eq!(read(Body::from(vec![0; MAX_BODY])).await.unwrap().len(), MAX_BODY);
-        let refusal = read(Body::from(vec![0; MAX_BODY + 1])).await.unwrap_err();
+        assert_eq!(whole(9, Body::from(vec![0; 9])).await.unwrap().len(), 9);
+        let refusal = whole(9, Body::from(vec![0; 10])).await.unwrap_err();
         assert_eq!(refusal.code, Code::TooLarge);
     }
 

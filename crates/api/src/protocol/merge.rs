@@ -1,6 +1,24 @@
 //! JSON Merge Patch (RFC 7396).
 
+use crate::protocol::json;
+use innkeeper_model::{Code, Refusal};
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
+
+/// What a value becomes by the patch that a body has.
+///
+/// # Errors
+/// It is no JSON; what comes of it is no such value: in which field.
+pub(crate) fn merged<T: Serialize + DeserializeOwned>(
+    before: &T,
+    body: &[u8],
+) -> Result<T, Refusal> {
+    let patch = json::decode(body)?;
+    let before = serde_json::to_value(before).map_err(|error| {
+        Refusal::new(Code::Internal, "what is to be changed has no JSON form").caused_by(&error)
+    })?;
+    json::decode_value(&merge(before, patch))
+}
 
 /// What `target` becomes by the patch: members are replaced or merged, and removed by `null`.
 pub(crate) fn merge(target: Value, patch: Value) -> Value {

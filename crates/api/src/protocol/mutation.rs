@@ -16,7 +16,7 @@ use innkeeper_model::{
     Code, Image, ImageName, NetworkId, Refusal, Revision, ShownNetwork, SubnetId, Task, TaskId,
     TaskState, Vm, VmId, task::PlannedOperation,
 };
-use innkeeper_surface::{Sight, task_at_end};
+use innkeeper_surface::{Sight, task_at_end, to_its_end};
 use serde::Serialize;
 use std::{
     sync::Arc,
@@ -145,7 +145,7 @@ pub(crate) async fn create(state: &Visit, asked: Asked, creation: Creation) -> A
     let Asked { caller, wait } = asked;
     let shared = state.clone();
     // A task of its own: a caller who hangs up must not lose the key of what it has begun.
-    let submitting = tokio::spawn(async move {
+    let submitted = to_its_end(async move {
         let whose = key_holder(&caller, shared.sight());
         let submitting = async {
             let accepted = shared.operations().submit(&caller, request).await?;
@@ -166,10 +166,7 @@ pub(crate) async fn create(state: &Visit, asked: Asked, creation: Creation) -> A
             None => submitting.await,
         }
     });
-    let submitted = submitting.await.map_err(|panic| {
-        Refusal::new(Code::Internal, "the request could not be submitted").caused_by(&panic)
-    })??;
-    answer_creation(state, submitted, wait).await
+    answer_creation(state, submitted.await?, wait).await
 }
 
 /// Whose a key is: a name that another project's token had before is another's.

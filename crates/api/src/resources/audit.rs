@@ -121,7 +121,7 @@ async fn read_among(
         let from = Beginning::After(Some(page.place));
         page = self::page(readers, (&folder, &query), from, limit).await?;
     }
-    Ok(answer::json(state.view().snapshot().revision, answer::encode(&shown(page))))
+    Ok(answer::json(state.revision(), answer::encode(&shown(page))))
 }
 
 /// Where a page begins.

@@ -81,11 +81,8 @@ pub(crate) async fn begin(
     let begun = begun?;
     let value = begun.cookie.expose().unwrap_or_default();
     let set = wire.set_cookie(value, begun.known.expires, now)?;
-    let mut answer = answer::json(
-        state.view().snapshot().revision,
-        encode(&BrowserSessionDocument::of(begun.known, &principal)),
-    );
-    *answer.status_mut() = StatusCode::CREATED;
+    let document = BrowserSessionDocument::of(begun.known, &principal);
+    let mut answer = answer::created(state.revision(), &document);
     answer.headers_mut().insert(header::SET_COOKIE, set);
     Ok(answer)
 }
@@ -114,7 +111,7 @@ pub(crate) async fn read(
         .and_then(|cookie| state.doorkeeper().browser_session(cookie, Timestamp::now()))
         .ok_or_else(no_cookie)?;
     let document = BrowserSessionDocument::of(known, &principal);
-    Ok(answer::json(state.view().snapshot().revision, encode(&document)))
+    Ok(answer::json(state.revision(), encode(&document)))
 }
 
 /// End the session that the cookie is of
@@ -140,7 +137,7 @@ pub(crate) async fn end(
     let result = if ended { Ok(()) } else { Err(no_cookie()) };
     audit::note(&state, &asked, ("browser-session-end", &asked.caller.name), &result);
     result?;
-    let mut answer = answer::empty(StatusCode::NO_CONTENT, state.view().snapshot().revision);
+    let mut answer = answer::empty(StatusCode::NO_CONTENT, state.revision());
     answer.headers_mut().insert(header::SET_COOKIE, wire.clear_cookie());
     Ok(answer)
 }

@@ -5,7 +5,7 @@ use crate::{
     protocol::{
         answer::{self, encode},
         asked::{Admitted, Asked, Segment},
-        audit, json,
+        json,
         on_disk::on_disk,
         params::Params,
         problem::Answer,
@@ -14,7 +14,7 @@ use crate::{
     state::ApiState,
 };
 use axum::{Extension, body::Body, extract::State};
-use http::{HeaderMap, StatusCode};
+use http::HeaderMap;
 use innkeeper_auth::{
     Certificates, Identity,
     certificate::{NewCertificate, ShownCertificate},
@@ -72,7 +72,7 @@ pub(crate) async fn list(State(state): State<ApiState>, params: Params) -> Answe
     // Where TLS is not spoken there are none.
     let list = state.doorkeeper().certificates();
     let items = list.map(|list| list.all(Timestamp::now())).unwrap_or_default();
-    Ok(answer::json(state.view().snapshot().revision, encode(&CertificateList { items })))
+    Ok(answer::json(state.revision(), encode(&CertificateList { items })))
 }
 
 /// Read the authority
@@ -88,7 +88,7 @@ pub(crate) async fn authority(State(state): State<ApiState>, params: Params) -> 
     let list = state.doorkeeper().certificates();
     let list = list.map_err(|none| Refusal { code: Code::NotFound, ..none })?;
     let pem = list.authority().pem(Timestamp::now());
-    Ok(answer::json(state.view().snapshot().revision, encode(&AuthorityDocument { pem })))
+    Ok(answer::json(state.revision(), encode(&AuthorityDocument { pem })))
 }
 
 /// Issue a certificate
@@ -111,13 +111,12 @@ pub(crate) async fn create(
     body: Body,
 ) -> Answer {
     params.nothing_else()?;
-    json::expect_type(&headers, "application/json")?;
-    let wanted: NewCertificate = json::decode(&json::read(body).await?)?;
+    let wanted: NewCertificate = json::required(&headers, body).await?;
     let (by, name) = (asked.caller.name.clone(), wanted.name.clone());
     let work = move |list: &Certificates| list.create(wanted, &by, Timestamp::now());
-    let signed = on_disk(state.doorkeeper().certificates()?, work).await;
-    audit::note(&state, &asked, ("certificate-create", name), &signed);
-    Ok(signed_document(&state, signed?)?)
+    let (list, about) = (state.doorkeeper().certificates()?, ("certificate-create", name));
+    let signed = on_disk(list, (&state, asked), about, work).await?;
+    signed_document(&state, signed)
 }
 
 /// Renew a certificate
@@ -144,14 +143,13 @@ pub(crate) async fn renew(
 ) -> Answer {
     params.nothing_else()?;
     let name = own_name(&admitted, &text)?;
-    json::expect_type(&headers, "application/json")?;
-    let Renewal { request } = json::decode(&json::read(body).await?)?;
+    let Renewal { request } = json::required(&headers, body).await?;
     let renewed = name.clone();
     let shown = admitted.principal.standing.clone();
     let work = move |list: &Certificates| list.renew(&renewed, &shown, &request, Timestamp::now());
-    let signed = on_disk(state.doorkeeper().certificates()?, work).await;
-    audit::note(&state, &asked, ("certificate-renew", name), &signed);
-    Ok(signed_document(&state, signed?)?)
+    let (list, about) = (state.doorkeeper().certificates()?, ("certificate-renew", name));
+    let signed = on_disk(list, (&state, asked), about, work).await?;
+    signed_document(&state, signed)
 }
 
 /// Revoke a certificate
@@ -176,9 +174,9 @@ pub(crate) async fn revoke(
     let name: TokenName = text.parse().map_err(|_| Refusal::not_found("certificate", &text))?;
     let revoked = name.clone();
     let work = move |list: &Certificates| list.revoke(&revoked, Timestamp::now());
-    let certificate = on_disk(state.doorkeeper().certificates()?, work).await;
-    audit::note(&state, &asked, ("certificate-revoke", name), &certificate);
-    Ok(answer::json(state.view().snapshot().revision, encode(&certificate?)))
+    let (list, about) = (state.doorkeeper().certificates()?, ("certificate-revoke", name));
+    let certificate = on_disk(list, (&state, asked), about, work).await?;
+    Ok(answer::json(state.revision(), encode(&certificate)))
 }
 
 /// The name of the caller's certificate, if it is this.
@@ -193,15 +191,10 @@ fn own_name(Admitted { principal, .. }: &Admitted, text: &str) -> Result<TokenNa
     })
 }
 
-fn signed_document(
-    state: &ApiState,
-    (certificate, pem): (ShownCertificate, String),
-) -> Result<axum::response::Response, Refusal> {
+fn signed_document(state: &ApiState, (certificate, pem): (ShownCertificate, String)) -> Answer {
     let authority = state.doorkeeper().certificates()?.authority().pem(Timestamp::now());
-    let document = encode(&SignedCertificate { pem, authority, certificate });
-    let mut answer = answer::json(state.view().snapshot().revision, document);
-    *answer.status_mut() = StatusCode::CREATED;
-    Ok(answer)
+    let document = SignedCertificate { pem, authority, certificate };
+    Ok(answer::created(state.revision(), &document))
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! `/v1/diagnostics`: the daemon, when something is stuck, and what an operator can do about it by hand.
 //!
-//! Whoever may call this API is an operator. What they do here is in the audit.
+//! Viewers and operators of the whole host read it, and administrators do what is done by hand; who is bound to a project
+//! does neither. What they do here is in the audit.
 
 use crate::{
     protocol::{
@@ -16,8 +17,8 @@ use crate::{
 };
 use axum::body::Body;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use innkeeper_model::{Diagnosis, Refusal, VmId};
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use innkeeper_model::{Diagnosis, VmId};
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 /// Diagnose the daemon
@@ -114,7 +115,7 @@ pub(crate) async fn reconcile(
     headers: HeaderMap,
     body: Body,
 ) -> Answer {
-    let WhichVm { vm } = read_body(&headers, body).await?;
+    let WhichVm { vm } = json::required(&headers, body).await?;
     let vm = vms::target(&state, &vm, params)?.id;
     state.diagnostics()?.reconcile(&asked.caller, vm);
     let mut answer = answer::json(state.revision(), encode(&Reconciled { vm }));
@@ -161,7 +162,7 @@ pub(crate) async fn queue(
     headers: HeaderMap,
     body: Body,
 ) -> Answer {
-    let SetQueue { vm, paused } = read_body(&headers, body).await?;
+    let SetQueue { vm, paused } = json::required(&headers, body).await?;
     let vm = vms::target(&state, &vm, params)?.id;
     state.diagnostics()?.pause_queue(&asked.caller, vm, paused);
     Ok(answer::json(state.revision(), encode(&Queue { vm, paused })))
@@ -204,14 +205,9 @@ pub(crate) async fn log(
     body: Body,
 ) -> Answer {
     params.nothing_else()?;
-    let SetLog { level } = read_body(&headers, body).await?;
+    let SetLog { level } = json::required(&headers, body).await?;
     let was = state.diagnostics()?.set_log_level(&asked.caller, &level)?;
     Ok(answer::json(state.revision(), encode(&Log { level, was })))
-}
-
-async fn read_body<T: DeserializeOwned>(headers: &HeaderMap, body: Body) -> Result<T, Refusal> {
-    json::expect_type(headers, "application/json")?;
-    json::decode(&json::read(body).await?)
 }
 
 #[cfg(test)]

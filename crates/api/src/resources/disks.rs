@@ -58,7 +58,7 @@ pub(crate) async fn download(
     let (length, tag) = (opened.disk.length(), range::tag(&opened.disk.tag()));
     let revision = state.revision();
     let body = |part| Ok(Body::from_stream(try_unfold((opened, part), next_piece).boxed()));
-    Ok(range::respond(&headers, length, tag, revision, body)?)
+    Ok(state.answer_in_sight(vm, range::respond(&headers, length, tag, revision, body)?))
 }
 
 type Reading = (OpenedDisk, Range<u64>);

@@ -72,7 +72,7 @@ pub(crate) async fn export(
     if let Ok(name) = HeaderValue::try_from(name) {
         headers.insert(header::CONTENT_DISPOSITION, name);
     }
-    Ok(response)
+    Ok(state.answer_in_sight(vm, response))
 }
 
 async fn next_of(opened: OpenedExport) -> Result<Option<(Bytes, OpenedExport)>, Refusal> {
@@ -138,7 +138,7 @@ async fn receive(
 ) -> Result<StagedVm, Refusal> {
     let received = match state.operations().receive_vm(&asked.caller, length, project).await {
         Ok(opened) => {
-            let taken = take(opened, &mut pieces, KNOWN_WITHIN).await;
+            let taken = take(opened, &mut pieces, Instant::now() + KNOWN_WITHIN).await;
             if taken.is_err() {
                 // That it was begun is on record; and so is what came of it.
                 audit::note(state.state(), asked, ("import-upload", ""), &taken);
@@ -153,18 +153,18 @@ async fn receive(
     received
 }
 
+/// The same, of a file that has said by then which VM it is of.
 async fn take(
     opened: OpenedArrival,
     pieces: &mut Pieces,
-    known_within: Duration,
+    known_by: Instant,
 ) -> Result<StagedVm, Refusal> {
     let OpenedArrival { mut arrival, session } = opened;
-    let known_by = Instant::now() + known_within;
     loop {
         let next = pieces.next();
         let piece = match arrival.knows_its_vm() {
             true => next.await?,
-            false => timeout_at(known_by, next).await.map_err(|_| unknown(known_within))??,
+            false => timeout_at(known_by, next).await.map_err(|_| unknown())??,
         };
         let Some(piece) = piece else { break };
         session.typed(piece.len() as u64);
@@ -173,8 +173,9 @@ async fn take(
     arrival.finish().await
 }
 
-fn unknown(within: Duration) -> Refusal {
-    let message = format!("the file did not say within {} s which VM it is of", within.as_secs());
+fn unknown() -> Refusal {
+    let within = KNOWN_WITHIN.as_secs();
+    let message = format!("the file did not say within {within} s which VM it is of");
     Refusal::new(Code::BadRequest, message)
         .with_hint("send it again; vm.json, at its beginning, has to arrive in that time")
 }

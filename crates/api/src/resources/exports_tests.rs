@@ -8,7 +8,11 @@ use innkeeper_auth::{Identity, Principal, Role, Scope};
 use innkeeper_engine::Caller;
 use innkeeper_storage::{Storage, StorageOptions};
 use serde_json::json;
-use std::time::{Duration, Instant};
+use std::{convert::Infallible, pin::pin};
+use tokio::{sync::oneshot, time::timeout};
+
+/// How long anything may take that is waited for.
+const LONG: Duration = Duration::from_secs(20);
 
 /// What an export of a VM without disks is.
 async fn file() -> Vec<u8> {
@@ -121,38 +125,47 @@ async fn what_does_not_arrive_whole_is_not_imported_and_not_kept() {
 
 #[tokio::test]
 async fn a_file_has_so_long_to_say_which_vm_it_is_of_and_then_as_long_as_it_goes_on() {
-    const WITHIN: Duration = Duration::from_millis(50);
     let (api, file, caller) = (Api::new(), file().await, Caller::default());
     let begin = || api.state.operations().receive_vm(&caller, None, None);
-    // A byte at a time: the block before the manifest alone takes fifty times as long.
-    let bytes: Vec<_> = file[..600].iter().map(|byte| Bytes::from(vec![*byte])).collect();
-    let slowly = futures_util::stream::iter(bytes).then(async |byte| {
-        // A slow sender: time is what is tried.
-        tokio::time::sleep(WITHIN / 10).await;
-        Ok::<_, std::io::Error>(byte)
-    });
-    let mut pieces = Pieces::of(Body::from_stream(slowly));
-    let refused = take(begin().await.unwrap(), &mut pieces, WITHIN).await.unwrap_err();
+    let of = |bytes: &[u8]| futures_util::stream::iter([Ok::<_, Infallible>(bytes.to_vec())]);
+    // It has had its time already.
+    let (known_by, opened) = (Instant::now(), begin().await.unwrap());
+    let silent = of(&file[..600]).chain(futures_util::stream::pending());
+    let mut pieces = Pieces::of(Body::from_stream(silent));
+    let taken = timeout(LONG, take(opened, &mut pieces, known_by)).await;
+    let refused = taken.expect("it is waited for").unwrap_err();
     assert_eq!(refused.code, Code::BadRequest);
-    assert!(refused.message.contains("which VM it is of"), "{refused}");
+    assert!(refused.message.contains("within 30 s which VM it is of"), "{refused}");
     is_cleared(&api).await;
 
-    let (head, rest) = file.split_at(file.len() - 512);
-    let (head, rest) = (Bytes::from(head.to_vec()), Bytes::from(rest.to_vec()));
-    let slowly = futures_util::stream::iter([(head, 0), (rest, 2)]).then(async |(piece, waits)| {
-        // As above, behind the manifest.
-        tokio::time::sleep(WITHIN * waits).await;
-        Ok::<_, std::io::Error>(piece)
+    let (head, rest) = (of(&file[..file.len() - 512]), of(&file[file.len() - 512..]));
+    let (wanted, is_wanted) = oneshot::channel();
+    let (go_on, goes_on) = oneshot::channel::<()>();
+    let rest = futures_util::stream::once(async move {
+        wanted.send(()).unwrap();
+        goes_on.await.unwrap();
+        rest
     });
-    let mut pieces = Pieces::of(Body::from_stream(slowly));
-    let staged = take(begin().await.unwrap(), &mut pieces, WITHIN).await.unwrap();
-    assert_eq!(staged.manifest().config.name.as_str(), "web");
+    let mut pieces = Pieces::of(Body::from_stream(head.chain(rest.flatten())));
+    let mut taking = pin!(take(begin().await.unwrap(), &mut pieces, known_by));
+    tokio::select! {
+        ended = &mut taking => panic!("{ended:?}"),
+        wanted = is_wanted => wanted.unwrap(),
+    }
+    tokio::select! {
+        biased;
+        ended = &mut taking => panic!("{ended:?}"),
+        // Had it a time for what it waits for now, that were over before this is.
+        () = tokio::time::sleep(Duration::from_millis(1)) => {}
+    }
+    go_on.send(()).unwrap();
+    assert_eq!(taking.await.unwrap().manifest().config.name.as_str(), "web");
 }
 
 /// Waits until nothing is left of what has arrived.
 async fn is_cleared(api: &Api) {
     let uploads = api.engine.pool().join("uploads");
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + LONG;
     while std::fs::read_dir(&uploads).unwrap().count() > 0 {
         assert!(Instant::now() < deadline, "something is left");
         // It is removed on another thread.
@@ -182,9 +195,12 @@ async fn an_import_is_listed_while_it_comes_and_gone_when_it_breaks_off() {
 }
 
 #[tokio::test]
-async fn a_stand_in_exports_nothing_and_nobody_else_takes_files() {
+async fn a_vm_that_there_is_goes_out_as_a_file_and_nothing_else_takes_one() {
     let (api, _) = Api::with(&["web"]).await;
-    api.get("/v1/vms/web/export").await.problem("unsupported");
+    let sent = api.get("/v1/vms/web/export").await;
+    assert_eq!((sent.status, sent.header("content-type")), (StatusCode::OK, TAR));
+    assert_eq!(sent.header("content-disposition"), "attachment; filename=\"web.tar\"");
+    assert!(sent.text.contains("SHA256SUMS"), "{}", sent.text);
     api.get("/v1/vms/none/export").await.problem("not-found");
     assert!(takes_a_file(&Method::POST, "/v1/imports"));
     assert!(!takes_a_file(&Method::POST, "/v1/imports/x"));

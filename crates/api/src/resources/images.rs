@@ -192,8 +192,7 @@ pub(crate) async fn add(
     let dry_run = params.flag("dry_run")?;
     params.nothing_else()?;
     let key = asked::idempotency_key(&headers)?;
-    json::expect_type(&headers, "application/json")?;
-    let body = json::read(body).await?;
+    let body = json::read(&headers, body).await?;
     let image: NewImage = json::decode(&body)?;
     let seen = state.seen();
     let image = image.into_request(|vm| vms::find(&seen, vm, None).map(|vm| vm.id))?;

@@ -236,5 +236,5 @@ pub(crate) async fn read(State(state): State<ApiState>, params: Params) -> Answe
     let text = state.metrics().encode().map_err(|error| {
         Refusal::new(Code::Internal, "the figures cannot be written").caused_by(&error)
     })?;
-    Ok(answer::of_type(CONTENT_TYPE, state.view().snapshot().revision, text))
+    Ok(answer::of_type(CONTENT_TYPE, state.revision(), text))
 }

@@ -19,9 +19,8 @@ use crate::{
 use axum::body::Body;
 use http::HeaderMap;
 use innkeeper_engine::{NicChange, Request};
-use innkeeper_model::{Code, DeviceName, Refusal, Spec, Vm, VmId, config::Nic};
+use innkeeper_model::{DeviceName, Refusal, Spec, Vm, VmId, config::Nic};
 use innkeeper_view::Record;
-use serde_json::Value;
 use std::sync::Arc;
 
 /// What an entity tag is of: a NIC has none of its own.
@@ -58,8 +57,7 @@ pub(crate) async fn add(
     body: Body,
 ) -> Answer {
     let key = asked::idempotency_key(&headers)?;
-    json::expect_type(&headers, "application/json")?;
-    let body = json::read(body).await?;
+    let body = json::read(&headers, body).await?;
     let nic: Nic = json::decode(&body)?;
     let dry_run = params.flag("dry_run")?;
     let vm = target(&state, &vm, params)?.id;
@@ -110,8 +108,7 @@ pub(crate) async fn replace(
     headers: HeaderMap,
     body: Body,
 ) -> Answer {
-    json::expect_type(&headers, "application/json")?;
-    let body = json::read(body).await?;
+    let body = json::read(&headers, body).await?;
     let dry_run = params.flag("dry_run")?;
     let found = Found::new(&state, &vm, &nic, params, &headers)?;
     set(&state, &asked, &found, json::decode(&body)?, dry_run).await
@@ -149,15 +146,10 @@ pub(crate) async fn merge(
     headers: HeaderMap,
     body: Body,
 ) -> Answer {
-    json::expect_type(&headers, "application/merge-patch+json")?;
-    let body = json::read(body).await?;
+    let body = json::read_patch(&headers, body).await?;
     let dry_run = params.flag("dry_run")?;
     let found = Found::new(&state, &vm, &nic, params, &headers)?;
-    let changes: Value = json::decode(&body)?;
-    let before = serde_json::to_value(&found.nic).map_err(|error| {
-        Refusal::new(Code::Internal, "the NIC has no JSON form").caused_by(&error)
-    })?;
-    let nic = json::decode_value(&patch::merge(before, changes))?;
+    let nic = patch::merged(&found.nic, &body)?;
     set(&state, &asked, &found, nic, dry_run).await
 }
 

@@ -16,11 +16,10 @@ use crate::{
     visit::Visit,
 };
 use axum::{body::Body, response::Response};
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, header};
 use innkeeper_engine::Projects;
 use innkeeper_model::{Code, Project, ProjectName, Quota, Refusal, Revision};
 use serde::Serialize;
-use serde_json::Value;
 use utoipa::ToSchema;
 
 /// What a project's entity tag is of.
@@ -80,12 +79,8 @@ pub(crate) async fn read(
 ) -> Answer {
     params.nothing_else()?;
     let project = find(&visit, &text)?;
-    if !if_none_match.is_known(project.revision) {
-        return Ok(shown(&visit, &project));
-    }
-    let mut response = answer::empty(StatusCode::NOT_MODIFIED, visit.revision());
-    response.headers_mut().insert(header::ETAG, conditional::etag(project.revision));
-    Ok(response)
+    let document = || encode(&project);
+    Ok(if_none_match.answer(project.revision, visit.revision(), document))
 }
 
 /// Set what a project may take
@@ -116,12 +111,11 @@ pub(crate) async fn replace(
     body: Body,
 ) -> Answer {
     params.nothing_else()?;
-    json::expect_type(&headers, "application/json")?;
-    let quota: Quota = json::decode(&json::read(body).await?)?;
+    let quota: Quota = json::required(&headers, body).await?;
     let name = named(&text)?;
     let current = projects(&visit)?.shown(&name).revision;
     let expected = conditional::expected(&headers, SUBJECT, current)?;
-    set(&visit, &asked, name, quota, expected).await
+    set(&visit, asked, name, quota, expected).await
 }
 
 /// Change what a project may take
@@ -152,17 +146,13 @@ pub(crate) async fn merge(
     body: Body,
 ) -> Answer {
     params.nothing_else()?;
-    json::expect_type(&headers, "application/merge-patch+json")?;
-    let changes: Value = json::decode(&json::read(body).await?)?;
+    let body = json::read_patch(&headers, body).await?;
     let name = named(&text)?;
     let Project { revision, quota, .. } = projects(&visit)?.shown(&name);
     conditional::expected(&headers, SUBJECT, revision)?;
-    let quota = serde_json::to_value(quota).map_err(|error| {
-        Refusal::new(Code::Internal, "the quota has no JSON form").caused_by(&error)
-    })?;
-    let quota: Quota = json::decode_value(&patch::merge(quota, changes))?;
+    let quota = patch::merged(&quota, &body)?;
     // Based on this revision and no other, whether the caller named it or not.
-    set(&visit, &asked, name, quota, Some(revision)).await
+    set(&visit, asked, name, quota, Some(revision)).await
 }
 
 /// Take a project's own quota away
@@ -193,21 +183,21 @@ pub(crate) async fn delete(
     let name: ProjectName = text.parse().map_err(|_| Refusal::not_found("project", &text))?;
     let projects = projects(&visit)?;
     let expected = conditional::expected(&headers, SUBJECT, projects.shown(&name).revision)?;
-    let removed = projects.remove(name.clone(), force, expected).await;
-    audit::note(visit.state(), &asked, ("project-delete", name), &removed);
-    Ok(shown(&visit, &removed?))
+    let (about, projects) = (("project-delete", name.clone()), projects.clone());
+    let removing = async move { projects.remove(name, force, expected).await };
+    Ok(shown(&visit, &audit::done((visit.state(), asked), about, removing).await?))
 }
 
 async fn set(
     visit: &Visit,
-    asked: &Asked,
+    asked: Asked,
     name: ProjectName,
     quota: Quota,
     expected: Option<Revision>,
 ) -> Answer {
-    let set = projects(visit)?.set(name.clone(), quota, expected).await;
-    audit::note(visit.state(), asked, ("project-set", name), &set);
-    Ok(shown(visit, &set?))
+    let (about, projects) = (("project-set", name.clone()), projects(visit)?.clone());
+    let setting = async move { projects.set(name, quota, expected).await };
+    Ok(shown(visit, &audit::done((visit.state(), asked), about, setting).await?))
 }
 
 fn shown(visit: &Visit, project: &Project) -> Response {

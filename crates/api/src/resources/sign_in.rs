@@ -3,9 +3,9 @@
 
 use crate::{
     protocol::{
-        answer::{self, encode},
+        answer,
         asked::{Admitted, Asked, Segment},
-        audit, json,
+        json,
         on_disk::on_disk,
         params::Params,
         problem::Answer,
@@ -28,6 +28,9 @@ use utoipa::ToSchema;
 /// Where a nonce is given, and where a message with it is taken: by anybody, since that is what is to be
 /// found out.
 pub(crate) const OPEN: [&str; 2] = ["/v1/sign-in/challenges", "/v1/sign-in"];
+
+/// The most bytes of what a wallet signed: a message, which has 4096 at most, as JSON, and the signature.
+const MAX_BODY: usize = 16 << 10;
 
 /// A nonce for a message.
 #[derive(Serialize, ToSchema)]
@@ -80,7 +83,7 @@ pub(crate) async fn challenge(State(state): State<ApiState>, params: Params) -> 
     params.nothing_else()?;
     let challenge = state.doorkeeper().accounts()?.challenge(Timestamp::now())?;
     let document = ChallengeDocument { nonce: challenge.nonce, expires: challenge.expires };
-    created(&state, &document)
+    Ok(answer::created(state.revision(), &document))
 }
 
 /// Sign in with a wallet
@@ -103,9 +106,10 @@ pub(crate) async fn sign_in(
     body: Body,
 ) -> Answer {
     params.nothing_else()?;
-    json::expect_type(&headers, "application/json")?;
-    let SignedMessage { message, signature } = json::decode(&json::read(body).await?)?;
+    // Anybody may ask: where it is of no use, nothing is listened to, and nowhere to more than is of use.
     let accounts = state.doorkeeper().accounts()?;
+    let SignedMessage { message, signature } =
+        json::required_within(MAX_BODY, &headers, body).await?;
     let (principal, session) = accounts.sign_in(&message, &signature, Timestamp::now())?;
     let Identity::Wallet(account) = principal.identity else {
         return Err(Refusal::new(Code::Internal, "a session was begun of nobody").into());
@@ -115,7 +119,8 @@ pub(crate) async fn sign_in(
     let done = Ok::<_, Refusal>(());
     note(state.operations().audit(), &caller, ("sign-in", account.to_string()), &done);
     let Session { token, expires } = session;
-    created(&state, &SignedIn { token, expires, account, role: principal.role })
+    let document = SignedIn { token, expires, account, role: principal.role };
+    Ok(answer::created(state.revision(), &document))
 }
 
 /// Sign out
@@ -140,21 +145,24 @@ pub(crate) async fn sign_out(
     let Identity::Wallet(account) = admitted.principal.identity else {
         return Err(Refusal::new(Code::WrongState, "what was shown is no wallet's").into());
     };
-    let token = Secret::new(bearer(&headers).unwrap_or_default());
+    let Some(token) = bearer(&headers).map(Secret::new) else {
+        return Err(Refusal::new(Code::WrongState, "the cookie of a browser's session was shown")
+            .with_hint("show the token itself; DELETE /v1/browser-session ends the session alone")
+            .into());
+    };
     let sign_out = move |accounts: &Accounts| {
         accounts.sign_out(token.expose().unwrap_or_default(), Timestamp::now())
     };
-    let done = on_disk(state.doorkeeper().accounts()?, sign_out).await;
-    audit::note(&state, &asked, ("sign-out", account), &done);
-    done?;
-    Ok(answer::empty(StatusCode::NO_CONTENT, state.view().snapshot().revision))
+    let (accounts, about) = (state.doorkeeper().accounts()?, ("sign-out", account));
+    on_disk(accounts, (&state, asked), about, sign_out).await?;
+    Ok(answer::empty(StatusCode::NO_CONTENT, state.revision()))
 }
 
 /// Have what an account showed refused from now on
 ///
 /// Its sessions end, and all that it has signed until now is revoked; with `jti`, only what it signs under that.
-/// What was opened with any of it ends. What the account signs later counts: to keep it out, take it off the
-/// configuration.
+/// What was opened with any of it ends. What the account signs later counts, its own tokens once they say that they
+/// were made more than 30 s later: to keep it out, take it off the configuration.
 #[utoipa::path(
     delete,
     path = "/v1/sign-in/{account}",
@@ -185,16 +193,9 @@ pub(crate) async fn sign_account_out(
     }
     let take_back =
         move |accounts: &Accounts| accounts.take_back(account, jti.as_deref(), Timestamp::now());
-    let done = on_disk(state.doorkeeper().accounts()?, take_back).await;
-    audit::note(&state, &asked, ("wallet-revoke", account), &done);
-    done?;
-    Ok(answer::empty(StatusCode::NO_CONTENT, state.view().snapshot().revision))
-}
-
-fn created(state: &ApiState, document: &impl Serialize) -> Answer {
-    let mut answer = answer::json(state.view().snapshot().revision, encode(document));
-    *answer.status_mut() = StatusCode::CREATED;
-    Ok(answer)
+    let (accounts, about) = (state.doorkeeper().accounts()?, ("wallet-revoke", account));
+    on_disk(accounts, (&state, asked), about, take_back).await?;
+    Ok(answer::empty(StatusCode::NO_CONTENT, state.revision()))
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use crate::{
     test_support::{Api, Read},
 };
 use axum::body::Body;
+use futures_util::FutureExt;
 use http::Request;
 use innkeeper_auth::{
     AccountRules, Accounts, Doorkeeper, IssuedTokens, Principal, RevokedTokens, SigningIn,
@@ -72,8 +73,17 @@ async fn what_no_wallet_signed_is_no_session() {
 async fn where_no_wallets_are_let_in_that_is_said() {
     let api = Api::new();
     send(&api, "POST", "/v1/sign-in/challenges", "").await.problem("unsupported");
-    let body = json!({ "message": "", "signature": "" }).to_string();
-    send(&api, "POST", "/v1/sign-in", &body).await.problem("unsupported");
+    // Whatever is sent: nothing of it is read.
+    send(&api, "POST", "/v1/sign-in", "{}").await.problem("unsupported");
+}
+
+#[tokio::test]
+async fn of_those_who_sign_in_no_more_is_read_than_a_message_has() {
+    let long = |length: usize| json!({ "message": "x".repeat(length), "signature": "" });
+    let sent =
+        async |length: usize| send(&api(), "POST", "/v1/sign-in", &long(length).to_string()).await;
+    sent(4096).await.problem("unauthenticated");
+    assert_eq!(sent(16 << 10).await.problem("too-large")["limit"], "16384 bytes");
 }
 
 /// An account, and what keeps what it does on record.
@@ -110,6 +120,17 @@ fn bench() -> Bench {
 }
 
 impl Bench {
+    /// What passes the gate over TCP, with these headers beside those of every request.
+    async fn show(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Read {
+        let mut request = Request::builder().method(method).uri(path);
+        for (name, value) in [("host", "localhost:7100")].iter().chain(headers) {
+            request = request.header(*name, *value);
+        }
+        let (state, entrance) = (self.state.clone(), Arc::new(Entrance::Tcp));
+        let gate = Gate::new(state.clone(), router(state), entrance);
+        Read::of(gate.answer(request.body(Body::empty()).unwrap()).await).await
+    }
+
     async fn send(&self, method: &str, path: &str, token: Option<&str>, body: Value) -> Read {
         let mut request = Request::builder().method(method).uri(path);
         request = request.header("host", "localhost:7100").header("x-request-id", "r1");
@@ -151,6 +172,38 @@ impl Bench {
         assert_eq!(answered.status, 201, "{}", answered.text);
         answered.json()["token"].as_str().unwrap().to_owned()
     }
+}
+
+#[tokio::test]
+async fn who_shows_a_browsers_cookie_is_told_what_to_show_to_sign_out() {
+    let bench = bench();
+    let bearer = format!("Bearer {}", bench.signed_in().await);
+    let begun = bench.show("POST", "/v1/browser-session", &[("authorization", &bearer)]).await;
+    let cookie = begun.header("set-cookie").split(';').next().unwrap();
+    let csrf = begun.json()["csrf"].as_str().unwrap().to_owned();
+    let shown = [("cookie", cookie), ("innkeeper-csrf", &*csrf)];
+    let refused = bench.show("DELETE", "/v1/sign-in", &shown).await.problem("wrong-state");
+    assert!(refused["hint"].as_str().unwrap().contains("the token itself"), "{refused}");
+    let left = bench.show("DELETE", "/v1/sign-in", &[("authorization", &bearer)]).await;
+    assert_eq!(left.status, 204);
+    bench.show("DELETE", "/v1/sign-in", &shown).await.problem("unauthenticated");
+}
+
+#[tokio::test]
+async fn what_is_revoked_is_on_record_though_whoever_asked_has_left() {
+    let bench = bench();
+    let path = format!("/v1/sign-in/{}", bench.address);
+    // It waits for the disk, and is dropped there.
+    drop(bench.send("DELETE", &path, None, Value::Null).now_or_never());
+    let on_record = async {
+        while bench.audit.diagnose().written == 0 {
+            // The thread that writes gathers for some milliseconds.
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), on_record).await.expect("there is no line");
+    let page = read(bench.audit.folder(), &AuditQuery::default(), None, 9).unwrap();
+    assert!(page.lines[0].contains("wallet-revoke"), "{:?}", page.lines);
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use crate::{
         problem::Answer,
     },
     resources::vms::target,
-    router::ReadProblems,
+    router::WriteProblems,
     visit::Visit,
 };
 use innkeeper_model::Statistics;
@@ -29,7 +29,7 @@ use innkeeper_model::Statistics;
     ),
     responses(
         (status = 200, description = "The figures", body = Statistics),
-        ReadProblems,
+        WriteProblems,
     ),
 )]
 pub(crate) async fn read(

@@ -11,7 +11,7 @@ use crate::{
     state::ApiState,
 };
 use axum::{Extension, body::Body, extract::State};
-use http::{HeaderMap, Method, Request, StatusCode, Uri, header, uri::PathAndQuery};
+use http::{HeaderMap, Method, Request, Uri, header, uri::PathAndQuery};
 use innkeeper_auth::Principal;
 use innkeeper_model::{Refusal, Timestamp};
 use innkeeper_session::TicketRefused;
@@ -53,14 +53,10 @@ pub(crate) async fn issue(
     body: Body,
 ) -> Answer {
     params.nothing_else()?;
-    json::expect_type(&headers, "application/json")?;
-    let StreamTicketWish { path } = json::decode(&json::read(body).await?)?;
+    let StreamTicketWish { path } = json::required(&headers, body).await?;
     check(&path)?;
     let issued = state.tickets().issue_stream(principal, &path, Instant::now())?;
-    let document = answer::encode(&Ticket::of(issued));
-    let mut answer = answer::json(state.view().snapshot().revision, document);
-    *answer.status_mut() = StatusCode::CREATED;
-    Ok(answer)
+    Ok(answer::created(state.revision(), &Ticket::of(issued)))
 }
 
 fn check(path: &str) -> Result<(), Refusal> {

@@ -5,6 +5,7 @@ use crate::{
 };
 use axum::response::Response;
 use futures_util::StreamExt;
+use http::StatusCode;
 use innkeeper_auth::{Doorkeeper, IssuedTokens, NewToken, Role, limits::Quotas};
 use serde_json::json;
 use std::sync::Arc;

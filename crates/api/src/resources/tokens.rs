@@ -5,7 +5,7 @@ use crate::{
     protocol::{
         answer::{self, encode},
         asked::{Asked, Segment},
-        audit, json,
+        json,
         on_disk::on_disk,
         params::Params,
         problem::Answer,
@@ -14,7 +14,7 @@ use crate::{
     state::ApiState,
 };
 use axum::{body::Body, extract::State};
-use http::{HeaderMap, StatusCode};
+use http::HeaderMap;
 use innkeeper_auth::{IssuedTokens, NewToken, ShownCredential};
 use innkeeper_model::{Refusal, Secret, Timestamp, TokenName, secret::as_text};
 use serde::Serialize;
@@ -51,7 +51,7 @@ pub(crate) struct CreatedToken {
 pub(crate) async fn list(State(state): State<ApiState>, params: Params) -> Answer {
     params.nothing_else()?;
     let items = state.doorkeeper().issued()?.all(Timestamp::now());
-    Ok(answer::json(state.view().snapshot().revision, encode(&TokenList { items })))
+    Ok(answer::json(state.revision(), encode(&TokenList { items })))
 }
 
 /// Issue a token
@@ -74,17 +74,12 @@ pub(crate) async fn create(
     body: Body,
 ) -> Answer {
     params.nothing_else()?;
-    json::expect_type(&headers, "application/json")?;
-    let wanted: NewToken = json::decode(&json::read(body).await?)?;
+    let wanted: NewToken = json::required(&headers, body).await?;
     let (by, name) = (asked.caller.name.clone(), wanted.name.clone());
     let work = move |issued: &IssuedTokens| issued.create(wanted, &by, Timestamp::now());
-    let made = on_disk(state.doorkeeper().issued()?, work).await;
-    audit::note(&state, &asked, ("token-create", name), &made);
-    let (token, text) = made?;
-    let created = encode(&CreatedToken { text, token });
-    let mut answer = answer::json(state.view().snapshot().revision, created);
-    *answer.status_mut() = StatusCode::CREATED;
-    Ok(answer)
+    let (list, about) = (state.doorkeeper().issued()?, ("token-create", name));
+    let (token, text) = on_disk(list, (&state, asked), about, work).await?;
+    Ok(answer::created(state.revision(), &CreatedToken { text, token }))
 }
 
 /// Revoke a token
@@ -109,10 +104,9 @@ pub(crate) async fn revoke(
     let name: TokenName = text.parse().map_err(|_| Refusal::not_found("token", &text))?;
     let revoked = name.clone();
     let work = move |issued: &IssuedTokens| issued.revoke(&revoked, Timestamp::now());
-    let token = on_disk(state.doorkeeper().issued()?, work).await;
-    audit::note(&state, &asked, ("token-revoke", name), &token);
-    let token = token?;
-    Ok(answer::json(state.view().snapshot().revision, encode(&token)))
+    let (list, about) = (state.doorkeeper().issued()?, ("token-revoke", name));
+    let token = on_disk(list, (&state, asked), about, work).await?;
+    Ok(answer::json(state.revision(), encode(&token)))
 }
 
 #[cfg(test)]

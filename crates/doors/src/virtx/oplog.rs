@@ -2,7 +2,7 @@
 
 use super::wire::{OplogItem, OplogList, items};
 use innkeeper_model::{Task, TaskState, Timestamp, VmId};
-use innkeeper_view::Snapshot;
+use innkeeper_surface::Seen;
 use std::collections::BTreeMap;
 
 /// virtx's operations in its order, each with those of ours that are the same.
@@ -16,11 +16,13 @@ const OPERATIONS: [(&str, &[&str]); 7] = [
     ("VmUpdate", &["edit"]),
 ];
 
-/// What was last done to this VM, as far as it is remembered.
-pub(super) fn of(vm: VmId, now: &Snapshot) -> OplogList {
+/// What was last done to this VM, as far as it is remembered, and there for the caller: what it was done for whoever
+/// had it before is not.
+pub(super) fn of(vm: VmId, seen: &Seen) -> OplogList {
     let mut last = BTreeMap::new();
+    let tasks = seen.whole().tasks.values().filter(|task| task.vm == Some(vm));
     // Oldest first, so that the last of a kind is what stays.
-    for task in now.tasks.values().filter(|task| task.vm == Some(vm)) {
+    for task in tasks.filter(|task| seen.sight().sees_task(task)) {
         if let Some(kind) = kind(&task.operation) {
             last.insert(kind, task);
         }
@@ -55,6 +57,9 @@ fn item(kind: usize, task: &Task) -> OplogItem {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::of_project;
+    use innkeeper_auth::Role;
+    use innkeeper_surface::Sight;
     use innkeeper_view::{Update, View, ViewOptions};
     use serde_json::{Value, json};
 
@@ -77,7 +82,7 @@ mod tests {
         let mut warned = ended.clone();
         warned["warnings"] = json!(["one", "two"]);
         let tasks = [
-            task("start", vm, "done", json!({})),
+            task("start", vm, "done", json!({ "project": "us" })),
             task("start", vm, "failed", failed),
             task("kill", vm, "done", warned),
             task("pause", vm, "running", json!({})),
@@ -85,7 +90,8 @@ mod tests {
             task("edit", VmId::new(), "done", json!({})),
         ];
         view.barrier(tasks.into()).await.unwrap();
-        let items = of(vm, &view.snapshot()).items.unwrap();
+        let seen = Sight::of_everything().of(view.snapshot());
+        let items = of(vm, &seen).items.unwrap();
         let shown: Vec<_> = items
             .iter()
             .map(|item| (&*item.op, item.ts, item.te, &*item.status, &*item.msg))
@@ -96,6 +102,10 @@ mod tests {
             ("VmShutdown", 2000, 3000, "completed", "one; two"),
         ];
         assert_eq!(shown, expected);
-        assert_eq!(of(VmId::new(), &view.snapshot()).items, None);
+        assert_eq!(of(VmId::new(), &seen).items, None);
+        // Whoever is bound to a project is told of what was done for that one.
+        let seen = Sight::from(&of_project("us", Role::Owner)).of(view.snapshot());
+        let items = of(vm, &seen).items.unwrap();
+        assert_eq!((items.len(), &*items[0].op, &*items[0].status), (1, "VmBoot", "completed"));
     }
 }

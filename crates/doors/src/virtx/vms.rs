@@ -75,7 +75,8 @@ pub(super) async fn get(state: State, extract::Path(uuid): extract::Path<String>
         false => None,
     };
     let shared = &state.shared;
-    let stats = shared.looks.stats(&vm, figures.as_ref(), shared.host.mhz, oplog::of(vm.id, now));
+    let done = oplog::of(vm.id, &seen);
+    let stats = shared.looks.stats(&vm, figures.as_ref(), shared.host.mhz, done);
     let shown = wire::Vm {
         uuid: vm.id.to_string(),
         def: definition::shown(&vm, now),

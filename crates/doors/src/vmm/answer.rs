@@ -5,7 +5,7 @@ use axum::{
     extract::{FromRequest, Request},
     response::{IntoResponse, Response},
 };
-use http::{HeaderValue, StatusCode, header};
+use http::StatusCode;
 use innkeeper_model::{Code, Refusal};
 use serde::{Serialize, de::DeserializeOwned};
 use utoipa::{IntoResponses, ToSchema};
@@ -98,10 +98,6 @@ pub(super) fn refused(refusal: &Refusal) -> Response {
     };
     let mut response = Json(Failure { success: false, message }).into_response();
     *response.status_mut() = status(refusal.code);
-    if refusal.code == Code::Unauthenticated {
-        let scheme = HeaderValue::from_static("Bearer realm=\"innkeeper\"");
-        response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
-    }
     response
 }
 

@@ -43,9 +43,12 @@ pub(super) struct Tls {
     further: Option<PathBuf>,
     /// The operator's files as they were when they were read.
     read: Stamp,
+    /// The own authority's certificates, as listeners trust them.
+    trusted: Vec<CertificateDer<'static>>,
 }
 
 /// What is shown, and of what it was made.
+#[derive(Clone)]
 enum Shown {
     /// A certificate of the own authority.
     Own { names: Vec<String>, listen: Vec<SocketAddr>, made: Made },
@@ -54,11 +57,10 @@ enum Shown {
 }
 
 /// Of what a certificate of the own authority was made.
+#[derive(Clone)]
 struct Made {
     addresses: BTreeSet<IpAddr>,
     renew_at: Timestamp,
-    /// How many authorities were trusted.
-    roots: usize,
 }
 
 /// What tells whether files have changed: of each, which it is, how long, and since when.
@@ -79,14 +81,13 @@ impl Tls {
         let certificates = Certificates::open(&options.certificates_file(), Arc::new(authority))
             .context("it is not known which certificates were issued")?;
         let certificates = Arc::new(certificates);
-        let authority = certificates.authority();
         let shown = match (&options.tls.certificate, &options.tls.key) {
             (Some(certificate), Some(key)) => {
                 Shown::Files { certificate: certificate.clone(), key: key.clone() }
             }
             _ => {
                 let names = names(&options.tls.names);
-                let made = Made::of(authority, &listen, now)?;
+                let made = Made::of(&listen, now)?;
                 Shown::Own { names, listen, made }
             }
         };
@@ -103,7 +104,8 @@ impl Tls {
         let read = stamp(&shown, further.as_deref());
         let material = material(&shown, further.as_deref(), certificates.authority(), now)?;
         let settings = Arc::new(TlsSettings::new(material)?);
-        Ok(Self { settings, certificates, shown, further, read })
+        let trusted = certificates.authority().roots(now);
+        Ok(Self { settings, certificates, shown, further, read, trusted })
     }
 
     /// How TLS is spoken.
@@ -118,6 +120,7 @@ impl Tls {
 
     /// Looks now and then whether something else is to be shown, as long as the daemon runs.
     pub(super) async fn keep(mut self) {
+        let mut told: Option<String> = None;
         loop {
             // Nobody waits for this: certificates are renewed weeks before they end.
             tokio::time::sleep(LOOKED_EVERY).await;
@@ -128,9 +131,12 @@ impl Tls {
             // It fails with the runtime's end only, or by a defect that was logged.
             let Ok((same, outcome)) = looked.await else { return };
             self = same;
-            if let Err(error) = outcome {
-                warn!("TLS goes on as it was: {error:#}");
+            let problem = outcome.err().map(|error| format!("{error:#}"));
+            // What is due is tried each time, and said once.
+            if let Some(problem) = problem.as_ref().filter(|_| told != problem) {
+                warn!("TLS goes on as it was: {problem}");
             }
+            told = problem;
         }
     }
 
@@ -140,34 +146,49 @@ impl Tls {
         if authority.renew_if_due(now)? {
             info!("this host has a new authority, which the former one vouches for: docs/tls.md");
         }
-        let mut is_due = false;
-        if let Shown::Own { listen, made, .. } = &mut self.shown {
-            let again = Made::of(authority, listen, now)?;
-            is_due = now >= made.renew_at
-                || made.roots != again.roots
-                || made.addresses != again.addresses;
-            if is_due {
-                *made = again;
-            }
-        }
-        let found = stamp(&self.shown, self.further.as_deref());
+        // Whoever showed what: callers have certificates of the new authority from now on.
+        let trusted = authority.roots(now);
+        let again = self.shown.again(now)?;
+        let is_due = self.shown.is_due(&again, now) || self.trusted != trusted;
+        let found = stamp(&again, self.further.as_deref());
         if !is_due && self.read == found {
             return Ok(false);
         }
-        // What cannot be used is not read again until it changes again.
+        // What cannot be used is not read again until it changes again, or something else is due.
         self.read = found;
-        let material = material(&self.shown, self.further.as_deref(), authority, now)?;
+        let material = material(&again, self.further.as_deref(), authority, now)?;
         self.settings.replace(material)?;
-        info!("listeners show another certificate");
+        (self.shown, self.trusted) = (again, trusted);
+        info!("listeners show another certificate, or trust another authority");
         Ok(true)
+    }
+}
+
+impl Shown {
+    /// The same, as it is made now.
+    fn again(&self, now: Timestamp) -> anyhow::Result<Self> {
+        let mut again = self.clone();
+        if let Self::Own { listen, made, .. } = &mut again {
+            *made = Made::of(listen, now)?;
+        }
+        Ok(again)
+    }
+
+    /// Whether it is to be made `again`.
+    fn is_due(&self, again: &Self, now: Timestamp) -> bool {
+        match (self, again) {
+            (Self::Own { made: was, .. }, Self::Own { made, .. }) => {
+                now >= was.renew_at || was.addresses != made.addresses
+            }
+            _ => false,
+        }
     }
 }
 
 impl Made {
     /// That of one that is made now.
-    fn of(authority: &Authority, listen: &[SocketAddr], now: Timestamp) -> anyhow::Result<Self> {
-        let (addresses, renew_at) = (addresses(listen)?, Authority::renews_at(now));
-        Ok(Self { addresses, renew_at, roots: authority.roots(now).len() })
+    fn of(listen: &[SocketAddr], now: Timestamp) -> anyhow::Result<Self> {
+        Ok(Self { addresses: addresses(listen)?, renew_at: Authority::renews_at(now) })
     }
 }
 

@@ -12,7 +12,7 @@ fn in_days(days: i64) -> Timestamp {
 fn own(folder: &TempDir) -> Tls {
     let (certificates, now) = (certificates(folder), Timestamp::now());
     let (names, listen) = (names(&["inn".into()]), vec!["127.0.0.1:7101".parse().unwrap()]);
-    let made = Made::of(certificates.authority(), &listen, now).unwrap();
+    let made = Made::of(&listen, now).unwrap();
     Tls::showing(Shown::Own { names, listen, made }, None, certificates, now).unwrap()
 }
 
@@ -42,9 +42,22 @@ fn a_certificate_follows_its_authority_and_the_addresses_of_its_host() {
     // The next authority, and the end of the former one.
     for (day, roots) in [(3650 - 300, 2), (3651, 1)] {
         assert!(tls.look(in_days(day)).unwrap(), "day {day}");
-        let Shown::Own { made, .. } = &tls.shown else { panic!() };
-        assert_eq!(made.roots, roots, "day {day}");
+        assert_eq!(tls.trusted.len(), roots, "day {day}");
     }
+}
+
+#[test]
+fn what_could_not_be_shown_is_tried_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut tls = own(&folder);
+    let further = folder.path().join("further.crt");
+    fs::write(&further, "nonsense").unwrap();
+    tls.further = Some(further.clone());
+    tls.look(in_days(61)).unwrap_err();
+    tls.look(in_days(61)).unwrap_err();
+    fs::copy(folder.path().join("tls/ca.crt"), further).unwrap();
+    assert!(tls.look(in_days(61)).unwrap());
+    assert!(!tls.look(in_days(62)).unwrap());
 }
 
 #[test]
@@ -92,4 +105,18 @@ fn the_operators_files_are_read_again_when_they_change_and_not_before() {
     fs::set_permissions(path("server.key"), fs::Permissions::from_mode(0o644)).unwrap();
     let problem = tls.look(Timestamp::now()).unwrap_err().to_string();
     assert!(problem.contains("everybody can read the key"), "{problem}");
+
+    // Callers' certificates are of the own authority, whatever is shown: who follows it is trusted, once it can be.
+    write();
+    let (late, over) = (in_days(3650 - 300), in_days(3651));
+    assert!(tls.look(late).unwrap());
+    assert_eq!(tls.trusted, certificates.authority().roots(late));
+    assert!(!tls.look(late).unwrap());
+    fs::write(path("server.crt"), "nonsense").unwrap();
+    tls.look(over).unwrap_err();
+    tls.look(over).unwrap_err();
+    assert_eq!(tls.trusted.len(), 2);
+    write();
+    assert!(tls.look(over).unwrap());
+    assert_eq!(tls.trusted, certificates.authority().roots(over));
 }

@@ -5,7 +5,10 @@
 //! view is not on record, and neither is what Innkeeper does of itself: nobody asked for that.
 
 use super::{Diagnostics, Operations, Sessions};
-use crate::on_record::{because, line, refused};
+use crate::{
+    ending::to_its_end,
+    on_record::{because, line, refused},
+};
 use async_trait::async_trait;
 use innkeeper_driver::ByteStream;
 use innkeeper_engine::{
@@ -113,6 +116,55 @@ impl<T: Operations> Audited<T> {
     }
 }
 
+/// What is done here goes on where its caller hangs up. So does its line: all of it is one piece of work.
+impl<T: Operations> Audited<T> {
+    async fn submit_on_record(
+        &self,
+        caller: &Caller,
+        request: Request,
+    ) -> Result<Accepted, Refusal> {
+        let (subject, vm) = about(&request, &self.view.snapshot());
+        let entry = AuditEntry { subject, vm, ..line(caller, request.name()) };
+        let accepted = match self.inner.submit(caller, request).await {
+            Ok(accepted) => accepted,
+            Err(refusal) => {
+                self.audit.record(refused(entry, &refusal));
+                return Err(refusal);
+            }
+        };
+        let entry = AuditEntry {
+            vm: accepted.vm.or(entry.vm),
+            task: Some(accepted.task),
+            outcome: AuditOutcome::Accepted,
+            ..entry
+        };
+        self.audit.record(entry.clone());
+        self.await_end(accepted.task, entry);
+        Ok(accepted)
+    }
+
+    async fn resolve_on_record(
+        &self,
+        caller: &Caller,
+        task: TaskId,
+        resolution: Resolution,
+    ) -> Result<(), Refusal> {
+        let action = match resolution {
+            Resolution::Resume => "task-resume",
+            Resolution::Undo => "task-undo",
+        };
+        let entry = self.of_task(caller, action, task);
+        let resolved = self.inner.resolve(caller, task, resolution).await;
+        self.note(entry.clone(), AuditOutcome::Done, resolved)?;
+        let operation = self.view.snapshot().tasks.get(&task).map(|task| task.operation.clone());
+        self.await_end(
+            task,
+            AuditEntry { action: operation.unwrap_or(entry.action.clone()), ..entry },
+        );
+        Ok(())
+    }
+}
+
 /// The line of a task's end; `None` where it has not ended.
 fn end(entry: AuditEntry, task: &Task) -> Option<AuditEntry> {
     let outcome = match task.state {
@@ -186,24 +238,8 @@ fn of_network(request: &NetworkRequest, snapshot: &Snapshot) -> Option<String> {
 #[async_trait]
 impl<T: Operations> Operations for Audited<T> {
     async fn submit(&self, caller: &Caller, request: Request) -> Result<Accepted, Refusal> {
-        let (subject, vm) = about(&request, &self.view.snapshot());
-        let entry = AuditEntry { subject, vm, ..line(caller, request.name()) };
-        let accepted = match self.inner.submit(caller, request).await {
-            Ok(accepted) => accepted,
-            Err(refusal) => {
-                self.audit.record(refused(entry, &refusal));
-                return Err(refusal);
-            }
-        };
-        let entry = AuditEntry {
-            vm: accepted.vm.or(entry.vm),
-            task: Some(accepted.task),
-            outcome: AuditOutcome::Accepted,
-            ..entry
-        };
-        self.audit.record(entry.clone());
-        self.await_end(accepted.task, entry);
-        Ok(accepted)
+        let (audited, caller) = (self.clone(), caller.clone());
+        to_its_end(async move { audited.submit_on_record(&caller, request).await }).await
     }
 
     /// One that is answered changed nothing, and has no line.
@@ -234,9 +270,13 @@ impl<T: Operations> Operations for Audited<T> {
     }
 
     async fn cancel(&self, caller: &Caller, task: TaskId) -> Result<(), Refusal> {
-        let entry = self.of_task(caller, "task-cancel", task);
-        let cancelled = self.inner.cancel(caller, task).await;
-        self.note(entry, AuditOutcome::Done, cancelled)
+        let (audited, caller) = (self.clone(), caller.clone());
+        let cancelling = async move {
+            let entry = audited.of_task(&caller, "task-cancel", task);
+            let cancelled = audited.inner.cancel(&caller, task).await;
+            audited.note(entry, AuditOutcome::Done, cancelled)
+        };
+        to_its_end(cancelling).await
     }
 
     async fn resolve(
@@ -245,19 +285,8 @@ impl<T: Operations> Operations for Audited<T> {
         task: TaskId,
         resolution: Resolution,
     ) -> Result<(), Refusal> {
-        let action = match resolution {
-            Resolution::Resume => "task-resume",
-            Resolution::Undo => "task-undo",
-        };
-        let entry = self.of_task(caller, action, task);
-        let resolved = self.inner.resolve(caller, task, resolution).await;
-        self.note(entry.clone(), AuditOutcome::Done, resolved)?;
-        let operation = self.view.snapshot().tasks.get(&task).map(|task| task.operation.clone());
-        self.await_end(
-            task,
-            AuditEntry { action: operation.unwrap_or(entry.action.clone()), ..entry },
-        );
-        Ok(())
+        let (audited, caller) = (self.clone(), caller.clone());
+        to_its_end(async move { audited.resolve_on_record(&caller, task, resolution).await }).await
     }
 
     async fn serial_log(&self, vm: VmId) -> Result<Vec<u8>, Refusal> {
@@ -326,7 +355,9 @@ impl<T: Operations> Sessions for Audited<T> {
         strokes: &[Stroke],
     ) -> Result<(), Refusal> {
         let entry = self.of_vm(caller, "keys", vm);
+        let mut leaving = Leaving { audit: &self.audit, entry: Some(entry.clone()) };
         let sent = self.inner.send_keys(caller, vm, strokes).await;
+        leaving.entry = None;
         self.note(entry, AuditOutcome::Done, sent)
     }
 
@@ -386,6 +417,20 @@ impl<T: Operations> Sessions for Audited<T> {
     ) -> Result<OpenedArrival, Refusal> {
         let opened = self.inner.receive_vm(caller, length, project).await;
         self.note(line(caller, "import-upload"), AuditOutcome::Opened, opened)
+    }
+}
+
+/// The line of something that ends, half done, where its caller leaves.
+struct Leaving<'a> {
+    audit: &'a AuditLog,
+    entry: Option<AuditEntry>,
+}
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        let Some(entry) = self.entry.take() else { return };
+        let message = Some("its caller left before the last of it".into());
+        self.audit.record(AuditEntry { message, outcome: AuditOutcome::Cancelled, ..entry });
     }
 }
 

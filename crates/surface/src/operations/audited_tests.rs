@@ -1,11 +1,12 @@
 use super::*;
 use crate::ReadOnly;
+use futures_util::FutureExt;
 use innkeeper_engine::{Origin, PowerVerb};
 use innkeeper_model::{Code, Revision, Timestamp};
 use innkeeper_store::audit::{AuditOptions, AuditQuery, read};
 use innkeeper_view::{Update, ViewOptions};
 use std::net::SocketAddr;
-use tokio::sync::Notify;
+use tokio::sync::{Mutex, Notify};
 use uuid::Uuid;
 
 const LONG: Duration = Duration::from_secs(30);
@@ -15,13 +16,22 @@ struct Fake {
     task: Task,
     ends: Arc<Notify>,
     refusal: Option<Refusal>,
+    /// Whoever holds it has everything wait.
+    slow: Arc<Mutex<()>>,
 }
 
-impl Sessions for Fake {}
+#[async_trait]
+impl Sessions for Fake {
+    async fn send_keys(&self, _: &Caller, _: VmId, _: &[Stroke]) -> Result<(), Refusal> {
+        drop(self.slow.lock().await);
+        Err(Refusal::new(Code::WrongState, "it does not run"))
+    }
+}
 
 #[async_trait]
 impl Operations for Fake {
     async fn submit(&self, _: &Caller, _: Request) -> Result<Accepted, Refusal> {
+        drop(self.slow.lock().await);
         match &self.refusal {
             Some(refusal) => Err(refusal.clone()),
             None => Ok(Accepted {
@@ -56,10 +66,12 @@ impl Operations for Fake {
     }
 
     async fn cancel(&self, _: &Caller, _: TaskId) -> Result<(), Refusal> {
+        drop(self.slow.lock().await);
         Ok(())
     }
 
     async fn resolve(&self, _: &Caller, _: TaskId, _: Resolution) -> Result<(), Refusal> {
+        drop(self.slow.lock().await);
         Ok(())
     }
 
@@ -115,6 +127,7 @@ struct Bench {
     view: View,
     audit: AuditLog,
     ends: Arc<Notify>,
+    slow: Arc<Mutex<()>>,
     audited: Audited<Fake>,
 }
 
@@ -124,10 +137,10 @@ fn bench(task: Task, refusal: Option<Refusal>) -> Bench {
         AuditOptions { folder: folder.path().join("audit"), file_size: 1 << 20, files: 2 };
     let (view, audit) =
         (View::start(ViewOptions::new(Uuid::now_v7())), AuditLog::start(options).unwrap());
-    let ends = Arc::new(Notify::new());
-    let fake = Fake { task, ends: Arc::clone(&ends), refusal };
+    let (ends, slow) = (Arc::new(Notify::new()), Arc::default());
+    let fake = Fake { task, ends: Arc::clone(&ends), refusal, slow: Arc::clone(&slow) };
     let audited = Audited::new(fake, view.clone(), audit.clone());
-    Bench { _folder: folder, view, audit, ends, audited }
+    Bench { _folder: folder, view, audit, ends, slow, audited }
 }
 
 impl Bench {
@@ -289,6 +302,34 @@ async fn sessions_and_what_is_asked_of_tasks_have_lines() {
     assert!(lines[..9].iter().all(|line| line.outcome == AuditOutcome::Refused));
     assert!(lines[9..].iter().all(|line| line.outcome == AuditOutcome::Done));
     assert!(lines[9..].iter().all(|line| line.subject.as_deref() == Some("web")));
+    assert!(lines.iter().all(|line| line.caller.as_deref() == Some("token")));
+}
+
+/// A caller who hangs up has the request dropped at the first wait.
+#[tokio::test]
+async fn what_goes_on_without_its_caller_has_its_lines() {
+    let vm = VmId::new();
+    let bench = bench(task(TaskState::Done, Some(vm)), None);
+    let (audited, id) = (&bench.audited, TaskId::new());
+    let slow = bench.slow.lock().await;
+    assert!(audited.submit(&caller(), start(vm)).now_or_never().is_none());
+    assert!(audited.cancel(&caller(), id).now_or_never().is_none());
+    assert!(audited.resolve(&caller(), id, Resolution::Resume).now_or_never().is_none());
+    assert!(audited.send_keys(&caller(), vm, &[]).now_or_never().is_none());
+    // Those end with their caller, some of them pressed.
+    let keys = bench.lines(1).await.remove(0);
+    assert_eq!((keys.action.as_str(), keys.outcome), ("keys", AuditOutcome::Cancelled));
+    drop(slow);
+    let lines = bench.lines(4).await;
+    let mut done: Vec<_> = lines.iter().map(|line| (line.action.as_str(), line.outcome)).collect();
+    done.sort_unstable_by_key(|(action, _)| *action);
+    let expected = [
+        ("keys", AuditOutcome::Cancelled),
+        ("start", AuditOutcome::Accepted),
+        ("task-cancel", AuditOutcome::Done),
+        ("task-resume", AuditOutcome::Done),
+    ];
+    assert_eq!(done, expected);
     assert!(lines.iter().all(|line| line.caller.as_deref() == Some("token")));
 }
 

@@ -17,7 +17,7 @@ impl Sight {
         Some(Image { lineage: None, source: OF_A_VM.into(), ..image.clone() })
     }
 
-    /// A network without its leases, which call guests by their names, and without what is wrong with it;
+    /// A network without its leases, which call guests by their names, and without what is or was wrong with it;
     /// `None` where nothing is hidden of it.
     pub fn network(&self, network: &Network) -> Option<Network> {
         if self.is_everything() || !has_hidden(&network.facts) {
@@ -40,11 +40,13 @@ impl Sight {
 }
 
 const fn has_hidden(facts: &NetworkFacts) -> bool {
-    !facts.leases.is_empty() || facts.problem.is_some()
+    !facts.leases.is_empty() || facts.problem.is_some() || facts.mended.is_some()
 }
 
 fn hide(facts: &mut NetworkFacts) {
     facts.leases.clear();
+    // It names programs of the host, too.
+    facts.mended = None;
     if let Some(problem) = &mut facts.problem {
         *problem = OF_THE_HOST.into();
     }

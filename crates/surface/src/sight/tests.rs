@@ -3,7 +3,7 @@ use innkeeper_auth::{Identity, Role};
 use innkeeper_model::{
     Assigned, Code, Image, Network, NetworkConfig, NetworkId, Refusal, Spec, Timestamp, VmConfig,
     Want,
-    network::{Lease, NetworkFacts},
+    network::{Lease, Mended, NetworkFacts},
 };
 use innkeeper_view::{
     Delivery, Entry, Subject, Subscription, Transition, Update, View, ViewOptions,
@@ -189,7 +189,11 @@ async fn what_everybodys_things_say_of_others_vms_is_not_told() {
     };
     let problem = Some("secret (pid 812) has port 53/udp (DNS) of this host".into());
     let facts = |up| NetworkFacts { up, leases: vec![lease.clone()], ..NetworkFacts::default() };
-    let impaired = NetworkFacts { up: true, problem, ..NetworkFacts::default() };
+    let what = vec!["a dnsmasq (pid 812) of secret answered there; it was ended".into()];
+    let mended = Some(Mended { at: Timestamp::UNIX_EPOCH, what });
+    let impaired =
+        NetworkFacts { up: true, problem, mended: mended.clone(), ..NetworkFacts::default() };
+    let mended = NetworkFacts { up: true, mended, ..NetworkFacts::default() };
     let id = lan.id;
     bench.entries(vec![Update::Network(Arc::new(lan))]).await;
     let entries = bench
@@ -199,13 +203,15 @@ async fn what_everybodys_things_say_of_others_vms_is_not_told() {
                 facts: NetworkFacts { leases: vec![lease.clone()], ..NetworkFacts::default() },
             },
             Update::NetworkFacts { id, facts: facts(true) },
+            Update::NetworkFacts { id, facts: mended },
             Update::NetworkFacts { id, facts: impaired },
             Update::Image(image("golden", true)),
         ])
         .await;
     let sight = bound_to("a");
     assert!(matches!(sight.told(&entries[0]), Told::Nothing), "nothing but leases changed");
-    for entry in &entries[1..] {
+    assert!(matches!(sight.told(&entries[2]), Told::Nothing), "nothing but what was mended did");
+    for entry in [&entries[1], &entries[3], &entries[4]] {
         let Told::Otherwise(told) = sight.told(entry) else { panic!("{entry:?} is told") };
         let told = serde_json::to_string(&told.to_change()).unwrap();
         assert!(!told.contains("secret"), "{told}");
@@ -217,7 +223,7 @@ async fn what_everybodys_things_say_of_others_vms_is_not_told() {
     assert_eq!(Sight::of_everything().image(golden), None);
     let lan = snapshot.networks.values().next().unwrap();
     let facts = sight.network(lan).unwrap().facts;
-    assert!(facts.leases.is_empty());
+    assert!(facts.leases.is_empty() && facts.mended.is_none());
     assert!(facts.problem.unwrap().contains("administrators"));
     assert_eq!(Sight::of_everything().network(lan), None);
 }
@@ -258,6 +264,25 @@ fn a_projects_vm_has_no_files_of_the_host_but_those_that_it_was_given() {
     assert_eq!(field(bound.check_host_files(&kernel, None)), "boot.kernel.path");
     assert_eq!(field(bound.check_host_files(&initrd, None)), "boot.kernel.initrd");
     Sight::of_everything().check_host_files(&with_file, None).unwrap();
+
+    // What it was given to read is not its own to write to, by whatever name.
+    let firmware = || json!({ "firmware": "bios" });
+    let named = |name: &str, path: &str, read_only: bool| {
+        let disk = json!({ "name": name, "path": path, "format": "raw", "read_only": read_only });
+        config(firmware(), json!([image(), disk]))
+    };
+    let given = named("iso", "/a/iso", true);
+    bound.check_host_files(&given, Some(&given)).unwrap();
+    bound.check_host_files(&plain, Some(&given)).unwrap();
+    let refused =
+        |wanted: &VmConfig, given: &VmConfig| field(bound.check_host_files(wanted, Some(given)));
+    assert_eq!(refused(&named("iso", "/a/iso", false), &given), "disks[iso].path");
+    assert_eq!(refused(&named("d2", "/a/iso", true), &given), "disks[d2].path");
+    assert_eq!(refused(&named("k", "/k", true), &kernel), "disks[k].path");
+    let swapped = json!({ "kernel": { "path": "/i", "initrd": "/k" } });
+    let both = config(json!({ "kernel": { "path": "/k", "initrd": "/i" } }), json!([]));
+    bound.check_host_files(&both, Some(&both)).unwrap();
+    assert_eq!(refused(&config(swapped, json!([])), &both), "boot.kernel.path");
 }
 
 #[test]

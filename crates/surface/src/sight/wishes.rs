@@ -1,7 +1,10 @@
 //! What a caller may ask for, where that depends on what is its own.
 
 use super::Sight;
-use innkeeper_model::{Code, ProjectName, Refusal, VmConfig, config::Boot};
+use innkeeper_model::{
+    Code, ProjectName, Refusal, VmConfig,
+    config::{Boot, Disk},
+};
 use std::path::Path;
 
 impl Sight {
@@ -26,7 +29,8 @@ impl Sight {
     }
 
     /// Refuses what no project has: files of the host, whichever folders the operator allowed. What a VM had
-    /// `before`, it keeps.
+    /// `before`, it keeps, and as it had it: a disc that was given to be read is not to be written to, nor a kernel to
+    /// become a disk.
     ///
     /// # Errors
     /// [`Code::Forbidden`], with the field.
@@ -36,34 +40,45 @@ impl Sight {
         before: Option<&VmConfig>,
     ) -> Result<(), Refusal> {
         let Some(own) = &self.own else { return Ok(()) };
-        let had: Vec<&Path> = before
-            .map(|before| host_files(before).map(|(_, path)| path).collect())
-            .unwrap_or_default();
-        match host_files(config).find(|(_, path)| !had.contains(path)) {
-            None => Ok(()),
-            Some((field, path)) => {
-                let message = format!(
-                    "{field}: {} is a file of the host, and the caller is bound to {own}",
-                    path.display()
-                );
-                Err(Refusal::new(Code::Forbidden, message)
-                    .at(field)
-                    .with_hint("name an image, or a size"))
-            }
-        }
+        let had: Vec<HostFile<'_>> = before.map(host_files).into_iter().flatten().collect();
+        let Some(HostFile { field, path, .. }) =
+            host_files(config).find(|file| !had.contains(file))
+        else {
+            return Ok(());
+        };
+        let path = path.display();
+        let message =
+            format!("{field}: {path} is a file of the host, and the caller is bound to {own}");
+        let hint = match had.iter().any(|had| had.field == field) {
+            true => "it is kept as it is, or taken away",
+            false => "name an image, or a size",
+        };
+        Err(Refusal::new(Code::Forbidden, message).at(field).with_hint(hint))
     }
 }
 
-/// The files of the host that a VM would have, each with its field.
-fn host_files(config: &VmConfig) -> impl Iterator<Item = (String, &Path)> {
-    let disks = config
-        .disks
-        .iter()
-        .filter_map(|disk| Some((format!("disks[{}].path", disk.name), disk.path.as_deref()?)));
+/// A file of the host that a VM has.
+#[derive(Debug, PartialEq, Eq)]
+struct HostFile<'a> {
+    field: String,
+    path: &'a Path,
+    /// All that the VM makes of it, where it is a disk.
+    disk: Option<&'a Disk>,
+}
+
+/// The files of the host that a VM would have.
+fn host_files(config: &VmConfig) -> impl Iterator<Item = HostFile<'_>> {
+    let disks = config.disks.iter().filter_map(|disk| {
+        let (field, path) = (format!("disks[{}].path", disk.name), disk.path.as_deref()?);
+        Some(HostFile { field, path, disk: Some(disk) })
+    });
     let boot = match &config.boot {
         Boot::Kernel(kernel) => [("path", &kernel.path), ("initrd", &kernel.initrd)]
             .into_iter()
-            .filter_map(|(field, path)| Some((format!("boot.kernel.{field}"), path.as_deref()?)))
+            .filter_map(|(field, path)| {
+                let (field, path) = (format!("boot.kernel.{field}"), path.as_deref()?);
+                Some(HostFile { field, path, disk: None })
+            })
             .collect(),
         Boot::Firmware(_) => Vec::new(),
     };

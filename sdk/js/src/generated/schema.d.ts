@@ -633,8 +633,8 @@ export interface paths {
         /**
          * Have what an account showed refused from now on
          * @description Its sessions end, and all that it has signed until now is revoked; with `jti`, only what it signs under that.
-         *     What was opened with any of it ends. What the account signs later counts: to keep it out, take it off the
-         *     configuration.
+         *     What was opened with any of it ends. What the account signs later counts, its own tokens once they say that they
+         *     were made more than 30 s later: to keep it out, take it off the configuration.
          */
         delete: operations["signAccountOut"];
         options?: never;
@@ -2199,6 +2199,8 @@ export interface components {
             confinement: components["schemas"]["Safeguard"][];
             /** @description Machines on this host that are not Innkeeper's. */
             foreign?: components["schemas"]["Foreign"][];
+            /** @description Other managers of machines on this host that the daemon was told of, once it has asked them. */
+            managers?: components["schemas"]["Manager"][];
             /** @description The view's revision at its last change. */
             revision?: components["schemas"]["Revision"];
         };
@@ -2552,6 +2554,24 @@ export interface components {
             network?: string | null;
             /** @description The host's end of it, where it runs and has one. */
             interface?: string | null;
+        };
+        /** @description Another manager of machines on this host. */
+        Manager: {
+            /** @description Its name, such as `libvirt`, which is the project of its machines too. */
+            name: string;
+            lost?: components["schemas"]["ManagerLost"] | null;
+        };
+        /** @description That another manager cannot be asked. */
+        ManagerLost: {
+            /**
+             * Format: date-time
+             * @description When it was last heard of; of one that never was, when it was found that it cannot be asked.
+             */
+            at: string;
+            /** @description Why. */
+            reason: string;
+            /** @description What helps. */
+            hint?: string | null;
         };
         /**
          * @description A number of mebibytes (2^20 bytes); what a machine's memory is counted in. Written like
@@ -2970,13 +2990,18 @@ export interface components {
         Policy: "restart" | "stop" | "pause" | "preserve";
         /** @description The room in a pool. */
         PoolDiagnosis: {
+            /**
+             * Format: date-time
+             * @description When it was looked at: a diagnosis waits for no disk.
+             */
+            at: string;
             /** @description Its folder. */
             folder: string;
             /** @description The size of its file system. */
             size: components["schemas"]["ByteSize"];
-            /** @description What is left of that. */
+            /** @description What was left of that then. */
             free: components["schemas"]["ByteSize"];
-            /** @description What of that is promised to what is on its way. */
+            /** @description What of that is promised to what is on its way, by now. */
             promised: components["schemas"]["ByteSize"];
         };
         /** @description A problem document (RFC 9457), `application/problem+json`. */
@@ -7593,13 +7618,17 @@ export interface operations {
             404: components["responses"]["NotFound"];
             405: components["responses"]["MethodNotAllowed"];
             409: components["responses"]["Conflict"];
+            412: components["responses"]["RevisionConflict"];
             413: components["responses"]["TooLarge"];
             422: components["responses"]["InvalidField"];
             429: components["responses"]["TooManyRequests"];
             431: components["responses"]["HeadTooLarge"];
             500: components["responses"]["Internal"];
+            501: components["responses"]["Unsupported"];
             502: components["responses"]["HypervisorFailed"];
             503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+            507: components["responses"]["OutOfSpace"];
         };
     };
     downloadVmDisk: {
@@ -7988,13 +8017,17 @@ export interface operations {
             404: components["responses"]["NotFound"];
             405: components["responses"]["MethodNotAllowed"];
             409: components["responses"]["Conflict"];
+            412: components["responses"]["RevisionConflict"];
             413: components["responses"]["TooLarge"];
             422: components["responses"]["InvalidField"];
             429: components["responses"]["TooManyRequests"];
             431: components["responses"]["HeadTooLarge"];
             500: components["responses"]["Internal"];
+            501: components["responses"]["Unsupported"];
             502: components["responses"]["HypervisorFailed"];
             503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+            507: components["responses"]["OutOfSpace"];
         };
     };
     addNic: {
@@ -8615,13 +8648,17 @@ export interface operations {
             404: components["responses"]["NotFound"];
             405: components["responses"]["MethodNotAllowed"];
             409: components["responses"]["Conflict"];
+            412: components["responses"]["RevisionConflict"];
             413: components["responses"]["TooLarge"];
             422: components["responses"]["InvalidField"];
             429: components["responses"]["TooManyRequests"];
             431: components["responses"]["HeadTooLarge"];
             500: components["responses"]["Internal"];
+            501: components["responses"]["Unsupported"];
             502: components["responses"]["HypervisorFailed"];
             503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+            507: components["responses"]["OutOfSpace"];
         };
     };
     stopVm: {

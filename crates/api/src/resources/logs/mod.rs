@@ -11,7 +11,7 @@ use crate::{
         problem::Answer,
     },
     resources::vms::target,
-    router::ReadProblems,
+    router::WriteProblems,
     visit::Visit,
 };
 use axum::body::Body;
@@ -70,7 +70,7 @@ impl Source {
     ),
     responses(
         (status = 200, description = "The log", body = String, content_type = "text/plain"),
-        ReadProblems,
+        WriteProblems,
     ),
 )]
 pub(crate) async fn read(

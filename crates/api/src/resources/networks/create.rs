@@ -98,8 +98,7 @@ pub(crate) async fn create(
     let dry_run = params.flag("dry_run")?;
     params.nothing_else()?;
     let key = asked::idempotency_key(&headers)?;
-    json::expect_type(&headers, "application/json")?;
-    let body = json::read(body).await?;
+    let body = json::read(&headers, body).await?;
     let NewNetwork { config, subnets } = NewNetwork::decode(&body)?;
     let request = NetworkRequest::Create { config: Box::new(config), id, subnets };
     let request = Request::Network(request);

@@ -15,9 +15,8 @@ use crate::{
 use axum::body::Body;
 use http::HeaderMap;
 use innkeeper_engine::{NetworkRequest, Request};
-use innkeeper_model::{Code, Network, NetworkConfig, Refusal, Revision};
+use innkeeper_model::{Network, NetworkConfig, Revision};
 use innkeeper_view::Record;
-use serde_json::Value;
 
 /// What a network's entity tag is of.
 const RECORD: &str = "the network";
@@ -53,8 +52,7 @@ pub(crate) async fn replace(
 ) -> Answer {
     let dry_run = params.flag("dry_run")?;
     params.nothing_else()?;
-    json::expect_type(&headers, "application/json")?;
-    let body = json::read(body).await?;
+    let body = json::read(&headers, body).await?;
     let network = find(state.seen().whole(), &text)?;
     let expected = conditional::expected(&headers, RECORD, network.revision)?;
     let config: NetworkConfig = json::decode(&body)?;
@@ -93,15 +91,10 @@ pub(crate) async fn merge(
 ) -> Answer {
     let dry_run = params.flag("dry_run")?;
     params.nothing_else()?;
-    json::expect_type(&headers, "application/merge-patch+json")?;
-    let body = json::read(body).await?;
+    let body = json::read_patch(&headers, body).await?;
     let network = find(state.seen().whole(), &text)?;
     conditional::expected(&headers, RECORD, network.revision)?;
-    let changes: Value = json::decode(&body)?;
-    let config = serde_json::to_value(&network.config).map_err(|error| {
-        Refusal::new(Code::Internal, "the configuration has no JSON form").caused_by(&error)
-    })?;
-    let config: NetworkConfig = json::decode_value(&patch::merge(config, changes))?;
+    let config = patch::merged(&network.config, &body)?;
     // Based on this revision and no other, whether the caller named it or not.
     edit(&state, &asked, &network, config, Some(network.revision), dry_run).await
 }

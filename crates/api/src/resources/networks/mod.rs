@@ -7,7 +7,7 @@ use crate::{
     protocol::{
         answer,
         asked::{Asked, Segment},
-        conditional::{self, IfNoneMatch},
+        conditional::IfNoneMatch,
         fields::Fields,
         list::{self, Page, Rows},
         matching::{Labels, Name},
@@ -18,7 +18,6 @@ use crate::{
     router::{ReadProblems, WriteProblems},
     visit::Visit,
 };
-use http::{StatusCode, header};
 use innkeeper_engine::{NetworkRequest, Request};
 use innkeeper_model::{Code, Network, Refusal, ShownNetwork};
 use innkeeper_view::{Lookup, Record, Snapshot};
@@ -103,13 +102,8 @@ pub(crate) async fn read(
     params.nothing_else()?;
     let seen = state.seen();
     let network = find(seen.whole(), &text)?;
-    let mut response = if if_none_match.is_known(network.revision) {
-        answer::empty(StatusCode::NOT_MODIFIED, seen.revision())
-    } else {
-        answer::json(seen.revision(), answer::seen(&network, seen.sight()))
-    };
-    response.headers_mut().insert(header::ETAG, conditional::etag(network.revision));
-    Ok(response)
+    let document = || answer::seen(&network, seen.sight());
+    Ok(if_none_match.answer(network.revision, seen.revision(), document))
 }
 
 /// Delete a network that no VM is on, and its subnets

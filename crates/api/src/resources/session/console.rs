@@ -7,7 +7,7 @@ use super::{
 use crate::{
     protocol::{asked::Segment, params::Params, problem::Answer},
     resources::vms::target,
-    router::ReadProblems,
+    router::WriteProblems,
     state::ApiState,
     visit::Visit,
 };
@@ -44,7 +44,7 @@ const ROLES: [(&str, Role); 4] = [
         ("role" = Option<String>, Query, description = "`write` (where nothing is said): to type, if nobody does; `read-only`, `shared` or `take`"),
         ("ticket" = Option<String>, Query, description = "Instead of a credential, on a WebSocket"),
     ),
-    responses((status = 101, description = "The console"), ReadProblems),
+    responses((status = 101, description = "The console"), WriteProblems),
 )]
 pub(crate) async fn open(
     State(state): State<ApiState>,

@@ -124,16 +124,18 @@ pub(crate) async fn run(
     headers: HeaderMap,
     body: Body,
 ) -> Answer {
-    json::expect_type(&headers, "application/json")?;
-    let program: Program = json::decode(&json::read(body).await?)?;
+    let program: Program = json::required(&headers, body).await?;
     let (exec, length) = program.into_exec()?;
     let vm = target(&state, &text, params)?.id;
     let opened = state.operations().agent(&asked.caller, vm, "exec")?;
     opened.session.typed(length);
-    let ended = state.stopping().run_until_cancelled(opened.agent.exec(&exec)).await;
     let stopping = || Refusal::new(innkeeper_model::Code::ShuttingDown, "the daemon is stopping");
+    let running = async {
+        let ended = state.stopping().run_until_cancelled(opened.agent.exec(&exec)).await;
+        Ok(ended.ok_or_else(stopping)??)
+    };
     let Exited { exit_code, signal, stdout, stderr, truncated } =
-        ended.ok_or_else(stopping)?.map_err(Refusal::from)?;
+        state.in_sight(vm, running).await?;
     let [stdout, stderr] = [stdout, stderr].map(|bytes| BASE64.encode(bytes));
     let ended = Ended { exit_code, signal, stdout, stderr, truncated };
     Ok(answer::json(state.revision(), answer::encode(&ended)))

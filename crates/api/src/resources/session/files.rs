@@ -81,7 +81,8 @@ pub(crate) async fn read(
     let file = agent.open(&path, FilePurpose::Read).await.map_err(Refusal::from)?;
     let pieces = try_unfold((file, session), next_piece);
     let body = Body::from_stream(pieces.boxed());
-    Ok(answer::of_type("application/octet-stream", state.revision(), body))
+    let answer = answer::of_type("application/octet-stream", state.revision(), body);
+    Ok(state.answer_in_sight(vm, answer))
 }
 
 type Reading = (GuestFile, SessionGuard);
@@ -123,8 +124,18 @@ pub(crate) async fn write(
 ) -> Answer {
     let path = path(&mut params)?;
     let vm = target(&state, &text, params)?.id;
-    let OpenedAgent { agent, session } = state.operations().agent(&asked.caller, vm, "file")?;
-    let mut file = agent.open(&path, FilePurpose::Write).await.map_err(Refusal::from)?;
+    let opened = state.operations().agent(&asked.caller, vm, "file")?;
+    let written = state.in_sight(vm, receive(opened, &path, body)).await?;
+    Ok(answer::json(state.revision(), answer::encode(&written)))
+}
+
+/// Writes what arrives, to its end.
+async fn receive(
+    OpenedAgent { agent, session }: OpenedAgent,
+    path: &str,
+    body: Body,
+) -> Result<WrittenFile, Refusal> {
+    let mut file = agent.open(path, FilePurpose::Write).await?;
     let mut pieces = body.into_data_stream();
     let (mut hash, mut bytes) = (Sha256::new(), 0);
     let slow = |_| Refusal::new(Code::BadRequest, "the file did not arrive in time");
@@ -132,13 +143,12 @@ pub(crate) async fn write(
         let piece = piece.map_err(|error| {
             Refusal::new(Code::BadRequest, "the file broke off").caused_by(&error)
         })?;
-        file.write(&piece).await.map_err(Refusal::from)?;
+        file.write(&piece).await?;
         hash.update(&piece);
         bytes += piece.len() as u64;
         session.typed(piece.len() as u64);
     }
-    file.close().await.map_err(Refusal::from)?;
+    file.close().await?;
     let digits = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-    let written = WrittenFile { bytes, sha256: digits };
-    Ok(answer::json(state.revision(), answer::encode(&written)))
+    Ok(WrittenFile { bytes, sha256: digits })
 }

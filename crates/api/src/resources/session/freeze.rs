@@ -19,8 +19,10 @@ use axum::body::Body;
 use bytes::Bytes;
 use futures_util::{StreamExt, future::ready, stream};
 use http::{HeaderMap, StatusCode};
+use innkeeper_auth::Standing;
 use innkeeper_engine::OpenedAgent;
 use innkeeper_model::{Refusal, Timestamp};
+use innkeeper_surface::until_it_ends;
 use serde::{Deserialize, Serialize};
 use std::{convert::Infallible, time::Duration};
 use utoipa::ToSchema;
@@ -108,9 +110,16 @@ pub(crate) async fn freeze(
     let held = agent.hold(at_most).await.map_err(Refusal::from)?;
     let until = Timestamp::now() + at_most;
     let frozen = FreezeNotice::Frozen { file_systems: held.file_systems, until };
+    let seen = state.while_it_sees(vm, Standing::of_connection());
     let stopping = state.stopping().clone();
     let ended = async move {
-        let thawed = held.until(stopping.cancelled()).await;
+        let over = async {
+            tokio::select! {
+                () = stopping.cancelled() => {}
+                () = until_it_ends(&seen) => {}
+            }
+        };
+        let thawed = held.until(over).await;
         drop(session);
         match thawed {
             Ok(()) => FreezeNotice::Thawed,

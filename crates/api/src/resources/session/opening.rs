@@ -15,12 +15,11 @@ use innkeeper_session::{Purpose, TicketRefused};
 use innkeeper_surface::request_id;
 use std::time::Instant;
 
+pub(super) use crate::resources::stream_tickets::TICKET;
+
 /// What a connection is upgraded to where it carries nothing but the bytes.
 pub(super) const RAW: &str = "innkeeper-stream";
 const WEBSOCKET: &str = "websocket";
-/// The parameter that a ticket is shown in.
-pub(super) const TICKET: &str = "ticket";
-
 /// The most bytes of one message from a viewer.
 const MAX_MESSAGE: usize = 1 << 20;
 
@@ -107,10 +106,12 @@ impl Opening {
                 (whose, vm)
             }
         };
+        let visit = Visit::of(state, &principal);
         let request_id = self.request_id.clone();
         let Principal { identity, standing, .. } = principal;
         let name = identity.to_string();
-        Ok((vm, Caller { name, request_id, origin: self.origin }, standing))
+        let caller = Caller { name, request_id, origin: self.origin };
+        Ok((vm, caller, visit.while_it_sees(vm, standing)))
     }
 }
 

@@ -136,10 +136,9 @@ pub(crate) async fn press(
     headers: HeaderMap,
     body: Body,
 ) -> Answer {
-    json::expect_type(&headers, "application/json")?;
-    let wanted: KeysToPress = json::decode(&json::read(body).await?)?;
+    let wanted: KeysToPress = json::required(&headers, body).await?;
     let strokes = wanted.strokes()?;
     let vm = target(&state, &text, params)?.id;
-    state.operations().send_keys(&asked.caller, vm, &strokes).await?;
+    state.in_sight(vm, state.operations().send_keys(&asked.caller, vm, &strokes)).await?;
     Ok(answer::empty(StatusCode::NO_CONTENT, state.revision()))
 }

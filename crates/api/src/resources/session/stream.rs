@@ -1,5 +1,5 @@
 //! Carries a session's bytes over a connection, until either side ends, the credential that it was opened with, or
-//! the daemon.
+//! the daemon; or until the VM is given to a project that its viewer is not of.
 
 use super::opening::{RAW, Upgrade};
 use crate::{protocol::answer, state::ApiState};
@@ -42,8 +42,7 @@ pub(super) fn open(
         }
         Upgrade::Raw(upgrade) => upgrade,
     };
-    let mut response =
-        answer::empty(StatusCode::SWITCHING_PROTOCOLS, state.view().snapshot().revision);
+    let mut response = answer::empty(StatusCode::SWITCHING_PROTOCOLS, state.revision());
     let headers = response.headers_mut();
     headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
     headers.insert(header::UPGRADE, HeaderValue::from_static(RAW));
@@ -56,7 +55,7 @@ pub(super) fn open(
 
 /// What ends a session, whatever its two sides do.
 struct Ends {
-    /// Its caller is let in no more.
+    /// Its caller is let in no more, or the VM is not there for them.
     standing: Standing,
     /// The daemon ends.
     stopping: CancellationToken,
@@ -67,7 +66,7 @@ async fn until(ends: Ends, about: Arc<str>, serving: impl Future<Output = io::Re
     let ended = tokio::select! {
         ended = serving => ended,
         () = until_it_ends(&ends.standing) => {
-            Err(io::Error::new(io::ErrorKind::PermissionDenied, "the credential ended"))
+            Err(io::Error::new(io::ErrorKind::PermissionDenied, "what it was opened with ended"))
         }
         // Whatever is left of a session ends with the daemon.
         () = ends.stopping.cancelled() => Ok(()),

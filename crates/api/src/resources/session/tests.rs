@@ -1,6 +1,10 @@
-use crate::{server::serve_tcp, test_support::Api};
+use crate::{
+    server::serve_tcp,
+    test_support::{Api, spec_in},
+};
 use innkeeper_auth::{Doorkeeper, IssuedTokens, NewToken, Role, Token};
-use innkeeper_model::{Timestamp, VmId};
+use innkeeper_model::{MachineState, ManagedMachine, NeighbourMachine, Timestamp, VmId};
+use innkeeper_view::Update;
 use serde_json::Value;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
@@ -141,6 +145,21 @@ async fn a_browser_opens_a_console_with_a_ticket_and_only_once() {
 }
 
 #[tokio::test]
+async fn there_are_no_tickets_for_what_another_manager_has() {
+    let api = Api::new();
+    let is = ManagedMachine { name: "web".into(), ..ManagedMachine::default() };
+    let (id, machine) = (VmId::new(), MachineState::Running);
+    let machine = Box::new(NeighbourMachine { id, machine, last_end: None, is });
+    api.post(vec![Update::VmManaged { by: "libvirt".parse().unwrap(), machine }]).await;
+    for kind in ["console", "vnc"] {
+        let body = format!(r#"{{"kind":"{kind}"}}"#);
+        let refused = api.send("POST", &format!("/v1/vms/{id}/tickets"), &body).await;
+        let problem = refused.problem("managed-elsewhere");
+        assert!(problem["hint"].as_str().unwrap().contains(&format!("inn adopt {id}")));
+    }
+}
+
+#[tokio::test]
 async fn what_a_token_opened_ends_when_it_is_revoked_and_its_tickets_open_nothing() {
     let mut tcp = Tcp::new().await;
     let name: innkeeper_model::TokenName = "ci".parse().unwrap();
@@ -168,6 +187,38 @@ async fn what_a_token_opened_ends_when_it_is_revoked_and_its_tickets_open_nothin
         let _ = soon(opened.connection.read_to_end(&mut rest)).await;
     }
     assert_eq!(tcp.websocket(&format!("/v1/vms/web/vnc?ticket={unused}")).await.status, 403);
+}
+
+#[tokio::test]
+async fn whoever_had_a_vm_loses_what_they_opened_of_it_with_it() {
+    let tcp = Tcp::new().await;
+    let project = Some("default".parse().unwrap());
+    let name = "had-it".parse().unwrap();
+    let wanted = NewToken { name, role: Role::Owner, project, expires: None, privileged: false };
+    let (_, text) = tcp.issued.create(wanted, "uid:0", Timestamp::now()).unwrap();
+    let raw = ["Connection: Upgrade", "Upgrade: innkeeper-stream"];
+    let open = async |token: &str, what: &str| {
+        let bearer = format!("Authorization: Bearer {token}");
+        let headers = [&*bearer, raw[0], raw[1]];
+        let opened = tcp.send(&format!("GET /v1/vms/web/{what}"), &headers, "").await;
+        assert_eq!(opened.status, 101, "{:?}", opened.head);
+        opened
+    };
+    let had = text.expose().unwrap();
+    let mut lost = [open(had, "console?role=shared").await, open(had, "vnc").await];
+    let mut kept = open(&tcp.token, "console?role=shared").await;
+
+    let mut given = spec_in("rivals", "web");
+    given.id = tcp.vms[0];
+    tcp.api.post(vec![Update::VmSpec(Arc::new(given))]).await;
+    for opened in &mut lost {
+        let mut rest = Vec::new();
+        let _ = soon(opened.connection.read_to_end(&mut rest)).await;
+    }
+    kept.connection.write_all(b"root\n").await.unwrap();
+    let mut heard = [0; 5];
+    soon(kept.connection.read_exact(&mut heard)).await.unwrap();
+    assert_eq!(&heard, b"root\n", "an administrator's went, too");
 }
 
 #[tokio::test]

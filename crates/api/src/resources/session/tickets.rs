@@ -13,7 +13,7 @@ use crate::{
     visit::Visit,
 };
 use axum::{Extension, body::Body};
-use http::{HeaderMap, StatusCode};
+use http::HeaderMap;
 use innkeeper_model::{Secret, Timestamp, secret::as_text};
 use innkeeper_session::{Issued, Purpose};
 use serde::{Deserialize, Serialize};
@@ -72,11 +72,10 @@ pub(crate) async fn issue(
     headers: HeaderMap,
     body: Body,
 ) -> Answer {
-    json::expect_type(&headers, "application/json")?;
-    let TicketWish { kind } = json::decode(&json::read(body).await?)?;
-    let vm = target(&state, &text, params)?.id;
-    let issued = state.tickets().issue(principal, vm, kind, Instant::now())?;
-    let mut response = answer::json(state.revision(), answer::encode(&Ticket::of(issued)));
-    *response.status_mut() = StatusCode::CREATED;
-    Ok(response)
+    let TicketWish { kind } = json::required(&headers, body).await?;
+    let vm = target(&state, &text, params)?;
+    // What it would open is refused, so whoever would use it later is not to find that out then.
+    vm.check_adopted("go into")?;
+    let issued = state.tickets().issue(principal, vm.id, kind, Instant::now())?;
+    Ok(answer::created(state.revision(), &Ticket::of(issued)))
 }

@@ -165,8 +165,7 @@ pub(crate) async fn create(
     let dry_run = params.flag("dry_run")?;
     params.nothing_else()?;
     let key = asked::idempotency_key(&headers)?;
-    json::expect_type(&headers, "application/json")?;
-    let body = json::read(body).await?;
+    let body = json::read(&headers, body).await?;
     let NewSubnet { network, config } = NewSubnet::decode(&body)?;
     let network =
         find_network(state.seen().whole(), &network).map_err(|refusal| refusal.at("network"))?.id;

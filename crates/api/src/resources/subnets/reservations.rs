@@ -185,8 +185,7 @@ pub(crate) async fn reserve(
     let dry_run = params.flag("dry_run")?;
     params.nothing_else()?;
     let key = asked::idempotency_key(&headers)?;
-    json::expect_type(&headers, "application/json")?;
-    let body = json::read(body).await?;
+    let body = json::read(&headers, body).await?;
     let wanted = NewReservations::decode(&body)?;
     let subnet = find(state.seen().whole(), &text)?.subnet().id;
     let request = Request::Network(NetworkRequest::Reserve { subnet, wanted });
@@ -248,8 +247,8 @@ pub(crate) async fn release(
     let addresses = match addresses {
         Some(texts) => texts.iter().map(|text| address(text)).collect::<Result<_, _>>()?,
         None => {
-            json::expect_type(&headers, "application/json")?;
-            json::decode::<Released>(&json::read(body).await?)?.addresses
+            let Released { addresses } = json::required(&headers, body).await?;
+            addresses
         }
     };
     in_bounds("addresses", addresses.len())?;

@@ -54,8 +54,7 @@ pub(crate) async fn create(
     let dry_run = params.flag("dry_run")?;
     params.nothing_else()?;
     let key = asked::idempotency_key(&headers)?;
-    json::expect_type(&headers, "application/json")?;
-    let body = json::read(body).await?;
+    let body = json::read(&headers, body).await?;
     let mut config: VmConfig = json::decode(&body)?;
     config.validate()?;
     belongs_to_caller(state.sight(), &body, &mut config)?;
@@ -141,8 +140,7 @@ pub(crate) async fn clone(
     body: Body,
 ) -> Answer {
     let key = asked::idempotency_key(&headers)?;
-    json::expect_type(&headers, "application/json")?;
-    let body = json::read(body).await?;
+    let body = json::read(&headers, body).await?;
     let CloneOptions { name } = json::decode(&body)?;
     let dry_run = params.flag("dry_run")?;
     let vm = target(&state, &text, params)?.id;

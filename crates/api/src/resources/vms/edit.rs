@@ -15,9 +15,8 @@ use crate::{
 use axum::body::Body;
 use http::HeaderMap;
 use innkeeper_engine::Request;
-use innkeeper_model::{Code, Refusal, Revision, Vm, VmConfig};
+use innkeeper_model::{Revision, Vm, VmConfig};
 use innkeeper_view::Record;
-use serde_json::Value;
 
 /// What a VM's entity tag is of.
 const SPEC: &str = "the VM's spec";
@@ -52,8 +51,7 @@ pub(crate) async fn replace(
     headers: HeaderMap,
     body: Body,
 ) -> Answer {
-    json::expect_type(&headers, "application/json")?;
-    let body = json::read(body).await?;
+    let body = json::read(&headers, body).await?;
     let dry_run = params.flag("dry_run")?;
     let vm = target(&state, &text, params)?;
     let expected = conditional::expected(&headers, SPEC, revision(&vm))?;
@@ -93,17 +91,12 @@ pub(crate) async fn merge(
     headers: HeaderMap,
     body: Body,
 ) -> Answer {
-    json::expect_type(&headers, "application/merge-patch+json")?;
-    let body = json::read(body).await?;
+    let body = json::read_patch(&headers, body).await?;
     let dry_run = params.flag("dry_run")?;
     let vm = target(&state, &text, params)?;
     conditional::expected(&headers, SPEC, revision(&vm))?;
-    let changes: Value = json::decode(&body)?;
     let spec = spec_of(&vm)?;
-    let config = serde_json::to_value(&spec.config).map_err(|error| {
-        Refusal::new(Code::Internal, "the configuration has no JSON form").caused_by(&error)
-    })?;
-    let config: VmConfig = json::decode_value(&patch::merge(config, changes))?;
+    let config = patch::merged(&spec.config, &body)?;
     // Based on this revision and no other, whether the caller named it or not.
     edit(&state, &asked, &vm, config, Some(spec.revision), dry_run).await
 }
@@ -120,6 +113,9 @@ async fn edit(
     let sight = state.sight();
     sight.owner("project", Some(config.project.clone()))?;
     sight.check_host_files(&config, vm.spec.as_ref().map(|spec| &spec.config))?;
+    // What a bound caller keeps was compared with this spec: it is this one that is edited, or none.
+    let compared = vm.spec.as_ref().filter(|_| !sight.is_everything()).map(|spec| spec.revision);
+    let expected = expected.or(compared);
     let request = Request::Edit { vm: vm.id, config: Box::new(config), expected };
     mutation::perform_or_plan(state, asked, request, Subject::Vm, dry_run).await
 }

@@ -8,7 +8,7 @@ use crate::{
     protocol::{
         answer::{self, native},
         asked::{Asked, Segment},
-        conditional::{self, IfNoneMatch},
+        conditional::IfNoneMatch,
         fields::Fields,
         list::{self, Page, Rows},
         mutation::{self, DoneOrPlanned, Outcome, Subject},
@@ -20,7 +20,6 @@ use crate::{
 };
 use axum::response::Response;
 use filter::Filter;
-use http::{StatusCode, header};
 use innkeeper_engine::Request;
 use innkeeper_model::{Code, ProjectName, Refusal, Revision, Spec, Vm};
 use innkeeper_surface::Seen;
@@ -130,16 +129,10 @@ pub(crate) async fn read(
 }
 
 fn shown(revision: Revision, vm: &Record<Vm>, if_none_match: &IfNoneMatch) -> Response {
-    let Some(spec) = &vm.spec else {
-        return answer::json(revision, native(vm));
-    };
-    let mut response = if if_none_match.is_known(spec.revision) {
-        answer::empty(StatusCode::NOT_MODIFIED, revision)
-    } else {
-        answer::json(revision, native(vm))
-    };
-    response.headers_mut().insert(header::ETAG, conditional::etag(spec.revision));
-    response
+    match &vm.spec {
+        Some(spec) => if_none_match.answer(spec.revision, revision, || native(vm)),
+        None => answer::json(revision, native(vm)),
+    }
 }
 
 /// Delete a VM and its disks
