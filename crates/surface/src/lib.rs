@@ -30,6 +30,7 @@ mod routing;
 mod serving;
 mod sight;
 mod tls;
+mod unread;
 
 pub use arrival::{Arrival, Front};
 pub use browser::{CSRF, Wire, browser};

@@ -1,10 +1,14 @@
 //! Connections: accepted within bounds, and ended in time.
 //!
 //! Every wait on a connection has an end: for a request's head and between requests, for its body,
-//! and at the daemon's stop for whatever still runs. A caller who does not keep to them loses the
-//! connection and nothing else.
+//! for its caller to read any of the answer, and at the daemon's stop for whatever still runs. A caller who does not
+//! keep to them loses the connection and nothing else. How long a session goes on that a connection has become is
+//! that session's.
 
-use crate::places::{Connection, Places};
+use crate::{
+    places::{Connection, Places},
+    unread::{Impatient, prompt},
+};
 use axum::{
     body::Body,
     response::Response,
@@ -14,7 +18,16 @@ use http::Request;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use innkeeper_auth::Source;
-use std::{convert::Infallible, io, pin::pin, time::Duration};
+use std::{
+    convert::Infallible,
+    io,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
@@ -23,6 +36,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// How long a request's head may take, and how long a connection may be idle before it.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long nothing of an answer may be read that is there to be.
+const UNREAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// The most bytes of a request's head.
 pub const MAX_HEAD: usize = 32 << 10;
 /// The most headers of a request.
@@ -48,12 +63,12 @@ pub async fn serve<L: Listener, G: Gate>(
 ) where
     L::Io: AsyncRead + AsyncWrite + Connection,
 {
-    serve_within(Places::default(), listener, stopping, admit).await;
+    serve_within((Places::default(), UNREAD_TIMEOUT), listener, stopping, admit).await;
 }
 
-/// The same, with so many places.
+/// The same, with so many places, for callers who leave answers unread for so long at the most.
 async fn serve_within<L: Listener, G: Gate>(
-    places: Places,
+    (places, unread): (Places, Duration),
     mut listener: L,
     stopping: CancellationToken,
     admit: impl Fn(&L::Io, Source) -> io::Result<G>,
@@ -82,7 +97,7 @@ async fn serve_within<L: Listener, G: Gate>(
                 continue;
             }
         };
-        let connection = serve_connection(socket, gate, stopping.clone());
+        let connection = serve_connection((socket, unread), gate, stopping.clone());
         connections.spawn(async move {
             connection.await;
             drop(place);
@@ -93,26 +108,31 @@ async fn serve_within<L: Listener, G: Gate>(
     connections.wait().await;
 }
 
-/// The listener with connections that send at once: answers are written whole, and waiting for more
-/// would only hold them up.
+/// The listener with connections that send at once, and say soon that there is room: answers are written whole, and
+/// waiting for more would only hold them up.
 pub fn no_delay(
     listener: TcpListener,
 ) -> impl Listener<Io = TcpStream, Addr = std::net::SocketAddr> {
     listener.tap_io(|socket| {
-        if let Err(error) = socket.set_nodelay(true) {
+        if let Err(error) = prompt(socket) {
             tracing::debug!(%error, "a connection keeps its delay");
         }
     })
 }
 
-async fn serve_connection<Io>(socket: Io, gate: impl Gate, stopping: CancellationToken)
-where
+async fn serve_connection<Io>(
+    (socket, unread): (Io, Duration),
+    gate: impl Gate,
+    stopping: CancellationToken,
+) where
     Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let service = service_fn(move |request: Request<Incoming>| {
         let gate = gate.clone();
         async move { Ok::<_, Infallible>(gate.answer(request.map(Body::new)).await) }
     });
+    let is_session = Arc::new(AtomicBool::new(false));
+    let socket = Impatient::new(socket, unread, Arc::clone(&is_session));
     let mut connection = pin!(
         http1::Builder::new()
             .timer(TokioTimer::new())
@@ -133,6 +153,8 @@ where
             }
         }
     };
+    // Whoever it was handed to, if anybody, says how long it goes on.
+    is_session.store(true, Ordering::Release);
     if let Err(error) = ended {
         tracing::debug!(%error, "a connection broke off");
     }

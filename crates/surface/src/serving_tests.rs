@@ -1,4 +1,6 @@
 use super::*;
+use axum::body::Bytes;
+use futures_util::stream;
 use std::{
     fs,
     pin::Pin,
@@ -12,11 +14,14 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadBuf, duplex},
     sync::mpsc,
     task::JoinHandle,
-    time::timeout,
+    time::{sleep, timeout},
 };
 
 /// How long anything may take that is waited for.
 const LONG: Duration = Duration::from_secs(20);
+
+/// How many bytes a session says: more than are underway.
+const SAID: usize = 1 << 16;
 
 /// A connection from wherever a test says.
 struct Wire(DuplexStream, Source);
@@ -74,8 +79,23 @@ impl Listener for Wires {
 struct Here;
 
 impl Gate for Here {
-    async fn answer(&self, _: Request<Body>) -> Response {
-        Response::new(Body::from("here"))
+    async fn answer(&self, mut request: Request<Body>) -> Response {
+        match request.uri().path() {
+            "/endless" => {
+                let piece = || Ok::<_, Infallible>(Bytes::from_static(&[b'x'; 1 << 10]));
+                Response::new(Body::from_stream(stream::repeat_with(piece)))
+            }
+            "/session" => {
+                let upgrade = hyper::upgrade::on(&mut request);
+                tokio::spawn(async move {
+                    let mut session = TokioIo::new(upgrade.await.unwrap());
+                    session.write_all(&[b'x'; SAID]).await.unwrap();
+                });
+                let head = Response::builder().status(101).header("upgrade", "session");
+                head.header("connection", "upgrade").body(Body::empty()).unwrap()
+            }
+            _ => Response::new(Body::from("here")),
+        }
     }
 }
 
@@ -91,9 +111,16 @@ impl Server {
         places: Places,
         admit: impl Fn(&Wire, Source) -> io::Result<Here> + Send + Sync + 'static,
     ) -> Self {
+        Self::within((places, UNREAD_TIMEOUT), admit)
+    }
+
+    fn within(
+        bounds: (Places, Duration),
+        admit: impl Fn(&Wire, Source) -> io::Result<Here> + Send + Sync + 'static,
+    ) -> Self {
         let (wires, listener) = mpsc::unbounded_channel();
         let stopping = CancellationToken::new();
-        let serving = serve_within(places, Wires(listener), stopping.clone(), admit);
+        let serving = serve_within(bounds, Wires(listener), stopping.clone(), admit);
         Self { wires, stopping, serving: tokio::spawn(serving) }
     }
 
@@ -164,5 +191,59 @@ async fn a_connection_that_nobody_knows_is_closed_and_keeps_no_place() {
     }
     is_known.store(true, Ordering::Relaxed);
     assert!(is_answered(&mut server.connect(host("192.0.2.2"))).await);
+    server.end().await;
+}
+
+#[tokio::test]
+async fn who_does_not_read_is_cut_off_and_who_reads_slowly_is_not() {
+    let unread = Duration::from_secs(2);
+    let server = Server::within((Places::new(2, 1), unread), |_, _| Ok(Here));
+    let (one, other) = (host("192.0.2.1"), host("192.0.2.2"));
+    let (mut stalled, mut slow) = (server.connect(one), server.connect(other));
+    for connection in [&mut stalled, &mut slow] {
+        connection.write_all(b"GET /endless HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    }
+    let mut piece = [0; 1 << 12];
+    for _ in 0..25 {
+        // As slowly as this reader reads.
+        sleep(unread / 20).await;
+        let read = timeout(LONG, slow.read(&mut piece)).await.expect("it goes on").unwrap();
+        assert_ne!(read, 0, "who reads slowly was cut off");
+    }
+    let again = async { while !is_answered(&mut server.connect(one)).await {} };
+    timeout(LONG, again).await.expect("a place is given back");
+    let rest = timeout(LONG, stalled.read_to_end(&mut Vec::new())).await;
+    rest.expect("the connection has ended").unwrap();
+    server.end().await;
+}
+
+#[tokio::test]
+async fn answers_to_many_requests_at_once_have_to_be_read_too() {
+    let unread = Duration::from_millis(100);
+    let server = Server::within((Places::new(1, 1), unread), |_, _| Ok(Here));
+    let mut stalled = server.connect(host("192.0.2.1"));
+    let asking =
+        async { while stalled.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.is_ok() {} };
+    timeout(LONG, asking).await.expect("it asks for ever");
+    server.end().await;
+}
+
+#[tokio::test]
+async fn a_session_says_itself_how_long_it_waits_to_be_read() {
+    let unread = Duration::from_millis(100);
+    let server = Server::within((Places::new(1, 1), unread), |_, _| Ok(Here));
+    let mut session = server.connect(host("192.0.2.1"));
+    let request =
+        b"GET /session HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: session\r\n\r\n";
+    session.write_all(request).await.unwrap();
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(timeout(LONG, session.read_u8()).await.expect("it answers").unwrap());
+    }
+    // As long as nobody reads.
+    sleep(3 * unread).await;
+    let mut said = Vec::new();
+    timeout(LONG, session.read_to_end(&mut said)).await.expect("it ends").unwrap();
+    assert_eq!(said.len(), SAID);
     server.end().await;
 }
