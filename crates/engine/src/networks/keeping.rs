@@ -208,7 +208,7 @@ pub(crate) async fn make_default(engine: Engine) {
         }
     }
     if let Some(refusal) = refused {
-        warn!(%refusal, hint = refusal.hint, "there is no default network");
+        warn!(%refusal, hint = refusal.hint, "there is no default network, and no later start makes one");
     }
 }
 

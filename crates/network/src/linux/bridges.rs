@@ -71,6 +71,8 @@ pub(super) fn ensure(instance: u32, network: &Network, ways: Ways) -> Result<Bri
     let name = network.bridge.as_str();
     if !network.config.is_made() {
         let link = joined(&mut netlink, name)?;
+        // Whose it is may have made it anew since it was joined.
+        can_tag(&link, network.config.vlan)?;
         return Ok(Bridge { mtu: link.mtu, up: link.up, is_new: false, done: Vec::new() });
     }
     let (mut is_new, mut done) = (false, Vec::new());
@@ -125,6 +127,32 @@ pub(super) fn joined(netlink: &mut Netlink, name: &str) -> Result<Link, Refusal>
         None => Err(refused("is not there")),
         Some(link) if !link.is_bridge() => Err(refused("is no bridge")),
         Some(link) => Ok(link),
+    }
+}
+
+/// Refuses a bridge whose ports' VLANs mean nothing: what is plugged into it is in one segment.
+pub(super) fn can_tag(bridge: &Link, vlan: Option<u16>) -> Result<(), Refusal> {
+    let Some(vlan) = vlan else { return Ok(()) };
+    let name = &bridge.name;
+    match bridge.vlan_filtering {
+        Some(true) => Ok(()),
+        Some(false) => {
+            let problem = format!("cannot be had: the bridge {name} does not filter by VLAN");
+            Err(Refusal::invalid("vlan", vlan, problem).with_hint(format!(
+                "`ip link set {name} type bridge vlan_filtering 1` has it do so; look first at \
+                 what else is plugged into it"
+            )))
+        }
+        None => {
+            let problem = "cannot be had: this kernel has no VLAN filtering on bridges \
+                           (CONFIG_BRIDGE_VLAN_FILTERING)";
+            let mut refusal = Refusal::invalid("vlan", vlan, problem);
+            refusal.code = Code::Unsupported;
+            Err(refusal.with_hint(format!(
+                "leave vlan out, and join a bridge that is of this VLAN alone: its port is what `ip \
+                 link add link eth0 name eth0.{vlan} type vlan id {vlan}` makes of the host's eth0"
+            )))
+        }
     }
 }
 
@@ -286,6 +314,12 @@ pub(super) fn plug_in(
     bridge: &Link,
     tap: u32,
 ) -> Result<(), Refusal> {
+    can_tag(bridge, network.config.vlan)?;
+    let name = plug.tap.as_str();
+    let refused = |error| refused(&format!("plugging {name} into {}", bridge.name), &error);
+    // Off first, whatever it was: the kernel has it in the bridge before its VLAN and its isolation are said.
+    let off = LinkChange { up: Some(false), ..Default::default() };
+    netlink.change_link(tap, off).map_err(refused)?;
     let change = LinkChange {
         mtu: Some(network.config.mtu.map_or(bridge.mtu, u32::from)),
         mac: Some(tap_mac(plug)),
@@ -294,10 +328,7 @@ pub(super) fn plug_in(
         no_own_address: true,
         ..Default::default()
     };
-    let name = plug.tap.as_str();
-    netlink
-        .change_link(tap, change)
-        .map_err(|error| refused(&format!("plugging {name} into {}", bridge.name), &error))?;
+    netlink.change_link(tap, change).map_err(refused)?;
     if let Some(vlan) = network.config.vlan {
         netlink.set_port_vlan(tap, vlan).map_err(|error| {
             let message = format!("the bridge {} cannot carry the VLAN {vlan}", bridge.name);
@@ -308,9 +339,7 @@ pub(super) fn plug_in(
         netlink.shape(tap, rate_towards(plug)).map_err(unshaped)?;
     }
     // Last, so that nothing passes before all else holds.
-    netlink
-        .turn_on_port(tap, network.config.isolated)
-        .map_err(|error| refused(&format!("turning {name} on"), &error))
+    netlink.turn_on_port(tap, network.config.isolated).map_err(refused)
 }
 
 /// The hardware address of a tap, which nobody ever sees, but for its bridge: one that has no address of

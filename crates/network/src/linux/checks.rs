@@ -1,6 +1,6 @@
 //! What only the host can tell about a wish, before anything is done about it.
 
-use super::{bridges, links::Link, netlink::Netlink, ports, programs, service_ports};
+use super::{bridges, netlink::Netlink, ports, programs, service_ports};
 use innkeeper_model::{
     Code, Refusal,
     config::PublishedPort,
@@ -22,31 +22,7 @@ pub(super) fn network(config: &NetworkConfig) -> Result<(), Refusal> {
         let problem = "is more than the bridge passes on";
         return Err(Refusal::invalid("mtu", mtu, problem).with_limit(bridge.mtu));
     }
-    config.vlan.map_or(Ok(()), |vlan| can_tag(&bridge, vlan))
-}
-
-fn can_tag(bridge: &Link, vlan: u16) -> Result<(), Refusal> {
-    let name = &bridge.name;
-    match bridge.vlan_filtering {
-        Some(true) => Ok(()),
-        Some(false) => {
-            let problem = format!("cannot be had: the bridge {name} does not filter by VLAN");
-            Err(Refusal::invalid("vlan", vlan, problem).with_hint(format!(
-                "`ip link set {name} type bridge vlan_filtering 1` has it do so; look first at \
-                 what else is plugged into it"
-            )))
-        }
-        None => {
-            let problem = "cannot be had: this kernel has no VLAN filtering on bridges \
-                           (CONFIG_BRIDGE_VLAN_FILTERING)";
-            let mut refusal = Refusal::invalid("vlan", vlan, problem);
-            refusal.code = Code::Unsupported;
-            Err(refusal.with_hint(format!(
-                "leave vlan out, and join a bridge that is of this VLAN alone: its port is what `ip \
-                 link add link eth0 name eth0.{vlan} type vlan id {vlan}` makes of the host's eth0"
-            )))
-        }
-    }
+    bridges::can_tag(&bridge, config.vlan)
 }
 
 /// Whether two ranges have an address in common.

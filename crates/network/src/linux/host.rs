@@ -41,6 +41,9 @@ pub(super) struct Host {
     pub(super) listing: Option<[u8; 32]>,
     /// Whether somebody else has changed something of them since they were last looked at.
     pub(super) touched: bool,
+    /// How many changes of the firewall were begun of which the end was not seen, since the future was dropped:
+    /// each may be told of still, and is not somebody else's.
+    pub(super) unended: usize,
     pub(super) networks: BTreeMap<NetworkId, Served>,
     /// Servers of an earlier daemon, by the name of their folder; absent until they were looked for.
     pub(super) found: Option<BTreeMap<String, Vec<Server>>>,
@@ -66,6 +69,7 @@ impl Host {
             added_to: false,
             listing: None,
             touched: false,
+            unended: 0,
             networks: BTreeMap::new(),
             found: None,
         }
@@ -100,7 +104,8 @@ impl Host {
             self.look_for_foreign(inner, &desired).await;
         }
         if before.networks != desired.networks || survey::has_moved(&before, &desired) {
-            survey::mend_taps(inner.options.instance, desired.clone()).await?;
+            let taps = survey::mend_taps(inner.options.instance, desired.clone()).await?;
+            taps.into_iter().try_for_each(|(_, _, mended)| mended)?;
         }
         self.last = Last { generation, done: desired.clone(), desired, applied: applied.clone() };
         Ok(applied)
@@ -121,21 +126,25 @@ impl Host {
             return Ok(());
         }
         let rules = ruleset::ruleset(inner.options.instance, desired);
+        let was_known = self.has_rules();
         if self.rules.as_ref() != Some(&rules) && !self.add_rules(inner, &rules).await {
             let nothing_to_keep = self.last.desired.networks.is_empty();
             self.rules = None;
             self.listing = None;
+            // Of what was not known to be in force, nobody can have changed anything.
+            self.touched &= was_known;
+            self.unended += 1;
             match nft::put(rules.to_string()).await {
-                Err(refusal) if nothing_to_keep && desired.networks.is_empty() => {
+                Ok(()) => self.has_changed_rules(inner),
+                Err(refusal) => {
+                    self.unended -= 1;
+                    if !(nothing_to_keep && desired.networks.is_empty()) {
+                        self.all_lack(inner, desired, &refusal);
+                        return Err(refusal);
+                    }
                     debug!(%refusal, "there is no firewall here, and no network that needs one");
                 }
-                Err(refusal) => {
-                    self.all_lack(inner, desired, &refusal);
-                    return Err(refusal);
-                }
-                Ok(()) => {}
             }
-            self.has_changed_rules(inner);
             self.rules = Some(rules);
             self.added_to = false;
         }
@@ -149,6 +158,7 @@ impl Host {
         let Some(before) = self.rules.take() else { return false };
         let Some(additions) = before.additions(rules) else { return false };
         self.listing = None;
+        self.unended += 1;
         match add(table, additions).await {
             Ok(()) => {
                 self.has_changed_rules(inner);
@@ -157,6 +167,7 @@ impl Host {
                 true
             }
             Err(refusal) => {
+                self.unended -= 1;
                 // Somebody took away what it was to be added to.
                 debug!(%refusal, "the rules are set anew");
                 false

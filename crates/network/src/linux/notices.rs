@@ -22,7 +22,7 @@ use std::{
     io,
     sync::{Mutex, PoisonError},
 };
-use tokio::io::unix::AsyncFd;
+use tokio::{io::unix::AsyncFd, sync::Notify};
 
 const NFT_MSG_NEWTABLE: u16 = 0;
 const NFT_MSG_DELTABLE: u16 = 2;
@@ -37,17 +37,10 @@ const NFGENMSG: usize = 4;
 struct Said {
     /// How many transactions changed something in the networks' tables.
     transactions: usize,
-    /// Whether one took the table of the guard between guests and their host's loopback away.
-    guard_is_gone: bool,
+    /// Whether one changed the guard between guests and their host's loopback, and did not set it anew.
+    guard_is_changed: bool,
     /// Whether more was said than there was room for.
     is_cut: bool,
-}
-
-impl Said {
-    /// Whether others may have had a part in it, where so many of the transactions were this daemon's.
-    const fn is_of_others(&self, own: usize) -> bool {
-        self.transactions > own || self.guard_is_gone || self.is_cut
-    }
 }
 
 /// The notices.
@@ -59,13 +52,17 @@ pub(super) struct Notices {
     /// What the guard's is called.
     guard: String,
     begun: Mutex<Begun>,
+    /// Told when somebody who took what was said found others' doings in it.
+    untold: Notify,
 }
 
 /// A transaction whose end was not told yet.
 #[derive(Debug, Default)]
 struct Begun {
     changes_networks: bool,
-    takes_guard_away: bool,
+    changes_guard: bool,
+    /// Whether it makes the guard's table, as whoever sets the guard does.
+    sets_guard: bool,
 }
 
 impl Notices {
@@ -78,16 +75,22 @@ impl Notices {
         // SAFETY: the `AsyncFd` owns the descriptor, and nothing takes it out or closes it before.
         let socket = unsafe { AsyncFd::register(socket) }?;
         let (networks, guard) = (ruleset::table_name(instance), loopback::table_name(instance));
-        Ok(Self { socket, networks, guard, begun: Mutex::default() })
+        Ok(Self { socket, networks, guard, begun: Mutex::default(), untold: Notify::new() })
     }
 
-    /// Waits until something is said. It may have been taken by then.
+    /// Waits until something is said, which may have been taken by then; or until somebody who took it found
+    /// others' doings in it, and whether that is so.
     ///
     /// # Errors
     /// The runtime is shut down.
-    pub(super) async fn come(&self) -> io::Result<()> {
-        self.socket.readable().await?.clear_ready();
-        Ok(())
+    pub(super) async fn come(&self) -> io::Result<bool> {
+        tokio::select! {
+            ready = self.socket.readable() => {
+                ready?.clear_ready();
+                Ok(false)
+            }
+            () = self.untold.notified() => Ok(true),
+        }
     }
 
     /// Takes what was said until now, without waiting.
@@ -122,10 +125,16 @@ impl Notices {
                 NFT_MSG_NEWGEN => {
                     let ended = std::mem::take(begun);
                     said.transactions += usize::from(ended.changes_networks);
-                    said.guard_is_gone |= ended.takes_guard_away;
+                    said.guard_is_changed |= ended.changes_guard && !ended.sets_guard;
                 }
-                NFT_MSG_DELTABLE if is_of(&self.guard) => begun.takes_guard_away = true,
-                NFT_MSG_NEWTABLE if is_of(&self.guard) => begun.takes_guard_away = false,
+                kind if is_of(&self.guard) => {
+                    begun.changes_guard = true;
+                    begun.sets_guard = match kind {
+                        NFT_MSG_NEWTABLE => true,
+                        NFT_MSG_DELTABLE => false,
+                        _ => begun.sets_guard,
+                    };
+                }
                 _ => begun.changes_networks = begun.changes_networks || is_of(&self.networks),
             }
         }
@@ -133,19 +142,38 @@ impl Notices {
 }
 
 impl Host {
-    /// Notes that the last change of the firewall was the daemon's own.
+    /// Notes that what was begun to change of the firewall is in force. Whether others had a part in what was said
+    /// of it is for the [watch](super::watch::rules) to tell, which never tells too often.
     pub(super) fn has_changed_rules(&mut self, inner: &Inner) {
-        if self.hears_of_others(inner, 1) {
-            inner.is_disturbed();
+        let hears = self.hears_of_others(inner);
+        self.unended = 0;
+        if let (true, Some(notices)) = (hears, &inner.notices) {
+            notices.untold.notify_one();
         }
     }
 
-    /// Takes what was said of the firewall until now, of which so many transactions were the daemon's own; whether
-    /// others may have had a part in it.
-    pub(super) fn hears_of_others(&mut self, inner: &Inner, own: usize) -> bool {
-        let Some(notices) = &inner.notices else { return false };
+    /// Takes what was said of the firewall until now; whether others may have had a part in it.
+    pub(super) fn hears_of_others(&mut self, inner: &Inner) -> bool {
+        let (of_networks, of_guard) = self.hear(inner);
+        of_networks || of_guard
+    }
+
+    /// Takes what was said until now for a survey, which sees to the networks' rules, and not to the guard.
+    pub(super) fn hears_before_a_look(&mut self, inner: &Inner) {
+        if let ((_, true), Some(notices)) = (self.hear(inner), &inner.notices) {
+            notices.untold.notify_one();
+        }
+    }
+
+    /// Takes what was said until now; whether others may have had a part in it, as to the networks and the guard.
+    fn hear(&mut self, inner: &Inner) -> (bool, bool) {
+        let Some(notices) = &inner.notices else { return (false, false) };
         let said = notices.take();
-        self.touched |= said.transactions > own;
-        said.is_of_others(own)
+        let own = said.transactions.min(self.unended);
+        // The daemon's own change can be too long to be heard. Were that somebody's, it would be made again and
+        // again.
+        self.touched |= said.transactions > own || (said.is_cut && self.unended == 0);
+        self.unended -= own;
+        (said.transactions > own || said.is_cut, said.guard_is_changed || said.is_cut)
     }
 }

@@ -13,7 +13,7 @@ use crate::{
     names::marks_of_bridges,
     ruleset,
 };
-use innkeeper_model::{NetworkId, Refusal};
+use innkeeper_model::{NetworkId, Refusal, network::InterfaceName};
 use sha2::{Digest, Sha256};
 use std::{
     collections::{BTreeMap, HashMap},
@@ -22,7 +22,10 @@ use std::{
 use tracing::debug;
 
 impl Host {
-    /// Looks at everything, and mends it.
+    /// Looks at everything, and mends it. What cannot be looked at, or mended, is a finding beside the others.
+    ///
+    /// # Errors
+    /// The rules are not as they should be, or cannot be looked at.
     pub(super) async fn survey(&mut self, inner: &Arc<Inner>) -> Result<Vec<Finding>, Refusal> {
         if !self.was_applied() {
             // Nobody has said yet what there should be, so nothing is too much.
@@ -30,26 +33,30 @@ impl Host {
         }
         let mut findings = self.survey_rules(inner).await?;
         let desired = self.last.desired.clone();
-        if self.let_through(&desired)? {
-            findings.push(mended(None, "the kernel was not to route any more; it is again"));
+        match self.let_through(&desired) {
+            Ok(false) => {}
+            Ok(true) => {
+                findings.push(mended(None, "the kernel was not to route any more; it is again"));
+            }
+            Err(refusal) => findings.push(unmended(None, in_words(&refusal))),
         }
         for network in &desired.networks {
             let ways = self.networks.get(&network.id).map(Served::ways).unwrap_or_default();
             match self.ensure_bridge(inner, network, ways).await {
                 Ok(done) => findings.extend(done.into_iter().map(|d| mended(Some(network.id), d))),
                 Err(refusal) => {
-                    findings.push(Finding {
-                        mended: false,
-                        ..mended(Some(network.id), in_words(&refusal))
-                    });
+                    findings.push(unmended(Some(network.id), in_words(&refusal)));
                     self.networks.entry(network.id).or_default().is_not_as_it_should_be();
                 }
             }
         }
-        let taps = mend_taps(inner.options.instance, desired.clone()).await?;
-        findings.extend(taps);
-        findings.extend(remove_orphans(inner.options.instance, desired.clone()).await?);
-        self.survey_servers(inner, &desired, &mut findings).await?;
+        match mend_taps(inner.options.instance, desired.clone()).await {
+            Ok(taps) => findings.extend(taps.into_iter().map(of_tap)),
+            Err(refusal) => findings.push(unmended(None, in_words(&refusal))),
+        }
+        let orphans = remove_orphans(inner.options.instance, desired.clone()).await;
+        findings.extend(orphans.unwrap_or_else(|refusal| vec![unmended(None, in_words(&refusal))]));
+        self.survey_servers(inner, &desired, &mut findings).await;
         let unmade = |network: &NetworkId| !self.networks.get(network).is_some_and(Served::is_made);
         let unmade: Vec<NetworkId> =
             desired.networks.iter().map(|network| network.id).filter(unmade).collect();
@@ -96,7 +103,7 @@ impl Host {
                 continue;
             }
             findings.push(match problem {
-                Some(text) => Finding { mended: false, ..mended(Some(network.id), text) },
+                Some(text) => unmended(Some(network.id), text),
                 None => mended(Some(network.id), "no other tool keeps its guests in any more"),
             });
         }
@@ -110,8 +117,7 @@ impl Host {
             return Ok(Vec::new());
         }
         // What was done until now is seen.
-        self.hears_of_others(inner, 0);
-        let touched = std::mem::take(&mut self.touched);
+        self.hears_before_a_look(inner);
         if !self.has_rules() {
             self.put_rules_again(inner).await?;
             let what = "the rules of the networks could not be set before; they are now";
@@ -130,9 +136,16 @@ impl Host {
         }
         let listing: [u8; 32] = digest.finalize().into();
         // How nft lists what it was given is known once it was seen. Until then it may be somebody's work, where one
-        // was at it.
-        let changed = self.listing.map_or(touched, |known| known != listing);
+        // was at it before that, or meanwhile.
+        let changed = match self.listing {
+            Some(known) => known != listing,
+            None => {
+                self.hears_before_a_look(inner);
+                self.touched
+            }
+        };
         if !missing && !changed {
+            self.touched = false;
             if self.was_added_to() {
                 // What it is like now may be somebody's work; the next look is at what it should be.
                 self.put_rules_again(inner).await?;
@@ -156,7 +169,7 @@ impl Host {
         inner: &Arc<Inner>,
         desired: &Desired,
         findings: &mut Vec<Finding>,
-    ) -> Result<(), Refusal> {
+    ) {
         let own: Vec<u32> = self
             .networks
             .values()
@@ -168,13 +181,16 @@ impl Host {
             let is_desired = desired.networks.iter().any(|other| Some(other.id) == network);
             for server in servers.into_iter().filter(|server| !own.contains(&server.pid)) {
                 let pid = server.pid;
-                server.end("it serves no network, or one that another serves").await?;
+                let ended = server.end("it serves no network, or one that another serves").await;
                 let whose = if is_desired { "was one too many" } else { "served no network" };
-                findings
-                    .push(mended(network, format!("a dnsmasq (pid {pid}) {whose}; it was ended")));
+                findings.push(match ended {
+                    Ok(()) => {
+                        mended(network, format!("a dnsmasq (pid {pid}) {whose}; it was ended"))
+                    }
+                    Err(refusal) => unmended(network, in_words(&refusal)),
+                });
             }
         }
-        Ok(())
     }
 }
 
@@ -188,18 +204,21 @@ pub(super) fn has_moved(before: &Desired, after: &Desired) -> bool {
     after.nics.iter().any(|plug| was.get(&plug.tap).is_some_and(|was| *was != plug.network))
 }
 
-/// Plugs taps in again that are not where they should be.
+/// A tap that was not plugged in as it should be, its network, and whether it is now.
+type Replugged = (NetworkId, InterfaceName, Result<(), Refusal>);
+
+/// Plugs taps in again that are not where they should be, whatever becomes of the others.
 pub(super) async fn mend_taps(
     instance: u32,
     desired: Arc<Desired>,
-) -> Result<Vec<Finding>, Refusal> {
+) -> Result<Vec<Replugged>, Refusal> {
     blocking(move || {
         let mut netlink = Netlink::open()?;
         let links = netlink.links()?;
         let by_name: HashMap<&str, &Link> = links.iter().map(|link| (&*link.name, link)).collect();
         let networks: BTreeMap<NetworkId, _> =
             desired.networks.iter().map(|network| (network.id, network)).collect();
-        let mut findings = Vec::new();
+        let mut replugged = Vec::new();
         for plug in &desired.nics {
             let Some(network) = networks.get(&plug.network) else { continue };
             let Some(tap) = by_name.get(plug.tap.as_str()) else { continue };
@@ -209,14 +228,22 @@ pub(super) async fn mend_taps(
                 && tap.isolated == network.config.isolated
                 && tap.mtu == mtu;
             if !is_right {
-                bridges::plug_in(&mut netlink, instance, plug, network, bridge, tap.index)?;
-                let text = format!("the tap {} was not plugged in as it should be", plug.tap);
-                findings.push(mended(Some(network.id), format!("{text}; it is again")));
+                let outcome =
+                    bridges::plug_in(&mut netlink, instance, plug, network, bridge, tap.index);
+                replugged.push((network.id, plug.tap.clone(), outcome));
             }
         }
-        Ok(findings)
+        Ok(replugged)
     })
     .await
+}
+
+fn of_tap((network, tap, outcome): Replugged) -> Finding {
+    let text = format!("the tap {tap} was not plugged in as it should be");
+    match outcome {
+        Ok(()) => mended(Some(network), format!("{text}; it is again")),
+        Err(refusal) => unmended(Some(network), format!("{text}: {}", in_words(&refusal))),
+    }
 }
 
 /// Removes bridges with this daemon's mark that are of no network, unless something is plugged in.
@@ -236,7 +263,7 @@ async fn remove_orphans(instance: u32, desired: Arc<Desired>) -> Result<Vec<Find
             if links.iter().any(|port| port.master == link.index) {
                 let text =
                     format!("the bridge {name} is of no network, but something is plugged in");
-                findings.push(Finding { mended: false, ..mended(None, text) });
+                findings.push(unmended(None, text));
                 continue;
             }
             bridges::remove_link(&mut netlink, link)?;
@@ -250,4 +277,8 @@ async fn remove_orphans(instance: u32, desired: Arc<Desired>) -> Result<Vec<Find
 
 fn mended(network: Option<NetworkId>, text: impl Into<String>) -> Finding {
     Finding { network, text: text.into(), mended: true }
+}
+
+fn unmended(network: Option<NetworkId>, text: impl Into<String>) -> Finding {
+    Finding { mended: false, ..mended(network, text) }
 }

@@ -54,11 +54,11 @@ pub(super) fn rules(inner: &Arc<Inner>) -> Option<AbortHandle> {
     let notices = inner.notices.clone()?;
     let inner = Arc::downgrade(inner);
     let follow = async move {
-        while notices.come().await.is_ok() {
+        while let Ok(was_heard) = notices.come().await {
             // One change of rules is often followed by the next, and the daemon's own are taken by who makes them.
             sleep(SETTLE).await;
             let Some(alive) = inner.upgrade() else { return };
-            if alive.host.lock().await.hears_of_others(&alive, 0) {
+            if alive.host.lock().await.hears_of_others(&alive) || was_heard {
                 alive.is_disturbed();
                 drop(alive);
                 sleep(LEAST_BETWEEN).await;

@@ -3,11 +3,12 @@
 use crate::{
     guest::Guest,
     namespace::run,
-    yard::{INSTANCE, named, on_a_host},
+    other_nft::OtherNft,
+    yard::{INSTANCE, named, on_a_host, until},
 };
 use innkeeper_network::HostNetworks;
 use std::{net::UdpSocket, time::Duration};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 /// More than it takes until something is told, if it is; a surveys' own pace is half a minute.
 const TOLD_WITHIN: Duration = Duration::from_secs(5);
@@ -139,9 +140,87 @@ fn what_others_do_to_the_rules_is_told_and_what_the_daemon_does_is_not() {
         assert_eq!(daemon.survey().await.unwrap(), []);
 
         run(&set_again);
-        run(&format!("nft delete table {guard}"));
-        let told = timeout(TOLD_WITHIN, disturbed.changed()).await;
-        told.expect("that the guard is gone is told").unwrap();
+        for command in
+            [format!("nft add chain {guard} guests"), format!("nft delete table {guard}")]
+        {
+            run(&command);
+            let told = timeout(TOLD_WITHIN, disturbed.changed()).await;
+            told.unwrap_or_else(|_| panic!("{command}: nothing was told")).unwrap();
+            assert_eq!(daemon.survey().await.unwrap(), []);
+        }
+    });
+}
+
+#[test]
+fn what_others_do_during_the_first_look_is_not_taken_for_what_should_be() {
+    on_a_host(async |mut yard| {
+        let network = yard.add_network(named("lan"), &["10.87.0.0/24"]);
+        yard.add_nic(network, 1, &["10.87.0.2"]);
+        let daemon = yard.daemon();
+        yard.apply(&daemon).await;
+        let once = yard.folder.path().join("once").display().to_string();
+        let flush = format!("$real flush chain bridge innkeeper_networks_{INSTANCE} guest");
+        let other = OtherNft::of(&yard, &format!("[ $1 = -s ] && mkdir {once} 2>&- && {flush}"));
+        let found = daemon.survey().await.unwrap();
+        assert!(
+            found.iter().any(|one| one.text.contains("changed by somebody") && one.mended),
+            "{found:?}"
+        );
         assert_eq!(daemon.survey().await.unwrap(), []);
+        other.end();
+    });
+}
+
+#[test]
+fn a_change_that_nobody_waited_for_to_its_end_is_no_others() {
+    on_a_host(async |mut yard| {
+        let network = yard.add_network(named("lan"), &["10.87.0.0/24"]);
+        yard.add_nic(network, 1, &["10.87.0.2"]);
+        let daemon = yard.daemon();
+        let disturbed = daemon.disturbed();
+        yard.apply(&daemon).await;
+        // Behind whoever waits for the host, so that the next is not.
+        assert_eq!(daemon.survey().await.unwrap(), []);
+        let second = yard.add_nic(network, 2, &["10.87.0.3"]);
+        tokio::select! {
+            biased;
+            applied = daemon.apply(yard.desired.clone().into()) => panic!("at once: {applied:?}"),
+            () = std::future::ready(()) => {}
+        }
+        let table = format!("nft list table bridge innkeeper_networks_{INSTANCE}");
+        until("it is in force", || run(&table).contains(second.tap.as_str())).await;
+        // What is never told can only be waited for.
+        sleep(Duration::from_millis(300)).await;
+        assert!(!disturbed.has_changed().unwrap(), "nobody else was at them");
+        yard.apply(&daemon).await;
+        for _ in 0..2 {
+            assert_eq!(daemon.survey().await.unwrap(), []);
+        }
+        sleep(Duration::from_millis(300)).await;
+        assert!(!disturbed.has_changed().unwrap(), "nobody else was at them");
+    });
+}
+
+#[test]
+fn who_never_leaves_the_rules_alone_is_contended_with_once_a_second_at_most() {
+    on_a_host(async |mut yard| {
+        let network = yard.add_network(named("lan"), &["10.87.0.0/24"]);
+        yard.add_nic(network, 1, &["10.87.0.2"]);
+        let daemon = yard.daemon();
+        yard.apply(&daemon).await;
+        assert_eq!(daemon.survey().await.unwrap(), []);
+        let mut disturbed = daemon.disturbed();
+        let flush = format!("flush chain bridge innkeeper_networks_{INSTANCE} guest");
+        let contender =
+            OtherNft::of(&yard, &format!("[ $1 = -f ] && $real \"$@\" && exec $real {flush}"));
+        run(&format!("nft {flush}"));
+        let until = Instant::now() + Duration::from_millis(2500);
+        let mut told = 0;
+        while timeout_at(until, disturbed.changed()).await.is_ok() {
+            told += 1;
+            daemon.survey().await.unwrap();
+        }
+        assert!((2..=3).contains(&told), "told {told} times");
+        contender.end();
     });
 }

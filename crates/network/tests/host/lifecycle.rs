@@ -5,10 +5,10 @@ use crate::{
     yard::{INSTANCE, Yard, named, on_a_host, outside, servers, until},
 };
 use innkeeper_model::{
-    Code,
+    Code, Refusal,
     network::{NetworkConfig, Plug, SubnetConfig},
 };
-use innkeeper_network::HostNetworks;
+use innkeeper_network::{Finding, HostNetworks};
 use std::{
     process::Command,
     sync::Arc,
@@ -469,6 +469,45 @@ fn a_nic_that_a_survey_puts_back_in_the_middle_of_its_move_is_where_it_should_be
     });
 }
 
+/// Not for the moment between being in its bridge and being kept from the other ports of it.
+#[test]
+fn a_tap_is_not_on_in_another_bridge_before_it_is_isolated_there() {
+    on_a_host(async |mut yard| {
+        let lan = yard.add_network(named("lan"), &["10.87.0.0/24"]);
+        let island = yard
+            .add_network(NetworkConfig { isolated: true, ..named("island") }, &["10.88.0.0/24"]);
+        let plug = yard.add_nic(lan, 1, &[]);
+        let daemon = yard.daemon();
+        yard.apply(&daemon).await;
+        let _guest = yard.guest(&daemon, &plug).await;
+        let told = yard.folder.path().join("told");
+        let mut listener = Command::new("ip")
+            .args(["-details", "-oneline", "monitor", "link"])
+            .stdout(std::fs::File::create(&told).unwrap())
+            .spawn()
+            .unwrap();
+        let has_told = |mark: &str| {
+            run(&format!("ip link set lo alias {mark}"));
+            std::fs::read_to_string(&told).unwrap().contains(mark)
+        };
+        until("it listens", || has_told("begin")).await;
+        let moved = Plug { network: island, ..plug.clone() };
+        daemon.replug(&moved, &yard.network(island)).await.unwrap();
+        until("all is told", || has_told("end")).await;
+        listener.kill().unwrap();
+        listener.wait().unwrap();
+
+        let all = std::fs::read_to_string(&told).unwrap();
+        let bridge = format!("master {} ", yard.network(island).bridge);
+        // A bridge tells of its ports itself, too, and not all.
+        let is_there = |line: &&str| line.contains(&bridge) && line.contains(" bridge_slave ");
+        let is_on = |line: &&str| line.contains(",UP") && line.contains(plug.tap.as_str());
+        let on: Vec<&str> = all.lines().filter(is_there).filter(is_on).collect();
+        assert!(!on.is_empty(), "{all}");
+        assert!(on.iter().all(|line| line.contains(" isolated on ")), "{on:#?}");
+    });
+}
+
 #[test]
 fn a_port_that_is_plugged_into_its_bridge_again_is_a_new_one() {
     on_a_host(async |mut yard| {
@@ -486,6 +525,43 @@ fn a_port_that_is_plugged_into_its_bridge_again_is_a_new_one() {
         assert!(!known().contains("02:00:00:00:00:99"), "{}", known());
         until("its guest is heard again", || guest.pings("10.87.0.1")).await;
         assert_eq!(daemon.survey().await.unwrap(), []);
+    });
+}
+
+/// As whoever owns the bridge may leave it, long after it was joined.
+#[test]
+fn nobody_is_plugged_into_a_bridge_that_does_not_keep_vlans_apart() {
+    on_a_host(async |mut yard| {
+        run("ip link add br0 type bridge");
+        run("ip link set br0 up");
+        let bridge = Some("br0".parse().unwrap());
+        let lan = yard.add_network(named("lan"), &["10.87.0.0/24"]);
+        let plug = yard.add_nic(lan, 1, &[]);
+        let joining = NetworkConfig { bridge, vlan: Some(7), ..named("office") };
+        let office = yard.add_network(joining, &[]);
+        let other = yard.add_nic(office, 2, &[]);
+        let daemon = yard.daemon();
+        let is_of_vlan = |refusal: &Refusal| {
+            assert_eq!(refusal.field.as_deref(), Some("vlan"), "{refusal}");
+            assert!(refusal.hint.is_some(), "{refusal}");
+        };
+        let applied = daemon.apply(Arc::new(yard.desired.clone())).await.unwrap();
+        assert_eq!(applied.failed.len(), 1, "{applied:?}");
+        is_of_vlan(&applied.of(office).unwrap_err());
+        let said = daemon.facts(office).problem;
+        assert!(said.is_some_and(|problem| problem.contains("VLAN")), "it says so");
+
+        is_of_vlan(&daemon.open_tap(&other, &yard.network(office)).await.unwrap_err());
+        let _guest = yard.guest(&daemon, &plug).await;
+        let moved = Plug { network: office, ..plug.clone() };
+        is_of_vlan(&daemon.replug(&moved, &yard.network(office)).await.unwrap_err());
+        assert_eq!(run("ip -o link show master br0"), "");
+        let found = daemon.survey().await.unwrap();
+        let is_of_it = |found: &Finding| found.network == Some(office) && !found.mended;
+        assert!(
+            found.iter().any(|found| is_of_it(found) && found.text.contains("VLAN")),
+            "{found:?}"
+        );
     });
 }
 

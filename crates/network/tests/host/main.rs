@@ -17,6 +17,7 @@ mod joined;
 mod lifecycle;
 mod measure;
 mod namespace;
+mod other_nft;
 mod ports;
 mod service;
 mod unset;

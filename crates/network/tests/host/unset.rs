@@ -1,35 +1,14 @@
 //! Rules that are gone and cannot be set again: it is said of each network for as long as it is so.
 
 use crate::{
-    namespace::{enter_own_mounts, run},
-    yard::{Yard, named, on_a_host},
+    namespace::run,
+    other_nft::OtherNft,
+    yard::{named, on_a_host},
 };
 use innkeeper_network::HostNetworks;
-use std::{fs, os::unix::fs::PermissionsExt};
 
-/// An `nft` that lists what there is, and sets nothing; in place of the calling thread's.
-struct NothingIsSet(String);
-
-impl NothingIsSet {
-    fn of(yard: &Yard) -> Self {
-        let nft = run("busybox which nft").trim().to_owned();
-        let [real, other] = ["real-nft", "other-nft"].map(|name| yard.folder.path().join(name));
-        fs::copy(&nft, &real).unwrap();
-        let real = real.display();
-        let text = format!(
-            "#!/bin/sh\n[ \"$1\" = -f ] && echo broken >&2 && exit 1\nexec {real} \"$@\"\n"
-        );
-        fs::write(&other, text).unwrap();
-        fs::set_permissions(&other, fs::Permissions::from_mode(0o755)).unwrap();
-        enter_own_mounts();
-        run(&format!("mount --bind {} {nft}", other.display()));
-        Self(nft)
-    }
-
-    fn end(self) {
-        run(&format!("umount {}", self.0));
-    }
-}
+/// Lists what there is, and sets nothing.
+const SETS_NOTHING: &str = "[ $1 = -f ] && echo broken >&2 && exit 1";
 
 #[test]
 fn what_cannot_be_set_again_is_not_called_mended() {
@@ -39,7 +18,7 @@ fn what_cannot_be_set_again_is_not_called_mended() {
         let daemon = yard.daemon();
         yard.apply(&daemon).await;
         assert_eq!(daemon.survey().await.unwrap(), []);
-        let broken = NothingIsSet::of(&yard);
+        let broken = OtherNft::of(&yard, SETS_NOTHING);
         run("nft flush ruleset");
         let mut told = daemon.changes();
         for round in 0..3 {
@@ -59,5 +38,27 @@ fn what_cannot_be_set_again_is_not_called_mended() {
         assert_eq!(daemon.facts(network).problem, None);
         assert!(run("nft list tables").contains("innkeeper_networks"));
         assert_eq!(daemon.survey().await.unwrap(), []);
+    });
+}
+
+#[test]
+fn a_tap_that_cannot_be_mended_hides_nothing_of_what_was() {
+    on_a_host(async |mut yard| {
+        let network = yard.add_network(named("lan"), &["10.87.0.0/24"]);
+        let [bad, good] = [1, 2].map(|number| yard.add_nic(network, number, &[]));
+        let daemon = yard.daemon();
+        yard.apply(&daemon).await;
+        let _guest = yard.guest(&daemon, &good).await;
+        // A bridge is plugged into none.
+        run(&format!("ip link add {} type bridge", bad.tap));
+        run(&format!("ip link set {} nomaster", good.tap));
+        run("nft flush ruleset");
+        let found = daemon.survey().await.unwrap();
+        let is_found = |words: &str, mended| {
+            found.iter().any(|one| one.text.contains(words) && one.mended == mended)
+        };
+        assert!(is_found("by a flush", true), "{found:?}");
+        assert!(is_found(good.tap.as_str(), true), "{found:?}");
+        assert!(is_found(bad.tap.as_str(), false), "{found:?}");
     });
 }
