@@ -56,7 +56,7 @@ fn guests_reach_each_other_and_the_outside_and_nothing_of_their_host() {
     assert_eq!(visit(&mut consoles[0], OUTSIDE, &outside), GREETING);
     of_the_host(&network, &mut consoles[0]);
     a_published_port_answers(&network, &mut consoles[0]);
-    another_address_is_silenced(&mut consoles[0], &outside);
+    another_address_is_silenced(&mut consoles, &outside);
 
     // Whoever flushes the host's rules takes nothing away for long.
     for _ in 0..2 {
@@ -111,6 +111,26 @@ fn a_nic_comes_and_goes_while_its_guest_runs() {
     daemon.inn_ok(&["nic", "set", "one", "extra", "--network", "island"]);
     assert_eq!(lease(&mut console, "eth0"), "10.88.3.2");
     assert_eq!(ping(&mut console, Ipv4Addr::new(10, 88, 3, 1)), 0);
+
+    // With another address there, it asks for it as soon as it sees its cable again; nothing else takes it out.
+    let changes = "/sys/class/net/eth0/carrier_changes";
+    let before: u32 = console.output_of(&format!("cat {changes}")).parse().unwrap();
+    daemon.inn_ok(&["nic", "set", "one", "extra", "--in-kbit", "50000"]);
+    assert_eq!(console.output_of(&format!("cat {changes}")), before.to_string());
+    let back = before + 2;
+    let ask = "udhcpc -n -q -i eth0 -t 10 -T 1 -s /etc/dhcp >/told 2>&1";
+    let wait = format!("until [ $(cat {changes}) -ge {back} ]; do :; done");
+    console.run(&format!("sh -c '{wait}; {ask}' & true"));
+    let readdress = Request::new("PATCH", &format!("/v1/vms/{vm}/nics/extra"))
+        .json(&json!({ "addresses": ["10.88.3.50"] }))
+        .header("Content-Type", "application/merge-patch+json");
+    daemon.done(readdress);
+    until("the guest has its new address", SHORT, || {
+        let (_, told) = console.run("cat /told");
+        if told.contains("lease of 10.88.3.50 ") { Ok(()) } else { Err(told) }
+    });
+    assert_eq!(ping(&mut console, Ipv4Addr::new(10, 88, 3, 1)), 0);
+
     daemon.inn_ok(&["nic", "set", "one", "extra", "--disconnect"]);
     until("the guest sees no carrier", SHORT, || {
         let (_, carrier) = console.run("cat /sys/class/net/eth0/carrier");
@@ -456,7 +476,7 @@ fn a_published_port_answers(network: &PrivateNetwork, console: &mut Console) {
 
 /// A guest that takes another's address, or hardware address, is heard by nobody; with its own again, it
 /// is.
-fn another_address_is_silenced(console: &mut Console, outside: &Services) {
+fn another_address_is_silenced([console, other]: &mut [Console; 2], outside: &Services) {
     let heard = |console: &mut Console| visit(console, OUTSIDE, outside) == GREETING;
     assert!(heard(console));
     let route = "ip route replace default via 10.87.3.1 dev eth0";
@@ -472,14 +492,18 @@ fn another_address_is_silenced(console: &mut Console, outside: &Services) {
         "ip address flush dev eth0; ip address add 10.87.3.10/24 dev eth0; {route}"
     ));
     assert!(heard(console), "with its own again");
-    let mac = console.output_of("cat /sys/class/net/eth0/address");
+    let [mac, others] =
+        [&mut *console, &mut *other].map(|of| of.output_of("cat /sys/class/net/eth0/address"));
     let change = |mac: &str| {
         format!(
             "ip link set eth0 down; ip link set eth0 address {mac}; ip link set eth0 up; {route}"
         )
     };
-    console.output_of(&change("52:54:00:99:99:99"));
-    assert!(!heard(console), "with another hardware address");
+    for taken in [&*others, "52:54:00:99:99:99"] {
+        console.output_of(&change(taken));
+        assert!(!heard(console), "with {taken}, of which the other is {others}");
+        assert!(heard(other), "whose {others} somebody takes");
+    }
     console.output_of(&change(&mac));
     until("with its own again", SHORT, || if heard(console) { Ok(()) } else { Err("silence") });
 }

@@ -28,6 +28,8 @@ const KEEPER: &str = "keeper";
 const FATED: &str = "fated";
 /// A range that comes and goes on the first network.
 const MORE: &str = "10.90.0.0/24";
+/// The address that a NIC gets in place of the one that was chosen for it.
+const OTHER: &str = "10.88.0.200";
 /// What an address is kept for, now and then.
 const HELD: &str = "held";
 /// What is kept at the end.
@@ -46,6 +48,7 @@ enum Deed {
     Stop,
     Delete,
     PlugIn,
+    Readdress,
     Move,
     TakeOut,
     MakeSubnet,
@@ -54,7 +57,7 @@ enum Deed {
     Release,
 }
 
-const DEEDS: [Deed; 13] = [
+const DEEDS: [Deed; 14] = [
     Deed::MakeNetwork,
     Deed::RemoveNetwork,
     Deed::Create,
@@ -62,6 +65,7 @@ const DEEDS: [Deed; 13] = [
     Deed::Stop,
     Deed::Delete,
     Deed::PlugIn,
+    Deed::Readdress,
     Deed::Move,
     Deed::TakeOut,
     Deed::MakeSubnet,
@@ -102,6 +106,11 @@ fn no_address_is_given_twice_and_none_is_lost_wherever_all_are_killed() {
 impl Deed {
     fn request(self, daemon: &Daemon) -> Request {
         let nics = format!("/v1/vms/{KEEPER}/nics");
+        let change_nic = |change: &Value| {
+            Request::new("PATCH", &format!("{nics}/extra"))
+                .json(change)
+                .header("Content-Type", "application/merge-patch+json")
+        };
         match self {
             Self::MakeNetwork => make_network(PASSING.0, &PASSING.1),
             Self::RemoveNetwork => Request::new("DELETE", &format!("/v1/networks/{}", PASSING.0)),
@@ -118,9 +127,8 @@ impl Deed {
                 let nic = json!({ "name": "extra", "network": SMALL.0 });
                 Request::new("POST", &nics).json(&nic)
             }
-            Self::Move => Request::new("PATCH", &format!("{nics}/extra"))
-                .json(&json!({ "network": LAN.0 }))
-                .header("Content-Type", "application/merge-patch+json"),
+            Self::Readdress => change_nic(&json!({ "addresses": [OTHER] })),
+            Self::Move => change_nic(&json!({ "network": LAN.0 })),
             Self::TakeOut => Request::new("DELETE", &format!("{nics}/extra")),
             Self::MakeSubnet => Request::new("POST", "/v1/subnets")
                 .json(&json!({ "network": LAN.0, "range": MORE })),
@@ -140,7 +148,9 @@ impl Deed {
     fn holders(self) -> Vec<Holder> {
         match self {
             Self::Create | Self::Delete => ["net0", "net1"].map(|nic| holder(FATED, nic)).into(),
-            Self::PlugIn | Self::Move | Self::TakeOut => vec![holder(KEEPER, "extra")],
+            Self::PlugIn | Self::Readdress | Self::Move | Self::TakeOut => {
+                vec![holder(KEEPER, "extra")]
+            }
             Self::Reserve | Self::Release => vec![HELD.into()],
             Self::MakeNetwork | Self::RemoveNetwork | Self::Start | Self::Stop => Vec::new(),
             Self::MakeSubnet | Self::RemoveSubnet => Vec::new(),
@@ -179,14 +189,22 @@ struct Watch {
     subnets: BTreeSet<IpNet>,
     /// All addresses of IPv6 that were ever somebody's, of which there are too many to ask for each.
     met: BTreeSet<IpAddr>,
+    /// What a NIC had on the network where it was to have another address. Its lease of that stands in dnsmasq's file
+    /// until it asks again, or somebody else gets it.
+    former: BTreeSet<(IpAddr, Holder)>,
 }
 
 impl Watch {
     /// With two networks, and a guest on one of them that has its addresses.
     fn begin(network: &Arc<PrivateNetwork>) -> Self {
         let daemon = daemon_with_guests(network);
-        let mut watch =
-            Self { daemon, history: Vec::new(), subnets: BTreeSet::new(), met: BTreeSet::new() };
+        let mut watch = Self {
+            daemon,
+            history: Vec::new(),
+            subnets: BTreeSet::new(),
+            met: BTreeSet::new(),
+            former: BTreeSet::new(),
+        };
         watch.daemon.done(make_network(LAN.0, &LAN.1));
         watch.daemon.done(make_network(SMALL.0, &SMALL.1));
         watch.look();
@@ -237,9 +255,10 @@ impl Watch {
             Deed::Start => self.runs(false),
             Deed::Stop | Deed::Delete => self.runs(true),
             Deed::PlugIn => self.has_nic(false),
-            Deed::Move => {
+            Deed::Readdress | Deed::Move => {
                 let nics = self.daemon.vm(KEEPER)["spec"]["config"]["nics"].clone();
-                if nics[1]["network"] == LAN.0 {
+                let is_moved = nics[1]["network"] == LAN.0;
+                if is_moved || nics[1]["addresses"] == json!([OTHER]) {
                     self.has_nic(false);
                 }
                 self.has_nic(true);
@@ -333,6 +352,11 @@ impl Watch {
     }
 
     fn note_asked(&mut self, deed: Deed) {
+        if deed == Deed::Readdress {
+            let vm = self.daemon.vm(KEEPER);
+            let of_nic = |(_, to): &(IpAddr, Holder)| *to == holder(KEEPER, "extra");
+            self.former.extend(chosen_of(&vm).into_iter().filter(of_nic));
+        }
         self.history.push(Event::Asked(deed.holders()));
     }
 
@@ -399,8 +423,11 @@ impl Watch {
             let file = self.daemon.state().join("leases").join(network["id"].as_str().unwrap());
             let leases = fs::read_to_string(file).unwrap_or_default();
             for (mac, address) in leases.lines().filter_map(lease_in) {
-                if let Some(holder) = nics.get(&mac).cloned() {
-                    self.given(&holder, address);
+                let Some(holder) = nics.get(&mac).cloned() else { continue };
+                let lease = (address, holder);
+                let is_its = vms.iter().any(|vm| chosen_of(vm).contains(&lease));
+                if is_its || !self.former.contains(&lease) {
+                    self.given(&lease.1, address);
                 }
             }
         }

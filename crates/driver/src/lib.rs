@@ -223,6 +223,14 @@ pub trait Driver: Send + Sync + 'static {
     /// The host refused to read it.
     async fn serial_log(&self, vm: VmId) -> Result<Vec<u8>, Refusal>;
 
+    /// As much of that as is on the host already: the hypervisor is not asked for what came since.
+    ///
+    /// # Errors
+    /// The host refused to read it.
+    async fn kept_serial_log(&self, vm: VmId) -> Result<Vec<u8>, Refusal> {
+        self.serial_log(vm).await
+    }
+
     /// The last of what the hypervisor itself wrote, at most 64 KiB.
     ///
     /// # Errors

@@ -56,13 +56,20 @@ pub enum Operation {
         /// Its name.
         nic: DeviceName,
     },
-    /// Give a NIC that is plugged in what the spec says of it by now: its network, its rate, its published
-    /// ports, whether its cable is in.
-    ChangeNic {
+    /// Give a NIC that is plugged in the connection that the spec says by now: its network, its addresses,
+    /// its rate, its published ports. Its cable stays in, or out.
+    ChangePlug {
         /// Its name.
         nic: DeviceName,
-        /// Whether its cable was in.
-        was_connected: bool,
+    },
+    /// Put the cable of a NIC that is plugged in into it, or take it out, as its guest sees it.
+    SetLink {
+        /// Its name.
+        nic: DeviceName,
+        /// Whether it is to be in.
+        up: bool,
+        /// Whether it was.
+        before: bool,
     },
     /// Take a machine over that somebody else made: from now on it has an incarnation.
     Adopt {

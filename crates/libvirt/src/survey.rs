@@ -40,6 +40,11 @@ impl Domain {
         self.state.machine(self.run)
     }
 
+    /// Whether its guest has put it to sleep: libvirt does not resume it, but wakes it.
+    pub(crate) fn sleeps(&self) -> bool {
+        self.run.is_some() && self.state.sleeps()
+    }
+
     /// As libvirt is asked to do something with it.
     pub(crate) fn reference(&self) -> DomainRef {
         DomainRef { name: self.name.clone(), ..DomainRef::of(self.uuid) }

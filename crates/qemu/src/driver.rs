@@ -46,7 +46,7 @@ use std::{
 };
 use tokio::sync::OnceCell;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
-use tracing::warn;
+use tracing::{debug, warn};
 
 /// The driver's name.
 pub(crate) const NAME: &str = "qemu";
@@ -251,8 +251,8 @@ impl Driver for QemuDriver {
             QemuStep::Adopt(adopted) => unless(cancelled, self.adopt(*adopted)).await,
             QemuStep::PlugNic { of, nic } => unless(cancelled, self.plug_nic(vm, of, &nic)).await,
             QemuStep::UnplugNic { of, nic } => self.unplug_nic(vm, of, &nic, cancelled).await,
-            QemuStep::ChangePlug { of, nic, plug, before } => {
-                unless(cancelled, self.change_plug(vm, of, &nic, &before, &plug)).await
+            QemuStep::ChangePlug { of, plug, before } => {
+                unless(cancelled, self.change_plug(vm, of, &before, &plug)).await
             }
             QemuStep::SetLink { of, nic, up, .. } => {
                 unless(cancelled, self.set_link(vm, of, &nic, up)).await
@@ -277,8 +277,8 @@ impl Driver for QemuDriver {
             QemuStep::Adopt(adopted) => self.unadopt(&adopted).await?,
             QemuStep::PlugNic { of, nic } => self.withdraw_nic(vm, of, &nic).await?,
             QemuStep::UnplugNic { of, nic } => self.give_nic_back(vm, of, &nic).await?,
-            QemuStep::ChangePlug { of, nic, plug, before } => {
-                self.restore_plug(vm, of, &nic, &before, &plug).await?;
+            QemuStep::ChangePlug { of, plug, before } => {
+                self.restore_plug(vm, of, &before, &plug).await?;
             }
             QemuStep::SetLink { of, nic, before, up } if before != up => {
                 self.restore_link(vm, of, &nic, before).await?;
@@ -353,14 +353,24 @@ impl Driver for QemuDriver {
     async fn serial_log(&self, vm: VmId) -> Result<Vec<u8>, Refusal> {
         if let Ok(machine) = self.machine(vm) {
             let within = if machine.is_connected() { ANSWER_WITHIN } else { LOOKED_AT_WITHIN };
+            // A QEMU that does not answer has its ring still, and what the disk does not take is shown from here.
             match tokio::time::timeout(within, machine.keep_serial()).await {
-                Ok(Err(refusal)) if refusal.code != Code::HypervisorFailed => return Err(refusal),
-                // A QEMU that does not answer has its ring still.
-                _ => {}
+                Ok(Ok(())) => {}
+                failed => debug!(%vm, ?failed, "its serial log is shown as far as it is known"),
             }
         }
+        self.kept_serial_log(vm).await
+    }
+
+    async fn kept_serial_log(&self, vm: VmId) -> Result<Vec<u8>, Refusal> {
+        let machine = self.machine(vm).ok();
+        let unwritten = machine.map(|machine| machine.unwritten_serial()).unwrap_or_default();
         let path = self.folder(vm).serial_log();
-        blocking(move || read_tail(&path, SERIAL_RING)).await
+        let mut log = blocking(move || read_tail(&path, SERIAL_RING)).await?;
+        log.extend(unwritten);
+        let too_many = log.len().saturating_sub(SERIAL_RING as usize);
+        log.drain(..too_many);
+        Ok(log)
     }
 
     async fn hypervisor_log(&self, vm: VmId) -> Result<Vec<u8>, Refusal> {

@@ -16,7 +16,7 @@ use std::{
 /// what is ever shown.
 ///
 /// # Errors
-/// The host refused; nothing that was in the file is lost.
+/// The host refused; nothing that was in the file is lost, and nothing of this is in it.
 pub(crate) fn keep(path: &Path, taken: &[u8]) -> io::Result<()> {
     if taken.is_empty() {
         return Ok(());
@@ -24,8 +24,17 @@ pub(crate) fn keep(path: &Path, taken: &[u8]) -> io::Result<()> {
     let mut options = OpenOptions::new();
     options.create(true).append(true).mode(0o600);
     let mut file = options.open(path)?;
-    file.write_all(taken)?;
-    if file.metadata()?.len() > 2 * LOG_SHOWN {
+    let before = file.metadata()?.len();
+    let added = file.write_all(taken).and_then(|()| bound(path));
+    if added.is_err() {
+        // A part of it may fit, and all of it comes again. Where this fails, too, it is shown twice.
+        let _ = file.set_len(before);
+    }
+    added
+}
+
+fn bound(path: &Path) -> io::Result<()> {
+    if std::fs::metadata(path)?.len() > 2 * LOG_SHOWN {
         let tail = read_tail(path, LOG_SHOWN)?;
         let shorter = path.with_extension("shorter");
         // One that an earlier try left may be longer.
@@ -41,6 +50,17 @@ pub(crate) fn keep(path: &Path, taken: &[u8]) -> io::Result<()> {
 mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn what_could_not_be_bounded_was_not_added() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("serial.log");
+        keep(&path, b"login: ").unwrap();
+        // There is no room for the shorter file.
+        std::fs::create_dir(path.with_extension("shorter")).unwrap();
+        keep(&path, &vec![7; 3 * LOG_SHOWN as usize]).unwrap_err();
+        assert_eq!(std::fs::read(&path).unwrap(), b"login: ");
+    }
 
     #[test]
     fn the_file_keeps_the_end_and_stays_bounded() {

@@ -92,8 +92,8 @@ pub(crate) enum QemuStep {
     PlugNic { of: Option<IncarnationId>, nic: Box<NicParts> },
     /// Take a NIC out.
     UnplugNic { of: Option<IncarnationId>, nic: Box<NicParts> },
-    /// Give a plugged NIC another network, rate or published ports.
-    ChangePlug { of: Option<IncarnationId>, nic: Box<NicParts>, plug: Box<Plug>, before: Box<Plug> },
+    /// Give a plugged NIC another network, other addresses, another rate or other published ports.
+    ChangePlug { of: Option<IncarnationId>, plug: Box<Plug>, before: Box<Plug> },
     /// Plug a NIC's cable in or out.
     SetLink {
         of: Option<IncarnationId>,
@@ -142,10 +142,10 @@ impl QemuStep {
     pub(crate) fn to_step(&self) -> Step {
         let step = Step::new(self.name(), SCHEMA, self.crash(), self);
         match self {
-            Self::PlugNic { nic, .. }
-            | Self::UnplugNic { nic, .. }
-            | Self::ChangePlug { nic, .. }
-            | Self::SetLink { nic, .. } => step.about(nic.name.to_string()),
+            Self::PlugNic { nic, .. } | Self::UnplugNic { nic, .. } | Self::SetLink { nic, .. } => {
+                step.about(nic.name.to_string())
+            }
+            Self::ChangePlug { plug, .. } => step.about(plug.nic.to_string()),
             _ => step,
         }
     }
@@ -231,9 +231,23 @@ pub(crate) fn plan(
             }
             vec![QemuStep::UnplugNic { of, nic }]
         }
-        Operation::ChangeNic { nic, was_connected } => {
+        Operation::ChangePlug { nic } => {
             let (machine, nic) = nic_of(context, nic)?;
-            change_nic(of, machine, nic, *was_connected)
+            let before = machine.plugs.iter().find(|plug| plug.nic == nic.name).cloned();
+            // One that the running machine has not is left to the next; so is its cable.
+            match (before.map(Box::new), nic.plug.map(Box::new)) {
+                (Some(before), Some(plug)) if before != plug => {
+                    vec![QemuStep::ChangePlug { of, plug, before }]
+                }
+                _ => Vec::new(),
+            }
+        }
+        Operation::SetLink { nic, up, before } => {
+            let (machine, nic) = nic_of(context, nic)?;
+            if !nic::has(machine, &nic.name) {
+                return Ok(Vec::new());
+            }
+            vec![QemuStep::SetLink { of, nic, up: *up, before: *before }]
         }
         Operation::Dump { file } => vec![QemuStep::DumpMemory { of, file: file.clone() }],
         Operation::Adopt { machine } => {
@@ -280,33 +294,6 @@ fn nic_of<'a>(
     let nic = context.spec.config.nics.iter().find(|nic| nic.name == *name);
     let nic = nic.ok_or_else(|| Refusal::not_found("NIC", name))?;
     Ok((machine, Box::new(NicParts::of(nic, context.spec, context.plugs)?)))
-}
-
-/// What differs of a NIC that is plugged in. One that the running machine has not is left to the next.
-fn change_nic(
-    of: Option<IncarnationId>,
-    machine: &Incarnation,
-    nic: Box<NicParts>,
-    was_connected: bool,
-) -> Vec<QemuStep> {
-    let mut steps = Vec::new();
-    if !nic::has(machine, &nic.name) {
-        return steps;
-    }
-    let before = machine.plugs.iter().find(|plug| plug.nic == nic.name);
-    if let (Some(before), Some(plug)) = (before, &nic.plug)
-        && before != plug
-    {
-        let (plug, before) = (Box::new(plug.clone()), Box::new(before.clone()));
-        // Its cable stays as it was, also where this is taken back: in or out is the next step's.
-        let nic = Box::new(NicParts { connected: was_connected, ..NicParts::clone(&nic) });
-        steps.push(QemuStep::ChangePlug { of, nic, plug, before });
-    }
-    if nic.connected != was_connected {
-        let up = nic.connected;
-        steps.push(QemuStep::SetLink { of, nic, up, before: was_connected });
-    }
-    steps
 }
 
 fn pause(context: &PlanContext<'_>) -> QemuStep {

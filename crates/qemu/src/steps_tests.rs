@@ -2,7 +2,7 @@ use super::*;
 use crate::command_line::tests as building;
 use innkeeper_driver::{Flow, Launch};
 use innkeeper_model::{
-    ByteSize, Facts, Foreign, MachineFiles, MemoryImage, ProcessIdentity, Timestamp, VmConfig,
+    ByteSize, Facts, Foreign, MachineFiles, MemoryImage, ProcessIdentity, Timestamp,
 };
 use innkeeper_store::journal::{Journal, JournalOptions};
 use serde_json::{Value, json};
@@ -14,9 +14,19 @@ struct Before {
     machine: MachineState,
 }
 
+const PLAIN: &str = r#"{ "name": "web", "display": "none" }"#;
+
 fn planned(operation: &Operation, before: &Before) -> Result<Vec<Step>, Refusal> {
-    let config: VmConfig = serde_json::from_str(r#"{"name": "web", "display": "none"}"#).unwrap();
-    let spec = building::spec(config);
+    planned_of(PLAIN, &[], operation, before)
+}
+
+fn planned_of(
+    config: &str,
+    plugs: &[Plug],
+    operation: &Operation,
+    before: &Before,
+) -> Result<Vec<Step>, Refusal> {
+    let spec = building::spec(serde_json::from_str(config).unwrap());
     let (files, hypervisor) = (MachineFiles::default(), building::hypervisor());
     let new = "11111111-89ab-7def-8123-456789abcdef".parse().unwrap();
     let launch = Launch { incarnation: new, now: Timestamp::UNIX_EPOCH };
@@ -26,7 +36,7 @@ fn planned(operation: &Operation, before: &Before) -> Result<Vec<Step>, Refusal>
         incarnation: before.incarnation.as_ref(),
         facts: &facts,
         files: &files,
-        plugs: &[],
+        plugs,
         hypervisor: &hypervisor,
         launch: &launch,
         managed: None,
@@ -37,8 +47,11 @@ fn planned(operation: &Operation, before: &Before) -> Result<Vec<Step>, Refusal>
 }
 
 fn running() -> Before {
-    let config: VmConfig = serde_json::from_str(r#"{"name": "web", "display": "none"}"#).unwrap();
-    let (incarnation, _) = building::built(config);
+    running_of(PLAIN)
+}
+
+fn running_of(config: &str) -> Before {
+    let (incarnation, _) = building::built(serde_json::from_str(config).unwrap());
     Before { incarnation: Some(incarnation), machine: MachineState::Running }
 }
 
@@ -80,9 +93,15 @@ fn every_operation_is_planned_for_one_machine() {
         Operation::Restore { image: image(saved), memory: "/pool/memory.img".into() },
         Operation::Dump { file: "/pool/dump.elf".into() },
     ];
+    let plan = |operation: &Operation| planned(operation, &before).unwrap();
+    insta::assert_snapshot!(all_shown(&operations, plan));
+}
+
+/// The plans of operations, whose steps are all read as they were written.
+fn all_shown(operations: &[Operation], plan: impl Fn(&Operation) -> Vec<Step>) -> String {
     let mut all = String::new();
     for operation in operations {
-        let steps = planned(&operation, &before).unwrap();
+        let steps = plan(operation);
         for step in &steps {
             assert_eq!(QemuStep::from_step(step).unwrap().to_step(), *step);
         }
@@ -90,7 +109,61 @@ fn every_operation_is_planned_for_one_machine() {
         let name = name.split([' ', '{']).next().unwrap_or_default();
         all.push_str(&format!("{name}:\n{}\n", shown(&steps)));
     }
-    insta::assert_snapshot!(all);
+    all
+}
+
+/// A VM whose NIC is on a network and has its cable out.
+const WIRED: &str = r#"{ "name": "web", "display": "none", "nics": [
+    { "name": "lan", "network": "office", "mac": "52:54:00:00:00:01", "connected": false }
+] }"#;
+
+fn plug(address: &str) -> Plug {
+    serde_json::from_value(json!({
+        "vm": "01234567-89ab-7def-8123-456789abcdef",
+        "nic": "lan",
+        "network": "22222222-89ab-7def-8123-456789abcdef",
+        "tap": "ink0",
+        "mac": "52:54:00:00:00:01",
+        "addresses": [address],
+        "hostname": "web",
+    }))
+    .unwrap()
+}
+
+fn changes_of_nics() -> [Operation; 2] {
+    let nic: DeviceName = "lan".parse().unwrap();
+    let set_link = Operation::SetLink { nic: nic.clone(), up: false, before: true };
+    [Operation::ChangePlug { nic }, set_link]
+}
+
+#[test]
+fn every_change_of_a_nic_is_planned_for_one_machine() {
+    let mut before = running_of(WIRED);
+    let saved = before.incarnation.clone().unwrap();
+    before.incarnation.as_mut().unwrap().plugs = vec![plug("10.1.0.2")];
+    let nic: DeviceName = "lan".parse().unwrap();
+    let restore = Operation::Restore { image: image(saved), memory: "/pool/memory.img".into() };
+    let [change_plug, set_link] = changes_of_nics();
+    // What is written of one that is plugged in is in the golden journal.
+    let operations = [Operation::UnplugNic { nic }, change_plug, set_link, restore];
+    let plugs = [plug("10.1.0.3")];
+    let plan = |operation: &Operation| planned_of(WIRED, &plugs, operation, &before).unwrap();
+    insta::assert_snapshot!(all_shown(&operations, plan));
+}
+
+/// It came to the spec after the machine was made, and is the next machine's.
+#[test]
+fn the_cable_of_a_nic_that_a_machine_has_not_is_left_alone() {
+    let before = running();
+    let saved = before.incarnation.clone().unwrap();
+    let plugs = [plug("10.1.0.3")];
+    let plan = |operation: &Operation| planned_of(WIRED, &plugs, operation, &before).unwrap();
+    for operation in changes_of_nics() {
+        assert_eq!(shown(&plan(&operation)), "", "{operation:?}");
+    }
+    let restore = Operation::Restore { image: image(saved), memory: "/pool/memory.img".into() };
+    let cables = plan(&restore).into_iter().filter(|step| step.name == "qemu/set-link");
+    assert_eq!(cables.count(), 0);
 }
 
 #[test]
@@ -128,6 +201,7 @@ fn only_what_is_nobodys_and_can_be_reached_is_adopted() {
     let plan = |machine| planned(&Operation::Adopt { machine: Box::new(machine) }, &nothing);
     let steps = plan(foreign()).unwrap();
     assert_eq!(shown(&steps), "qemu/adopt Repeat \n");
+    assert_eq!(QemuStep::from_step(&steps[0]).unwrap().to_step(), steps[0]);
     assert_eq!(steps[0].arguments["adopt"]["incarnation"]["process"]["start_ticks"], 8);
     for machine in [
         Foreign { not_adoptable: Some("libvirt manages it".into()), ..foreign() },

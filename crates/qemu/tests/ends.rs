@@ -128,6 +128,28 @@ async fn its_last_words_are_not_taken_along_by_who_asked_for_them_and_left() {
     assert!(asked.await.is_err(), "it is held");
     vm.hold(false);
     assert_eq!(vm.written(4).await, LAST_WORDS);
+    // What is on the host already waits for no QEMU.
+    vm.hold(true);
+    let kept = vm.driver.kept_serial_log(vm.id());
+    let kept = tokio::time::timeout(Duration::from_secs(1), kept).await.unwrap();
+    assert_eq!(kept.unwrap(), LAST_WORDS.as_bytes());
+    vm.hold(false);
+    vm.run(Operation::Kill).await;
+}
+
+/// Reading takes them out of QEMU, whatever becomes of them then.
+#[tokio::test(flavor = "multi_thread")]
+async fn its_last_words_are_shown_also_while_the_disk_takes_none_of_them() {
+    let world = World::new();
+    let vm = unheard(&world).await;
+    let log = world.folder.path().join(format!("run/{}/serial.log", vm.id()));
+    std::os::unix::fs::symlink("/dev/full", &log).unwrap();
+    for _again in 0..2 {
+        assert_eq!(vm.written(4).await, LAST_WORDS);
+    }
+    std::fs::remove_file(&log).unwrap();
+    assert_eq!(vm.written(4).await, LAST_WORDS);
+    assert!(std::fs::read(&log).unwrap().ends_with(b"C"), "it is written once it can be");
     vm.run(Operation::Kill).await;
 }
 

@@ -272,7 +272,7 @@ async fn a_move_that_was_cut_short_is_taken_back_though_nobody_noted_it() {
     vm.run(plug("lan")).await;
     let there = Plug { network: NetworkId::new(), ..here.clone() };
     vm.plugs = vec![there.clone()];
-    let change = Operation::ChangeNic { nic: name("lan"), was_connected: true };
+    let change = Operation::ChangePlug { nic: name("lan") };
     let steps = vm.plan(change).await.unwrap();
     let outcome = vm.perform(&steps[0], &taps.cut_short()).await;
     assert!(matches!(outcome, Err(StepError::Cancelled)), "{outcome:?}");
@@ -355,7 +355,7 @@ async fn a_guest_sees_nics_come_and_go() {
     shell.until("cat /sys/class/net/eth0/carrier", "1").await;
     for (connected, carrier) in [(false, "0"), (true, "1")] {
         vm.edit(|config| config.nics[0].connected = connected).await;
-        let change = Operation::ChangeNic { nic: name("user"), was_connected: !connected };
+        let change = Operation::SetLink { nic: name("user"), up: connected, before: !connected };
         let steps = vm.plan(change).await.unwrap();
         for _again in 0..2 {
             for step in &steps {

@@ -8,7 +8,7 @@ use crate::{
 use innkeeper_driver::{Flow, Operation, PlanContext};
 use innkeeper_model::{
     Code, DeviceName, Foreign, Incarnation, IncarnationId, MachineState, MemoryImage, Placement,
-    Policy, Refusal, incarnation, memory::MEMORY_IMAGE_SCHEMA, network::Plug,
+    Policy, Refusal, config::Nic, incarnation, memory::MEMORY_IMAGE_SCHEMA, network::Plug,
 };
 use serde_json::Value;
 use std::{
@@ -84,17 +84,24 @@ pub(crate) fn plan(
             let (nic, plug) = nic_of(context, nic);
             one_by_one([SimStep::RemoveNic { incarnation: machine.id, nic, plug }])
         }
-        Operation::ChangeNic { nic, was_connected } => {
+        Operation::ChangePlug { nic } => {
             let machine = machine_of(context)?;
             let before = machine.plugs.iter().find(|plug| plug.nic == *nic).cloned();
-            let mut plan = match (nic_of(context, nic).1, before.map(Box::new)) {
+            match (nic_of(context, nic).1, before.map(Box::new)) {
                 (Some(plug), Some(before)) if plug != before => {
                     one_by_one([SimStep::ChangePlug { incarnation: machine.id, plug, before }])
                 }
                 _ => Vec::new(),
-            };
-            plan.extend(set_link(context, machine.id, nic, *was_connected));
-            plan
+            }
+        }
+        Operation::SetLink { nic, up, before } => {
+            let (machine, (nic, _)) = (machine_of(context)?, nic_of(context, nic));
+            let (incarnation, up, before) = (machine.id, *up, *before);
+            match devices_of(machine)?.contains(&nic) {
+                true => one_by_one([SimStep::SetLink { incarnation, nic, up, before }]),
+                // It is the next machine's.
+                false => Vec::new(),
+            }
         }
         Operation::Dump { file } => one_by_one([SimStep::Dump { incarnation, file: file.clone() }]),
         Operation::Adopt { machine } => adopt(context, place, machine)?,
@@ -173,7 +180,10 @@ fn make(
     }
     let nics = devices.iter().filter(|device| device.is_nic());
     plan.extend(nics.map(|nic| Flow::Step(SimStep::PlugNic { incarnation: id, nic: nic.clone() })));
-    plan.extend(config.nics.iter().filter_map(|nic| set_link(context, id, &nic.name, true)));
+    // One that came to the spec after the memory was kept is the next machine's.
+    let has = |nic: &&Nic| devices.contains(&nic_of(context, &nic.name).0);
+    let nics = config.nics.iter().filter(has);
+    plan.extend(nics.filter_map(|nic| set_link(context, id, &nic.name, true)));
     plan.extend(memory.map(|file| Flow::Step(SimStep::LoadMemory { incarnation: id, file })));
     plan.push(Flow::Step(SimStep::Continue { incarnation: Some(id), were_held: false }));
     plan

@@ -2,11 +2,11 @@
 
 use super::{Fixture, bench::Bench};
 use crate::{Crash, Operation};
-use innkeeper_model::MachineState;
+use innkeeper_model::{MachineState, config::Nic};
 use std::sync::Arc;
 
 pub(super) async fn a_suspended_machine_goes_on_where_it_was(fixture: &dyn Fixture) {
-    let bench = Bench::new(fixture).await;
+    let mut bench = Bench::new(fixture).await;
     let Some(memory) = fixture.memory_file(bench.spec.id).await else { return };
     bench.run(Operation::Start).await;
     let suspended = bench.incarnation();
@@ -26,6 +26,9 @@ pub(super) async fn a_suspended_machine_goes_on_where_it_was(fixture: &dyn Fixtu
     bench.run(Operation::PutAway).await;
     bench.assert_nothing_is_left("a suspend");
 
+    // Its memory knows nothing of a NIC that came to the spec since: that is the next machine's, and its cable.
+    let late = "late".parse().expect("it is a name");
+    bench.edit(|config| config.nics.push(Nic { connected: false, ..Nic::new(late) }));
     bench.run(Operation::Restore { image, memory }).await;
     assert_eq!(bench.machine(), MachineState::Running);
     let restored = bench.incarnation();

@@ -20,6 +20,11 @@ fn plug(nic: &str) -> Operation {
     Operation::PlugNic { nic: name(nic) }
 }
 
+/// Takes its cable out.
+fn cut(nic: &str) -> Operation {
+    Operation::SetLink { nic: name(nic), up: false, before: true }
+}
+
 fn unplug(nic: &str) -> Operation {
     Operation::UnplugNic { nic: name(nic) }
 }
@@ -50,14 +55,24 @@ pub(super) async fn a_nic_is_plugged_in_where_there_is_room(fixture: &dyn Fixtur
     // A daemon that ended before it could note so does it again.
     bench.perform_all(&steps).await;
     assert_eq!(makings(&bench.incarnation()), makings(&with), "twice is as good as once");
+    let cut_steps = bench.plan(&cut("extra"));
+    assert!(!cut_steps.is_empty(), "it has the NIC");
+    for _twice in 0..2 {
+        bench.perform_all(&cut_steps).await;
+        bench.undo_all(&cut_steps).await;
+    }
 
     bench.edit(|config| config.nics.push(Nic::new(name("surplus"))));
     let refusal = bench.try_plan(&plug("surplus")).expect_err("there is no port left");
     assert_eq!(refusal.code, Code::OutOfCapacity, "{refusal}");
+    for change in [cut("surplus"), Operation::ChangePlug { nic: name("surplus") }] {
+        assert!(bench.plan(&change).is_empty(), "it is the next machine's");
+    }
     assert_eq!(makings(&bench.incarnation()), makings(&with));
     bench.run(Operation::Kill).await;
     bench.assert_nothing_is_left("a kill of a machine with one more NIC");
     // Late undo: there is nothing to take out any more.
+    bench.undo_all(&cut_steps).await;
     bench.undo_all(&steps).await;
     bench.assert_nothing_is_left("a late undo");
 }

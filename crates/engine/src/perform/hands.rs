@@ -211,6 +211,13 @@ impl Hands {
                 }
             }
             OwnStep::ReserveAddresses { vm, .. } => self.settle_claims(*vm),
+            OwnStep::WireNics { .. } => {
+                // What the machine's record says again is let through again: a guest that sees its cable come in asks
+                // for its addresses then.
+                let told = self.view.barrier(Vec::new()).await;
+                told.map_err(|_| Refusal::new(Code::ShuttingDown, "the daemon is stopping"))?;
+                self.networks.rewire.notify_one();
+            }
             OwnStep::SaveNetwork { network, before: None } => {
                 self.remove_network(network.id).await?;
                 Box::pin(self.release_network(network)).await?;
@@ -248,7 +255,6 @@ impl Hands {
             | OwnStep::NoteDump { .. }
             | OwnStep::VerifyMemory { .. }
             // What is stored says what the host is to be like, and is taken back by its own step.
-            | OwnStep::WireNics { .. }
             | OwnStep::WireNetwork { .. }
             // The rule is every VM's.
             | OwnStep::GuardLoopback => {}
@@ -333,11 +339,7 @@ impl Hands {
     /// Sets the rule that keeps guests from this host, and tells whether it stands.
     pub(crate) async fn guard_loopback(&self) -> Result<(), Refusal> {
         let outcome = self.guard.ensure().await;
-        let mut host = self.view.snapshot().host.value().as_ref().clone();
-        let stands = self.guard.safeguard();
-        host.confinement.retain(|safeguard| safeguard.name != stands.name);
-        host.confinement.push(stands);
-        self.view.post(Update::Host(host));
+        self.view.post(Update::Safeguard(self.guard.safeguard()));
         outcome
     }
 

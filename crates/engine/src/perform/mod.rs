@@ -284,13 +284,14 @@ impl Performer {
             if !matches!(deed.mark(index), Mark::Begun | Mark::Done) {
                 continue;
             }
+            // What is begun may go on where nobody waits for it any more: past the time nothing is begun.
             let undone = tokio::select! {
                 biased;
-                undone = caught(self.undo(deed, index, placed.step)) => undone,
                 () = is_put_off(deed) => Err(a_kill_goes_first().into()),
                 () = tokio::time::sleep_until(drivers_until), if is_driver(placed.step) => {
                     Err(no_answer().into())
                 }
+                undone = caught(self.undo(deed, index, placed.step)) => undone,
             };
             match undone {
                 // It stays on record as begun: whoever takes this up does not know more.

@@ -79,21 +79,31 @@ async fn a_kill_does_not_wait_for_a_nic_that_does_not_get_in_or_what_is_queued_b
 async fn a_kill_does_not_wait_for_an_undo_that_hangs() {
     let bench = Bench::new().await;
     let vm = bench.started("web").await;
-    let hung = bench.hangs("sim/add-nic");
-    let undo = FaultRule::new("sim/add-nic", Fault::Hangs).when(CallKind::Undo);
+    let hung = bench.hangs("sim/set-link");
+    let undo = FaultRule::new("sim/set-link", Fault::Hangs).when(CallKind::Undo);
     let undo = bench.world.inject(undo);
-    let nic = serde_json::from_value(json!({ "name": "lan", "network": "none" })).unwrap();
+    let nic = json!({ "name": "lan", "network": "none", "connected": false });
+    let nic = serde_json::from_value(nic).unwrap();
     let add = Request::Nic { vm, change: NicChange::Add(nic) };
     let add = bench.submit(add).await.unwrap();
     bench.world.until_hit(hung).await;
     bench.cancel(&add).await.unwrap();
     bench.world.until_hit(undo).await;
+    bench.world.watch_calls();
     let asked = Instant::now();
     bench.powers(vm, &[PowerVerb::Kill]).await;
     assert!(asked.elapsed() < QUICK, "{:?}", asked.elapsed());
     let left = bench.end_of(&add).await;
     assert_eq!(left.state, TaskState::Cancelled);
-    assert!(left.leftovers.iter().any(|left| left.contains("a kill of the VM goes first")));
+    for step in ["sim/set-link", "sim/add-nic"] {
+        let is_left =
+            |left: &String| left.contains(step) && left.contains("a kill of the VM goes first");
+        assert!(left.leftovers.iter().any(is_left), "{step}: {:?}", left.leftovers);
+    }
+    // What nobody would have waited for was not begun.
+    let calls = bench.world.calls();
+    let before_kill = calls.iter().take_while(|call| call.step != "sim/kill");
+    assert_eq!(before_kill.filter(|call| call.kind == CallKind::Undo).count(), 0, "{calls:?}");
     bench.world.take_away_all();
     bench.is_sound().await;
     assert!(bench.vm(vm).spec.unwrap().config.nics.is_empty());

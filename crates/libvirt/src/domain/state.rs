@@ -33,6 +33,11 @@ impl State {
         }
     }
 
+    /// Whether its guest has put it to sleep, until it is woken.
+    pub(crate) const fn sleeps(self) -> bool {
+        self.state == 7
+    }
+
     /// How the last run ended, where that is said. `panicked` is whether its guest was seen to panic:
     /// libvirt calls a run crashed as well when its QEMU died.
     pub(crate) fn last_end(self, panicked: bool) -> Option<EndReason> {
@@ -74,6 +79,7 @@ mod tests {
             let state = State::new(state, reason);
             assert_eq!(state.machine(Some(1)), machine, "{state:?}");
             assert_eq!(state.machine(None), Absent, "{state:?}");
+            assert_eq!(state.sleeps(), state == State::new(7, 0), "{state:?}");
         }
     }
 

@@ -136,7 +136,7 @@ const fn lacking(operation: &Operation) -> Option<&'static str> {
         Operation::Dump { .. } => Some("dumps no memory of machines"),
         Operation::PlugNic { .. } => Some("plugs no NICs in"),
         Operation::UnplugNic { .. } => Some("takes no NICs out"),
-        Operation::ChangeNic { .. } => Some("changes no NICs"),
+        Operation::ChangePlug { .. } | Operation::SetLink { .. } => Some("changes no NICs"),
         Operation::Adopt { .. } => Some("adopts no processes"),
     }
 }

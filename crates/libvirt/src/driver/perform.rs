@@ -172,6 +172,10 @@ impl LibvirtDriver {
         if is_running(&domain) && !anyway {
             return Ok(());
         }
+        if domain.sleeps() {
+            return Err(Refusal::new(Code::WrongState, "its guest has put itself to sleep")
+                .with_hint("`virsh dompmwakeup` wakes it"));
+        }
         let asked = client.resume(domain.reference()).await;
         self.settle(&client, uuid, run, asked, is_running).await.map(drop)
     }

@@ -114,32 +114,23 @@ impl QemuDriver {
         self.change_record(machine, nic.removed_from(&machine.incarnation())?).await
     }
 
-    /// Gives a plugged NIC another network, rate or published ports. The guest sees its cable out and in
-    /// again where the network is another, so that it asks for an address there.
+    /// Gives a plugged NIC another network, other addresses, another rate or other published ports.
     pub(super) async fn change_plug(
         &self,
         vm: VmId,
         of: Option<IncarnationId>,
-        nic: &NicParts,
         before: &Plug,
         plug: &Plug,
     ) -> Result<(), Refusal> {
         let machine = self.machine_for(vm, of)?;
-        // The record does not tell: who was cut short may have moved it and not noted that, or noted it and left its
-        // cable out.
-        let moves = before.network != plug.network;
-        if moves {
-            set_link(&machine, nic, false).await?;
+        // The record does not tell: who was cut short may have moved it and not noted that.
+        if before.network != plug.network {
             self.taps.replug(plug).await?;
         }
         let mut record = Incarnation::clone(&machine.incarnation());
         record.plugs.retain(|other| other.nic != plug.nic);
         record.plugs.push(plug.clone());
-        self.change_record(&machine, record).await?;
-        if moves && nic.connected {
-            set_link(&machine, nic, true).await?;
-        }
-        Ok(())
+        self.change_record(&machine, record).await
     }
 
     /// Plugs a NIC's cable in or out, as its guest sees it.
@@ -190,12 +181,11 @@ impl QemuDriver {
         &self,
         vm: VmId,
         of: Option<IncarnationId>,
-        nic: &NicParts,
         before: &Plug,
         plug: &Plug,
     ) -> Result<(), Refusal> {
         match self.alive(vm, of) {
-            Some(_) => self.change_plug(vm, of, nic, plug, before).await,
+            Some(_) => self.change_plug(vm, of, plug, before).await,
             None => Ok(()),
         }
     }

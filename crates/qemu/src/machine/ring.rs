@@ -28,6 +28,12 @@ impl Machine {
         keeping.map_err(|error| Refusal::new(Code::Internal, error.to_string()))?
     }
 
+    /// What was taken out of the ring and could not be written to the file, which comes before it.
+    pub(crate) fn unwritten_serial(&self) -> Vec<u8> {
+        // Who has it writes it, or waits for QEMU.
+        self.taken.try_lock().map(|taken| taken.clone()).unwrap_or_default()
+    }
+
     async fn take_serial(
         self: Arc<Self>,
         mut taken: OwnedMutexGuard<Vec<u8>>,

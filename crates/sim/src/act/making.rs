@@ -114,13 +114,17 @@ impl World {
         &self,
         vm: VmId,
         incarnation: IncarnationId,
-        nic: &str,
+        nic: &Device,
         up: bool,
     ) -> Outcome {
         let mut state = self.state();
         let machine = state.alive(vm, Some(incarnation))?;
-        if machine.cables_out.contains(nic) == up {
-            self.change(&mut state, vm, Change::Cable { nic: nic.into(), up });
+        if !machine.devices.contains(nic) {
+            let message = format!("the machine has no {nic}");
+            return Err(Refusal::new(Code::HypervisorFailed, message));
+        }
+        if machine.cables_out.contains(nic.name()) == up {
+            self.change(&mut state, vm, Change::Cable { nic: nic.name().into(), up });
         }
         Ok(())
     }

@@ -49,7 +49,7 @@ impl World {
                 self.rewire(vm, incarnation, None, None, Some(&plug))?;
             }
             SimStep::SetLink { incarnation, nic, up, .. } => {
-                self.set_link(vm, incarnation, nic.name(), up)?;
+                self.set_link(vm, incarnation, &nic, up)?;
             }
             SimStep::LoadMemory { incarnation, file } => {
                 self.load_memory(vm, incarnation, file).await?;
@@ -98,7 +98,7 @@ impl World {
             }
             SimStep::SetLink { incarnation, nic, before, .. } => {
                 match self.is_alive(vm, incarnation) {
-                    true => self.set_link(vm, incarnation, nic.name(), before),
+                    true => self.set_link(vm, incarnation, &nic, before),
                     false => Ok(()),
                 }
             }

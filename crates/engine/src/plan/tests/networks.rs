@@ -34,7 +34,14 @@ pub(super) fn claims_on(network: NetworkId) -> Vec<NicClaim> {
 /// A VM with its NICs on networks, two of them on one.
 fn plugged(context: Context) -> Context {
     let (one, other) = (NetworkId::new(), NetworkId::new());
-    let plug = |(nic, network): (&str, NetworkId)| Plug {
+    let plug = |(nic, network)| plug(&context, nic, network);
+    let plugs = [("a", one), ("b", other), ("c", one)].map(plug).into();
+    Context { plugs, ..context }
+}
+
+/// A NIC's connection, without an address.
+pub(super) fn plug(context: &Context, nic: &str, network: NetworkId) -> Plug {
+    Plug {
         vm: context.spec.id,
         nic: nic.parse().unwrap(),
         network,
@@ -45,9 +52,7 @@ fn plugged(context: Context) -> Context {
         rate: Default::default(),
         mtu: None,
         hostname: "web".into(),
-    };
-    let plugs = [("a", one), ("b", other), ("c", one)].map(plug).into();
-    Context { plugs, ..context }
+    }
 }
 
 #[test]

@@ -1,8 +1,11 @@
 //! What a NIC more, less or other comes to, of a VM that is on and of one that is off.
 
-use super::{networks::claims_on, *};
+use super::{
+    networks::{claims_on, plug},
+    *,
+};
 use crate::accept::request::NicChange;
-use innkeeper_model::{NetworkId, config::Nic};
+use innkeeper_model::{NetworkId, config::Nic, network::Plug};
 
 pub(super) fn nic(name: &str) -> Nic {
     serde_json::from_value(json!({ "name": name, "network": "none" })).unwrap()
@@ -43,4 +46,36 @@ fn nics_print() {
         }
     }
     insta::assert_snapshot!("nics", printed.settled());
+}
+
+/// A guest that is to be reached at another place is without its cable until all is as it should be there, and it comes
+/// in only where it is to be in.
+#[test]
+fn cables_of_nics_print() {
+    let lan = NetworkId::new();
+    let other_rate: fn(&mut Plug) = |plug| plug.rate.in_kbit = Some(5000);
+    let other_address: fn(&mut Plug) = |plug| plug.addresses = vec!["10.0.0.3".parse().unwrap()];
+    let other_network: fn(&mut Plug) = |plug| plug.network = NetworkId::new();
+    let mut printed = Printed::default();
+    for (variant, change, was, now) in [
+        ("another rate", other_rate, true, true),
+        ("another address", other_address, true, true),
+        ("another network", other_network, true, true),
+        ("another network, and its cable out", other_network, true, false),
+        ("another network, and its cable in", other_network, false, true),
+        ("another rate, and its cable out", other_rate, true, false),
+        ("another rate, and its cable in", other_rate, false, true),
+    ] {
+        let nic = |connected| Nic { connected, ..nic("lan") };
+        let mut before = on(with(bare(), "nics", json!([nic(was)])), MachineState::Running);
+        let mut plug = plug(&before, "lan", lan);
+        Arc::make_mut(before.incarnation.as_mut().unwrap()).plugs = vec![plug.clone()];
+        before.plugs = vec![plug.clone()];
+        change(&mut plug);
+        let after = Context { plugs: vec![plug], ..with_nics(&before, &[nic(now)]) };
+        let change = NicChange::Set(Box::new(nic(now)));
+        let plan = change_nic(&before, &after, &change, Vec::new()).unwrap();
+        printed.add(change.kind().name(), variant, plan);
+    }
+    insta::assert_snapshot!("cables_of_nics", printed.settled());
 }
