@@ -1,7 +1,7 @@
 //! What must hold after every trial, beside what always holds when nothing is being done: nothing is owed or
 //! held, no address was ever of two VMs, nothing waits to become an image, each VM is shown as what its
-//! hypervisor itself says that it is, and the cables of its NICs are where its spec has them. What each project has taken is among what always holds; in the end it is
-//! nothing.
+//! hypervisor itself says that it is, and the cables of its NICs are where its spec has them. What each project
+//! has taken is among what always holds; in the end it is nothing.
 
 use crate::{daemon::Daemon, host::Host};
 use innkeeper_engine::agreement::{half_written, names};

@@ -59,13 +59,17 @@ pub(crate) fn of(driver: Kind, scenario: Scenario, passed: &[Passed]) -> Vec<Tri
     trials.into_iter().collect()
 }
 
-/// The points in the waits of the steps that were begun. What could happen when a step began can in its wait.
+/// The points in the waits of the steps that were begun. What could happen when a step began can in its wait; and
+/// a hypervisor that is there after it, and was not before, can die while it comes up.
 fn waits(passed: &[Passed]) -> impl Iterator<Item = Passed> {
     let begun = passed.iter().filter(|passed| passed.site == Site::AfterJournal && passed.waits);
     begun.filter_map(|begun| {
         let step = begun.point.strip_suffix(Site::AfterJournal.name())?;
+        let done = format!("{step}{}", Site::AfterAct.name());
+        let comes_up = passed.iter().any(|passed| passed.point == done && passed.hypervisor);
         let point = format!("{step}{}", Site::InWait.name());
-        Some(Passed { point, site: Site::InWait, ..begun.clone() })
+        let hypervisor = begun.hypervisor || comes_up;
+        Some(Passed { point, site: Site::InWait, hypervisor, ..begun.clone() })
     })
 }
 
@@ -130,10 +134,16 @@ mod tests {
     #[test]
     fn in_a_wait_happens_what_could_when_the_step_began() {
         let begun = Passed { hypervisor: false, ..at(Site::AfterJournal, true) };
-        let trials = of(Kind::Sim, Scenario::Start, &[begun]);
-        let blows = trials.into_iter().filter(|trial| trial.point.ends_with("/in-wait"));
-        let blows: Vec<Blow> = blows.map(|trial| trial.blow).collect();
-        assert_eq!(blows, [Blow::Cancel, Blow::Fail, Blow::UndoFail, Blow::KillDaemon]);
+        let of_wait = |passed: &[Passed]| -> Vec<Blow> {
+            let trials = of(Kind::Sim, Scenario::Start, passed).into_iter();
+            let blows = trials.filter(|trial| trial.point.ends_with("/in-wait"));
+            blows.map(|trial| trial.blow).collect()
+        };
+        let without = [Blow::Cancel, Blow::Fail, Blow::UndoFail, Blow::KillDaemon];
+        assert_eq!(of_wait(std::slice::from_ref(&begun)), without);
+        let ended = Passed { hypervisor: false, ..at(Site::AfterAct, true) };
+        assert_eq!(of_wait(&[begun.clone(), ended]), without);
+        assert_eq!(of_wait(&[begun, at(Site::AfterAct, true)]), Blow::ALL, "it comes up in it");
     }
 
     fn blows(passed: Passed) -> Vec<Blow> {

@@ -8,7 +8,7 @@ use anyhow::{Context, ensure};
 use innkeeper_driver::conformance::PaperManager;
 use innkeeper_engine::{
     Accepted, Caller, Capacity, Engine, EngineOptions, Noticed, Remembered, Request, Witness,
-    agreement::Ground,
+    agreement::{Ground, names},
 };
 use innkeeper_hooks::{Hooks, OwnerRule};
 use innkeeper_model::{Host as HostFacts, Mebibytes, Task, Vm, VmId};
@@ -138,9 +138,12 @@ impl Daemon {
         Ground { engine, storage, folder: &self.folder, hypervisor }
     }
 
-    /// Waits until nothing is being done, and nothing that was noticed is still to be looked at.
+    /// Waits until nothing is being done, nothing that was noticed is still to be looked at, and what came in and is
+    /// of no use is thrown away, which a thread does for itself.
     pub(crate) async fn idle(&self) -> anyhow::Result<()> {
-        self.until("idle", |daemon| daemon.ground().is_idle()).await
+        let uploads = self.folder.join("pool/uploads");
+        let is_idle = |daemon: &Self| daemon.ground().is_idle() && names(&uploads).is_empty();
+        self.until("idle", is_idle).await
     }
 
     /// Waits until nothing is being done, whatever is still to be.

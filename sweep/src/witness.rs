@@ -84,6 +84,8 @@ pub(crate) struct Trap {
     armed: AtomicBool,
     at: Option<(String, Blow)>,
     sprung: AtomicBool,
+    /// Whether a hypervisor dies as soon as there is one.
+    awaits: Arc<AtomicBool>,
     undo_fails: AtomicBool,
     passed: Mutex<Vec<Passed>>,
     /// The steps that have begun, of which task.
@@ -103,6 +105,7 @@ impl Trap {
             armed: AtomicBool::new(false),
             at,
             sprung: AtomicBool::new(false),
+            awaits: Arc::default(),
             undo_fails: AtomicBool::new(false),
             passed: Mutex::default(),
             begun: Mutex::default(),
@@ -120,6 +123,7 @@ impl Trap {
     /// From here on they do not, and nothing fails any more.
     pub(crate) fn disarm(&self) {
         self.armed.store(false, Ordering::SeqCst);
+        self.awaits.store(false, Ordering::SeqCst);
         self.undo_fails.store(false, Ordering::SeqCst);
     }
 
@@ -183,6 +187,7 @@ impl Trap {
             return Ok(());
         };
         self.note_begun(point);
+        self.awaits.store(false, Ordering::SeqCst);
         if *at != point.to_string() || self.sprung.swap(true, Ordering::SeqCst) {
             return Ok(());
         }
@@ -208,12 +213,28 @@ impl Trap {
                 std::future::pending().await
             }
             Blow::KillHypervisor => {
-                if let Some(vm) = point.vm {
-                    self.host.kill_hypervisor(vm);
+                if let Some(vm) = point.vm
+                    && !self.host.kill_hypervisor(vm)
+                    && point.site == Site::InWait
+                {
+                    self.kill_coming_hypervisor(vm);
                 }
                 Ok(())
             }
         }
+    }
+
+    /// Has a hypervisor die that a step is about to make, while it comes up: the point in the step's wait is
+    /// passed before there is one. By the next point there is one, or never was.
+    fn kill_coming_hypervisor(&self, vm: VmId) {
+        self.awaits.store(true, Ordering::SeqCst);
+        let (host, awaits) = (self.host.clone(), self.awaits.clone());
+        tokio::spawn(async move {
+            while awaits.load(Ordering::SeqCst) && !host.kill_hypervisor(vm) {
+                // Nobody tells of a process that begins.
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        });
     }
 
     /// Whether this is where a cancel was to fall.

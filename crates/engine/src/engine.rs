@@ -25,12 +25,9 @@ use crate::{
     },
 };
 use innkeeper_driver::Neighbour;
-use innkeeper_model::{
-    Code, Refusal, Statistics, Task, TaskId, Vm, VmId,
-    host::{Hypervisor, Safeguard},
-};
+use innkeeper_model::{Code, Refusal, Statistics, Task, TaskId, Vm, VmId, host::Hypervisor};
 use innkeeper_network::UidRange;
-use innkeeper_view::{Record, View};
+use innkeeper_view::{Record, Update, View};
 use std::{sync::Arc, time::Duration};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -89,19 +86,17 @@ impl Engine {
         &self.shared.projects
     }
 
-    /// What stands between guests and this host.
-    pub fn safeguards(&self) -> Vec<Safeguard> {
-        let mut safeguards = self.shared.performer.drivers.own().safeguards();
-        safeguards.push(self.shared.performer.hands.guard.safeguard());
-        safeguards
-    }
-
-    /// What the hypervisor is; asks it, the first time.
+    /// What the hypervisor is; asks it, the first time that there is one, and tells the view.
     ///
     /// # Errors
     /// There is none that could be used.
     pub async fn hypervisor(&self) -> Result<Arc<Hypervisor>, Refusal> {
-        self.shared.performer.drivers.own().hypervisor().await
+        let hypervisor = self.shared.performer.drivers.own().hypervisor().await?;
+        // One that was installed after the daemon's start is found by whoever needs it first.
+        if self.view().snapshot().host.hypervisor.is_none() {
+            self.view().post(Update::Hypervisor(hypervisor.clone()));
+        }
+        Ok(hypervisor)
     }
 
     pub(crate) fn vm(&self, vm: VmId) -> Result<Arc<Record<Vm>>, Refusal> {

@@ -12,8 +12,7 @@ use crate::{
 use innkeeper_model::{
     Facts, GuestAddress, GuestSystem, Host, HypervisorEvent, Image, ImageName, MachineState,
     Network, NetworkId, ProjectName, Revision, ShownNetwork, Spec, Task, TaskId, Timestamp, Vm,
-    VmId, VmName, VmState, config::CloudInit, host::Manager, network::AddressSource,
-    network::NetworkFacts,
+    VmId, VmName, VmState, config::CloudInit, network::AddressSource, network::NetworkFacts,
 };
 use std::{collections::BTreeSet, sync::Arc};
 use uuid::Uuid;
@@ -87,8 +86,25 @@ impl State {
             Update::NetworkFacts { id, facts } => changes.find_network(id, facts),
             Update::NetworkRemoved(id) => changes.remove_network(id),
             Update::Host(host) => changes.describe_host(host),
-            Update::Manager(manager) => changes.put_manager(manager),
+            Update::Hypervisor(hypervisor) => {
+                changes.edit_host(|host| host.hypervisor = Some((*hypervisor).clone()));
+            }
+            Update::Safeguard(safeguard) => changes.edit_host(|host| {
+                put(&mut host.confinement, safeguard, |safeguard| &safeguard.name);
+            }),
+            Update::Foreign(foreign) => changes.edit_host(|host| host.foreign = foreign),
+            Update::Manager(manager) => changes.edit_host(|host| {
+                put(&mut host.managers, manager, |manager| &manager.name);
+            }),
         }
+    }
+}
+
+/// Puts something in the place of what bears its name, or behind all.
+fn put<T>(known: &mut Vec<T>, new: T, name: fn(&T) -> &str) {
+    match known.iter_mut().find(|known| name(known) == name(&new)) {
+        Some(known) => *known = new,
+        None => known.push(new),
     }
 }
 
@@ -323,18 +339,15 @@ impl Applying<'_> {
         }
     }
 
-    /// Whoever describes the host does it from an earlier description; managers are told by themselves.
+    /// Managers are told by themselves, also before the host is described.
     fn describe_host(&mut self, mut host: Host) {
         host.managers.clone_from(&self.state.snapshot.host.managers);
         self.put_host(host);
     }
 
-    fn put_manager(&mut self, manager: Manager) {
+    fn edit_host(&mut self, edit: impl FnOnce(&mut Host)) {
         let mut host = Host::clone(self.state.snapshot.host.value());
-        match host.managers.iter_mut().find(|known| known.name == manager.name) {
-            Some(known) => *known = manager,
-            None => host.managers.push(manager),
-        }
+        edit(&mut host);
         self.put_host(host);
     }
 

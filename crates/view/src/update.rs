@@ -1,9 +1,11 @@
 //! What the engine and the drivers tell the view.
 
 use innkeeper_model::{
-    DiskFacts, Facts, GuestAddress, GuestSystem, Host, HypervisorEvent, Image, ImageName,
+    DiskFacts, Facts, Foreign, GuestAddress, GuestSystem, Host, HypervisorEvent, Image, ImageName,
     Incarnation, MemoryImage, NeighbourMachine, Network, NetworkId, ProjectName, Spec, Task,
-    TaskId, Timestamp, VmId, VmName, host::Manager, network::NetworkFacts,
+    TaskId, Timestamp, VmId, VmName,
+    host::{Hypervisor, Manager, Safeguard},
+    network::NetworkFacts,
 };
 use std::sync::Arc;
 
@@ -153,8 +155,17 @@ pub enum Update {
     },
     /// A network is gone.
     NetworkRemoved(NetworkId),
-    /// The host as it is now. The managers in it are not looked at: the view keeps those that it was told of.
+    /// The host as it begins. The managers in it are not looked at: the view keeps those that it was told of.
+    ///
+    /// What is learnt of it later is told by itself, below: who described the whole host again would take back
+    /// what another has told meanwhile.
     Host(Host),
+    /// What runs the machines on the host.
+    Hypervisor(Arc<Hypervisor>),
+    /// One thing that stands between guests and the host, as it is now, in the place of what bore its name.
+    Safeguard(Safeguard),
+    /// All machines on the host that are nobody's VM.
+    Foreign(Vec<Foreign>),
     /// Another manager of machines on the host, as it is now.
     Manager(Manager),
 }

@@ -54,7 +54,9 @@ impl Engine {
         self.ready().await?;
         self.check_allowed(&request)?;
         match request {
-            Request::Power { vm, verb: PowerVerb::Kill } => self.submit_kill(caller, vm).await,
+            Request::Power { vm, verb: PowerVerb::Kill } => {
+                self.submit_ahead(caller, vm, MachineVerb::Kill).await
+            }
             request => {
                 let prepared = self.prepare(request).await?;
                 self.accept_prepared(caller, prepared).await
@@ -105,18 +107,27 @@ impl Engine {
         self.accept_prepared(caller, prepared).await
     }
 
-    /// Kill does not wait its turn: what is done to the machine, or waits to be, is cancelled, and so is
-    /// whatever else has the VM now. What else waits is wanted all the same, and comes after.
-    async fn submit_kill(&self, caller: &Caller, vm: VmId) -> Result<Accepted, Refusal> {
+    /// Kill, and the pause of a VM that may not run on, do not wait their turn: what is done to the machine, or waits
+    /// to be, is cancelled, and so is whatever else has the VM now. What else waits is wanted all the same, and comes
+    /// after. A kill is never cancelled.
+    ///
+    /// # Errors
+    /// There is no machine that it could be done to.
+    pub(crate) async fn submit_ahead(
+        &self,
+        caller: &Caller,
+        vm: VmId,
+        verb: MachineVerb,
+    ) -> Result<Accepted, Refusal> {
         let record = self.vm(vm)?;
-        let kill = Operation::Machine(MachineVerb::Kill);
-        let is_cut_short = |task: &Arc<LiveTask>| matches!(task.operation, Some(Operation::Machine(verb)) if verb != MachineVerb::Kill);
-        let illegal = legality::after(kill, record.state).is_none() || !record.is_on();
+        let operation = Operation::Machine(verb);
+        let is_cut_short = |task: &Arc<LiveTask>| matches!(task.operation, Some(Operation::Machine(other)) if other != verb && other != MachineVerb::Kill);
+        let illegal = legality::after(operation, record.state).is_none() || !record.is_on();
         if illegal && !self.shared.live.of_vm(vm).iter().any(is_cut_short) {
-            return Err(legality::refuse(kill, record.state, record.state, &record.name));
+            return Err(legality::refuse(operation, record.state, record.state, &record.name));
         }
-        let work = Work::Power { vm, verb: MachineVerb::Kill, timeout: STOP_TIMEOUT };
-        let subject = Subject::of(&record, kill);
+        let work = Work::Power { vm, verb, timeout: STOP_TIMEOUT };
+        let subject = Subject::of(&record, operation);
         let task = self.new_task(caller, &work, Some(&subject));
         // What is interrupted keeps its place until a person decides, and a kill does not wait for that.
         let place = match record.interrupted {
@@ -128,16 +139,18 @@ impl Engine {
         for other in self.shared.live.of_vm(vm) {
             let has_it = || other.has_begun(&self.shared.queues);
             if is_cut_short(&other) || other.operation.is_some_and(gives_way_to_kill) && has_it() {
-                // One that is past its point of no return ends soon, and the kill comes next.
+                // One that is past its point of no return ends soon, and this comes next.
                 let _ = other.try_cancel();
-                self.look_after(async move {
-                    // Most of what is to be undone takes less.
-                    tokio::time::sleep(A_KILL_WAITS).await;
-                    other.put_off.cancel();
-                });
+                if verb == MachineVerb::Kill {
+                    self.look_after(async move {
+                        // Most of what is to be undone takes less.
+                        tokio::time::sleep(A_KILL_WAITS).await;
+                        other.put_off.cancel();
+                    });
+                }
             }
         }
-        // Whatever is queued, a kill is legal after it.
+        // Whatever is queued, a kill is legal after it; another's turn asks again.
         self.shared.live.insert(&task);
         self.shared.owing.give_way();
         self.begin_at(task, place, work, None).await

@@ -147,9 +147,9 @@ impl Engine {
         let snapshot = self.view().snapshot();
         let is_shown_as_vm = |pid: u32| pids.contains(&pid);
         if snapshot.host.foreign.iter().any(|foreign| is_shown_as_vm(foreign.process.pid)) {
-            let mut host = snapshot.host.value().as_ref().clone();
-            host.foreign.retain(|foreign| !is_shown_as_vm(foreign.process.pid));
-            self.view().post(Update::Host(host));
+            let mut foreign = snapshot.host.foreign.clone();
+            foreign.retain(|foreign| !is_shown_as_vm(foreign.process.pid));
+            self.view().post(Update::Foreign(foreign));
         }
     }
 }

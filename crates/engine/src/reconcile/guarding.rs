@@ -6,6 +6,7 @@
 
 use crate::engine::Engine;
 use innkeeper_model::{Vm, config::Attachment};
+use innkeeper_view::Update;
 use std::time::Duration;
 use tracing::warn;
 
@@ -55,13 +56,13 @@ fn needs_guard(vm: &Vm) -> bool {
 impl Engine {
     /// Tells the view what stands between guests and this host by now, and what runs them.
     pub async fn refresh_host(&self) {
-        let hypervisor = self.hypervisor().await;
-        if let Err(refusal) = &hypervisor {
+        let own = self.shared.performer.drivers.own().safeguards();
+        let guard = self.shared.performer.hands.guard.safeguard();
+        for safeguard in own.into_iter().chain([guard]) {
+            self.view().post(Update::Safeguard(safeguard));
+        }
+        if let Err(refusal) = self.hypervisor().await {
             warn!(hint = refusal.hint, "no hypervisor: {refusal}");
         }
-        let mut host = self.view().snapshot().host.value().as_ref().clone();
-        host.hypervisor = hypervisor.ok().map(|hypervisor| (*hypervisor).clone());
-        host.confinement = self.safeguards();
-        self.view().post(innkeeper_view::Update::Host(host));
     }
 }

@@ -3,19 +3,22 @@
 //! No file system is asked to hold them: a pool may be on any. What would take more than there is room for
 //! is refused before it begins: a suspend whose memory would not fit, a smaller quota than what is taken, and
 //! the start of a VM that is over its quota. What a running guest writes is looked at every second, and a VM
-//! that is over its quota is paused, so that it can be over by no more than its guest writes in that time.
+//! that is over its quota is paused, past whatever waits for its guest, so that it can be over by no more than its
+//! guest writes in that time.
 //! Nothing is deleted, and a paused guest loses nothing: it goes on when its quota has been raised.
 
 use crate::{
     accept::{
-        legality::MachineVerb,
+        legality::{MachineVerb, Operation},
         request::{Caller, PowerVerb, Request},
     },
     engine::Engine,
     perform::hands::blocking,
+    turn::live::LiveTask,
 };
-use innkeeper_model::{ByteSize, Code, MachineState, Refusal, Vm, VmConfig, VmId};
-use std::time::Duration;
+use innkeeper_model::{ByteSize, Code, MachineState, Refusal, Task, TaskState, Vm, VmConfig, VmId};
+use std::{collections::HashMap, time::Duration};
+use tokio::task::{AbortHandle, JoinSet};
 use tracing::warn;
 
 /// How often the files of running VMs are looked at.
@@ -23,44 +26,71 @@ const EVERY: Duration = Duration::from_secs(1);
 /// What is said of a VM that is over its quota begins so.
 const OVER: &str = "over its quota";
 
-/// Looks for as long as the engine lives.
+/// Looks for as long as the engine lives. A VM whose files, or whose hypervisor, take long to answer delays no other.
 pub(crate) async fn run(engine: Engine) {
+    let mut looks = JoinSet::new();
+    let mut looked_at = HashMap::new();
     loop {
-        engine.hold_quotas().await;
+        while looks.try_join_next().is_some() {}
+        looked_at.retain(|_, look: &mut AbortHandle| !look.is_finished());
+        for vm in engine.view().snapshot().vms.values() {
+            if (is_held(vm) || is_said(vm)) && !looked_at.contains_key(&vm.id) {
+                let (engine, id) = (engine.clone(), vm.id);
+                looked_at.insert(id, looks.spawn(async move { engine.hold_quota(id).await }));
+            }
+        }
         // Nothing tells when a file grows.
         tokio::time::sleep(EVERY).await;
     }
 }
 
-impl Engine {
-    async fn hold_quotas(&self) {
-        for vm in self.view().snapshot().vms.values() {
-            let is_said = vm.problem.as_ref().is_some_and(|problem| problem.starts_with(OVER));
-            let runs = vm.facts.machine == MachineState::Running;
-            let is_held = runs && quota(vm).is_some();
-            if (is_held || is_said) && !self.is_busy(vm.id) {
-                self.hold_quota(vm, runs, is_said).await;
-            }
-        }
-    }
+/// Whether its guest can write, and may not write all it likes.
+fn is_held(vm: &Vm) -> bool {
+    vm.facts.machine == MachineState::Running && quota(vm).is_some()
+}
 
-    async fn hold_quota(&self, vm: &Vm, runs: bool, is_said: bool) {
-        let id = vm.id;
-        let over = match (quota(vm), self.taken(id).await) {
+/// Whether it is said to be over its quota.
+fn is_said(vm: &Vm) -> bool {
+    vm.problem.as_ref().is_some_and(|problem| problem.starts_with(OVER))
+}
+
+impl Engine {
+    async fn hold_quota(&self, id: VmId) {
+        let taken = self.taken(id).await;
+        let Ok(vm) = self.vm(id) else { return };
+        let over = match (quota(&vm), taken) {
             (Some(quota), Ok(taken)) => (taken > quota).then_some((taken, quota)),
             (None, Ok(_)) => None,
             (_, Err(error)) => return warn!(vm = %id, %error, "its files cannot be looked at"),
         };
         match over {
-            Some((taken, quota)) if runs => {
-                let problem = format!("{OVER}: {taken} of {quota} taken, and paused for it");
+            // Of one that is interrupted nobody knows how far it is, and a person has to decide.
+            Some((taken, quota)) if is_held(&vm) && vm.interrupted.is_none() => {
+                let problem = format!("{OVER}: {taken} of {quota} taken");
                 warn!(vm = %id, problem);
-                let paused = self.submit_power(&Caller::innkeeper(), id, MachineVerb::Pause).await;
-                let Ok(accepted) = paused else { return };
-                self.wait(accepted.task, Duration::MAX).await;
-                self.tell_problem(id, Some(problem));
+                self.pause_for(id, problem).await;
             }
-            None if is_said => self.tell_problem(id, None),
+            None if is_said(&vm) && !self.is_busy(id) => self.tell_problem(id, None),
+            _ => {}
+        }
+    }
+
+    /// Pauses it, whatever is being done to it: its owner may have asked for what waits for its guest, for as long as
+    /// that likes.
+    async fn pause_for(&self, vm: VmId, problem: String) {
+        if self.shared.live.of_vm(vm).iter().any(|task| holds_or_ends(task)) {
+            return;
+        }
+        let paused = self.submit_ahead(&Caller::innkeeper(), vm, MachineVerb::Pause).await;
+        let Ok(accepted) = paused else { return };
+        match self.wait(accepted.task, Duration::MAX).await {
+            Some(Task { state: TaskState::Done, .. }) => {
+                self.tell_problem(vm, Some(format!("{problem}, and paused for it")));
+            }
+            _ if self.vm(vm).is_ok_and(|vm| is_held(&vm)) => {
+                self.tell_problem(vm, Some(format!("{problem}, and it could not be paused")));
+            }
+            // Its machine has ended meanwhile.
             _ => {}
         }
     }
@@ -150,6 +180,12 @@ impl Engine {
         let found = self.vm(vm).ok().and_then(|record| memory(&record));
         found.map_or(ByteSize(0), |memory| memory.to_bytes())
     }
+}
+
+/// Whether a task's VM writes nothing once it has been done, however long its guest would take.
+fn holds_or_ends(task: &LiveTask) -> bool {
+    let Some(Operation::Machine(verb)) = task.operation else { return false };
+    matches!(verb, MachineVerb::Pause | MachineVerb::Kill)
 }
 
 fn quota(vm: &Vm) -> Option<ByteSize> {

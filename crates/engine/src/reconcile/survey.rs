@@ -40,11 +40,9 @@ impl Engine {
         let pids: HashSet<u32> = managed.collect();
         // Those that are VMs are shown as that.
         foreign.retain(|machine| !pids.contains(&machine.process.pid));
-        let mut host = snapshot.host.value().as_ref().clone();
-        if host.foreign != foreign {
+        if snapshot.host.foreign != foreign {
             info!(count = foreign.len(), "machines of others on this host");
-            host.foreign = foreign;
-            self.view().post(Update::Host(host));
+            self.view().post(Update::Foreign(foreign));
         }
     }
 

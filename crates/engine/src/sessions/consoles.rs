@@ -12,7 +12,7 @@ use std::{
 };
 use tokio::time::{sleep, timeout};
 
-/// How long the history of a line may take; where its hypervisor is stuck, there is none.
+/// How long the history of a line may take; where its hypervisor takes longer, it is what was kept of it before.
 const HISTORY_WITHIN: Duration = Duration::from_secs(1);
 /// How long a place at a line that this daemon has just left may take to be free.
 const FREE_WITHIN: Duration = Duration::from_secs(2);
@@ -87,8 +87,10 @@ impl Engine {
         let patience = if line.take().is_some() { FREE_WITHIN } else { Duration::ZERO };
         let stream = self.open_line(vm, patience).await?;
         let driver = self.driver_of(vm)?;
-        let history = timeout(HISTORY_WITHIN, driver.serial_log(vm)).await;
-        let history = history.ok().and_then(Result::ok).unwrap_or_default();
+        let history = match timeout(HISTORY_WITHIN, driver.serial_log(vm)).await {
+            Ok(Ok(history)) => history,
+            _ => driver.kept_serial_log(vm).await.unwrap_or_default(),
+        };
         let hub = Hub::start(stream, &history);
         let joined = hub.join(who, role);
         *line = Some(hub);

@@ -4,8 +4,9 @@ use crate::test_data::{
     wish,
 };
 use innkeeper_model::{
-    GuestAddress, GuestSystem, MachineState, Secret, TaskState,
+    Foreign, GuestAddress, GuestSystem, MachineState, Secret, TaskState,
     config::CloudInit,
+    host::{Hypervisor, Manager, Safeguard},
     network::{AddressSource, DhcpState},
 };
 use serde_json::json;
@@ -172,6 +173,37 @@ fn the_host_comes_to_be_with_its_first_description() {
     assert_eq!(state.apply(host(2)), json!([["create", "h"]]));
     assert_eq!(state.apply(host(2)), json!([]));
     assert_eq!(state.apply(host(4)), json!([["modify", "h"]]));
+}
+
+/// Several learn of it at the same time, and none knows what the others have told.
+#[test]
+fn what_is_learnt_of_the_host_takes_nothing_back_that_was_learnt_before() {
+    let mut state = state();
+    state.apply(Update::Host(Host { name: "h".into(), ..Host::default() }));
+    let hypervisor = Arc::new(Hypervisor { driver: "sim".into(), ..Hypervisor::default() });
+    let guard = |name: &str, active| {
+        Update::Safeguard(Safeguard { name: name.into(), active, detail: "as it is".into() })
+    };
+    let foreign: Vec<Foreign> = serde_json::from_value(json!([{
+        "driver": "sim", "process": { "pid": 7, "start_ticks": 8 }, "uid": 0,
+    }]))
+    .unwrap();
+    for update in [
+        Update::Hypervisor(hypervisor.clone()),
+        guard("uid", true),
+        guard("loopback", false),
+        Update::Foreign(foreign.clone()),
+        Update::Manager(Manager { name: "libvirt".into(), lost: None }),
+        guard("uid", false),
+    ] {
+        assert_eq!(state.apply(update.clone()), json!([["modify", "h"]]));
+        assert_eq!(state.apply(update), json!([]), "it is what it was");
+    }
+    let host = &state.state.snapshot.host;
+    assert_eq!((&host.hypervisor, &host.foreign), (&Some((*hypervisor).clone()), &foreign));
+    let names: Vec<_> = host.confinement.iter().map(|it| (&*it.name, it.active)).collect();
+    assert_eq!(names, [("uid", false), ("loopback", false)]);
+    assert_eq!(host.managers.len(), 1);
 }
 
 #[test]
