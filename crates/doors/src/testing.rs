@@ -11,6 +11,7 @@ use axum::body::Body;
 use http::{HeaderMap, Request as HttpRequest, StatusCode};
 use http_body_util::BodyExt;
 use innkeeper_auth::{Doorkeeper, Identity, Principal, Role, Scope, Token};
+use innkeeper_driver::Neighbour;
 use innkeeper_engine::{
     AddImage, Caller, Capacity, Engine, EngineOptions, ImageFrom, Noticed, PowerVerb, Remembered,
     Request,
@@ -47,6 +48,11 @@ pub(crate) struct House {
 
 impl House {
     pub(crate) async fn new() -> Self {
+        Self::beside(Vec::new()).await
+    }
+
+    /// The same, on a host with other managers of machines.
+    pub(crate) async fn beside(neighbours: Vec<Arc<dyn Neighbour>>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path();
         let view = View::start(ViewOptions::new(uuid::Uuid::now_v7()));
@@ -68,7 +74,7 @@ impl House {
         let engine = Engine::open(EngineOptions {
             view: view.clone(),
             driver,
-            neighbours: Vec::new(),
+            neighbours,
             noticed,
             specs: SpecStore::open(path.join("vms")).unwrap(),
             network_store: NetworkStore::open(path.join("networks")).unwrap(),

@@ -69,15 +69,19 @@ impl Fixture {
 
     /// Makes the subnet of chypervisord's document.
     async fn with_subnet(self) -> Self {
+        self.make_subnet("lan", "10.87.3.0/24", SUBNET.parse().unwrap()).await;
+        self
+    }
+
+    /// Makes a network of this name, with a subnet.
+    async fn make_subnet(&self, name: &str, range: &str, id: SubnetId) {
         let network = NetworkId::new();
-        let config = serde_json::from_value(json!({ "name": "lan" })).unwrap();
+        let config = serde_json::from_value(json!({ "name": name })).unwrap();
         let make = NetworkRequest::Create { config, id: Some(network), subnets: Vec::new() };
         self.house.perform(Request::Network(make)).await;
-        let config = serde_json::from_value(json!({ "range": "10.87.3.0/24" })).unwrap();
-        let id = Some(SUBNET.parse().unwrap());
-        let make = NetworkRequest::CreateSubnet { network, config, id };
+        let config = serde_json::from_value(json!({ "range": range })).unwrap();
+        let make = NetworkRequest::CreateSubnet { network, config, id: Some(id) };
         self.house.perform(Request::Network(make)).await;
-        self
     }
 
     /// Makes a VM with this id.

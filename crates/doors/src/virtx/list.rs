@@ -5,11 +5,11 @@ use super::{
     answer::{Answer, Any, json},
     body::Body,
     definition, runstate,
-    subject::{changed, host_id},
+    subject::{host_id, seen_at},
     wire::{CustomField, VmList, VmListFields, VmListItem, VmListOptions, items},
 };
 use http::StatusCode;
-use innkeeper_model::Vm;
+use innkeeper_model::{Timestamp, Vm};
 use innkeeper_view::Snapshot;
 
 /// List VMs in the order of their ids
@@ -27,13 +27,19 @@ pub(super) async fn list(
 ) -> Answer {
     let seen = state.visit.seen();
     let now = seen.whole();
-    let host = host_id(now);
-    let fitting = seen.vms().filter_map(|vm| item(vm, &host, &filter, now));
+    let (host, at) = (host_id(now), Timestamp::now());
+    let fitting = seen.vms().filter_map(|vm| item(vm, &host, at, &filter, now));
     Ok(json(StatusCode::OK, &VmList { items: items(fitting.collect()) }))
 }
 
 /// What the list shows of a VM; `None` if it does not fit.
-fn item(vm: &Vm, host: &str, filter: &VmListFields, now: &Snapshot) -> Option<VmListItem> {
+fn item(
+    vm: &Vm,
+    host: &str,
+    at: Timestamp,
+    filter: &VmListFields,
+    now: &Snapshot,
+) -> Option<VmListItem> {
     let definition::Listed { name, vlanid, custom } = definition::listed(vm);
     let fields = VmListFields {
         name,
@@ -41,7 +47,7 @@ fn item(vm: &Vm, host: &str, filter: &VmListFields, now: &Snapshot) -> Option<Vm
         runstate: runstate::of(vm, now),
         vlanid,
         custom: fitting(custom, &filter.custom)?,
-        ts: changed(vm),
+        ts: seen_at(vm, at),
     };
     fits(&fields, filter).then(|| VmListItem { uuid: vm.id.to_string(), fields })
 }

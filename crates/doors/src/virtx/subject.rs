@@ -2,7 +2,7 @@
 
 use super::{State, answer::Refused, runstate, wire::Vmruninfo};
 use http::StatusCode;
-use innkeeper_model::{Code, HostId, Refusal, Spec, Vm, VmId};
+use innkeeper_model::{Code, HostId, Refusal, Spec, Timestamp, Vm, VmId};
 use innkeeper_surface::Seen;
 use innkeeper_view::Snapshot;
 use std::sync::Arc;
@@ -73,11 +73,9 @@ pub(super) fn is_this_host(host: &str, now: &Snapshot) -> bool {
     named.is_ok_and(|id| Some(id) == now.host.id)
 }
 
-/// When a VM last changed, in milliseconds since 1970.
-pub(super) fn changed(vm: &Vm) -> i64 {
-    let spec = vm.spec.as_ref().map(|spec| spec.updated);
-    let memory = vm.memory.as_ref().map(|memory| memory.created);
+/// When a VM was last seen to be as it is shown, in milliseconds since 1970: now, since all that is shown of it is told
+/// as it happens; where its manager cannot be asked, when it last could be.
+pub(super) fn seen_at(vm: &Vm, now: Timestamp) -> i64 {
     let lost = vm.managed.as_ref().and_then(|managed| managed.as_of);
-    let times = [spec, vm.facts.since, memory, vm.dumped, lost];
-    times.into_iter().flatten().max().map_or(0, innkeeper_model::Timestamp::as_millisecond)
+    lost.unwrap_or(now).as_millisecond()
 }

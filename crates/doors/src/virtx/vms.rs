@@ -9,13 +9,13 @@ use super::{
     body::Body,
     definition::{self, lost_disks, own_disks},
     oplog, outcome, runstate,
-    subject::{NO_UUID, changed, find, is_this_host, spec},
+    subject::{NO_UUID, find, is_this_host, seen_at, spec},
     wire::{self, VmCreateOptions, VmDeleteOptions, VmUpdateOptions},
 };
 use axum::{Extension, extract, response::IntoResponse};
 use http::StatusCode;
 use innkeeper_engine::{Caller, Request};
-use innkeeper_model::Vm;
+use innkeeper_model::{Timestamp, Vm};
 use innkeeper_surface::{Done, Performed};
 
 /// Make a VM
@@ -82,7 +82,7 @@ pub(super) async fn get(state: State, extract::Path(uuid): extract::Path<String>
         def: definition::shown(&vm, now),
         runinfo: state.run_info(&vm),
         stats,
-        ts: changed(&vm),
+        ts: seen_at(&vm, Timestamp::now()),
     };
     Ok(json(StatusCode::OK, &shown))
 }

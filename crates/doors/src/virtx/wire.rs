@@ -150,7 +150,7 @@ shapes! {
         vlanid: i16,
         /// As a filter: one that it has. In an answer: that one, or its first.
         custom: CustomField,
-        /// When it last changed, in milliseconds since 1970. As a filter: then, or before.
+        /// When it was last seen to be so, in milliseconds since 1970. As a filter: then, or before.
         ts: i64,
     }
     /// Which hosts are listed.
@@ -203,7 +203,7 @@ answers! {
         def: Vmdef,
         runinfo: Vmruninfo,
         stats: Vmstats,
-        /// When it last changed, in milliseconds since 1970.
+        /// When it was last seen to be so, in milliseconds since 1970.
         ts: i64,
     }
     /// What a VM is doing, and where.

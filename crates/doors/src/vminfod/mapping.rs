@@ -117,7 +117,7 @@ fn zone_state(vm: &Vm) -> ZoneState {
     }
 }
 
-/// Start makes it true and stop makes it false, as the ancestor's do.
+/// `vmadm start` makes it true and stop makes it false, as the ancestor's do. Other ways to start one leave `never`.
 fn starts_with_the_host(spec: &Spec) -> bool {
     spec.want != Want::Stopped && spec.config.autostart == Autostart::Auto
 }

@@ -12,7 +12,7 @@ use super::{
 };
 use devices::{change_disks, change_nics, first_first, new_disk, new_nic};
 use innkeeper_model::{
-    ByteSize, Mebibytes, Secret, SmallMap, Spec, VmConfig, VmId, VmName,
+    ByteSize, Mebibytes, Secret, SmallMap, Spec, VmConfig, VmId, VmName, Want,
     config::{Autostart, Boot, CloudInit, Firmware},
 };
 use keys::{Keys, invalid, text};
@@ -150,6 +150,10 @@ pub fn change(before: &Spec, payload: &Value) -> Result<VmConfig, BadPayload> {
     }
     settings(&mut keys, &mut config)?;
     if let Some(autoboot) = keys.parsed::<bool>("autoboot")? {
+        // Nothing here starts with the host what should not run, and start makes it true.
+        if autoboot && before.want == Want::Stopped {
+            return Err(keys.invalid("autoboot", "it is stopped; start makes it true"));
+        }
         config.autostart = if autoboot { Autostart::Auto } else { Autostart::Never };
     }
     change_tags(&mut keys, &mut config)?;

@@ -152,10 +152,15 @@ fn root_disk(image: Option<ImageName>, size: Option<ByteSize>) -> Disk {
 }
 
 fn nic(snapshot: &Snapshot) -> Nic {
+    let name = "nic0".parse().expect("a word is a name");
+    Nic { network: usual_network(snapshot), ..Nic::new(name) }
+}
+
+/// What a NIC is on where nobody says.
+pub(super) fn usual_network(snapshot: &Snapshot) -> Attachment {
     let network: NetworkName = NETWORK.parse().expect("a word is a name");
-    let attachment = match snapshot.network_named(&network) {
+    match snapshot.network_named(&network) {
         Some(_) => Attachment::Network(network),
         None => Attachment::User,
-    };
-    Nic { network: attachment, ..Nic::new("nic0".parse().expect("a word is a name")) }
+    }
 }

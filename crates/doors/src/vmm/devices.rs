@@ -3,15 +3,14 @@
 use super::{
     PATIENCE, State,
     answer::{Answer, Body, Failures},
+    create::usual_network,
     outcome::outcome,
     wire::{AddDevice, Device, DeviceAdded, Done, RemoveDevice, Target},
 };
 use axum::{Extension, Json};
 use innkeeper_engine::{Caller, NicChange, Request};
-use innkeeper_model::{
-    Code, DeviceName, Refusal, Vm,
-    config::{Attachment, Nic},
-};
+use innkeeper_model::{Code, DeviceName, Refusal, Vm, config::Nic};
+use innkeeper_view::Snapshot;
 
 /// Plug a network interface into a VM, while it runs, too
 #[utoipa::path(
@@ -27,7 +26,7 @@ pub(super) async fn add(
     Body(AddDevice { build_id, owner, device }): Body<AddDevice>,
 ) -> Answer<DeviceAdded> {
     let vm = state.vm(&Target { build_id, owner })?;
-    let nic = nic(&vm, device)?;
+    let nic = nic(&vm, device, state.seen().whole())?;
     let device_id = nic.name.to_string();
     let request = Request::Nic { vm: vm.id, change: NicChange::Add(Box::new(nic)) };
     let performed = state.begin(&caller, request, PATIENCE).await?;
@@ -59,7 +58,7 @@ pub(super) async fn remove(
     Ok(Json(Done { success: true, message, task_id }))
 }
 
-fn nic(vm: &Vm, device: Device) -> Result<Nic, Refusal> {
+fn nic(vm: &Vm, device: Device, now: &Snapshot) -> Result<Nic, Refusal> {
     let Device { kind, device_id, network, mac } = device;
     if kind != "nic" {
         let message =
@@ -70,9 +69,10 @@ fn nic(vm: &Vm, device: Device) -> Result<Nic, Refusal> {
         Some(name) => device_name(&name)?,
         None => free_name(vm),
     };
-    let network = network.unwrap_or_else(|| "default".into());
-    let attachment: Attachment =
-        network.parse().map_err(|problem| Refusal::invalid("device.network", &network, problem))?;
+    let parsed = network.map(|network| {
+        network.parse().map_err(|problem| Refusal::invalid("device.network", &network, problem))
+    });
+    let attachment = parsed.transpose()?.unwrap_or_else(|| usual_network(now));
     let mut nic = Nic { network: attachment, ..Nic::new(name) };
     let parsed =
         mac.map(|mac| mac.parse().map_err(|problem| Refusal::invalid("device.mac", &mac, problem)));

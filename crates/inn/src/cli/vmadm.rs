@@ -14,7 +14,7 @@ use super::{
     vminfo::{DoorClient, Telling, Words, follow, name},
 };
 use crate::{
-    client::{Call, Target, decode},
+    client::{Answer, Call, Target, decode},
     failure::{Exit, Failure},
     mutation::settle,
     output::plain,
@@ -162,13 +162,17 @@ pub(super) async fn all(context: &Context) -> Result<Vec<Value>, Failure> {
 /// # Errors
 /// There is none, or the daemon cannot be asked.
 async fn one(context: &Context, uuid: &str) -> Result<Vm, Failure> {
+    decode(answered(context, uuid).await?.body)
+}
+
+/// The same, with the tag of what it is to be.
+async fn answered(context: &Context, uuid: &str) -> Result<Answer, Failure> {
     // A name, or the beginning of an id, is none to this command.
     let absent = || Failure::new(Exit::Failed, format!("zoneadm: {uuid}: No such zone configured"));
     let id: innkeeper_model::VmId = uuid.parse().map_err(|_| absent())?;
     match context.client.get(Target::vm(id)).await {
-        Ok(answer) => decode(answer.body),
         Err(failure) if failure.code == Some(Code::NotFound) => Err(absent()),
-        Err(failure) => Err(failure),
+        answered => answered,
     }
 }
 

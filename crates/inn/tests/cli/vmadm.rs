@@ -12,6 +12,7 @@ use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpListener},
     process::{Output, Stdio},
+    sync::atomic::{AtomicUsize, Ordering::Relaxed},
     thread,
 };
 
@@ -232,6 +233,55 @@ fn an_update_sends_what_changes_and_the_tag_of_what_it_read() {
     let sent = requests.iter().find(|request| request.line.starts_with("PATCH")).unwrap();
     assert_eq!(sent.body, json!({ "quota": "10GiB", "cpus": 4 }));
     assert!(sent.head.contains("if-match: \"3\""), "{}", sent.head);
+}
+
+/// Somebody else changes it whenever it is looked at.
+#[test]
+fn an_update_sends_the_tag_of_the_very_answer_that_it_is_of() {
+    let looks = AtomicUsize::new(0);
+    let daemon = FakeDaemon::start(move |request| {
+        let own = format!("GET /v1/vms/{VM_ID}");
+        if request.line != own {
+            return answer(request, "stopped");
+        }
+        let look = looks.fetch_add(1, Relaxed);
+        let mut vm = shown("stopped");
+        vm["spec"]["config"]["labels"] = json!({ format!("look-{look}"): "yes" });
+        Reply::Stream(Box::new(move |mut stream| {
+            let body = vm.to_string();
+            let head = format!("content-length: {}\r\netag: \"look-{look}\"", body.len());
+            write!(stream, "HTTP/1.1 200 X\r\n{head}\r\nconnection: close\r\n\r\n{body}").unwrap();
+        }))
+    });
+    check_exit(&run(&daemon, &["vmadm", "update", VM_ID], Some(r#"{"set_tags":{"a":1}}"#)), 0);
+    let requests = daemon.requests();
+    let sent = requests.iter().find(|request| request.line.starts_with("PATCH")).unwrap();
+    let asked = requests.iter().filter(|request| request.line.ends_with(VM_ID)).count();
+    assert_eq!(asked, 2, "one look, and the change: {:?}", daemon.lines());
+    assert!(sent.head.contains("if-match: \"look-0\""), "{}", sent.head);
+    assert_eq!(sent.body, json!({ "labels": { "a": "1" } }));
+}
+
+#[test]
+fn a_start_makes_autoboot_true_and_an_update_cannot_while_it_is_stopped() {
+    let daemon = FakeDaemon::start(|request| {
+        if request.line == format!("GET /v1/vms/{VM_ID}") {
+            let mut vm = shown("stopped");
+            (vm["spec"]["want"], vm["spec"]["config"]["autostart"]) =
+                ("stopped".into(), "never".into());
+            return ok(vm);
+        }
+        answer(request, "stopped")
+    });
+    let refused = run(&daemon, &["vmadm", "update", VM_ID, "autoboot=true"], None);
+    check_exit(&refused, 1);
+    assert!(talk(&refused).contains("autoboot: it is stopped"), "{}", talk(&refused));
+    check_exit(&run(&daemon, &["vmadm", "start", VM_ID], None), 0);
+    let requests = daemon.requests();
+    let sent: Vec<_> = requests.iter().filter(|request| !request.line.starts_with("GET")).collect();
+    let lines: Vec<_> = sent.iter().map(|request| request.line.as_str()).collect();
+    assert_eq!(lines, [format!("POST /v1/vms/{VM_ID}/start"), format!("PATCH /v1/vms/{VM_ID}")]);
+    assert_eq!(sent[1].body, json!({ "autostart": "auto" }));
 }
 
 #[test]

@@ -188,17 +188,33 @@ async fn point_10_paths_are_exact_and_errors_have_a_message() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn overlapping_patches_lose_nothing() {
-    let fixture = Arc::new(fixture().await.with_other().await);
-    let config = host(OTHER) + "/config";
-    let patches = (0..24).map(|number| {
-        let (fixture, path) = (Arc::clone(&fixture), config.clone());
-        tokio::spawn(async move {
-            let body = json!({ format!("key-{number}"): "told" }).to_string();
-            fixture.send("PATCH", &path, &body).await.status
-        })
+    let fixture = fixture().await.with_other().await;
+    let mut subnets = Vec::new();
+    for number in 0..8 {
+        let (name, range) = (format!("lan-{number}"), format!("10.87.{number}.0/24"));
+        let id = SubnetId::new();
+        fixture.make_subnet(&name, &range, id).await;
+        subnets.push(id.to_string());
+    }
+    let fixture = Arc::new(fixture);
+    let patches = (0..24).flat_map(|number: usize| {
+        let subnet = &subnets[number % subnets.len()];
+        [
+            ("/config", json!({ format!("key-{number}"): "told" })),
+            ("", json!({ "metadata": { "a": "1" } })),
+            ("/subnets", json!({ subnet: "br0" })),
+        ]
+    });
+    let patches = patches.map(|(part, body)| {
+        let (fixture, path) = (Arc::clone(&fixture), host(OTHER) + part);
+        tokio::spawn(async move { fixture.send("PATCH", &path, &body.to_string()).await.status })
     });
     for patch in patches.collect::<Vec<_>>() {
         assert_eq!(patch.await.unwrap(), 200);
     }
-    assert_eq!(fixture.get(&config).await.json().as_object().unwrap().len(), 24);
+    for (part, count) in [("/config", 24), ("/subnets", subnets.len())] {
+        let told = fixture.get(&(host(OTHER) + part)).await.json();
+        assert_eq!(told.as_object().unwrap().len(), count, "{part}: {told}");
+    }
+    assert_eq!(fixture.get(&host(OTHER)).await.json()["metadata"], json!({ "a": "1" }));
 }

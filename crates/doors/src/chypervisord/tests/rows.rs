@@ -181,10 +181,17 @@ async fn patch_with_another_id_is_409_and_moves_nothing() {
 
 #[tokio::test]
 async fn patch_leaves_config_subnets_and_guests() {
-    let fixture = fixture().await.with_other().await;
+    let fixture = fixture().await.with_other().await.with_subnet().await;
+    let (attached, guest) = (json!({ SUBNET: "br0" }), VmId::new());
     fixture.send("PATCH", &(host(OTHER) + "/config"), r#"{"a":"b"}"#).await;
-    fixture.send("PATCH", &host(OTHER), "null").await;
+    fixture.send("PATCH", &(host(OTHER) + "/subnets"), &attached.to_string()).await;
+    fixture.hosts.assign(OTHER.parse().unwrap(), guest).await.unwrap();
+    for body in ["null", r#"{"metadata":{"a":"c"}}"#] {
+        assert_eq!(fixture.send("PATCH", &host(OTHER), body).await.status, 200);
+    }
     assert_eq!(fixture.get(&(host(OTHER) + "/config")).await.text, "{\"a\":\"b\"}\n");
+    assert_eq!(fixture.get(&(host(OTHER) + "/subnets")).await.json(), attached);
+    assert_eq!(fixture.get(&(host(OTHER) + "/guests")).await.json(), json!([guest]));
 }
 
 #[tokio::test]

@@ -2,8 +2,10 @@
 
 use super::{client::EventStream, *};
 use crate::testing::scripted::Script;
+use innkeeper_driver::conformance::PaperManager;
 use innkeeper_model::{Code, MachineState, Refusal, Revision, TaskState, Timestamp, VmConfig};
 use innkeeper_view::Update;
+use std::sync::Arc;
 
 #[tokio::test]
 async fn point_1_the_vms_of_ready_are_a_text_of_json_and_its_uuid_is_the_listeners() {
@@ -19,7 +21,7 @@ async fn point_1_the_vms_of_ready_are_a_text_of_json_and_its_uuid_is_the_listene
 }
 
 #[tokio::test]
-async fn point_2_an_update_that_changes_nothing_makes_no_event_and_is_not_waited_for() {
+async fn point_2_an_update_that_changes_nothing_shows_its_time_alone_and_is_not_waited_for() {
     let house = House::new().await;
     let vm = house.create(config("web")).await;
     let address = opened(&house.context).await;
@@ -175,15 +177,17 @@ async fn point_7_a_file_that_is_replaced_by_rename_makes_no_event() {
 /// What nobody told of is found by looking, and is an event like any other.
 #[tokio::test]
 async fn point_8_what_a_survey_finds_are_ordinary_events() {
-    let house = House::new().await;
-    let vm = house.create(config("web")).await;
-    house.start(vm).await;
+    let manager = Arc::new(PaperManager::default());
+    let vm = manager.define("web");
+    let house = House::beside(vec![manager.neighbour()]).await;
+    house.engine.survey().await;
     let address = opened(&house.context).await;
     let mut stream = EventStream::open(address, "/events").await;
-    // Behind the daemon's back.
-    assert!(house.world.pause_behind(vm));
-    let held = json!({ "type": "modify", "uuid": vm, "vm": { "state": "paused" } });
-    stream.watch_for_event(&held).await;
+    // Behind the daemon's back, and no word of it comes.
+    manager.change_silently(vm, MachineState::Running);
+    house.engine.survey().await;
+    let begun = json!({ "type": "modify", "uuid": vm, "vm": { "state": "running" } });
+    stream.watch_for_event(&begun).await;
 }
 
 #[tokio::test]

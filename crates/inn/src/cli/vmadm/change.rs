@@ -1,13 +1,13 @@
 //! `vmadm create`, `update` and `delete`.
 
-use super::{Context, Payload, one, perform};
+use super::{Context, Payload, answered, one, perform};
 use crate::{
-    client::{Call, Target, incomprehensible},
+    client::{Answer, Call, Target, decode, incomprehensible},
     failure::{Exit, Failure},
 };
 use clap::Args;
 use innkeeper_doors::vminfod::{self, BadPayload};
-use innkeeper_model::{Code, VmConfig, config::CloudInit};
+use innkeeper_model::{Code, Vm, VmConfig, config::CloudInit};
 use serde_json::{Map, Value};
 use std::{
     fs,
@@ -43,9 +43,9 @@ pub(super) async fn update(context: &Context, update: Update) -> Result<(), Fail
         [] => read(payload.file.as_deref())?,
         settings => pairs(settings)?,
     };
-    // Of what was read; another's change meanwhile is found by its tag.
-    let vm = one(context, &uuid).await?;
-    let answer = context.client.get(Target::vm(vm.id)).await?;
+    // Of the very answer that it is read from, so that another's change meanwhile is found by its tag.
+    let Answer { etag, body } = answered(context, &uuid).await?;
+    let vm: Vm = decode(body)?;
     vm.check_adopted("update")?;
     let spec = vm.spec.as_ref().ok_or_else(|| {
         Failure::new(Exit::Failed, format!("{uuid} cannot be updated: nobody knows what it is"))
@@ -54,7 +54,7 @@ pub(super) async fn update(context: &Context, update: Update) -> Result<(), Fail
     let patch = patch(&as_json(&spec.config)?, &as_json(&changed)?);
     // What changes nothing is done already.
     if !patch.is_empty() {
-        let call = Call::patch(Target::vm(vm.id)).if_match(answer.etag);
+        let call = Call::patch(Target::vm(vm.id)).if_match(etag);
         perform(context, call.with_body(patch.into())).await?;
     }
     context.output.talk(format_args!("Successfully updated VM {uuid}"));

@@ -6,7 +6,7 @@ use crate::{
     failure::{Exit, Failure},
 };
 use clap::Args;
-use innkeeper_model::{Code, Vm, VmState};
+use innkeeper_model::{Code, Vm, VmState, config::Autostart};
 use serde_json::json;
 
 /// How long a guest may take to stop before its plug is pulled, in seconds, where nobody says.
@@ -56,6 +56,12 @@ pub(super) async fn start(context: &Context, start: Start) -> Result<(), Failure
     // What a suspended guest remembers is not given up by a word that knows of no such thing.
     let verb = if vm.state == VmState::Suspended { "resume" } else { "start" };
     perform(context, verb_of(&vm, verb)).await?;
+    // As the ancestor's does, it makes `autoboot` true. The machine of another manager is not started with the host.
+    let is_never = vm.spec.as_ref().is_some_and(|spec| spec.config.autostart == Autostart::Never);
+    if is_never && vm.manager().is_none() {
+        let patch = json!({ "autostart": Autostart::Auto });
+        perform(context, Call::patch(Target::vm(vm.id)).with_body(patch)).await?;
+    }
     context.output.talk(format_args!("Successfully started VM {uuid}"));
     Ok(())
 }
