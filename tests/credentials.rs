@@ -6,7 +6,7 @@
 
 mod endpoints;
 mod shown;
-mod wallet;
+pub(crate) mod wallet;
 
 use crate::harness::{Daemon, Reply, Request, exchange, try_exchange};
 use endpoints::{Endpoint, SURFACES, Surface, endpoints};
@@ -272,4 +272,32 @@ fn a_nonce_signs_in_once_and_for_its_own_site() {
     }
     let token = Shown::bearer("", session["token"].as_str().unwrap());
     assert_eq!(house.status(&Endpoint::native("GET", "/v1/networks"), "", &token), 200);
+}
+
+#[test]
+fn what_a_wallet_signs_for_a_door_counts_there_alone() {
+    let alice = Wallet::alice();
+    let config = format!(
+        "[wallets]\nowners = [\"{}\"]\n[door.virtx]\naudience = \"virtx\"\n",
+        alice.address()
+    );
+    let mut daemon = Daemon::prepared(&config).with_flags(&[
+        "--driver",
+        "sim",
+        "--door",
+        endpoints::with_viewers("virtx"),
+        "--door",
+        endpoints::with_viewers("vminfod"),
+    ]);
+    daemon.launch();
+    let log = daemon.log();
+    let answers = |door: &str, audience: &str| {
+        let mut claims = alice.claims(&format!("{door} {audience}"));
+        claims["aud"] = json!(audience);
+        let shown = Shown::bearer("", &alice.sign("ES256K", &claims));
+        let stream = TcpStream::connect(crate::contracts::address(&log, door)).unwrap();
+        exchange(stream, &shown.with(Request::new("GET", "/vms"))).status
+    };
+    assert_eq!((answers("virtx", "virtx"), answers("virtx", "innkeeper")), (200, 401));
+    assert_eq!((answers("vminfod", "virtx"), answers("vminfod", "innkeeper")), (401, 200));
 }

@@ -146,7 +146,9 @@ fn the_example_boots_a_guest_and_the_rest_of_the_sdk_finds_it() {
     daemon.inn_ok(&[&["image", "add", &kernel, "--name", "vmlinux.bin"][..], &kind].concat());
     let kind = ["--kind", "disk", "--format", "raw"];
     daemon.inn_ok(&[&["image", "add", &rootfs, "--name", "rootfs.ext4"][..], &kind].concat());
-    let token = fs::read_to_string(daemon.state().join("token")).unwrap().trim().to_owned();
+    // As the page has it made, and not the daemon's own.
+    let create = ["token", "create", "me", "--role", "owner", "--project", "me"];
+    let token = daemon.inn_ok(&create).trim().to_owned();
     let door = format!("http://{}", address(&daemon.log(), "vmm"));
 
     // As a program that depends on it finds it.

@@ -1,7 +1,10 @@
 //! Secrets, through every way in, and everywhere that they could come out: nothing shows one, and no file has one
 //! but those that have to, which are the daemon's alone.
 
-use crate::harness::{Daemon, Reply, Request, SHORT, exchange, until};
+use crate::{
+    credentials::wallet::Wallet,
+    harness::{Daemon, Reply, Request, SHORT, exchange, until},
+};
 use base64::{Engine, prelude::BASE64_STANDARD as BASE64};
 use serde_json::{Value, json};
 use std::{
@@ -98,6 +101,48 @@ impl House {
 
 fn post(path: &str, body: &Value) -> Request {
     Request::new("POST", path).json(body)
+}
+
+/// What the daemon gives out that lets somebody in, by every way that there is: to whoever asked for it, and to nobody
+/// else.
+fn given_out(house: &House) -> Vec<String> {
+    let daemon = &house.daemon;
+    let token = daemon.inn_ok(&["token", "create", "last", "--role", "viewer"]).trim().to_owned();
+    let as_admin = |path: &str, body: Value| {
+        let request = post(path, &body).header("Authorization", &house.bearer());
+        House::ask(house.tcp, &request).ok()
+    };
+    let text = |reply: &Reply, key: &str| reply.json()[key].as_str().unwrap().to_owned();
+    let browser = as_admin("/v1/browser-session", json!({}));
+    let cookie = browser.header("set-cookie").unwrap().split(';').next().unwrap();
+    let cookie = cookie.split_once('=').unwrap().1.to_owned();
+    let of_console = as_admin("/v1/vms/native/tickets", json!({ "kind": "console" }));
+    let of_feed = as_admin("/v1/tickets", json!({ "path": "/v1/events" }));
+    let challenge = House::ask(house.tcp, &post("/v1/sign-in/challenges", &json!({}))).ok();
+    let (site, alice) = (format!("localhost:{}", house.tcp), Wallet::alice());
+    let message = alice.sign_in_message(&site, &text(&challenge, "nonce"));
+    let signed = json!({ "message": message, "signature": alice.personal_sign(&message) });
+    let session = House::ask(house.tcp, &post("/v1/sign-in", &signed)).ok();
+    let given = vec![
+        token,
+        cookie,
+        text(&browser, "csrf"),
+        text(&of_console, "ticket"),
+        text(&of_feed, "ticket"),
+        text(&session, "token"),
+    ];
+    assert!(given.iter().all(|credential| credential.len() >= 43), "{given:?}");
+    // Each is shown, too, where it counts.
+    for credential in &given {
+        let get = Request::new("GET", "/v1/vms");
+        house.everywhere(&get.header("Authorization", &format!("Bearer {credential}")));
+    }
+    given
+}
+
+/// Whether there is one of these in it.
+fn has_one_of(bytes: &[u8], credentials: &[String]) -> bool {
+    credentials.iter().any(|one| bytes.windows(one.len()).any(|at| at == one.as_bytes()))
 }
 
 /// A VM's three documents.
@@ -314,7 +359,12 @@ fn no_secret_comes_out_again_and_files_that_have_one_are_the_daemons_alone() {
         })
         .into();
     give(&house);
+    let given = given_out(&house);
     daemon.act("native", "kill");
+    let assert_clean = |what: &str, bytes: &[u8]| {
+        assert_clean(what, bytes);
+        assert!(!has_one_of(bytes, &given), "a credential that was given out is in {what}");
+    };
 
     for (what, bytes) in shown(&house) {
         assert_clean(&what, &bytes);
@@ -340,7 +390,6 @@ fn no_secret_comes_out_again_and_files_that_have_one_are_the_daemons_alone() {
     let own = house.token.as_bytes();
     assert!(!unpacked.stdout.windows(own.len()).any(|at| at == own), "the token is in the bundle");
 
-    daemon.inn_ok(&["token", "create", "last", "--role", "viewer"]);
     let log = daemon.log();
     assert!(log.contains("DEBUG"), "it logs all that it can");
     assert_clean("the log", log.as_bytes());
@@ -351,12 +400,13 @@ fn no_secret_comes_out_again_and_files_that_have_one_are_the_daemons_alone() {
     let mut with_secrets = 0;
     for file in found {
         let bytes = fs::read(&file).unwrap();
+        let name = file.strip_prefix(daemon.state()).unwrap();
+        assert!(!has_one_of(&bytes, &given), "{} has what was given out", name.display());
         let has_token = bytes.windows(own.len()).any(|at| at == own);
         if !has_token && !bytes.windows(MARK.len()).any(|at| at == MARK.as_bytes()) {
             continue;
         }
         with_secrets += 1;
-        let name = file.strip_prefix(daemon.state()).unwrap();
         let must = name == Path::new("token") || name.ends_with("seed.img");
         assert!(must, "{} has a secret", name.display());
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;

@@ -55,7 +55,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         let document: Value = serde_json::from_slice(&document).unwrap();
         let mut found = Vec::new();
         for (path, item) in document["paths"].as_object().unwrap() {
-            let methods = ["get", "put", "post", "delete", "patch"];
+            let methods = ["get", "head", "put", "post", "delete", "patch"];
             for method in methods.iter().filter(|&&method| item.get(method).is_some()) {
                 let (method, path) = (method.to_uppercase(), path.clone());
                 found.push(Endpoint { surface: surface.name, method, path });

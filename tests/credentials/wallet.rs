@@ -13,10 +13,10 @@ pub(super) fn now() -> u64 {
 }
 
 /// An account.
-pub(super) struct Wallet(SigningKey);
+pub(crate) struct Wallet(SigningKey);
 
 impl Wallet {
-    pub(super) fn alice() -> Self {
+    pub(crate) fn alice() -> Self {
         Self(SigningKey::from_slice(&[0xa1; 32]).unwrap())
     }
 
@@ -110,14 +110,14 @@ impl Wallet {
     }
 
     /// What `personal_sign` answers (ERC-191, version 0x45).
-    pub(super) fn personal_sign(&self, message: &str) -> String {
+    pub(crate) fn personal_sign(&self, message: &str) -> String {
         let prefixed = format!("\x19Ethereum Signed Message:\n{}{message}", message.len());
         let (signature, id) = self.signature(&Keccak256::digest(&prefixed).into());
         format!("0x{}{:02x}", hex(&signature.to_bytes()), 27 + id)
     }
 
     /// The text that signs in at a site (EIP-4361).
-    pub(super) fn sign_in_message(&self, site: &str, nonce: &str) -> String {
+    pub(crate) fn sign_in_message(&self, site: &str, nonce: &str) -> String {
         let issued = innkeeper_model::Timestamp::now();
         let address = self.address();
         format!(

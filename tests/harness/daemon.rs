@@ -117,10 +117,7 @@ impl Daemon {
     /// since where it was built may be closed to others.
     #[must_use]
     pub(crate) fn with_user(mut self, user: u32) -> Self {
-        self.program = self.folder.path().join("inn");
-        fs::hard_link(PROGRAM, &self.program)
-            .or_else(|_| fs::copy(PROGRAM, &self.program).map(drop))
-            .unwrap();
+        self.program = self.brought(PROGRAM);
         for path in [self.folder.path(), &self.folder.path().join("config.toml")] {
             chown(path, Some(user), Some(user)).unwrap();
         }
@@ -378,10 +375,22 @@ impl Daemon {
     /// Imports the sample guest that is booted directly, as the image `tiny`.
     #[track_caller]
     pub(crate) fn import_tiny(&self) {
-        let (kernel, initrd) = (guest_file("tiny/vmlinuz"), guest_file("tiny/initrd.img"));
+        let mut files = ["tiny/vmlinuz", "tiny/initrd.img"].map(guest_file);
+        if self.user.is_some() {
+            files = files.map(|file| self.brought(&file).display().to_string());
+        }
+        let [kernel, initrd] = files;
         self.inn_ok(&[
             "image", "add", &kernel, "--name", "tiny", "--kind", "kernel", "--initrd", &initrd,
         ]);
+    }
+
+    /// A file in the test's own folder, which its user can come to.
+    fn brought(&self, file: &str) -> PathBuf {
+        let file = Path::new(file);
+        let brought = self.folder.path().join(file.file_name().unwrap());
+        fs::hard_link(file, &brought).or_else(|_| fs::copy(file, &brought).map(drop)).unwrap();
+        brought
     }
 
     /// All that it has logged.

@@ -14,7 +14,7 @@ assert.equal((await formation.ping()).message, 'pong');
 const [guest, ...others] = await vm.list();
 assert.deepEqual(others, []);
 assert.deepEqual(guest, await vm.getInfo(guest.buildId));
-assert.deepEqual([guest.name, guest.state, guest.owner], ['web-server', 'running', 'default']);
+assert.deepEqual([guest.name, guest.state, guest.owner], ['web-server', 'running', 'me']);
 assert.deepEqual(await vm.list({ owner: 'somebody-else' }), []);
 
 // Each refusal is an error of its class, with what the service said.

@@ -28,6 +28,16 @@ await assert.rejects(elsewhere.vm.list(), is(sdk.AuthenticationError));
 const pretender = new Formation({ signer: { ...accounts[1], address: mine } });
 await assert.rejects(pretender.vm.list(), is(sdk.AuthenticationError));
 
+// What a wallet signed does as a key, too.
+let shown;
+const kept = (url, init) => {
+  shown = new Headers(init.headers).get('authorization');
+  return fetch(url, init);
+};
+await new Formation({ signer: accounts[0], fetch: kept }).vm.list();
+const byKey = new Formation({ apiKey: shown.replace('Bearer ', '') });
+assert.deepEqual((await byKey.vm.list()).map(({ buildId }) => buildId), [vm.buildId]);
+
 // What changes a VM, and its end.
 const { deviceId } = await one.vm.addDevice(vm, { network: 'user' });
 const removed = await one.vm.removeDevice(vm, deviceId);

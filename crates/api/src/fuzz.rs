@@ -6,10 +6,12 @@ use crate::{
         json::{decode, decode_value},
         list::Page,
         matching::{Labels, Name},
-        merge::merge,
+        merge::{merge, merged},
         params::Params,
     },
     resources::{
+        certificates::Renewal,
+        diagnostics::{SetLog, SetQueue, WhichVm},
         foreign::Adoption,
         images::NewImage,
         networks::create::NewNetwork,
@@ -18,12 +20,16 @@ use crate::{
             agent::Clock, exec::Program, freeze::Freeze, screen::KeysToPress, tickets::TicketWish,
         },
         sign_in::SignedMessage,
-        subnets::{NewSubnet, reservations::NewReservations},
+        stream_tickets::StreamTicketWish,
+        subnets::{
+            NewSubnet,
+            reservations::{NewReservations, Released},
+        },
         vms::{create::CloneOptions, filter::Filter},
     },
 };
-use innkeeper_auth::NewToken;
-use innkeeper_model::{NetworkConfig, Refusal, VmConfig, VmId, config::Nic};
+use innkeeper_auth::{NewToken, certificate::NewCertificate};
+use innkeeper_model::{NetworkConfig, Quota, Refusal, VmConfig, VmId, config::Nic};
 use serde_json::{Value, json};
 
 /// Reads a body as each of those that there are, and as a change to a VM.
@@ -52,6 +58,9 @@ pub fn body(bytes: &[u8]) {
     let _ = decode::<Nic>(bytes);
     let _ = decode::<NewImage>(bytes);
     let _ = decode::<NewToken>(bytes);
+    let _ = decode::<NewCertificate>(bytes);
+    let _ = decode::<Renewal>(bytes);
+    let _ = decode::<Quota>(bytes);
     let _ = decode::<CloneOptions>(bytes);
     let _ = decode::<Adoption>(bytes);
     let _ = decode::<SignedMessage>(bytes);
@@ -61,6 +70,15 @@ pub fn body(bytes: &[u8]) {
     let _ = decode::<Clock>(bytes);
     let _ = decode::<Freeze>(bytes);
     let _ = decode::<TicketWish>(bytes);
+    let _ = decode::<StreamTicketWish>(bytes);
+    let _ = decode::<SetQueue>(bytes);
+    let _ = decode::<SetLog>(bytes);
+    let _ = decode::<WhichVm>(bytes);
+    let _ = decode::<Released>(bytes);
+    let _ = merged(&Quota::default(), bytes);
+    let lan = json!({ "name": "lan" });
+    let _ = decode_value::<NetworkConfig>(&lan).and_then(|network| merged(&network, bytes));
+    let _ = decode_value::<Nic>(&lan).and_then(|nic| merged(&nic, bytes));
 }
 
 /// Reads the query of a list.

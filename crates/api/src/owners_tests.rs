@@ -19,8 +19,15 @@ use innkeeper_model::{
 };
 use innkeeper_view::Update;
 use serde_json::{Value, json};
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    convert::Infallible,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+use tokio::time::timeout;
 
+/// How long anything may take that ends within a second; less than a hold of file systems lasts by itself.
+const SHORT: Duration = Duration::from_secs(15);
 const NOBODY: &str = "00000000-0000-4000-8000-000000000000";
 /// What of another project's is told to nobody who is bound to this one: its name, and those of its VM.
 const MARKS: [&str; 2] = ["rivals", "skunkworks"];
@@ -338,6 +345,27 @@ async fn what_is_made_is_ones_own() {
 }
 
 #[tokio::test]
+async fn what_has_a_file_of_the_host_is_copied_by_nobody_who_could_not_give_it_that() {
+    let house = house().await;
+    let mut spec = spec_in("us", "given");
+    let disks =
+        json!([{ "name": "data", "path": "/srv/data.raw", "format": "raw", "read_only": true }]);
+    spec.config.disks = serde_json::from_value(disks).unwrap();
+    house.api.post(vec![Update::VmSpec(Arc::new(spec))]).await;
+    let copy = |vm: &str, query: &str| format!("/v1/vms/{vm}/clone{query}");
+    for query in ["", "?dry_run=true"] {
+        let body = r#"{"name":"copy"}"#;
+        let refused = house.send(Role::Owner, "POST", &copy("given", query), body).await;
+        assert_eq!(refused.problem("forbidden")["field"], "disks[data].path", "{query}");
+    }
+    assert_eq!(house.api.engine.asked(), []);
+    house.api.send("POST", &copy("given", ""), r#"{"name":"copy"}"#).await;
+    house.send(Role::Owner, "POST", &copy("web", ""), r#"{"name":"copy"}"#).await;
+    let asked = house.api.engine.asked();
+    assert!(matches!(&asked[..], [EngineRequest::Clone { .. }, EngineRequest::Clone { .. }]));
+}
+
+#[tokio::test]
 async fn what_is_changed_stays_ones_own() {
     let house = house().await;
     let change =
@@ -372,20 +400,53 @@ async fn what_is_changed_stays_ones_own() {
 #[tokio::test]
 async fn what_goes_on_of_a_vm_ends_when_that_is_given_to_another_project() {
     let house = house().await;
-    house.api.engine.has_agents.store(true, Ordering::Release);
-    let export = house.call(entrance(Role::Owner), "GET", "/v1/vms/web/export", "").await;
-    assert_eq!(export.status(), StatusCode::OK);
-    let program = r#"{"argv":["sleep","9"]}"#;
-    let (ran, ()) =
-        tokio::join!(house.send(Role::Owner, "POST", "/v1/vms/web/exec", program), async {
+    let engine = &house.api.engine;
+    engine.has_agents.store(true, Ordering::Release);
+    engine.keys_stick.store(true, Ordering::Release);
+    let uri = |what: &str| format!("/v1/vms/web/{what}");
+    let mut streams = Vec::new();
+    for (method, what) in [
+        ("GET", "export"),
+        ("GET", "disks/root/file"),
+        ("GET", "files?path=/etc/motd"),
+        ("POST", "agent/freeze"),
+    ] {
+        let stream = house.call(entrance(Role::Owner), method, &uri(what), "").await;
+        assert_eq!(stream.status(), StatusCode::OK, "{what}");
+        streams.push((what, stream.into_body().into_data_stream()));
+    }
+    let send = async |method: &str, what: &str, body: Body| {
+        let request = Request::builder().method(method).uri(uri(what));
+        let request = request.header("content-type", "application/json").body(body).unwrap();
+        Read::of(house.api.call_through(entrance(Role::Owner), request).await).await
+    };
+    let begun = futures_util::stream::iter([Ok::<_, Infallible>("begun")]);
+    let endless = Body::from_stream(begun.chain(futures_util::stream::pending()));
+    let (ran, written, pressed, ()) = tokio::join!(
+        send("POST", "exec", r#"{"argv":["sleep","9"]}"#.into()),
+        send("PUT", "files?path=/etc/motd", endless),
+        send("POST", "keys", r#"{"keys":["a"]}"#.into()),
+        async {
             let mut given = spec_in("rivals", "web");
             given.id = house.own;
             house.api.post(vec![Update::VmSpec(Arc::new(given))]).await;
-        });
-    ran.problem("not-found");
-    let mut pieces = export.into_body().into_data_stream();
-    pieces.next().await.unwrap().unwrap_err();
-    assert!(pieces.next().await.is_none());
+        }
+    );
+    for work in [ran, written, pressed] {
+        work.problem("not-found");
+    }
+    for (what, mut pieces) in streams {
+        if what == "agent/freeze" {
+            // The guest is let go on, which takes no longer than the rest.
+            let lines = timeout(SHORT, pieces.collect::<Vec<_>>()).await.expect("it ends");
+            let last = lines.last().unwrap().as_ref().unwrap();
+            assert_eq!(&last[..], b"{\"state\":\"thawed\"}\n");
+            continue;
+        }
+        let next = timeout(SHORT, pieces.next()).await.expect("it ends");
+        next.expect("an end of its own").expect_err(what);
+        assert!(pieces.next().await.is_none(), "{what}");
+    }
 }
 
 #[tokio::test]
@@ -424,7 +485,7 @@ impl Lines {
             }
             self.1.remove(0)
         };
-        tokio::time::timeout(std::time::Duration::from_secs(30), next).await.expect("nothing comes")
+        timeout(2 * SHORT, next).await.expect("nothing comes")
     }
 }
 

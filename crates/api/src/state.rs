@@ -4,7 +4,7 @@ use crate::{
     protocol::{idempotency::Keys, mutation::Submitted},
     resources::metrics::Metrics,
 };
-use innkeeper_auth::{Doorkeeper, Principal};
+use innkeeper_auth::{Class, Doorkeeper, Principal};
 use innkeeper_model::{Code, Refusal, Revision};
 use innkeeper_session::Tickets;
 use innkeeper_surface::{Diagnostics, Handshakes, Operations};
@@ -47,7 +47,7 @@ impl ApiState {
             stopping,
             keys,
             metrics,
-            tickets: Tickets::default(),
+            tickets: Tickets::default().given_up_last(|caller| caller.class != Class::Standard),
         }))
     }
 

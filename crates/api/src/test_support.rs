@@ -14,8 +14,8 @@ use innkeeper_auth::{Doorkeeper, Identity, Principal};
 use innkeeper_driver::ByteStream;
 use innkeeper_engine::{
     Accepted, AtEnd, Caller, ImageFile, ImageFrom, NetworkRequest, OpenedAgent, OpenedArrival,
-    OpenedConsole, OpenedExport, OpenedImage, OpenedUpload, Projects, Request, Resolution,
-    Sessions as OpenSessions,
+    OpenedConsole, OpenedDisk, OpenedExport, OpenedImage, OpenedUpload, Projects, Request,
+    Resolution, Sessions as OpenSessions,
 };
 use innkeeper_model::{
     Assigned, Code, Diagnosis, Facts, ImageName, MachineState, Network, NetworkConfig, NetworkId,
@@ -29,6 +29,7 @@ use innkeeper_session::{
     agent::{Agent, Channel, Opening},
 };
 use innkeeper_storage::{Manifest, Storage, StorageOptions};
+use innkeeper_store::audit::AuditLog;
 use innkeeper_surface::{Diagnostics, Gate as _, Operations, Sessions};
 use innkeeper_view::{Update, View, ViewOptions};
 use serde_json::{Value, json};
@@ -39,7 +40,10 @@ use std::{
     },
     time::Duration,
 };
-use tokio::{io::duplex, sync::Notify};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream, duplex},
+    sync::Notify,
+};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -100,11 +104,15 @@ pub(crate) struct FakeEngine {
     waiting: Notify,
     /// Whether there are agents in its guests.
     pub(crate) has_agents: AtomicBool,
-    /// Where uploads go.
-    pool: (tempfile::TempDir, Storage),
+    /// Whether keys that are pressed are never let go of.
+    pub(crate) keys_stick: AtomicBool,
+    /// Where uploads go, and where files of the host may be.
+    pool: (tempfile::TempDir, Storage, tempfile::TempDir),
     sessions: OpenSessions,
     /// Nothing, until a test puts some there.
     pub(crate) projects: OnceLock<Projects>,
+    /// None, until a test has one.
+    pub(crate) audit: OnceLock<AuditLog>,
 }
 
 impl FakeEngine {
@@ -194,13 +202,13 @@ impl Sessions for FakeEngine {
         Ok(echo())
     }
 
-    /// With an agent that says nothing, if it has any.
+    /// With an agent that says nothing of programs, if it has any.
     fn agent(&self, caller: &Caller, vm: VmId, kind: &'static str) -> Result<OpenedAgent, Refusal> {
         if !self.has_agents.load(Ordering::Acquire) {
             return Err(Refusal::new(Code::Unsupported, "there are no agents"));
         }
         let session = self.sessions.list(vm, kind, caller);
-        Ok(OpenedAgent { agent: Agent::new(Silent), session })
+        Ok(OpenedAgent { agent: Agent::new(Scripted), session })
     }
 
     /// A VM is what its name says: without disks.
@@ -208,6 +216,20 @@ impl Sessions for FakeEngine {
         let (name, session) = ("web".parse().unwrap(), self.sessions.list(vm, "export", caller));
         let file = self.pool.1.export(&Arc::new(spec("web"))).await?;
         Ok(OpenedExport { file, name, session })
+    }
+
+    /// Each disk has 8 MiB of zeros.
+    async fn disk_file(
+        &self,
+        caller: &Caller,
+        vm: VmId,
+        disk: &str,
+    ) -> Result<OpenedDisk, Refusal> {
+        let path = self.pool.2.path().join("disk.raw");
+        std::fs::File::create(&path).unwrap().set_len(8 << 20).unwrap();
+        let disk = json!({ "name": disk, "path": path, "format": "raw" });
+        let disk = self.pool.1.open_disk(vm, &serde_json::from_value(disk).unwrap()).await?;
+        Ok(OpenedDisk { disk, session: self.sessions.list(vm, "disk", caller) })
     }
 
     async fn image_file(&self, caller: &Caller, name: &ImageName) -> Result<OpenedImage, Refusal> {
@@ -266,6 +288,9 @@ impl Sessions for FakeEngine {
     ) -> Result<(), Refusal> {
         let strokes: Vec<String> = strokes.iter().cloned().map(String::from).collect();
         self.note(caller, format!("press {}", strokes.join(" ")));
+        if self.keys_stick.load(Ordering::Acquire) {
+            std::future::pending::<()>().await;
+        }
         Ok(())
     }
 
@@ -274,19 +299,41 @@ impl Sessions for FakeEngine {
     }
 }
 
-/// The channel to an agent that never answers.
-struct Silent;
+/// The channel to an agent in a guest that has one file, without an end, and file systems. Of programs it says nothing.
+struct Scripted;
 
-impl Channel for Silent {
+impl Channel for Scripted {
     fn open(&self) -> Opening<'_> {
         Box::pin(async {
-            let (here, there) = duplex(64);
-            tokio::spawn(async move {
-                let _held = there;
-                std::future::pending::<()>().await;
-            });
+            let (here, there) = duplex(64 << 10);
+            tokio::spawn(answer_calls(BufReader::new(there)));
             Ok(Box::new(here) as _)
         })
+    }
+}
+
+async fn answer_calls(mut channel: BufReader<DuplexStream>) {
+    let mut line = Vec::new();
+    while channel.read_until(b'\n', &mut line).await.is_ok_and(|read| read > 0) {
+        line.retain(|byte| *byte != 0xff);
+        let call: Value = serde_json::from_slice(&line).unwrap();
+        line.clear();
+        let value = match call["execute"].as_str().unwrap() {
+            "guest-sync-delimited" => {
+                let said = json!({ "return": call["arguments"]["id"] });
+                let said = [&[0xff], format!("{said}\n").as_bytes()].concat();
+                let _gone = channel.write_all(&said).await;
+                continue;
+            }
+            "guest-file-open" => json!(7),
+            "guest-file-read" => json!({ "buf-b64": "aGVsbG8=", "count": 5, "eof": false }),
+            "guest-file-write" => json!({ "count": 1, "eof": false }),
+            "guest-file-flush" | "guest-file-close" => json!({}),
+            "guest-fsfreeze-freeze" | "guest-fsfreeze-thaw" => json!(2),
+            _ => continue,
+        };
+        let said = json!({ "return": value, "id": call["id"] });
+        let _gone = channel.write_all(format!("{said}\n").as_bytes()).await;
     }
 }
 
@@ -432,6 +479,10 @@ impl Operations for FakeEngine {
     fn projects(&self) -> Option<&Projects> {
         self.projects.get()
     }
+
+    fn audit(&self) -> Option<&AuditLog> {
+        self.audit.get()
+    }
 }
 
 impl Diagnostics for FakeEngine {
@@ -474,10 +525,11 @@ impl Diagnostics for FakeEngine {
     }
 }
 
-fn pool() -> (tempfile::TempDir, Storage) {
-    let folder = tempfile::tempdir().unwrap();
-    let storage = Storage::open(StorageOptions::new(folder.path())).unwrap();
-    (folder, storage)
+fn pool() -> (tempfile::TempDir, Storage, tempfile::TempDir) {
+    let (folder, allowed) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let allowed_paths = vec![allowed.path().into()];
+    let options = StorageOptions { allowed_paths, ..StorageOptions::new(folder.path()) };
+    (folder, Storage::open(options).unwrap(), allowed)
 }
 
 pub(crate) fn task(state: TaskState, vm: Option<VmId>) -> Task {
@@ -536,9 +588,11 @@ impl Api {
             waits: AtomicBool::default(),
             waiting: Notify::new(),
             has_agents: AtomicBool::default(),
+            keys_stick: AtomicBool::default(),
             pool: pool(),
             sessions: OpenSessions::default(),
             projects: OnceLock::new(),
+            audit: OnceLock::new(),
         });
         let stopping = CancellationToken::new();
         let operations: Arc<dyn Operations> = engine.clone();

@@ -21,7 +21,8 @@ use utoipa::ToSchema;
 /// How long a ticket can be used.
 const VALID_FOR: Duration = Duration::from_secs(30);
 /// The most tickets that are waiting to be used. Whoever has most gives one up for another's: where everybody is let in,
-/// callers cost nothing, and are not to keep others out.
+/// callers cost nothing, and are not to keep others out. Of some that `C` may name, that is so only where there are no
+/// others.
 const MOST: usize = 1024;
 /// The most of them that are one caller's.
 const MOST_OF_ONE: usize = 128;
@@ -64,6 +65,7 @@ impl From<TicketRefused> for Refusal {
 #[derive(Debug)]
 pub struct Tickets<C> {
     waiting: Mutex<HashMap<[u8; 32], Ticket<C>>>,
+    gives_up_last: fn(&C) -> bool,
 }
 
 #[derive(Debug)]
@@ -81,11 +83,16 @@ enum Opens {
 
 impl<C> Default for Tickets<C> {
     fn default() -> Self {
-        Self { waiting: Mutex::default() }
+        Self { waiting: Mutex::default(), gives_up_last: |_| false }
     }
 }
 
 impl<C: Clone + Eq + Hash> Tickets<C> {
+    /// The same, where these callers give none up for another's as long as others have some.
+    pub fn given_up_last(self, by: fn(&C) -> bool) -> Self {
+        Self { gives_up_last: by, ..self }
+    }
+
     /// Issues a ticket for a session of a VM.
     ///
     /// # Errors
@@ -124,7 +131,7 @@ impl<C: Clone + Eq + Hash> Tickets<C> {
                 .with_hint("use them, or wait 30 s until they have expired"));
         }
         if waiting.len() >= MOST {
-            give_one_up(&mut waiting);
+            give_one_up(&mut waiting, self.gives_up_last);
         }
         let expires = now + VALID_FOR;
         waiting.insert(digest(&ticket), Ticket { opens, caller, expires });
@@ -179,8 +186,8 @@ impl<C: Clone + Eq + Hash> Tickets<C> {
     }
 }
 
-/// Removes the oldest ticket of whoever has most.
-fn give_one_up<C: Eq + Hash>(waiting: &mut HashMap<[u8; 32], Ticket<C>>) {
+/// Removes the oldest ticket of whoever has most; of those who give up last only where there are no others.
+fn give_one_up<C: Eq + Hash>(waiting: &mut HashMap<[u8; 32], Ticket<C>>, last: fn(&C) -> bool) {
     // Of each: how many, and the oldest of them.
     let mut each = HashMap::new();
     for (digest, ticket) in &*waiting {
@@ -188,8 +195,8 @@ fn give_one_up<C: Eq + Hash>(waiting: &mut HashMap<[u8; 32], Ticket<C>>) {
         let (count, oldest) = each.entry(&ticket.caller).or_insert((0, this));
         (*count, *oldest) = (*count + 1, this.max(*oldest));
     }
-    let most = each.into_values().max();
-    if let Some((_, Reverse((_, oldest)))) = most {
+    let most = each.into_iter().map(|(caller, of_one)| (!last(caller), of_one)).max();
+    if let Some((_, (_, Reverse((_, oldest))))) = most {
         waiting.remove(&oldest);
     }
 }
@@ -268,6 +275,23 @@ mod tests {
         assert_eq!(tickets.waiting().len(), MOST);
         issue(0, now + VALID_FOR).unwrap();
         assert_eq!(tickets.waiting().len(), 1, "the expired ones are dropped");
+    }
+
+    #[test]
+    fn who_gives_up_last_keeps_theirs_while_others_have_some() {
+        let tickets = Tickets::default().given_up_last(|caller: &usize| *caller == 0);
+        let (vm, now) = (VmId::new(), Instant::now());
+        let issue = |caller| tickets.issue(caller, vm, Purpose::Vnc, now).unwrap().ticket;
+        let of_last: Vec<_> = (0..MOST_OF_ONE).map(|_| issue(0)).collect();
+        for caller in MOST_OF_ONE..=MOST {
+            issue(caller);
+        }
+        assert_eq!(tickets.waiting().len(), MOST);
+        for ticket in &of_last {
+            let ticket = ticket.expose().unwrap();
+            let redeemed = tickets.redeem(ticket, Purpose::Vnc, now, |_| Some(vm));
+            assert_eq!(redeemed, Ok((0, vm)));
+        }
     }
 
     #[test]

@@ -138,12 +138,8 @@ async fn receive(
 ) -> Result<StagedVm, Refusal> {
     let received = match state.operations().receive_vm(&asked.caller, length, project).await {
         Ok(opened) => {
-            let taken = take(opened, &mut pieces, Instant::now() + KNOWN_WITHIN).await;
-            if taken.is_err() {
-                // That it was begun is on record; and so is what came of it.
-                audit::note(state.state(), asked, ("import-upload", ""), &taken);
-            }
-            taken
+            let taken = take(opened, &mut pieces, Instant::now() + KNOWN_WITHIN);
+            audit::received((state.state(), asked), ("import-upload", ""), taken).await
         }
         Err(refusal) => Err(refusal),
     };

@@ -6,7 +6,9 @@ use crate::{
 use http::StatusCode;
 use innkeeper_auth::{Identity, Principal, Role, Scope};
 use innkeeper_engine::Caller;
+use innkeeper_model::{AuditEntry, AuditOutcome};
 use innkeeper_storage::{Storage, StorageOptions};
+use innkeeper_store::audit::{AuditLog, AuditOptions, AuditQuery, read};
 use serde_json::json;
 use std::{convert::Infallible, pin::pin};
 use tokio::{sync::oneshot, time::timeout};
@@ -175,7 +177,11 @@ async fn is_cleared(api: &Api) {
 
 #[tokio::test]
 async fn an_import_is_listed_while_it_comes_and_gone_when_it_breaks_off() {
-    let api = Api::new();
+    let (api, scratch) = (Api::new(), tempfile::tempdir().unwrap());
+    let folder = scratch.path().join("audit");
+    let options = AuditOptions { folder: folder.clone(), file_size: 1 << 20, files: 2 };
+    let audit = AuditLog::start(options).unwrap();
+    api.engine.audit.set(audit.clone()).unwrap();
     let piece = file().await[..700].to_vec();
     let begun = futures_util::stream::iter([Ok::<_, std::io::Error>(Bytes::from(piece))]);
     let endless = Body::from_stream(begun.chain(futures_util::stream::pending()));
@@ -192,6 +198,13 @@ async fn an_import_is_listed_while_it_comes_and_gone_when_it_breaks_off() {
     assert!(api.sessions().await.is_empty());
     post(&api, "/v1/imports", file().await).await;
     assert!(api.sessions().await.is_empty());
+    // That it was begun is on record; and so is that it did not get to its end, of the first alone.
+    audit.end(LONG);
+    let lines = read(&folder, &AuditQuery::default(), None, 100).unwrap().lines;
+    let [line] = &lines[..] else { panic!("{lines:?}") };
+    let line: AuditEntry = serde_json::from_str(line).unwrap();
+    let said = (&*line.action, line.outcome, line.code);
+    assert_eq!(said, ("import-upload", AuditOutcome::Refused, Some(Code::Cancelled)));
 }
 
 #[tokio::test]

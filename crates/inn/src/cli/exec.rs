@@ -37,7 +37,7 @@ pub(super) struct Exec {
     /// One variable of its environment, which is then these alone
     #[arg(long, value_name = "NAME=VALUE")]
     env: Vec<String>,
-    /// How long it may take; it goes on in the guest after that
+    /// How long it may take; then it is told to end
     #[arg(long, value_name = "TIME", default_value = TIMEOUT, value_parser = parse_duration)]
     timeout: Duration,
     /// Give it nothing to read

@@ -37,6 +37,9 @@ pub struct DoorConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub anonymous: Option<Role>,
+    /// What the `aud` of a token must name that a wallet signed. Default: that of `[wallets]`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audience: Option<String>,
     /// The ids of the local users whose processes are let in. Default: root, and the daemon's own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub uids: Option<Vec<u32>>,

@@ -8,12 +8,12 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use utoipa::ToSchema;
 
-/// Ethereum accounts that are let in at the VMM service's door and over TCP, with a token that they signed
+/// Ethereum accounts that are let in at the doors and over TCP, with a token that they signed
 /// themselves (`docs/wallets.md`). Each owns the project that has its address for a name, in small letters.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct WalletsConfig {
-    /// What a token's `aud` must name; the door has one of its own.
+    /// What a token's `aud` must name; each door can have another.
     pub audience: String,
     /// Where wallets sign in, as a person's browser knows this daemon: `http://localhost:7100`. Default: they do
     /// not, and only tokens are taken.

@@ -60,8 +60,8 @@ impl Doors {
     /// Opens them. They end with the context's `stopping`. One whose records cannot be read stays shut, and
     /// the log says why.
     pub(super) async fn open(self, serving: &TaskTracker, house: House<'_>) {
-        for (AnonymousDoor { door, role, uids, .. }, listener) in self.anonymous {
-            let access = Access::by_credential(house.doorkeeper.clone());
+        for (AnonymousDoor { door, role, audience, uids, .. }, listener) in self.anonymous {
+            let access = Access::by_credential(for_audience(house.doorkeeper, audience.as_deref()));
             let access = match role {
                 Some(role) => access.or_anonymous(role, uids),
                 None => access,
@@ -80,11 +80,7 @@ impl Doors {
         }
         if let Some((door, listener)) = self.vmm {
             let VmmDoor { audience, kernel, rootfs, boot_args, .. } = door;
-            let doorkeeper = match audience {
-                Some(audience) => for_audience(house.doorkeeper, &audience),
-                None => house.doorkeeper.clone(),
-            };
-            let access = Access::by_credential(doorkeeper);
+            let access = Access::by_credential(for_audience(house.doorkeeper, audience.as_deref()));
             let protocol = vmm::Vmm::new(vmm::Defaults { kernel, rootfs, boot_args });
             Opening { serving, context: &house.context, access, listener }.open(protocol);
         }

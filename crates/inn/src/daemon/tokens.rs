@@ -45,11 +45,14 @@ pub(super) fn doorkeeper(options: &DaemonOptions) -> anyhow::Result<Doorkeeper> 
     Ok(doorkeeper.with_accounts(Arc::new(accounts)))
 }
 
-/// One that knows the same, but takes wallets' tokens for another audience.
-pub(super) fn for_audience(doorkeeper: &Doorkeeper, audience: &str) -> Doorkeeper {
-    match doorkeeper.accounts() {
-        Ok(accounts) => doorkeeper.clone().with_accounts(Arc::new(accounts.for_audience(audience))),
-        Err(_nobody_is_let_in) => doorkeeper.clone(),
+/// One that knows the same, but takes wallets' tokens for another audience, if there is one.
+pub(super) fn for_audience(doorkeeper: &Doorkeeper, audience: Option<&str>) -> Doorkeeper {
+    match (doorkeeper.accounts(), audience) {
+        (Ok(accounts), Some(audience)) => {
+            doorkeeper.clone().with_accounts(Arc::new(accounts.for_audience(audience)))
+        }
+        // Nobody is let in by a wallet, or all for the same.
+        (Err(_), _) | (_, None) => doorkeeper.clone(),
     }
 }
 

@@ -32,6 +32,8 @@ pub struct AnonymousDoor {
     /// What callers of this host may do who show no credential; without a role none is let in. On an address that is
     /// not loopback there is none.
     pub role: Option<Role>,
+    /// What a wallet's token must name, where it is not what it must over TCP.
+    pub audience: Option<String>,
     /// The local users who are let in so.
     pub uids: BTreeSet<u32>,
 }
@@ -123,7 +125,7 @@ pub(super) fn resolve(
 }
 
 fn opened(door: Door, config: DoorConfig, daemon_uid: u32) -> Result<AnonymousDoor, Failure> {
-    let DoorConfig { listen, anonymous, uids } = config;
+    let DoorConfig { listen, anonymous, audience, uids } = config;
     let listen = address(door, listen)?;
     match anonymous {
         Some(role) if !listen.address.ip().is_loopback() => {
@@ -148,7 +150,7 @@ fn opened(door: Door, config: DoorConfig, daemon_uid: u32) -> Result<AnonymousDo
         Some(_) | None => {}
     }
     let uids = uids.map_or_else(|| BTreeSet::from([0, daemon_uid]), BTreeSet::from_iter);
-    Ok(AnonymousDoor { door, listen, role: anonymous, uids })
+    Ok(AnonymousDoor { door, listen, role: anonymous, audience, uids })
 }
 
 fn vmm_opened(config: VmmDoorConfig) -> Result<VmmDoor, Failure> {
@@ -187,6 +189,7 @@ impl DoorOptions {
             Some(DoorConfig {
                 listen: Some(found.listen.to_string()),
                 anonymous: found.role,
+                audience: found.audience.clone(),
                 uids: Some(found.uids.iter().copied().collect()),
             })
         };
@@ -253,11 +256,13 @@ mod tests {
 
     #[test]
     fn flags_outrank_the_file_and_addresses_have_defaults() {
-        let written = config("[virtx]\nanonymous = 'viewer'\nuids = [3]\n[vmm]\nkernel = 'k'");
+        let written = config(
+            "[virtx]\nanonymous = 'viewer'\naudience = 'a'\nuids = [3]\n[vmm]\nkernel = 'k'",
+        );
         let open = resolve(vec![flag("virtx=[::1]:5")], written.clone(), 7).unwrap();
         let virtx = &open.anonymous[0];
         assert_eq!((virtx.listen.to_string(), virtx.role), ("[::1]:5".into(), Some(Role::Viewer)));
-        assert_eq!(virtx.uids, [3].into());
+        assert_eq!((&virtx.uids, virtx.audience.as_deref()), (&[3].into(), Some("a")));
         let open = resolve(vec![], written, 7).unwrap();
         assert_eq!(open.anonymous[0].listen, Door::Virtx.usual_address().into());
         assert_eq!(open.vmm.as_ref().unwrap().listen, Door::Vmm.usual_address().into());

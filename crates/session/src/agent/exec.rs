@@ -6,13 +6,19 @@ use innkeeper_model::Secret;
 use serde::{Deserialize, Deserializer, de::Error};
 use serde_json::json;
 use std::time::Duration;
-use tokio::time::{Instant, sleep};
+use tokio::{
+    runtime::Handle,
+    time::{Instant, sleep},
+};
+use tracing::debug;
 
 /// The most that a program is given to read, in bytes.
 pub const MAX_STDIN: usize = 4 << 20;
 /// How soon a program is first asked after, and how long at most until it is again.
 const ASK_AFTER: Duration = Duration::from_millis(2);
 const ASK_AGAIN_AFTER: Duration = Duration::from_millis(250);
+/// What a program is asked after with.
+const ASK: &str = "guest-exec-status";
 
 /// What to run.
 #[derive(Debug, Clone)]
@@ -23,7 +29,7 @@ pub struct Exec {
     pub env: Vec<Secret>,
     /// What it reads, in base64; at most [`MAX_STDIN`] bytes of it.
     pub stdin: Option<Secret>,
-    /// How long it may take. It goes on in the guest after that: an agent cannot end it.
+    /// How long it may take; then it is told to end.
     pub timeout: Duration,
 }
 
@@ -70,13 +76,13 @@ pub(super) fn decoded<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<
 }
 
 impl Agent {
-    /// Runs a program and waits for its end. Others are answered meanwhile. Dropping the future leaves it
-    /// running in the guest.
+    /// Runs a program and waits for its end. Others are answered meanwhile. Once it has started, dropping the future
+    /// has it told to end (SIGTERM), and so has a time that is over: it alone, not what it has started. In a guest
+    /// without `kill` it goes on.
     ///
     /// # Errors
     /// It could not be started, its end was not seen in time, or the agent is gone.
     pub async fn exec(&self, exec: &Exec) -> Result<Exited, AgentError> {
-        const ASK: &str = "guest-exec-status";
         let deadline = Instant::now() + exec.timeout;
         let (path, arguments) = exec.argv.split_first().map_or(("", &[][..]), |(p, a)| (p, a));
         let mut call = json!({ "path": path, "arg": arguments, "capture-output": true });
@@ -88,14 +94,22 @@ impl Agent {
             call["input-data"] = stdin.into();
         }
         let Started { pid } = self.ask("guest-exec", call).await?;
+        let mut running = Running { agent: self.clone(), pid, may_go_on: true };
         let mut pause = ASK_AFTER;
         loop {
             let asked: Result<Status, _> = self.ask_much(ASK, json!({ "pid": pid })).await;
             match asked {
-                Ok(status) if status.exited => return Ok(status.into()),
+                Ok(status) if status.exited => {
+                    running.may_go_on = false;
+                    return Ok(status.into());
+                }
                 // A guest that is held for a while goes on later.
                 Ok(_) | Err(AgentError::Silent { .. }) => {}
-                Err(error) => return Err(error),
+                Err(error) => {
+                    // The agent knows of no such program, or there is no agent any more.
+                    running.may_go_on = false;
+                    return Err(error);
+                }
             }
             if Instant::now() + pause >= deadline {
                 return Err(AgentError::Silent { command: ASK, within: exec.timeout });
@@ -105,6 +119,39 @@ impl Agent {
             pause = (pause * 2).min(ASK_AGAIN_AFTER);
         }
     }
+}
+
+/// A program that was started. Where this is dropped while it may go on, it is told to end by and by.
+struct Running {
+    agent: Agent,
+    pid: i64,
+    may_go_on: bool,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if !self.may_go_on {
+            return;
+        }
+        let (agent, pid) = (self.agent.clone(), self.pid);
+        if let Ok(runtime) = Handle::try_current() {
+            runtime.spawn(async move {
+                if let Err(error) = end(&agent, pid).await {
+                    debug!(%error, "a program goes on in a guest");
+                }
+            });
+        }
+    }
+}
+
+/// Tells a program to end, if the agent says that it has not: another may have its number by now.
+async fn end(agent: &Agent, pid: i64) -> Result<(), AgentError> {
+    let status: Status = agent.ask_much(ASK, json!({ "pid": pid })).await?;
+    if !status.exited {
+        let call = json!({ "path": "kill", "arg": [pid.to_string()] });
+        let _: Started = agent.ask("guest-exec", call).await?;
+    }
+    Ok(())
 }
 
 impl From<Status> for Exited {

@@ -174,6 +174,31 @@ async fn a_program_is_run_and_asked_after_until_it_ends() {
 }
 
 #[tokio::test]
+async fn a_program_that_nobody_waits_for_any_more_is_told_to_end() {
+    for within in [PATIENCE * 10, Duration::from_millis(20)] {
+        let (agent, guest) = channel();
+        let (seen_to, mut seen) = mpsc::unbounded_channel();
+        guest.behaves(move |call| match call["execute"].as_str().unwrap() {
+            "guest-exec" => {
+                seen_to.send(call["arguments"].clone()).unwrap();
+                json!({ "pid": 7 })
+            }
+            _ => json!({ "exited": false }),
+        });
+        let (argv, env) = (vec!["sleep".to_owned(), "600".to_owned()], Vec::new());
+        let exec = Exec { argv, env, stdin: None, timeout: within };
+        tokio::select! {
+            // Its time is over, or else who waited for it leaves.
+            outcome = agent.exec(&exec) => assert!(outcome.is_err(), "{outcome:?}"),
+            () = tokio::time::sleep(Duration::from_millis(200)) => {}
+        }
+        assert_eq!(soon(seen.recv()).await.unwrap()["path"], "sleep");
+        let end = soon(seen.recv()).await.unwrap();
+        assert_eq!(end, json!({ "path": "kill", "arg": ["7"] }));
+    }
+}
+
+#[tokio::test]
 async fn a_file_goes_in_and_out_in_pieces_and_one_that_is_dropped_is_closed() {
     let (agent, guest) = channel();
     let (closed_to, mut closed) = mpsc::unbounded_channel();

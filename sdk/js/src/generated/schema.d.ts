@@ -1154,8 +1154,8 @@ export interface paths {
         put?: never;
         /**
          * Run a program in a guest
-         * @description Answers when it has ended. Needs the agent in the guest. A caller who leaves, and a time that is
-         *     over, leave the program running: an agent cannot end one. The whole request is at most 1 MiB.
+         * @description Answers when it has ended. Needs the agent in the guest. When its caller leaves, or its time is over, it
+         *     is told to end (SIGTERM), where the guest has `kill`. The whole request is at most 1 MiB.
          */
         post: operations["execInVm"];
         delete?: never;

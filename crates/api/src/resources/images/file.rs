@@ -178,12 +178,8 @@ pub(crate) async fn upload(
     let operations = state.operations();
     let received = match operations.upload_image(&asked.caller, &name, &sha256, from, more).await {
         Ok(opened) => {
-            let taken = take(opened, &mut pieces).await;
-            if taken.is_err() {
-                // That it was begun is on record; and so is what came of it.
-                audit::note(state.state(), &asked, ("image-upload", &name), &taken);
-            }
-            taken
+            let taken = take(opened, &mut pieces);
+            audit::received((state.state(), &asked), ("image-upload", &name), taken).await
         }
         Err(refusal) => Err(refusal),
     };

@@ -102,8 +102,8 @@ impl Program {
 
 /// Run a program in a guest
 ///
-/// Answers when it has ended. Needs the agent in the guest. A caller who leaves, and a time that is
-/// over, leave the program running: an agent cannot end one. The whole request is at most 1 MiB.
+/// Answers when it has ended. Needs the agent in the guest. When its caller leaves, or its time is over, it
+/// is told to end (SIGTERM), where the guest has `kill`. The whole request is at most 1 MiB.
 #[utoipa::path(
     post,
     path = "/v1/vms/{vm}/exec",

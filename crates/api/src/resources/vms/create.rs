@@ -143,7 +143,12 @@ pub(crate) async fn clone(
     let body = json::read(&headers, body).await?;
     let CloneOptions { name } = json::decode(&body)?;
     let dry_run = params.flag("dry_run")?;
-    let vm = target(&state, &text, params)?.id;
+    let vm = target(&state, &text, params)?;
+    if let Some(spec) = &vm.spec {
+        // A copy is a VM more that has them, and stays where its original is taken away.
+        state.sight().check_host_files(&spec.config, None)?;
+    }
+    let vm = vm.id;
     let request = Request::Clone { vm, name };
     if dry_run {
         return mutation::plan(&state, &asked, request).await;
