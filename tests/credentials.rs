@@ -296,7 +296,7 @@ fn what_a_wallet_signs_for_a_door_counts_there_alone() {
         claims["aud"] = json!(audience);
         let shown = Shown::bearer("", &alice.sign("ES256K", &claims));
         let stream = TcpStream::connect(crate::contracts::address(&log, door)).unwrap();
-        exchange(stream, &shown.with(Request::new("GET", "/vms"))).status
+        exchange(stream, &shown.with(Request::new("GET", "/vms").json(&json!({})))).status
     };
     assert_eq!((answers("virtx", "virtx"), answers("virtx", "innkeeper")), (200, 401));
     assert_eq!((answers("vminfod", "virtx"), answers("vminfod", "innkeeper")), (401, 200));
