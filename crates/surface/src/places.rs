@@ -7,6 +7,7 @@
 use innkeeper_auth::{Identity, Source};
 use std::{
     collections::{HashMap, hash_map::Entry},
+    os::fd::{AsFd, AsRawFd, BorrowedFd},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 use tokio::{
@@ -23,6 +24,9 @@ const MOST_OF_ONE: usize = 1024;
 pub trait Connection {
     /// From where.
     fn source(&self) -> Source;
+
+    /// How many bytes of what was written its other end has not taken, as far as the system says.
+    fn unread(&self) -> u32;
 }
 
 impl Connection for TcpStream {
@@ -33,12 +37,30 @@ impl Connection for TcpStream {
             _ => Source::ThisHost,
         }
     }
+
+    fn unread(&self) -> u32 {
+        queued(self.as_fd())
+    }
 }
 
 impl Connection for UnixStream {
     fn source(&self) -> Source {
         Source::of_unix(self)
     }
+
+    fn unread(&self) -> u32 {
+        queued(self.as_fd())
+    }
+}
+
+/// What waits in a socket for its other end: of TCP what was not acknowledged (`tcp(7)`), of a Unix socket what was not
+/// read (`unix(7)`), with what the kernel needs to keep it.
+fn queued(socket: BorrowedFd<'_>) -> u32 {
+    let mut bytes: libc::c_int = 0;
+    // SAFETY: TIOCOUTQ writes one int.
+    let outcome = unsafe { libc::ioctl(socket.as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) };
+    // It cannot fail on these; on others nothing is known to wait.
+    if outcome == 0 { u32::try_from(bytes).unwrap_or(0) } else { 0 }
 }
 
 /// The places of one listener.

@@ -7,7 +7,7 @@
 
 use crate::{
     places::{Connection, Places},
-    unread::{Impatient, prompt},
+    unread::Impatient,
 };
 use axum::{
     body::Body,
@@ -108,13 +108,13 @@ async fn serve_within<L: Listener, G: Gate>(
     connections.wait().await;
 }
 
-/// The listener with connections that send at once, and say soon that there is room: answers are written whole, and
-/// waiting for more would only hold them up.
+/// The listener with connections that send at once: answers are written whole, and waiting for more
+/// would only hold them up.
 pub fn no_delay(
     listener: TcpListener,
 ) -> impl Listener<Io = TcpStream, Addr = std::net::SocketAddr> {
     listener.tap_io(|socket| {
-        if let Err(error) = prompt(socket) {
+        if let Err(error) = socket.set_nodelay(true) {
             tracing::debug!(%error, "a connection keeps its delay");
         }
     })
@@ -125,7 +125,7 @@ async fn serve_connection<Io>(
     gate: impl Gate,
     stopping: CancellationToken,
 ) where
-    Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    Io: AsyncRead + AsyncWrite + Connection + Unpin + Send + 'static,
 {
     let service = service_fn(move |request: Request<Incoming>| {
         let gate = gate.clone();

@@ -30,6 +30,10 @@ impl Connection for Wire {
     fn source(&self) -> Source {
         self.1
     }
+
+    fn unread(&self) -> u32 {
+        0
+    }
 }
 
 impl AsyncRead for Wire {

@@ -39,6 +39,10 @@ impl Connection for TlsConnection {
     fn source(&self) -> Source {
         self.source
     }
+
+    fn unread(&self) -> u32 {
+        self.stream.get_ref().0.unread()
+    }
 }
 
 impl AsyncRead for TlsConnection {

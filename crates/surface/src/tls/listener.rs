@@ -6,7 +6,7 @@
 //! nothing, however many and however fast, holds up nobody but themselves.
 
 use super::{connection::TlsConnection, settings::TlsSettings, under_way::UnderWay};
-use crate::{places::Connection, unread::prompt};
+use crate::places::Connection;
 use axum::serve::Listener;
 use innkeeper_auth::Source;
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
@@ -130,7 +130,8 @@ impl Listener for TlsListener {
 }
 
 async fn shake(acceptor: TlsAcceptor, mut socket: TcpStream) -> io::Result<TlsStream<TcpStream>> {
-    prompt(&socket)?;
+    // Answers are written whole.
+    socket.set_nodelay(true)?;
     let mut first = [0];
     if socket.peek(&mut first).await? == 0 {
         return Err(io::ErrorKind::UnexpectedEof.into());
